@@ -1,0 +1,76 @@
+// What this browser keeps: its wrapped device key, the pinned anchor and the highest roster head it has seen (IndexedDB).
+// No secret is stored in the clear: the seeds are sealed by wrap.ts, under a key that is derived anew at each unlock.
+
+import type { Bytes } from '../seal/bytes';
+import type { Head } from '../seal/roster';
+import type { Device } from '../seal/statements';
+
+export type Wrap =
+  | { kind: 'passkey'; credential: string; salt: Bytes }
+  | { kind: 'passphrase'; salt: Bytes; memory_kib: number; passes: number };
+
+export interface StoredDevice {
+  version: 1;
+  org: string;
+  device: Device;
+  /** Hash of the genesis, pinned at enrolment and never replaced; null until this browser's person has compared it. */
+  anchor: string | null;
+  wrap: Wrap;
+  nonce: Bytes;
+  sealed: Bytes;
+}
+
+export interface RosterMemory {
+  head: Head;
+  /** Statement `from` and those after it were first seen at `at`, up to the next entry. Recovery waits count from there. */
+  seen: { from: number; at: number }[];
+}
+
+const STORE = 'kept';
+
+export const loadDevice = (): Promise<StoredDevice | null> => load<StoredDevice>('device');
+export const saveDevice = (device: StoredDevice): Promise<void> => save('device', device);
+export const loadRosterMemory = (): Promise<RosterMemory | null> => load<RosterMemory>('roster');
+export const saveRosterMemory = (memory: RosterMemory): Promise<void> => save('roster', memory);
+
+/** Forgets key, anchor and head. Footage stays readable for other devices only. */
+export async function forgetDevice(): Promise<void> {
+  await transact('readwrite', (store) => store.clear());
+}
+
+async function load<T>(key: string): Promise<T | null> {
+  return ((await transact('readonly', (store) => store.get(key))) as T | undefined) ?? null;
+}
+
+async function save(key: string, value: unknown): Promise<void> {
+  await transact('readwrite', (store) => store.put(value, key));
+}
+
+async function transact(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<unknown> {
+  const database = await open();
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode, { durability: 'strict' });
+      const request = act(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(storageError(transaction.error));
+      transaction.onerror = () => reject(storageError(transaction.error));
+    });
+  } finally {
+    database.close();
+  }
+}
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('lenskeep', 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(storageError(request.error));
+    request.onblocked = () => reject(storageError(null));
+  });
+}
+
+function storageError(cause: unknown): Error {
+  return new Error('This browser did not let Lenskeep keep its device key. Leave private browsing, or allow this site to store data.', { cause });
+}

@@ -1,0 +1,80 @@
+// The statements of the roster as they are written (docs/format.md section 2). Shapes only; roster.ts has the rules.
+
+import { KEM_PUBLIC_BYTES } from './limits';
+import { b64, hash, id, int, literal, name, nullable, object, type Of, sorted, tagged } from './shape';
+import { compareText } from './bytes';
+
+const LIST_MAX = 10_000;
+
+const org = id('org_');
+const person = id('usr_');
+const deviceId = id('dev_');
+const gatewayId = id('gw_');
+const cameraId = id('cam_');
+const kem = b64(KEM_PUBLIC_BYTES);
+const signKey = b64(32);
+const self = (entry: string) => entry;
+
+export const deviceShape = object({ id: deviceId, person, name, kind: literal('browser', 'app', 'cli'), kem, sign: signKey, until: int });
+export const recoveryShape = object({ id: deviceId, kem, sign: signKey });
+export const gatewayShape = object({ id: gatewayId, name, kem, sign: signKey });
+export const cameraShape = object({
+  id: cameraId,
+  name,
+  gateway: gatewayId,
+  serial: nullable(name),
+  certificate: nullable(hash),
+  groups: sorted(name, self, 1000),
+});
+export const scopeShape = tagged('kind', {
+  all: {},
+  cameras: { cameras: sorted(cameraId, self, LIST_MAX) },
+  groups: { groups: sorted(name, self, LIST_MAX) },
+});
+export const administratorsShape = object({ k: int, devices: sorted(deviceId, self, LIST_MAX) });
+const accessShape = object({ person, scope: scopeShape, until: nullable(int) });
+const byId = (entry: { id: string }) => entry.id;
+
+export const stateShape = object({
+  name,
+  devices: sorted(deviceShape, byId, LIST_MAX),
+  revoked_devices: sorted(deviceId, self, LIST_MAX),
+  recovery: recoveryShape,
+  gateways: sorted(gatewayShape, byId, LIST_MAX),
+  revoked_gateways: sorted(gatewayId, self, LIST_MAX),
+  cameras: sorted(cameraShape, byId, LIST_MAX),
+  access: sorted(accessShape, (entry) => entry.person, LIST_MAX),
+  administrators: administratorsShape,
+});
+
+export const statementShape = tagged('type', {
+  genesis: { name, device: deviceShape, recovery: recoveryShape, administrators: administratorsShape },
+  add_device: { device: deviceShape },
+  renew_device: { device: deviceId, until: int },
+  revoke_device: { device: deviceId },
+  add_gateway: { gateway: gatewayShape },
+  revoke_gateway: { gateway: gatewayId },
+  bind_camera: { camera: cameraShape },
+  set_access: { person, scope: scopeShape, until: nullable(int) },
+  set_administrators: { k: int, devices: sorted(deviceId, self, LIST_MAX) },
+  veto: { statement: hash },
+  snapshot: { state: stateShape },
+});
+
+export const entryShape = object({ org, seq: int, previous: nullable(hash), at: int, statement: statementShape });
+
+export type Device = Of<typeof deviceShape>;
+export type Recovery = Of<typeof recoveryShape>;
+export type Gateway = Of<typeof gatewayShape>;
+export type Camera = Of<typeof cameraShape>;
+export type Scope = Of<typeof scopeShape>;
+export type Access = Of<typeof accessShape>;
+export type Administrators = Of<typeof administratorsShape>;
+export type State = Of<typeof stateShape>;
+export type Statement = Of<typeof statementShape>;
+export type Entry = Of<typeof entryShape>;
+
+/** Sorted as `sorted` asks for it. */
+export function inOrder<T>(entries: Iterable<T>, key: (entry: T) => string): T[] {
+  return [...entries].sort((a, b) => compareText(key(a), key(b)));
+}

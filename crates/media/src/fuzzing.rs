@@ -1,0 +1,27 @@
+//! Entry points for the fuzzer and for the property tests that feed arbitrary
+//! bytes to every parser. Each panics where an invariant breaks.
+
+use bytes::Bytes;
+
+use crate::{AudioChunk, VideoChunk, nal};
+
+/// What decodes must encode to the same bytes.
+pub fn fuzz_chunk(data: &[u8]) {
+    if let Ok(chunk) = VideoChunk::decode(Bytes::copy_from_slice(data)) {
+        let again = VideoChunk::encode(chunk.presentation_delta, &chunk.data);
+        assert_eq!(again.as_deref(), Ok(data));
+    }
+    if let Ok(chunk) = AudioChunk::decode(Bytes::copy_from_slice(data)) {
+        let again = AudioChunk::encode(chunk.frames.iter().map(|frame| &frame[..]));
+        assert_eq!(again.as_deref(), Ok(data));
+    }
+}
+
+/// Units of a byte stream hold no start code and survive the other framing.
+pub fn fuzz_nal(data: &[u8]) {
+    let units: Vec<_> = nal::annex_b(data).collect();
+    let framed = nal::to_length_prefixed(units.iter().copied());
+    let again: Vec<_> = nal::length_prefixed(&framed).map(|unit| unit.expect("just made")).collect();
+    assert_eq!(units, again);
+    assert!(nal::length_prefixed(data).filter_map(Result::ok).map(<[u8]>::len).sum::<usize>() <= data.len());
+}

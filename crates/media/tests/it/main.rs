@@ -1,0 +1,5 @@
+//! Integration tests of `media`.
+
+mod chunks;
+mod mp4;
+mod timeline;

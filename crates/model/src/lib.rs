@@ -1,1 +1,56 @@
-//! model
+//! The nouns that two programs name: ids, times, streams, and the messages
+//! between gateway and cloud (`docs/protocol.md`). Pure: no IO, no clock, no
+//! randomness; whoever makes an id brings the random bytes.
+
+mod bytes;
+mod camera;
+mod id;
+mod time;
+pub mod wire;
+
+pub use bytes::{Base64, Hash};
+pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
+pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId};
+pub use time::Timestamp;
+
+use serde::{Deserialize, Serialize};
+
+/// Which of a camera's streams: `main` is the full picture, `sub` the small
+/// one for walls, previews and phones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rendition {
+    Main,
+    Sub,
+}
+
+impl Rendition {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rendition::Main => "main",
+            Rendition::Sub => "sub",
+        }
+    }
+}
+
+impl std::fmt::Display for Rendition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Rendition {
+    type Err = RenditionError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "main" => Ok(Rendition::Main),
+            "sub" => Ok(Rendition::Sub),
+            _ => Err(RenditionError),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a rendition is `main` or `sub`")]
+pub struct RenditionError;

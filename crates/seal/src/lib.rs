@@ -1,1 +1,25 @@
-//! seal
+//! All cryptography of Lenskeep: signed statements, the roster, commands to a
+//! site, epoch grants, and sealed recordings. `docs/format.md` is the
+//! specification; section numbers in this crate refer to it.
+//!
+//! Pure: no IO, no clock, no randomness of its own. Whoever calls brings the
+//! time and the random bytes, so vectors and simulations are exact. No other
+//! crate names a cryptographic primitive.
+
+mod canonical;
+pub mod command;
+pub mod enrolment;
+pub mod envelope;
+pub mod grant;
+mod hash;
+pub mod keyring;
+pub mod keys;
+pub mod login;
+mod merkle;
+pub mod recording;
+pub mod roster;
+pub mod sealed;
+
+pub use canonical::{CanonicalError, from_canonical, to_canonical};
+pub use hash::{Sha256, constant_time_eq, hkdf_sha256, hmac_sha256, sha256};
+pub use merkle::MerkleTree;

@@ -1,0 +1,296 @@
+//! Messages between gateway and cloud (`docs/protocol.md` sections 1 and 2).
+//! Envelopes travel as the JSON that `seal` reads; here they are opaque, so
+//! that this crate names no cryptography.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CameraId, EpochId, GatewayId, Hash, Rendition, Timestamp};
+
+/// Most objects in one request for upload grants.
+pub const UPLOAD_OBJECTS_MAX: usize = 256;
+/// Most statements in one answer of the roster.
+pub const ROSTER_PAGE_MAX: usize = 1_000;
+/// Largest JSON body of a gateway call, bytes.
+pub const BODY_MAX: usize = 8 << 20;
+/// Largest binary frame on the link: one sealed chunk and its head.
+pub const LINK_FRAME_MAX: usize = (8 << 20) + 64;
+
+/// A signed envelope (format.md section 1.2) as it travels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Envelope {
+    pub payload_type: String,
+    pub payload: crate::Base64,
+    pub signatures: Vec<Signature>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// A device's or gateway's id.
+    pub keyid: String,
+    pub sig: crate::Base64,
+}
+
+/// GATEWAY of format.md section 2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayKeys {
+    pub id: GatewayId,
+    pub name: String,
+    pub kem: crate::Base64,
+    pub sign: crate::Base64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolRequest {
+    pub lookup: Hash,
+    pub gateway: GatewayKeys,
+    pub mac: Hash,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+pub enum EnrolAnswer {
+    Waiting,
+    Accepted { roster: Vec<Envelope>, mac: Hash },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeRequest {
+    pub gateway: GatewayId,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeAnswer {
+    pub challenge: Hash,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateRequest {
+    pub envelope: Envelope,
+}
+
+/// Certificates in PEM.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateAnswer {
+    pub certificate: String,
+    pub ca: String,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RosterAnswer {
+    pub statements: Vec<Envelope>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochGrants {
+    pub grants: Vec<Envelope>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Container {
+    Footage,
+    Grants,
+}
+
+impl Container {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Container::Footage => "footage",
+            Container::Grants => "grants",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadObject {
+    pub container: Container,
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: Hash,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadGrantRequest {
+    pub objects: Vec<UploadObject>,
+}
+
+/// `url` carries a token: this type does not print it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadGrant {
+    pub name: String,
+    pub url: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    pub expires_at: Timestamp,
+    pub refused: Option<String>,
+}
+
+impl std::fmt::Debug for UploadGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadGrant")
+            .field("name", &self.name)
+            .field("expires_at", &self.expires_at)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadGrantAnswer {
+    pub grants: Vec<UploadGrant>,
+}
+
+/// RECORDING of protocol.md: what a gateway reports of a closed recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// Object name (format.md section 5).
+    pub name: String,
+    /// Header hash.
+    pub id: Hash,
+    pub camera: CameraId,
+    pub rendition: Rendition,
+    pub epoch: EpochId,
+    pub started_at: Timestamp,
+    pub duration_ms: u64,
+    pub bytes: u64,
+    pub sha256: Hash,
+    pub key_frames: u32,
+    pub root: Hash,
+    pub previous_root: Option<Hash>,
+    pub has_audio: bool,
+    /// Of the video track, as in RFC 6381.
+    pub codec: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    CameraUnreachable,
+    CameraRefused,
+    Stalled,
+    Restarted,
+    DiskFull,
+    Disabled,
+    BadStream,
+}
+
+impl GapReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GapReason::CameraUnreachable => "camera_unreachable",
+            GapReason::CameraRefused => "camera_refused",
+            GapReason::Stalled => "stalled",
+            GapReason::Restarted => "restarted",
+            GapReason::DiskFull => "disk_full",
+            GapReason::Disabled => "disabled",
+            GapReason::BadStream => "bad_stream",
+        }
+    }
+}
+
+/// A time for which there is no recording, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    pub camera: CameraId,
+    pub rendition: Rendition,
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub reason: GapReason,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingReport {
+    pub recordings: Vec<Recording>,
+    pub gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingStatus {
+    /// Length and digest were read back from the store.
+    Confirmed,
+    Missing,
+    Mismatch,
+    NoEpochGrant,
+    Refused,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingResult {
+    pub name: String,
+    pub status: RecordingStatus,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingReportAnswer {
+    pub results: Vec<RecordingResult>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamState {
+    Connecting,
+    Recording,
+    Failed,
+}
+
+/// STATUS of protocol.md: one stream of one camera, now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamStatus {
+    pub camera: CameraId,
+    pub rendition: Rendition,
+    pub state: StreamState,
+    pub since: Timestamp,
+    pub reason: Option<String>,
+    pub bits_per_second: u64,
+    pub codec: Option<String>,
+    pub width: u32,
+    pub height: u32,
+    pub has_audio: bool,
+}
+
+/// Text frames of the link, cloud to gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToGateway {
+    Watch { stream: u32, camera: CameraId, rendition: Rendition },
+    Unwatch { stream: u32 },
+    Command { id: u64, envelope: Envelope },
+    RosterChanged,
+}
+
+/// Text frames of the link, gateway to cloud.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FromGateway {
+    Status { state: Hash, version: String, cameras: Vec<StreamStatus> },
+    WatchFailed { stream: u32, reason: String },
+    CommandResult { id: u64, envelope: Envelope },
+}
+
+/// First byte of a binary frame: the signed header of a recording follows.
+pub const FRAME_HEADER: u8 = 1;
+/// First byte of a binary frame: a chunk follows.
+pub const FRAME_CHUNK: u8 = 2;

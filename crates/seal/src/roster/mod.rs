@@ -1,0 +1,44 @@
+//! The roster (section 2): who may open footage and which gateways and cameras
+//! are genuine, as a log of signed statements. Gateways, the cloud, the web app
+//! and the command line each replay it and believe nobody's summary.
+
+mod replay;
+mod statement;
+
+pub use replay::{AT_AHEAD_MAX_MS, RECOVERY_DELAY_MS, Roster, RosterError};
+pub use statement::{
+    Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,
+};
+
+use model::wire::{Envelope, GatewayKeys};
+use model::{DeviceId, Hash};
+
+use crate::envelope::{self, EnvelopeError, PayloadType};
+use crate::keys::SigningKey;
+
+/// A gateway as the roster knows it.
+pub type Gateway = GatewayKeys;
+
+/// Writes and signs a statement. `roster` is what it follows.
+pub fn sign_next(
+    roster: &Roster,
+    at: model::Timestamp,
+    statement: Statement,
+    device: DeviceId,
+    key: &SigningKey,
+) -> Envelope {
+    let (seq, previous) = roster.head();
+    let payload = Payload {
+        org: roster.org(),
+        seq: seq + 1,
+        previous: Some(previous),
+        at: at.max(roster.last_at()),
+        statement,
+    };
+    envelope::sign(PayloadType::Roster, crate::to_canonical(&payload), &device, key)
+}
+
+/// The hash of a statement, by which others refer to it.
+pub fn statement_hash(envelope: &Envelope) -> Result<Hash, EnvelopeError> {
+    envelope::payload(PayloadType::Roster, envelope).map(crate::sha256)
+}

@@ -1,0 +1,213 @@
+//! Recordings: written, read, cut off, and tampered with byte by byte.
+
+use model::Rendition;
+use proptest::prelude::*;
+use seal::grant::{CameraKeys, EpochKey};
+use seal::recording::{
+    CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Finished, Header, ReadError, Recording, RecordingWriter,
+    SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
+};
+
+use crate::fixture::{Log, T0, camera_id, gateway_id, gateway_keys, org};
+use crate::grant::{camera_keys, epoch};
+
+fn track(id: u8, kind: TrackKind, codec: &str, timescale: u32) -> Track {
+    let video = kind == TrackKind::Video;
+    Track {
+        id,
+        kind,
+        codec: codec.to_owned(),
+        timescale,
+        description: video.then(|| vec![1, 0x64, 0, 0x1f].into()),
+        width: if video { 640 } else { 0 },
+        height: if video { 360 } else { 0 },
+        sample_rate: if video { 0 } else { 8_000 },
+        channels: u32::from(!video),
+    }
+}
+
+pub(crate) fn header() -> Header {
+    let keys = camera_keys();
+    Header {
+        algorithm: seal::recording::Algorithm::A256GCM,
+        org: org(),
+        camera: camera_id(),
+        rendition: Rendition::Sub,
+        gateway: gateway_id(),
+        epoch: epoch(),
+        commitment_video: keys.video.commitment(),
+        commitment_audio: keys.audio.unwrap().commitment(),
+        salt: vec![0x5a; 32].into(),
+        roster_head: Log::populated().roster.head().1,
+        checkpoint: None,
+        started_at: T0,
+        clock: Clock::Synchronised,
+        starts_with_key_frame: true,
+        tracks: vec![
+            track(0, TrackKind::Video, "avc1.64001f", 90_000),
+            track(1, TrackKind::Audio, "ulaw", 8_000),
+        ],
+    }
+}
+
+/// (track, flags, time, plaintext) of every chunk.
+pub(crate) fn chunks() -> Vec<(u8, u8, u32, Vec<u8>)> {
+    (0..12u32)
+        .map(|n| match n % 3 {
+            0 => (0, flags::KEY_FRAME, n * 6_000, vec![n as u8; 300]),
+            1 => (0, 0, n * 6_000, vec![n as u8; 40]),
+            _ => (1, if n == 5 { flags::DISCONTINUITY } else { 0 }, n * 533, vec![n as u8; 82]),
+        })
+        .collect()
+}
+
+pub(crate) fn write() -> (Vec<u8>, Finished) {
+    let keys = camera_keys();
+    let (_, signer) = gateway_keys();
+    let mut bytes = Vec::new();
+    let mut writer = RecordingWriter::begin(header(), &keys.video, &keys.audio.unwrap(), &signer, &mut bytes);
+    for (n, (track, chunk_flags, time, plaintext)) in chunks().into_iter().enumerate() {
+        let (a, b) = plaintext.split_at(4);
+        assert_eq!(writer.seal(track, chunk_flags, time, &[a, b], &mut bytes).unwrap(), n as u32);
+    }
+    let finished = writer.finish(Ended::Closed, 800, None, &signer, &mut bytes);
+    (bytes, finished)
+}
+
+/// What a reader with keys and roster makes of the bytes.
+fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, ReadError> {
+    let recording = Recording::parse(bytes)?;
+    recording.verify(&Log::populated().roster)?;
+    let opener = ChunkOpener::new(&recording.header, &camera_keys())?;
+    let open = |chunk: &seal::recording::ChunkRef<'_>| {
+        let mut buffer = chunk.ciphertext.to_vec();
+        opener.open(chunk.number, chunk.head_bytes, &mut buffer).map(|plain| plain.to_vec())
+    };
+    recording.chunks.iter().map(open).collect()
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let (bytes, finished) = write();
+    let expected: Vec<Vec<u8>> = chunks().into_iter().map(|(.., plaintext)| plaintext).collect();
+    assert_eq!(read_all(&bytes).unwrap(), expected);
+    assert_eq!(finished.bytes, bytes.len() as u64);
+    assert_eq!(finished.sha256, seal::sha256(&bytes));
+    let recording = Recording::parse(&bytes).unwrap();
+    assert_eq!(recording.footer.as_ref(), Some(&finished.footer));
+    assert_eq!(recording.index.len(), 4);
+    for entry in &recording.index {
+        assert_eq!(recording.chunks[entry.chunk as usize].offset, entry.offset as usize);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let (bytes, _) = write();
+    for at in 0..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1 << (at % 8);
+        // A flip in a length may make the file look cut off; then the chunks
+        // before it are all that is read, and the reader sees no footer.
+        if let Ok(plain) = read_all(&altered) {
+            let recording = Recording::parse(&altered).unwrap();
+            assert!(recording.is_cut_off(), "byte {at} was altered and the file looks whole");
+            assert_eq!(plain, chunks().into_iter().map(|c| c.3).take(plain.len()).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_cut_off_file_plays_to_its_last_whole_chunk() {
+    let (bytes, _) = write();
+    let whole = Recording::parse(&bytes).unwrap();
+    let header_len = whole.header.len;
+    let ends: Vec<usize> =
+        whole.chunks.iter().map(|c| c.offset + CHUNK_HEAD_LEN + c.ciphertext.len()).collect();
+    for cut in 0..bytes.len() {
+        let result = Recording::parse(&bytes[..cut]);
+        if cut < header_len {
+            assert!(result.is_err());
+            continue;
+        }
+        let recording = result.unwrap();
+        assert!(recording.is_cut_off());
+        assert_eq!(recording.chunks.len(), ends.iter().filter(|&&end| end <= cut).count());
+        assert!(recording.verify(&Log::populated().roster).is_ok());
+    }
+}
+
+#[test]
+fn chunks_dropped_swapped_or_repeated_do_not_open() {
+    let (bytes, _) = write();
+    let recording = Recording::parse(&bytes).unwrap();
+    let opener = ChunkOpener::new(&recording.header, &camera_keys()).unwrap();
+    let chunk = recording.chunks[4];
+    for number in [0, 3, 5, u32::MAX] {
+        let mut buffer = chunk.ciphertext.to_vec();
+        let result = opener.open(number, chunk.head_bytes, &mut buffer);
+        assert!(matches!(result, Err(ReadError::Chunk(n)) if n == number));
+    }
+    let mut retimed = *chunk.head_bytes;
+    retimed[11] ^= 1;
+    assert!(opener.open(4, &retimed, &mut chunk.ciphertext.to_vec()).is_err());
+}
+
+#[test]
+fn another_key_camera_or_gateway_is_refused() {
+    let (bytes, _) = write();
+    let header = SignedHeader::parse(&bytes).unwrap();
+    let other = CameraKeys { video: EpochKey::from_random([9; 32]), audio: None };
+    assert!(matches!(ChunkOpener::new(&header, &other), Err(ReadError::Commitment)));
+    let no_audio = CameraKeys { audio: None, ..camera_keys() };
+    let opener = ChunkOpener::new(&header, &no_audio).unwrap();
+    let recording = Recording::parse(&bytes).unwrap();
+    let sound = recording.chunks[2];
+    let mut buffer = sound.ciphertext.to_vec();
+    let result = opener.open(2, sound.head_bytes, &mut buffer);
+    assert!(matches!(result, Err(ReadError::NoKey(1))));
+    assert!(matches!(header.verify(&Log::new().roster), Err(ReadError::NotGenuine)));
+}
+
+#[test]
+fn the_writer_keeps_its_bounds() {
+    let keys = camera_keys();
+    let (_, signer) = gateway_keys();
+    let mut bytes = Vec::new();
+    let mut writer = RecordingWriter::begin(header(), &keys.video, &keys.audio.unwrap(), &signer, &mut bytes);
+    let before = bytes.len();
+    assert_eq!(writer.seal(5, 0, 0, &[b"x"], &mut bytes), Err(WriteError::NoSuchTrack(5)));
+    let huge = vec![0; 9 << 20];
+    assert!(matches!(writer.seal(0, 0, 0, &[&huge], &mut bytes), Err(WriteError::ChunkTooLarge(_))));
+    assert_eq!(bytes.len(), before);
+    writer.seal(0, 0, 100, &[b"x"], &mut bytes).unwrap();
+    assert_eq!(writer.seal(0, 0, 99, &[b"x"], &mut bytes), Err(WriteError::TimeBackwards(0)));
+    let mebibyte = vec![0; 1 << 20];
+    let full = loop {
+        if let Err(error) = writer.seal(0, 0, 100, &[&mebibyte], &mut bytes) {
+            break error;
+        }
+    };
+    assert_eq!(full, WriteError::Full);
+    writer.finish(Ended::Closed, 0, None, &signer, &mut bytes);
+    assert!(Recording::parse(&bytes).unwrap().footer.is_some());
+}
+
+#[test]
+fn the_trailer_leads_to_index_and_footer() {
+    let (bytes, _) = write();
+    let trailer = Trailer::parse(bytes.last_chunk().unwrap()).unwrap();
+    assert_eq!(bytes[trailer.index_offset as usize + 4], 0xFF);
+    assert_eq!(bytes[trailer.footer_offset as usize + 4], 0xFE);
+    assert!(Trailer::parse(&[0; 16]).is_none());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        let _ = Recording::parse(&bytes);
+        let (good, _) = write();
+        let header = SignedHeader::parse(&good).unwrap().len;
+        let _ = Recording::parse(&[&good[..header], &bytes].concat());
+    }
+}

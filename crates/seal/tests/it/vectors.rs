@@ -1,0 +1,156 @@
+//! The shared vectors. Everything in them follows from fixed seeds, so they are
+//! compared byte by byte; the web app's tests read the same files.
+
+use model::{Base64, Hash};
+use seal::enrolment::{Code, Secret};
+use serde_json::{Value, json};
+
+use crate::fixture::{
+    Log, T0, camera_id, device_id, gateway, gateway_id, gateway_keys, keys, org, other_camera_id,
+};
+
+fn check(name: &str, value: &Value) {
+    let path = format!("{}/tests/it/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = serde_json::to_string_pretty(value).unwrap() + "\n";
+    if std::env::var_os("UPDATE_VECTORS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "{name}: the format changed; that is a new version, not a new vector");
+}
+
+fn base64(bytes: &[u8]) -> Base64 {
+    bytes.to_vec().into()
+}
+
+#[test]
+fn roster() {
+    let log = Log::populated();
+    let (seq, head) = log.roster.head();
+    let refused = [
+        ("not an administrator", log.signed(revoke(1), 2)),
+        ("unknown signer", log.signed(revoke(2), 3)),
+        ("does not follow", log.envelopes[2].clone()),
+        ("altered", {
+            let mut envelope = log.signed(revoke(2), 1);
+            let last = envelope.payload.0.len() - 4;
+            envelope.payload.0[last] ^= 1;
+            envelope
+        }),
+    ];
+    check(
+        "roster",
+        &json!({
+            "seen_at": T0.plus_ms(10_000),
+            "statements": log.envelopes,
+            "anchor": log.roster.anchor(),
+            "head": { "seq": seq, "hash": head },
+            "state": log.roster.state(),
+            "may_open": [
+                { "device": device_id(1), "camera": other_camera_id(), "at": T0, "answer": true },
+                { "device": device_id(2), "camera": camera_id(), "at": T0, "answer": true },
+                { "device": device_id(2), "camera": other_camera_id(), "at": T0, "answer": false },
+                { "device": device_id(2), "camera": camera_id(), "at": T0.plus_ms(31 * 86_400_000), "answer": false },
+            ],
+            "refused": refused.map(|(why, envelope)| json!({ "why": why, "envelope": envelope })),
+        }),
+    );
+}
+
+fn revoke(device: u8) -> seal::roster::Statement {
+    seal::roster::Statement::RevokeDevice { device: device_id(device) }
+}
+
+#[test]
+fn keys_and_sealing() {
+    let (kem, sign) = gateway_keys();
+    let sealed = seal::sealed::seal(&kem.public(), "info", b"aad", b"message", [7; 64]);
+    let recovery = seal::keyring::DeviceKeys::from_recovery(&[0x42; 32]);
+    check(
+        "keys",
+        &json!({
+            "kem_seed": base64(kem.seed()),
+            "kem_public": kem.public().to_base64(),
+            "sign_seed": base64(sign.seed()),
+            "sign_public": sign.verifying_key().to_base64(),
+            "hpke": { "info": "info", "aad": "aad", "plaintext": "message", "sealed": sealed },
+            "recovery": {
+                "entropy": base64(&[0x42; 32]),
+                "kem_seed": base64(recovery.kem.seed()),
+                "sign_seed": base64(recovery.sign.seed()),
+            },
+        }),
+    );
+}
+
+#[test]
+fn command() {
+    let command = crate::command::put_camera();
+    let envelope = command.sign(device_id(1), &keys(1).sign);
+    check(
+        "command",
+        &json!({ "command": command, "envelope": envelope, "gateway_kem_seed": base64(gateway_keys().0.seed()) }),
+    );
+}
+
+#[test]
+fn epoch_grant() {
+    let key = |byte: u8| base64(&[byte; 32]);
+    check(
+        "epoch-grant",
+        &json!({
+            "device": device_id(2),
+            "device_kem_seed": base64(keys(2).kem.seed()),
+            "gateway": gateway(),
+            "envelope": crate::grant::grant_for(2, &gateway_keys().1),
+            "keys": [
+                { "camera": camera_id(), "video": key(0x11), "audio": key(0x22) },
+                { "camera": other_camera_id(), "video": key(0x33), "audio": null },
+            ],
+        }),
+    );
+}
+
+#[test]
+fn recording() {
+    let (bytes, finished) = crate::recording::write();
+    let chunks = crate::recording::chunks().into_iter().map(|(track, flags, time, plaintext)| {
+        json!({ "track": track, "flags": flags, "time": time, "plaintext": base64(&plaintext) })
+    });
+    let name =
+        seal::recording::object_name(org(), camera_id(), model::Rendition::Sub, T0, finished.footer.root);
+    check(
+        "recording",
+        &json!({
+            "file": base64(&bytes),
+            "sha256": finished.sha256,
+            "video_key": base64(&[0x11; 32]),
+            "audio_key": base64(&[0x22; 32]),
+            "gateway": gateway_id(),
+            "header": crate::recording::header(),
+            "footer": finished.footer,
+            "object_name": name,
+            "chunks": chunks.collect::<Vec<_>>(),
+        }),
+    );
+}
+
+#[test]
+fn enrolment() {
+    let secret = Secret::from_bytes([0x77; 16]);
+    let code = Code { secret: secret.clone(), ca: Hash([0xca; 32]), anchor: Hash([0xa5; 32]) };
+    check(
+        "enrolment",
+        &json!({
+            "secret": "77".repeat(16),
+            "lookup": secret.lookup(),
+            "gateway": gateway(),
+            "gateway_mac": secret.gateway_mac(&gateway()),
+            "anchor": Hash([0xa5; 32]),
+            "add_gateway": Hash([0xad; 32]),
+            "accept_mac": secret.accept_mac(Hash([0xa5; 32]), Hash([0xad; 32])),
+            "ca": Hash([0xca; 32]),
+            "code": code.to_text().as_str(),
+        }),
+    );
+}

@@ -1,0 +1,79 @@
+// What an administrator does, each as the few signed steps that it is. Every step shows up in the roster or in the site's answer;
+// none of it is done by the server.
+
+import { find, get, post } from '../api/client';
+import type { GatewayListing } from '../api/types';
+import { hex } from '../seal/bytes';
+import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult } from '../seal/commands';
+import { random } from '../seal/crypto';
+import { readEnvelope } from '../seal/dsse';
+import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
+import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
+import type { Device, Gateway, Scope } from '../seal/statements';
+import { call } from './keeper';
+import type { Organisation } from './organisation.svelte';
+
+const POLL_MS = 1000;
+
+export const newCameraId = (): string => `cam_${hex(random(16))}`;
+
+/** Looks whether a gateway has come with the code; throws if it is a false one. */
+export async function enrolling(enrolment: Enrolment): Promise<Gateway | null> {
+  const answer = await find<unknown>(`/api/v1/enrolments/${enrolment.lookup}`);
+  return answer === null ? null : readEnrolling(answer, enrolment);
+}
+
+export async function acceptGateway(organisation: Organisation, enrolment: Enrolment, gateway: Gateway): Promise<void> {
+  if (organisation.gateway(gateway.id)) throw new Error('This gateway is already in your roster. Restart it if it still waits.');
+  const statement = await organisation.append({ type: 'add_gateway', gateway });
+  const mac = await acceptMac(enrolment, organisation.anchor, statement);
+  await post(`/api/v1/enrolments/${enrolment.lookup}/accept`, { mac });
+}
+
+/** Waits until a gateway is connected, because commands reach it only then. */
+export async function connected(gateway: string, patienceMs = 60_000): Promise<GatewayListing> {
+  for (const end = Date.now() + patienceMs; ; ) {
+    const found = (await get<{ gateways: GatewayListing[] }>('/api/v1/gateways')).gateways.find(({ id }) => id === gateway);
+    if (found?.connected && found.state !== null) return found;
+    if (Date.now() > end) throw new Error('The gateway is not connected. Check that it runs and reaches the server, then try again.');
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Has the gateway try the camera. Address and password are sealed to the gateway before they leave the browser. */
+export async function testCamera(organisation: Organisation, gateway: Gateway, camera: string, access: CameraAccess): Promise<CameraReport> {
+  const { report } = await command(organisation, gateway, { type: 'test_camera', camera, access });
+  if (!report) throw new Error('The gateway answered without a report. Update it, then try again.');
+  return report;
+}
+
+/** Names the camera in the roster, then gives the gateway its address. */
+export async function addCamera(organisation: Organisation, gateway: Gateway, camera: { id: string; name: string }, access: CameraAccess): Promise<void> {
+  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access });
+  await organisation.append({
+    type: 'bind_camera',
+    camera: { id: camera.id, name: camera.name, gateway: gateway.id, serial: null, certificate: access.certificate, groups: [] },
+  });
+}
+
+export async function removeCamera(organisation: Organisation, gateway: Gateway, camera: string): Promise<void> {
+  await command(organisation, gateway, { type: 'remove_camera', camera });
+}
+
+/** Signs the device in the roster and, for a person who has none yet, the access. */
+export async function approveDevice(organisation: Organisation, device: Device, scope: Scope | null): Promise<void> {
+  const until = Math.min(device.until, Date.now() + DEVICE_DAYS_MAX * DAY_MS);
+  if (scope && !organisation.state.access.some(({ person }) => person === device.person)) {
+    await organisation.append({ type: 'set_access', person: device.person, scope, until: null });
+  }
+  await organisation.append({ type: 'add_device', device: { ...device, until } });
+}
+
+async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand): Promise<CommandResult> {
+  const { state } = await connected(gateway.id, 10_000);
+  const { envelope, nonce } = await call('command', { org: organisation.org, gateway, state: state!, command: body });
+  const answer = await post<{ envelope: unknown }>(`/api/v1/gateways/${gateway.id}/commands`, { envelope });
+  const result = await readResult(readEnvelope(answer.envelope), organisation.org, gateway, nonce);
+  if (!result.ok) throw new Error(result.error ?? 'The gateway refused without saying why. Look at its log.');
+  return result;
+}

@@ -1,0 +1,79 @@
+// The page's end of the Worker: calls with answers, and players with events.
+
+import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from '../../worker/protocol';
+import type { Rendition } from '../api/types';
+import workerUrl from '../../worker/main.ts?worker&url';
+
+const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
+const listeners = new Map<number, (event: PlayerEvent) => void>();
+let nextId = 1;
+let started: Worker | null = null;
+
+export function call<K extends keyof Calls>(name: K, input: Parameters<Calls[K]>[0]): Promise<ReturnType<Calls[K]>> {
+  const id = nextId++;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve, reject });
+    send({ kind: 'call', id, name, input });
+  });
+}
+
+export class PlayerHandle {
+  private readonly id = nextId++;
+
+  constructor(camera: string, rendition: Rendition, canvas: HTMLCanvasElement, onEvent: (event: PlayerEvent) => void) {
+    listeners.set(this.id, onEvent);
+    const offscreen = canvas.transferControlToOffscreen();
+    send({ kind: 'open', player: this.id, camera, rendition, canvas: offscreen }, [offscreen]);
+  }
+
+  control(control: Control): void {
+    send({ kind: 'control', player: this.id, control });
+  }
+
+  snapshot(): Promise<Blob | null> {
+    return call('snapshot', { player: this.id });
+  }
+
+  close(): void {
+    this.control({ do: 'close' });
+    listeners.delete(this.id);
+  }
+}
+
+function send(message: ToWorker, transfer: Transferable[] = []): void {
+  worker().postMessage(message, transfer);
+}
+
+function worker(): Worker {
+  if (started) return started;
+  const made = new Worker(scriptUrl(), { type: 'module', name: 'lenskeep' });
+  made.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    if (data.kind === 'event') return listeners.get(data.player)?.(data.event);
+    const caller = waiting.get(data.id);
+    waiting.delete(data.id);
+    if (data.kind === 'answer') caller?.resolve(data.output as never);
+    else caller?.reject(new Error(data.message));
+  };
+  made.onerror = () => {
+    for (const { reject } of waiting.values()) reject(new Error('The part of Lenskeep that opens pictures did not start. Load the page again.'));
+    waiting.clear();
+  };
+  return (started = made);
+}
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL(url: string): URL };
+}
+
+// Trusted Types: the one script URL that this page may start, and no other.
+function scriptUrl(): string | URL {
+  const trusted = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
+  if (!trusted) return workerUrl;
+  const policy = trusted.createPolicy('lenskeep-worker', {
+    createScriptURL: (url) => {
+      if (url !== workerUrl) throw new TypeError('not the Worker of Lenskeep');
+      return url;
+    },
+  });
+  return policy.createScriptURL(workerUrl);
+}

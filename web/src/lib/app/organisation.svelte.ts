@@ -1,0 +1,127 @@
+// The organisation as this browser replays it: fetches the roster's log, checks it against the pinned anchor and the highest head seen
+// before, and signs what follows. The server delivers statements; it decides nothing.
+
+import { ApiError, get, post } from '../api/client';
+import { loadRosterMemory, type RosterMemory, saveRosterMemory } from '../device/store';
+import { fromBase64 } from '../seal/bytes';
+import type { Signer } from '../seal/crypto';
+import { type Envelope, readEnvelope } from '../seal/dsse';
+import { Roster } from '../seal/roster';
+import type { Camera, Gateway, State, Statement } from '../seal/statements';
+import { call } from './keeper';
+
+const PAGES_MAX = 200;
+
+export class Organisation {
+  /** What the roster says now; replaced as a whole after each change. */
+  state: State = $state.raw({} as State);
+  pending = $state.raw<{ hash: string; effective_at: number; type: string }[]>([]);
+
+  private constructor(
+    private readonly roster: Roster,
+    private readonly memory: RosterMemory,
+    readonly device: string,
+    readonly signer: Signer,
+  ) {
+    this.show();
+  }
+
+  static async load(anchor: string, device: string): Promise<Organisation> {
+    const memory = await loadRosterMemory();
+    const seen = memory?.seen ?? [];
+    const [genesis, ...rest] = await fetchAfter(null);
+    if (genesis === undefined) throw new Error('The server sent no roster. Whoever runs it must restore its database.');
+    const now = Date.now();
+    const roster = await Roster.start(genesis, anchor, seenAt(seen, 0) ?? now);
+    const kept: RosterMemory = memory ?? { head: roster.head, seen: [{ from: 0, at: now }] };
+    const signer = { keyid: device, sign: (data: Parameters<Signer['sign']>[0]) => call('sign', data) };
+    const organisation = new Organisation(roster, kept, device, signer);
+    await organisation.take(rest);
+    return organisation;
+  }
+
+  get org(): string {
+    return this.roster.org;
+  }
+
+  get anchor(): string {
+    return this.roster.anchor;
+  }
+
+  get isAdministrator(): boolean {
+    return this.roster.isAdministrator(this.device);
+  }
+
+  get isMember(): boolean {
+    return this.state.devices.some(({ id }) => id === this.device);
+  }
+
+  gateway(id: string): Gateway | null {
+    return this.state.gateways.find((gateway) => gateway.id === id) ?? null;
+  }
+
+  camera(id: string): Camera | null {
+    return this.state.cameras.find((camera) => camera.id === id) ?? null;
+  }
+
+  async refresh(): Promise<void> {
+    await this.take(await fetchAfter(this.roster.head.seq));
+  }
+
+  /** Signs a statement, has the server append it, and takes it itself. Returns the signed payload. */
+  async append(statement: Statement): Promise<Uint8Array<ArrayBuffer>> {
+    for (let attempt = 0; ; attempt += 1) {
+      const envelope = await this.roster.next(statement, Date.now(), this.signer);
+      try {
+        await post('/api/v1/roster', { envelope });
+        await this.take([envelope]);
+        return fromBase64(envelope.payload);
+      } catch (error) {
+        // Somebody else was quicker: take theirs, sign again behind it.
+        if (!(error instanceof ApiError && error.code === 'roster_moved') || attempt >= 3) throw error;
+        await this.refresh();
+      }
+    }
+  }
+
+  private async take(statements: Envelope[]): Promise<void> {
+    const now = Date.now();
+    for (const envelope of statements) {
+      const seq = this.roster.head.seq + 1;
+      await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
+    }
+    const { head, hashes } = this.roster;
+    if (hashes[this.memory.head.seq] !== this.memory.head.hash) {
+      throw new Error('The server shows an older or another history of your organisation than this browser has seen before. Do not go on: ask whoever runs the server, and compare with another device.');
+    }
+    const last = this.memory.seen.at(-1);
+    if (head.seq > this.memory.head.seq && last && now - last.at > 1000) this.memory.seen.push({ from: this.memory.head.seq + 1, at: now });
+    this.memory.head = head;
+    await saveRosterMemory(this.memory);
+    this.roster.settle(now);
+    this.show();
+    await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras });
+  }
+
+  private show(): void {
+    this.state = this.roster.state;
+    this.pending = this.roster.facts.pending.map(({ hash, effective_at, statement }) => ({ hash, effective_at, type: statement.type }));
+  }
+}
+
+/** When this browser first saw statement `seq`; null if it never did. */
+function seenAt(seen: RosterMemory['seen'], seq: number, headSeq = Number.MAX_SAFE_INTEGER): number | null {
+  if (seq > headSeq) return null;
+  return seen.findLast(({ from }) => from <= seq)?.at ?? null;
+}
+
+async function fetchAfter(seq: number | null): Promise<Envelope[]> {
+  const found: Envelope[] = [];
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const after = found.length > 0 ? (seq ?? -1) + found.length : seq;
+    const { statements } = await get<{ statements: unknown[] }>(`/api/v1/roster${after === null ? '' : `?after=${after}`}`);
+    if (statements.length === 0) break;
+    found.push(...statements.map((statement) => readEnvelope(statement, 'statement')));
+  }
+  return found;
+}

@@ -1,0 +1,138 @@
+// Who sits at this browser: signed in or not, device unlocked or not, and the organisation once it is replayed.
+// The page shows what `stage` says. Keys are in the Worker; this holds none.
+
+import { ApiError, get, post } from '../api/client';
+import type { Ceremony, Me, Status } from '../api/types';
+import { unlockByPasskey, usePasskey } from '../device/passkey';
+import { loadDevice, saveDevice, type StoredDevice } from '../device/store';
+import type { Opener } from '../device/wrap';
+import { sign } from '../seal/dsse';
+import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
+import { call } from './keeper';
+import { Organisation } from './organisation.svelte';
+
+export type Stage = 'starting' | 'not_set_up' | 'signed_out' | 'locked' | 'no_device' | 'waiting' | 'ready';
+
+class Session {
+  status = $state.raw<Status | null>(null);
+  me = $state.raw<Me | null>(null);
+  stored = $state.raw<StoredDevice | null>(null);
+  unlocked = $state(false);
+  organisation = $state.raw<Organisation | null>(null);
+  started = $state(false);
+  /** A PRF secret from the sign-in, for a browser that has yet to make its device key. */
+  prf: { credential: string; prf: CryptoKey } | null = null;
+
+  get stage(): Stage {
+    if (!this.started) return 'starting';
+    if (!this.status?.set_up && !this.me) return 'not_set_up';
+    if (!this.me) return 'signed_out';
+    if (!this.stored) return 'no_device';
+    if (!this.unlocked) return 'locked';
+    return this.organisation ? 'ready' : 'waiting';
+  }
+
+  async start(): Promise<void> {
+    this.stored = await loadDevice();
+    this.status = await get<Status>('/api/v1/status');
+    this.me = await get<Me>('/api/v1/me').catch((error: unknown) => {
+      if (error instanceof ApiError && (error.status === 401 || error.status === 404)) return null;
+      throw error;
+    });
+    this.started = true;
+  }
+
+  async refreshStatus(): Promise<void> {
+    this.status = await get<Status>('/api/v1/status');
+  }
+
+  /** One gesture where the passkey has PRF: signs in and unlocks. */
+  async signInByPasskey(): Promise<void> {
+    if (this.me && this.stored?.wrap.kind === 'passkey') {
+      const { credential } = this.stored.wrap;
+      await this.unlock({ kind: 'passkey', credential, prf: await unlockByPasskey(credential) });
+      return;
+    }
+    const { ceremony, options } = await post<Ceremony>('/api/v1/login/passkey/begin');
+    const answer = await usePasskey(options);
+    this.signedIn(await post<Me>('/api/v1/login/passkey', { ceremony, credential: answer.credential }));
+    this.prf = answer.prf && { credential: answer.id, prf: answer.prf };
+    if (this.stored?.wrap.kind !== 'passkey') return;
+    const { credential } = this.stored.wrap;
+    const prf = answer.id === credential && answer.prf ? answer.prf : await unlockByPasskey(credential);
+    await this.unlock({ kind: 'passkey', credential, prf });
+  }
+
+  /** The passphrase opens the device key, and the device key signs in. */
+  async signInByPassphrase(passphrase: string): Promise<void> {
+    const stored = this.stored ?? fail('This browser has no device key.');
+    await call('unlock', { stored, opener: { kind: 'passphrase', passphrase } });
+    if (!this.me) this.signedIn(await this.deviceLogin(stored));
+    this.unlocked = true;
+    await this.enter();
+  }
+
+  async unlock(opener: Opener): Promise<void> {
+    await call('unlock', { stored: this.stored ?? fail('This browser has no device key.'), opener });
+    this.unlocked = true;
+    await this.enter();
+  }
+
+  /** Makes this browser's device key. The Worker keeps it unlocked. */
+  async makeDevice(input: { org: string; person: string; name: string; anchor: string | null; opener: Opener }): Promise<StoredDevice> {
+    const stored = await call('newDevice', { ...input, until: Date.now() + DEVICE_DAYS_MAX * DAY_MS });
+    await navigator.storage?.persist?.().catch(() => false);
+    await saveDevice(stored);
+    this.stored = stored;
+    this.unlocked = true;
+    return stored;
+  }
+
+  async pinAnchor(anchor: string): Promise<void> {
+    const stored = this.stored ?? fail('This browser has no device key.');
+    if (stored.anchor !== null && stored.anchor !== anchor) fail('Another organisation is already pinned in this browser.');
+    this.stored = { ...stored, anchor };
+    await saveDevice(this.stored);
+  }
+
+  signedIn(me: Me): void {
+    this.me = me;
+  }
+
+  /** Replays the roster, if this device stands in it. Else the page shows that it waits for approval. */
+  async enter(): Promise<void> {
+    const { stored, me } = this;
+    if (!stored || !me || stored.anchor === null) return;
+    if (me.org !== stored.org) fail('This browser holds the key of another organisation. Use another browser profile, or forget the key under “Security”.');
+    this.me = await get<Me>('/api/v1/me');
+    if (!this.me.devices.includes(stored.device.id)) return;
+    this.organisation = await Organisation.load(stored.anchor, stored.device.id);
+  }
+
+  async lock(): Promise<void> {
+    this.organisation = null;
+    this.unlocked = false;
+    this.prf = null;
+    await call('lock', null);
+  }
+
+  async signOut(): Promise<void> {
+    await this.lock();
+    await post('/api/v1/logout').catch(() => undefined);
+    this.me = null;
+  }
+
+  private async deviceLogin(stored: StoredDevice): Promise<Me> {
+    const device = stored.device.id;
+    const { challenge } = await post<{ challenge: string }>('/api/v1/login/device/challenge', { device });
+    const document = { org: stored.org, device, challenge, origin: location.origin };
+    const envelope = await sign('device-login.v1+json', document, { keyid: device, sign: (data) => call('sign', data) });
+    return post<Me>('/api/v1/login/device', { envelope });
+  }
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+export const session = new Session();

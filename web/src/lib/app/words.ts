@@ -1,0 +1,52 @@
+// Plain words for what machines say, and times in the viewer's zone.
+
+import type { GapReason, StreamStatus } from '../api/types';
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+const both = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+
+export const timeOfDay = (at: number): string => clock.format(at);
+export const hourMinute = (at: number): string => short.format(at);
+export const dayOf = (at: number): string => day.format(at);
+export const dateTime = (at: number): string => both.format(at);
+export const zone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export function ago(at: number, now = Date.now()): string {
+  const seconds = Math.round((at - now) / 1000);
+  for (const [unit, size] of [['day', 86_400], ['hour', 3600], ['minute', 60]] as const) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+  }
+  return relative.format(seconds, 'second');
+}
+
+export const GAP_WORDS: Record<GapReason, string> = {
+  camera_unreachable: 'The camera could not be reached',
+  camera_refused: 'The camera refused the password or the stream',
+  stalled: 'The camera sent nothing',
+  restarted: 'The gateway was restarted',
+  disk_full: 'The gateway’s disk was full',
+  disabled: 'Recording was switched off',
+  bad_stream: 'The camera sent a stream that cannot be recorded',
+};
+
+export function streamWords(stream: StreamStatus | undefined): { text: string; tone: 'good' | 'busy' | 'bad' | 'idle' } {
+  if (!stream) return { text: 'No news from the gateway', tone: 'idle' };
+  if (stream.state === 'recording') return { text: 'Recording', tone: 'good' };
+  if (stream.state === 'connecting') return { text: 'Connecting', tone: 'busy' };
+  return { text: stream.reason ?? 'Not recording', tone: 'bad' };
+}
+
+export function bits(perSecond: number): string {
+  return perSecond >= 1_000_000 ? `${(perSecond / 1_000_000).toFixed(1)} Mbit/s` : `${Math.round(perSecond / 1000)} kbit/s`;
+}
+
+/** A device name that its owner recognises: browser and system, as far as the browser says. */
+export function browserName(): string {
+  const agent = navigator.userAgent;
+  const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrome\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : 'Browser';
+  const system = /Android/.test(agent) ? 'Android' : /iPhone|iPad/.test(agent) ? 'iOS' : /Mac OS X/.test(agent) ? 'macOS' : /Windows/.test(agent) ? 'Windows' : /Linux/.test(agent) ? 'Linux' : 'this computer';
+  return `${browser} on ${system}`;
+}

@@ -1,0 +1,123 @@
+// Finds the recording of a camera at a time, and opens it by byte ranges. Keeps the few that were used last.
+
+import { ApiError, get } from '../lib/api/client';
+import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
+import { refuse } from '../lib/seal/bytes';
+import type { RecordingKeys } from '../lib/seal/header';
+import { Recording, type Source } from '../lib/seal/reader';
+import type { Keyring } from './keyring';
+
+/** Recordings are closed after a minute; this looks back far enough to find one that began before the wanted time. */
+const LOOK_BACK_MS = 3 * 60_000;
+const LOOK_AHEAD_MS = 30 * 60_000;
+const OPEN_MAX = 4;
+const WINDOW_LIFE_MS = 20_000;
+
+export interface OpenRecording {
+  listing: RecordingListing;
+  recording: Recording;
+  keys: RecordingKeys;
+}
+
+interface Window_ {
+  from: number;
+  to: number;
+  fetchedAt: number;
+  recordings: RecordingListing[];
+}
+
+export class Catalogue {
+  private window: Window_ | null = null;
+  private readonly open = new Map<string, Promise<OpenRecording>>();
+
+  constructor(
+    private readonly camera: string,
+    readonly rendition: Rendition,
+    private readonly keyring: Keyring,
+  ) {}
+
+  /** The recording that holds this time, or else the next one after it. */
+  async at(time: number): Promise<RecordingListing | null> {
+    const found = pick(await this.around(time), time);
+    if (found) return found;
+    // A long gap: ask from here to now.
+    const { recordings } = await this.fetch(time - LOOK_BACK_MS, Date.now() + 60_000);
+    return pick(recordings, time);
+  }
+
+  /** The last recording that ends at or before this time. */
+  async before(time: number): Promise<RecordingListing | null> {
+    return (await this.around(time)).findLast((entry) => entry.available && entry.started_at < time) ?? null;
+  }
+
+  async openAt(listing: RecordingListing): Promise<OpenRecording> {
+    let found = this.open.get(listing.id);
+    if (!found) {
+      found = this.load(listing);
+      found.catch(() => this.open.delete(listing.id));
+      this.open.set(listing.id, found);
+      if (this.open.size > OPEN_MAX) this.open.delete(this.open.keys().next().value!);
+    }
+    return found;
+  }
+
+  private async load(listing: RecordingListing): Promise<OpenRecording> {
+    const recording = await Recording.open(httpSource(listing), (id) => this.keyring.gateway(id));
+    if (recording.id !== listing.id) refuse('the server sent another recording than the one asked for');
+    return { listing, recording, keys: await this.keyring.keysOf(recording.read, this.camera) };
+  }
+
+  private async around(time: number): Promise<RecordingListing[]> {
+    const known = this.window;
+    const fresh = known && (known.to < Date.now() - 2 * LOOK_BACK_MS || Date.now() - known.fetchedAt < WINDOW_LIFE_MS);
+    if (known && fresh && known.from + LOOK_BACK_MS <= time && time + LOOK_BACK_MS <= known.to) return known.recordings;
+    const from = time - LOOK_BACK_MS;
+    const to = time + LOOK_AHEAD_MS;
+    const { recordings } = await this.fetch(from, to);
+    this.window = { from, to, fetchedAt: Date.now(), recordings };
+    return recordings;
+  }
+
+  private fetch(from: number, to: number): Promise<RecordingPage> {
+    return get<RecordingPage>(`/api/v1/cameras/${this.camera}/recordings?from=${Math.max(0, Math.floor(from))}&to=${Math.floor(to)}&rendition=${this.rendition}`);
+  }
+}
+
+function pick(recordings: RecordingListing[], time: number): RecordingListing | null {
+  return recordings.find((entry) => entry.available && entry.started_at + entry.duration_ms > time) ?? null;
+}
+
+function httpSource(listing: RecordingListing): Source {
+  const path = `/api/v1/recordings/${listing.id}`;
+  return {
+    size: listing.bytes,
+    async range(from, to) {
+      const response = await ask(path, from, to);
+      return new Uint8Array(await response.arrayBuffer());
+    },
+    async *stream(from, to, signal) {
+      if (from >= to) return;
+      const response = await ask(path, from, to, signal);
+      const reader = response.body!.getReader();
+      try {
+        let left = to - from;
+        while (left > 0) {
+          const { done, value } = await reader.read();
+          if (done) return;
+          yield value.subarray(0, left);
+          left -= value.length;
+        }
+      } finally {
+        void reader.cancel().catch(() => undefined);
+      }
+    },
+  };
+}
+
+async function ask(path: string, from: number, to: number, signal: AbortSignal | null = null): Promise<Response> {
+  const response = await fetch(path, { headers: { range: `bytes=${from}-${to - 1}` }, credentials: 'same-origin', signal });
+  // A server that ignores ranges answers 200 with everything; only the part asked for is of use.
+  if (response.status === 206) return response;
+  void response.body?.cancel();
+  throw new ApiError(response.status, 'recording', response.status === 404 ? 'This recording is no longer there.' : `The server answered ${response.status} instead of a part of the recording.`, 'Load the page again.');
+}

@@ -1,0 +1,115 @@
+// The Worker: the only place in the browser where a key that opens footage is in the clear.
+// It answers the page's calls, and runs the players. It decides nothing about who is genuine: that is the roster's replay.
+
+import { explain } from '../lib/api/client';
+import { signCommand } from '../lib/seal/commands';
+import { Keyring } from './keyring';
+import { LiveView } from './live';
+import { pictureOf } from './picture';
+import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from './protocol';
+import { RecordedView } from './recorded';
+import { Screen } from './screen';
+import type { Rendition } from '../lib/api/types';
+
+type Handlers = { [K in keyof Calls]: (input: Parameters<Calls[K]>[0]) => Promise<ReturnType<Calls[K]>> };
+
+const keyring = new Keyring();
+const players = new Map<number, Player>();
+
+const handlers: Handlers = {
+  newDevice: (input) => keyring.create(input),
+  newRecovery: async () => (await import('../lib/device/recovery')).newRecovery(),
+  unlock: async ({ stored, opener }) => (await keyring.unlock(stored, opener), null),
+  lock: async () => {
+    for (const player of players.values()) player.close();
+    players.clear();
+    keyring.lock();
+    return null;
+  },
+  sign: (data) => keyring.signer.sign(data),
+  command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
+  trust: async (trust) => (keyring.trust(trust), null),
+  picture: ({ camera }) => pictureOf(camera, keyring),
+  snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
+};
+
+class Player {
+  readonly screen: Screen;
+  private live: LiveView | null = null;
+  private recorded: RecordedView | null = null;
+  private audio = false;
+
+  constructor(
+    private readonly id: number,
+    private readonly camera: string,
+    private rendition: Rendition,
+    canvas: OffscreenCanvas,
+  ) {
+    this.screen = new Screen(canvas, (at, width, height) => this.emit({ type: 'picture', at, width, height }));
+  }
+
+  control(control: Control): void {
+    switch (control.do) {
+      case 'live':
+        this.close();
+        this.live = new LiveView(this.camera, this.rendition, keyring, this.screen, (event) => this.emit(event), this.audio);
+        return;
+      case 'seek':
+        this.live?.close();
+        this.live = null;
+        this.recorded ??= new RecordedView(this.camera, this.rendition, keyring, this.screen, (event) => this.emit(event), this.audio);
+        return this.recorded.seek(control.at, control.play, control.preview);
+      case 'play':
+        return this.recorded?.play();
+      case 'pause':
+        return this.recorded?.pause();
+      case 'step':
+        return this.recorded?.step(control.by);
+      case 'speed':
+        return this.recorded?.setSpeed(control.speed);
+      case 'rendition':
+        this.close();
+        this.rendition = control.rendition;
+        return;
+      case 'audio':
+        this.audio = control.on;
+        this.live?.setAudio(control.on);
+        this.recorded?.setAudio(control.on);
+        return;
+      case 'close':
+        this.close();
+        players.delete(this.id);
+    }
+  }
+
+  close(): void {
+    this.live?.close();
+    this.recorded?.close();
+    this.live = this.recorded = null;
+  }
+
+  private emit(event: PlayerEvent): void {
+    const transfer = event.type === 'audio' ? event.channels.map(({ buffer }) => buffer) : [];
+    send({ kind: 'event', player: this.id, event }, transfer);
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === 'call') void answer(data.id, data.name, data.input);
+  if (data.kind === 'open') players.set(data.player, new Player(data.player, data.camera, data.rendition, data.canvas));
+  if (data.kind === 'control') players.get(data.player)?.control(data.control);
+};
+
+async function answer(id: number, name: keyof Calls, input: unknown): Promise<void> {
+  try {
+    const output = await (handlers[name] as (input: unknown) => Promise<unknown>)(input);
+    const bitmap = (output as { bitmap?: unknown } | null)?.bitmap;
+    send({ kind: 'answer', id, output }, bitmap instanceof ImageBitmap ? [bitmap] : []);
+  } catch (error) {
+    send({ kind: 'failure', id, message: explain(error) });
+  }
+}
+
+function send(message: FromWorker, transfer: Transferable[] = []): void {
+  (self as unknown as DedicatedWorkerGlobalScope).postMessage(message, transfer);
+}

@@ -1,0 +1,72 @@
+// What the page and its Worker say to each other. Types only.
+// Seeds and epoch keys never appear here: the page hands in what unlocks, and gets public halves, signatures and pictures back.
+
+import type { StoredDevice } from '../lib/device/store';
+import type { Opener } from '../lib/device/wrap';
+import type { Bytes } from '../lib/seal/bytes';
+import type { CameraCommand, SignedCommand } from '../lib/seal/commands';
+import type { Camera, Gateway, Recovery } from '../lib/seal/statements';
+import type { Rendition } from '../lib/api/types';
+
+export interface Trust {
+  org: string;
+  device: string;
+  gateways: Gateway[];
+  cameras: Camera[];
+}
+
+/** Calls with an answer. */
+export interface Calls {
+  newDevice: (input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }) => StoredDevice;
+  newRecovery: (input: null) => { words: string[]; recovery: Recovery };
+  unlock: (input: { stored: StoredDevice; opener: Opener }) => null;
+  lock: (input: null) => null;
+  sign: (input: Bytes) => Bytes;
+  command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
+  trust: (input: Trust) => null;
+  picture: (input: { camera: string }) => { bitmap: ImageBitmap; at: number } | null;
+  snapshot: (input: { player: number }) => Blob | null;
+}
+
+export type Control =
+  | { do: 'live' }
+  | { do: 'seek'; at: number; play: boolean; preview: boolean }
+  | { do: 'play' }
+  | { do: 'pause' }
+  | { do: 'step'; by: 1 | -1 }
+  | { do: 'speed'; speed: number }
+  | { do: 'rendition'; rendition: Rendition }
+  | { do: 'audio'; on: boolean }
+  | { do: 'close' };
+
+export type ToWorker =
+  | { kind: 'call'; id: number; name: keyof Calls; input: unknown }
+  | { kind: 'open'; player: number; camera: string; rendition: Rendition; canvas: OffscreenCanvas }
+  | { kind: 'control'; player: number; control: Control };
+
+export interface LiveStats {
+  chunks: number;
+  /** From a chunk's arrival in the Worker until it was opened, milliseconds. */
+  open_ms_p50: number;
+  open_ms_p99: number;
+  /** From the gateway's time stamp until the chunk was opened; says nothing if the clocks differ. */
+  behind_ms_p50: number;
+  behind_ms_p99: number;
+  skipped: number;
+  first_picture_ms: number | null;
+}
+
+export type PlayerEvent =
+  | { type: 'state'; state: 'connecting' | 'waiting' | 'playing' | 'paused' | 'ended' | 'seeking'; note: string | null }
+  | { type: 'picture'; at: number; width: number; height: number }
+  | { type: 'skipped_gap'; from: number; to: number }
+  | { type: 'unsupported'; codec: string; rendition: Rendition }
+  | { type: 'error'; message: string }
+  | { type: 'stats'; stats: LiveStats }
+  | { type: 'sound'; available: boolean }
+  | { type: 'audio'; sample_rate: number; channels: Float32Array<ArrayBuffer>[]; due: number };
+
+export type FromWorker =
+  | { kind: 'answer'; id: number; output: unknown }
+  | { kind: 'failure'; id: number; message: string }
+  | { kind: 'event'; player: number; event: PlayerEvent };

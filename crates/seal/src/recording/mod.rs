@@ -12,7 +12,7 @@ pub use layout::{
     TrackKind, flags, object_name,
 };
 pub use read::{ChunkOpener, ChunkRef, ReadError, Recording, SignedHeader, Trailer};
-pub use write::{Finished, RecordingWriter, WriteError};
+pub use write::{Finished, RecordingWriter, WriteError, close_cut_off};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use model::Hash;

@@ -261,6 +261,12 @@ impl<'b> Recording<'b> {
         Ok(())
     }
 
+    /// Where the last whole chunk ends.
+    pub fn chunks_end(&self) -> usize {
+        let last = self.chunks.last();
+        last.map_or(self.header.len, |chunk| chunk.offset + CHUNK_HEAD_LEN + chunk.ciphertext.len())
+    }
+
     pub fn is_cut_off(&self) -> bool {
         self.footer.is_none()
     }

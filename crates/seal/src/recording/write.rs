@@ -8,6 +8,7 @@ use super::layout::{
     CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkHead, Ended, Footer, Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC,
     RECORDING_BYTES_MAX, TAG_LEN, TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_MAGIC, TrackKind, flags,
 };
+use super::read::Recording;
 use crate::envelope::{PayloadType, signed_bytes};
 use crate::grant::EpochKey;
 use crate::hash::Sha256;
@@ -169,27 +170,18 @@ impl RecordingWriter {
         out: &mut Vec<u8>,
     ) -> Finished {
         let begin = out.len();
-        let index_offset = self.file_bytes as u32;
-        let entries: Vec<u8> = self.index.iter().flat_map(|entry| entry.to_bytes()).collect();
-        push_record(out, TRACK_INDEX, &[&entries]);
-        let footer_offset = index_offset + (out.len() - begin) as u32;
         let footer = Footer {
             header: self.hash,
             chunks: self.chunks(),
             bytes: self.chunk_bytes,
             duration_ms,
             key_frames: self.index.len() as u32,
-            index: sha256(&entries),
+            index: Hash::default(),
             root: self.tree.root(),
             previous_root,
             ended,
         };
-        let json = to_canonical(&footer);
-        let signature = signer.sign(&signed_bytes(PayloadType::RecordingFooter, &json));
-        push_record(out, TRACK_FOOTER, &[&json, &signature]);
-        out.extend_from_slice(&index_offset.to_be_bytes());
-        out.extend_from_slice(&footer_offset.to_be_bytes());
-        out.extend_from_slice(&TRAILER_MAGIC);
+        let footer = push_tail(out, self.file_bytes as u32, &self.index, footer, signer);
         self.account(&out[begin..]);
         Finished { footer, bytes: self.file_bytes, sha256: self.file.finish() }
     }
@@ -202,6 +194,57 @@ impl RecordingWriter {
         self.file.update(bytes);
         self.file_bytes += bytes.len() as u64;
     }
+}
+
+/// Closes a recording that was cut off, without its keys: chunks stay as they
+/// are, and what the gateway signs is their tree. Returns how much of the file
+/// to keep and what to append. Never adds a chunk.
+pub fn close_cut_off(recording: &Recording<'_>, signer: &SigningKey) -> (usize, Vec<u8>, Footer) {
+    let keep = recording.chunks_end();
+    let mut tree = MerkleTree::new();
+    let mut duration_ms = 0;
+    for chunk in &recording.chunks {
+        tree.push(&[chunk.head_bytes, chunk.ciphertext]);
+        let track = recording.header.header.tracks.iter().find(|track| track.id == chunk.head.track);
+        let timescale = track.map_or(1, |track| u64::from(track.timescale));
+        duration_ms = duration_ms.max(u64::from(chunk.head.time) * 1_000 / timescale);
+    }
+    let footer = Footer {
+        header: recording.header.id,
+        chunks: recording.chunks.len() as u32,
+        bytes: (keep - recording.header.len) as u64,
+        duration_ms,
+        key_frames: recording.index.len() as u32,
+        index: Hash::default(),
+        root: tree.root(),
+        previous_root: None,
+        ended: Ended::Lost,
+    };
+    let mut tail = Vec::new();
+    let footer = push_tail(&mut tail, keep as u32, &recording.index, footer, signer);
+    (keep, tail, footer)
+}
+
+/// Index, footer and trailer; fills in the footer's hash of the index.
+fn push_tail(
+    out: &mut Vec<u8>,
+    index_offset: u32,
+    index: &[IndexEntry],
+    mut footer: Footer,
+    signer: &SigningKey,
+) -> Footer {
+    let begin = out.len();
+    let entries: Vec<u8> = index.iter().flat_map(|entry| entry.to_bytes()).collect();
+    footer.index = sha256(&entries);
+    push_record(out, TRACK_INDEX, &[&entries]);
+    let footer_offset = index_offset + (out.len() - begin) as u32;
+    let json = to_canonical(&footer);
+    let signature = signer.sign(&signed_bytes(PayloadType::RecordingFooter, &json));
+    push_record(out, TRACK_FOOTER, &[&json, &signature]);
+    out.extend_from_slice(&index_offset.to_be_bytes());
+    out.extend_from_slice(&footer_offset.to_be_bytes());
+    out.extend_from_slice(&TRAILER_MAGIC);
+    footer
 }
 
 fn push_record(out: &mut Vec<u8>, track: u8, parts: &[&[u8]]) {

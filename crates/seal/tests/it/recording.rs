@@ -138,6 +138,22 @@ fn a_cut_off_file_plays_to_its_last_whole_chunk() {
 }
 
 #[test]
+fn a_cut_off_file_is_closed_without_its_keys() {
+    let (bytes, _) = write();
+    let whole = Recording::parse(&bytes).unwrap();
+    let cut = whole.chunks[7].offset + 5;
+    let (keep, tail, footer) =
+        seal::recording::close_cut_off(&Recording::parse(&bytes[..cut]).unwrap(), &gateway_keys().1);
+    assert_eq!(keep, whole.chunks[7].offset);
+    let closed = [&bytes[..keep], &tail].concat();
+    let recording = Recording::parse(&closed).unwrap();
+    recording.verify(&Log::populated().roster).unwrap();
+    assert_eq!(recording.footer.as_ref(), Some(&footer));
+    assert_eq!((footer.chunks, footer.ended, footer.key_frames), (7, Ended::Lost, 3));
+    assert_eq!(read_all(&closed).unwrap().len(), 7);
+}
+
+#[test]
 fn chunks_dropped_swapped_or_repeated_do_not_open() {
     let (bytes, _) = write();
     let recording = Recording::parse(&bytes).unwrap();

@@ -1,0 +1,120 @@
+//! Epochs: one set of random keys for all cameras of the gateway, for at most
+//! an hour, and for one audience. When the audience changes (somebody gains or
+//! loses access, a camera is bound), the epoch ends, so nobody's grant opens a
+//! minute more than the roster said.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::wire::Envelope;
+use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, Timestamp};
+use seal::grant::{CAMERAS_MAX, CameraKeys, EpochKey, GrantContext};
+use seal::keys::{KemPublic, SigningKey};
+use seal::roster::Roster;
+use seal::sealed::SealSeed;
+
+/// An epoch's longest life (DESIGN: 1 h).
+pub const EPOCH_MS_MAX: u64 = Timestamp::HOUR;
+
+/// Which devices may open which cameras of one gateway.
+pub type Audience = BTreeMap<DeviceId, BTreeSet<CameraId>>;
+
+pub fn audience(roster: &Roster, gateway: GatewayId, now: Timestamp) -> Audience {
+    let cameras = || roster.cameras().filter(|camera| camera.gateway == gateway);
+    let of_device = |device: DeviceId| -> BTreeSet<CameraId> {
+        cameras().map(|camera| camera.id).filter(|&id| roster.device_may_open(device, id, now)).collect()
+    };
+    roster
+        .devices_in_force(now)
+        .map(|device| (device.id, of_device(device.id)))
+        .filter(|(_, cameras)| !cameras.is_empty())
+        .collect()
+}
+
+/// The keys of one camera. Both exist whether or not the camera has sound.
+#[derive(Clone, Debug)]
+pub struct EpochKeys {
+    pub video: EpochKey,
+    pub audio: EpochKey,
+}
+
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    pub id: EpochId,
+    pub started_at: Timestamp,
+    pub roster_head: Hash,
+    pub keys: BTreeMap<CameraId, EpochKeys>,
+    audience: Audience,
+}
+
+impl Epoch {
+    /// Draws keys for every camera that the roster binds to this gateway.
+    pub fn begin(
+        roster: &Roster,
+        gateway: GatewayId,
+        now: Timestamp,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Self {
+        let mut draw = |bytes: &mut [u8; 32]| {
+            random(bytes);
+            EpochKey::from_random(std::mem::take(bytes))
+        };
+        let mut buffer = [0; 32];
+        let bound = roster.cameras().filter(|camera| camera.gateway == gateway);
+        let keys = bound
+            .map(|camera| (camera.id, EpochKeys { video: draw(&mut buffer), audio: draw(&mut buffer) }))
+            .collect();
+        let mut id = [0; 16];
+        random(&mut id);
+        Epoch {
+            id: EpochId::from_random(id),
+            started_at: now,
+            roster_head: roster.head().1,
+            keys,
+            audience: audience(roster, gateway, now),
+        }
+    }
+
+    /// Whether the next recording needs another epoch.
+    pub fn is_over(&self, roster: &Roster, gateway: GatewayId, now: Timestamp) -> bool {
+        let bound: BTreeSet<CameraId> =
+            roster.cameras().filter(|camera| camera.gateway == gateway).map(|camera| camera.id).collect();
+        // A clock that was set back must not stretch an epoch either.
+        let out_of_time = now.ms_since(self.started_at) >= EPOCH_MS_MAX || now < self.started_at;
+        out_of_time || !bound.iter().eq(self.keys.keys()) || audience(roster, gateway, now) != self.audience
+    }
+
+    /// One signed grant for each device of the audience.
+    pub fn grants(
+        &self,
+        roster: &Roster,
+        gateway: GatewayId,
+        signer: &SigningKey,
+        random: &mut dyn FnMut(&mut [u8]),
+    ) -> Vec<(DeviceId, Envelope)> {
+        let context = GrantContext {
+            org: roster.org(),
+            gateway,
+            epoch: self.id,
+            roster_head: self.roster_head,
+            created_at: self.started_at,
+        };
+        let mut grants = Vec::new();
+        for (&id, cameras) in &self.audience {
+            let Some(device) = roster.device(id) else { continue };
+            let Ok(kem) = KemPublic::from_bytes(&device.kem.0) else { continue };
+            let keys = cameras
+                .iter()
+                .filter_map(|camera| {
+                    let keys = self.keys.get(camera)?;
+                    let both = CameraKeys { video: keys.video.clone(), audio: Some(keys.audio.clone()) };
+                    Some((*camera, (both, keys.audio.commitment())))
+                })
+                .take(CAMERAS_MAX)
+                .collect();
+            let mut seed: SealSeed = [0; 64];
+            random(&mut seed);
+            grants.push((id, seal::grant::make(context, (id, &kem), &keys, signer, seed)));
+        }
+        grants
+    }
+}

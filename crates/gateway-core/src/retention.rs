@@ -1,0 +1,100 @@
+//! What retention may delete. Oldest first; what the cloud has not confirmed
+//! goes only if the disk would fill, and that is said aloud.
+
+use model::{Hash, Timestamp};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Most bytes of recordings on this gateway.
+    pub bytes_max: u64,
+    /// Oldest recording kept.
+    pub age_ms_max: u64,
+    /// Youngest recording that may go, forwarded or not.
+    pub age_ms_min: u64,
+    /// Free space below which even what was not forwarded goes.
+    pub free_bytes_min: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub id: Hash,
+    pub started_at: Timestamp,
+    pub bytes: u64,
+    /// The cloud read it back from the store.
+    pub confirmed: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub delete: Vec<Hash>,
+    /// Of those, what nobody else has: a gap record and an alert are due.
+    pub lost: Vec<Hash>,
+}
+
+/// `stored` is ordered from oldest to newest.
+pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, now: Timestamp) -> Plan {
+    let mut total: u64 = stored.iter().map(|recording| recording.bytes).sum();
+    let mut free = free_bytes;
+    let mut plan = Plan::default();
+    for recording in stored {
+        let age_ms = now.ms_since(recording.started_at);
+        let too_much = total > policy.bytes_max;
+        let too_old = age_ms > policy.age_ms_max;
+        let disk_full = free < policy.free_bytes_min;
+        let allowed = age_ms >= policy.age_ms_min && recording.confirmed;
+        if !(disk_full || allowed && (too_much || too_old)) {
+            continue;
+        }
+        total -= recording.bytes;
+        free = free.saturating_add(recording.bytes);
+        plan.delete.push(recording.id);
+        if !recording.confirmed {
+            plan.lost.push(recording.id);
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { bytes_max: 30, age_ms_max: 1_000, age_ms_min: 100, free_bytes_min: 5 };
+    const NOW: Timestamp = Timestamp(10_000);
+
+    fn stored(rows: &[(u8, u64, bool)]) -> Vec<Stored> {
+        let row = |&(n, age_ms, confirmed): &(u8, u64, bool)| Stored {
+            id: Hash([n; 32]),
+            started_at: NOW.minus_ms(age_ms),
+            bytes: 10,
+            confirmed,
+        };
+        rows.iter().map(row).collect()
+    }
+
+    fn deleted(rows: &[(u8, u64, bool)], free: u64) -> (Vec<u8>, Vec<u8>) {
+        let plan = plan(POLICY, &stored(rows), free, NOW);
+        let names = |ids: &[Hash]| ids.iter().map(|id| id.0[0]).collect();
+        (names(&plan.delete), names(&plan.lost))
+    }
+
+    #[test]
+    fn the_oldest_confirmed_go_first() {
+        let rows = [(1, 900, true), (2, 800, true), (3, 700, true), (4, 600, true), (5, 500, true)];
+        assert_eq!(deleted(&rows, 100), (vec![1, 2], vec![]));
+        assert_eq!(deleted(&[(1, 2_000, true), (2, 10, true)], 100), (vec![1], vec![]));
+    }
+
+    #[test]
+    fn what_was_not_forwarded_stays_until_the_disk_is_full() {
+        let rows = [(1, 2_000, false), (2, 1_900, true), (3, 50, false)];
+        assert_eq!(deleted(&rows, 100), (vec![2], vec![]));
+        assert_eq!(deleted(&rows, 0), (vec![1, 2], vec![1]));
+    }
+
+    #[test]
+    fn the_youngest_stay() {
+        let rows: Vec<_> = (0..9).map(|n| (n, 50, true)).collect();
+        assert_eq!(deleted(&rows, 100), (vec![], vec![]));
+    }
+}

@@ -1,0 +1,97 @@
+//! The site's configuration: which cameras to pull and how much to keep. It
+//! changes by signed command only, and its state is a chain of the commands
+//! that made it, so an author always signs for the configuration that he saw.
+//! (A hash of the content would let anyone who knows it guess at passwords.)
+
+use std::collections::BTreeMap;
+
+use model::{CameraAccess, CameraId, GatewayId, Hash};
+use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access};
+use seal::keys::KemSecret;
+use serde::{Deserialize, Serialize};
+
+/// Cameras of one gateway.
+pub const CAMERAS_MAX: usize = 500;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub bytes_max: u64,
+    pub age_days_max: u32,
+}
+
+impl Default for Retention {
+    /// 50 GB and 30 days.
+    fn default() -> Self {
+        Retention { bytes_max: 50_000_000_000, age_days_max: 30 }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    state: Hash,
+    pub cameras: BTreeMap<CameraId, CameraAccess>,
+    pub retention: Retention,
+    /// Kept with the configuration, so that a restart forgets no nonce.
+    pub gate: CommandGate,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("this gateway has no camera {0}")]
+    NoSuchCamera(CameraId),
+    #[error("a gateway has at most {CAMERAS_MAX} cameras")]
+    TooManyCameras,
+    #[error("an rtsps:// camera needs the fingerprint of its certificate; run the connection test first")]
+    NoCertificate,
+    #[error("retention must keep at least 100 MB and one day")]
+    Retention,
+}
+
+impl Site {
+    pub fn new(gateway: GatewayId) -> Self {
+        Site {
+            state: seal::sha256(format!("lenskeep site v1\0{gateway}").as_bytes()),
+            cameras: BTreeMap::new(),
+            retention: Retention::default(),
+            gate: CommandGate::default(),
+        }
+    }
+
+    pub fn state(&self) -> Hash {
+        self.state
+    }
+
+    /// Carries out an admitted command, except the connection test, which
+    /// changes nothing. After an error nothing has changed.
+    pub fn apply(&mut self, command: &SiteCommand, key: &KemSecret) -> Result<(), ApplyError> {
+        match &command.command {
+            Command::TestCamera { .. } => return Ok(()),
+            Command::PutCamera { camera, sealed } => {
+                let access = open_access(command, *camera, sealed, key)?;
+                if access.url.is_tls() && access.certificate.is_none() {
+                    return Err(ApplyError::NoCertificate);
+                }
+                if self.cameras.len() >= CAMERAS_MAX && !self.cameras.contains_key(camera) {
+                    return Err(ApplyError::TooManyCameras);
+                }
+                self.cameras.insert(*camera, access);
+            }
+            Command::RemoveCamera { camera } => {
+                self.cameras.remove(camera).ok_or(ApplyError::NoSuchCamera(*camera))?;
+            }
+            Command::SetRetention { bytes_max, age_days_max } => {
+                if *bytes_max < 100_000_000 || *age_days_max == 0 {
+                    return Err(ApplyError::Retention);
+                }
+                self.retention = Retention { bytes_max: *bytes_max, age_days_max: *age_days_max };
+            }
+        }
+        let chain = [self.state.0.as_slice(), command.nonce.as_bytes()].concat();
+        self.state = seal::sha256(&chain);
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of `gateway-core` from outside: events in, outputs out.
+
+mod epoch;
+mod recorder;
+mod site;
+mod site_fixture;

@@ -24,7 +24,7 @@ const REORDER_UNITS_MAX: u32 = 16;
 /// one hundredth of the time that passes: players do not notice.
 const SLEW_MS_MIN: i64 = 200;
 /// From this distance on, pulling is too slow and time jumps, marked.
-pub const DRIFT_MS_MAX: i64 = 2_000;
+const DRIFT_MS_MAX: i64 = 2_000;
 /// How long arrivals are watched for the least late one; jitter only delays.
 const WINDOW_MS: u64 = 10_000;
 

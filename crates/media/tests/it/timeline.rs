@@ -114,7 +114,7 @@ fn drift_is_pulled_back_without_a_jump() {
 fn sender_reports_close_the_distance_between_tracks() {
     let mut timeline = Timeline::new(&[90_000, 8_000]);
     let at = |ms: u64| Timestamp(START + ms);
-    let ntp = |ms: u64| (3_972_825_600_000 + ms) * (1 << 32) / 1_000;
+    let ntp = |ms: u64| (3_972_825_600 << 32) + (ms << 32) / 1_000;
     timeline.place(0, 0, at(0), false);
     // Audio of the same instant arrived 100 ms later.
     timeline.place(1, 0, at(100), false);

@@ -1,0 +1,144 @@
+//! The TLS leg of RTSPS. Cameras have self-signed certificates, so trust is a
+//! pin: the SHA-256 of the certificate (DER) that an administrator confirmed.
+//! Names, dates and issuers say nothing here and are not looked at. The
+//! signature over the handshake is verified: whoever copied a camera's
+//! certificate still has not its key.
+
+use std::sync::{Arc, OnceLock};
+
+use model::Hash;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Limits, SourceError};
+
+/// The fingerprint of whatever answers there, for a person to confirm before it
+/// is pinned. The other side has proved that it has the certificate's key,
+/// nothing more. `host` may be an IPv6 address with or without brackets.
+pub async fn probe_certificate(host: &str, port: u16, limits: &Limits) -> Result<Hash, SourceError> {
+    let tcp = connect_tcp(host, port, limits).await?;
+    let (_, found) = handshake(tcp, host, None, limits).await?;
+    Ok(found)
+}
+
+pub(super) async fn connect_tcp(host: &str, port: u16, limits: &Limits) -> Result<TcpStream, SourceError> {
+    let address = || format!("{host}:{port}");
+    let bare = bare(host);
+    match timeout(limits.connect, TcpStream::connect((bare, port))).await {
+        Ok(Ok(tcp)) => {
+            // Requests are small and each waits for its answer.
+            let _ = tcp.set_nodelay(true);
+            Ok(tcp)
+        }
+        Ok(Err(error)) => Err(SourceError::Connect { address: address(), reason: error.to_string() }),
+        Err(_) => Err(SourceError::ConnectTimeout { address: address(), seconds: limits.connect.as_secs() }),
+    }
+}
+
+pub(super) async fn connect_pinned(
+    tcp: TcpStream,
+    host: &str,
+    pin: Hash,
+    limits: &Limits,
+) -> Result<TlsStream<TcpStream>, SourceError> {
+    Ok(handshake(tcp, host, Some(pin), limits).await?.0)
+}
+
+async fn handshake(
+    tcp: TcpStream,
+    host: &str,
+    pin: Option<Hash>,
+    limits: &Limits,
+) -> Result<(TlsStream<TcpStream>, Hash), SourceError> {
+    let tls = |reason: String| SourceError::Tls { reason };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Pinned { pin, found: OnceLock::new(), provider: Arc::clone(&provider) });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    // A resumed session shows no certificate, and the pin may have changed.
+    config.resumption = Resumption::disabled();
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| tls(error.to_string()))?;
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+    match timeout(limits.connect, connecting).await {
+        Ok(Ok(stream)) => {
+            let found = verifier.found.get().copied();
+            Ok((stream, found.ok_or_else(|| tls("the camera showed no certificate".into()))?))
+        }
+        Ok(Err(error)) => match (verifier.found.get(), pin) {
+            (Some(&found), Some(pinned)) if found != pinned => {
+                Err(SourceError::WrongCertificate { found, pinned })
+            }
+            _ => Err(tls(error.to_string())),
+        },
+        Err(_) => {
+            Err(SourceError::AnswerTimeout { step: "the TLS handshake", seconds: limits.connect.as_secs() })
+        }
+    }
+}
+
+/// As sockets and certificates want it: IPv6 without brackets.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
+}
+
+#[derive(Debug)]
+struct Pinned {
+    /// `None` accepts any certificate, for a probe that sends nothing.
+    pin: Option<Hash>,
+    found: OnceLock<Hash>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = *self.found.get_or_init(|| seal::sha256(end_entity));
+        match self.pin {
+            Some(pin) if !seal::constant_time_eq(&pin.0, &found.0) => {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod camera;
+pub mod config;
 mod id;
 mod time;
 pub mod wire;

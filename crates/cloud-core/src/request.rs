@@ -1,0 +1,152 @@
+//! What is asked, by whom, and what is known about it. Shaped like a policy
+//! engine's input (principal, action, resource, entities), so that one can
+//! take the place of `decide` without changing a caller.
+
+use std::collections::BTreeMap;
+
+use model::wire::UploadObject;
+use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The organisation in whose name the principal was authenticated.
+    pub org: OrgId,
+    pub principal: Principal,
+    pub action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// Authenticated by its client certificate.
+    Gateway(GatewayId),
+    /// Authenticated by a session. `device` stands if the session was opened
+    /// with a device key and not with a passkey.
+    Person { person: PersonId, device: Option<DeviceId> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A token that creates this one object.
+    MintUpload(UploadObject),
+    /// Reading a sealed recording.
+    Playback {
+        camera: CameraId,
+        recording: Hash,
+    },
+    /// Watching a stream as it comes in.
+    Live {
+        camera: CameraId,
+        rendition: Rendition,
+    },
+    /// Listing what was recorded; an export is this and `Playback`.
+    ListRecordings {
+        camera: CameraId,
+    },
+    /// Passing a signed command to a site.
+    Configure {
+        gateway: GatewayId,
+        signers: Vec<DeviceId>,
+    },
+    /// Handing the roster to a gateway that came with an enrolment code.
+    Enrol {
+        gateway: GatewayId,
+    },
+    /// Letting a person make an account.
+    Invite {
+        person: PersonId,
+    },
+    /// Adding a statement that the roster's own rules have accepted.
+    AppendRoster {
+        statement: Hash,
+    },
+    ReadHistory,
+    /// Reading the keys that were sealed to a device.
+    ReadGrants {
+        epoch: EpochId,
+        device: DeviceId,
+    },
+}
+
+/// What the database and the roster say, gathered by the caller. An absent
+/// fact never permits anything.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Gateways that the request names, as the roster has them.
+    pub gateways: BTreeMap<GatewayId, GatewayFacts>,
+    /// Cameras that the request names.
+    pub cameras: BTreeMap<CameraId, CameraFacts>,
+    /// The person who asks.
+    pub person: Option<PersonFacts>,
+    /// For each device that the request names: whose it is.
+    pub device_owners: BTreeMap<DeviceId, PersonId>,
+    /// Devices among those named that are administrators now.
+    pub administrators: Vec<DeviceId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayFacts {
+    pub org: OrgId,
+    pub revoked: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct CameraFacts {
+    /// The gateway that the roster binds it to.
+    pub gateway: GatewayId,
+    /// The roster lets the person who asks open it, now.
+    pub person_may_open: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct PersonFacts {
+    pub org: OrgId,
+    pub session_ends_at: Timestamp,
+    /// The person's devices that are in force now.
+    pub devices: Vec<DeviceId>,
+    /// One of them is an administrator.
+    pub administrator: bool,
+}
+
+impl Principal {
+    pub(crate) fn actor(&self) -> String {
+        match self {
+            Principal::Gateway(gateway) => gateway.to_string(),
+            Principal::Person { person, .. } => person.to_string(),
+        }
+    }
+}
+
+impl Action {
+    /// The word that stands in the history.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::MintUpload(_) => "mint_upload",
+            Action::Playback { .. } => "playback",
+            Action::Live { .. } => "live",
+            Action::ListRecordings { .. } => "list_recordings",
+            Action::Configure { .. } => "configure",
+            Action::Enrol { .. } => "enrol",
+            Action::Invite { .. } => "invite",
+            Action::AppendRoster { .. } => "append_roster",
+            Action::ReadHistory => "read_history",
+            Action::ReadGrants { .. } => "read_grants",
+        }
+    }
+
+    /// What it is done to, as it stands in the history.
+    pub fn resource(&self) -> String {
+        match self {
+            Action::MintUpload(object) => {
+                format!("{}/{} {} {}", object.container.as_str(), object.name, object.bytes, object.sha256)
+            }
+            Action::Playback { camera, recording } => format!("{camera} {recording}"),
+            Action::Live { camera, rendition } => format!("{camera} {rendition}"),
+            Action::ListRecordings { camera } => camera.to_string(),
+            Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
+            Action::Invite { person } => person.to_string(),
+            Action::AppendRoster { statement } => statement.to_string(),
+            Action::ReadHistory => String::new(),
+            Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
+        }
+    }
+}

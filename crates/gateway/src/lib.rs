@@ -1,3 +1,30 @@
-//! gateway
+//! The gateway: pulls pictures from cameras that can reach nothing else, seals
+//! them, keeps them, forwards them, and sends them up while somebody watches.
+//!
+//! Refuses to record without a roster, to take orders that no administrator's
+//! device has signed, and to hand a key to anybody but a device of the roster.
 
+mod camera_test;
+mod clock;
+mod cloud;
+mod config;
+mod connect;
+mod data;
+mod disk;
+mod enrol;
+mod forward;
+mod index;
+mod keep;
+mod link;
+mod random;
+mod recover;
 pub mod rtsp;
+mod run;
+mod stream;
+mod supervise;
+mod tls;
+mod viewers;
+
+pub use config::{Config, RecordingSection, StoreSection};
+pub use enrol::Enrolment;
+pub use run::{Running, check, start};

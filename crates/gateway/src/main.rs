@@ -1,1 +1,100 @@
-fn main() {}
+//! `lenskeep-gateway`: the gateway on a machine of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use gateway::{Config, Enrolment};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+#[derive(Parser)]
+#[command(name = "lenskeep-gateway", version, about = "Records cameras, sealed, and forwards the recordings")]
+struct Arguments {
+    /// Configuration file (TOML). Without it the defaults apply.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data folder, before the configuration's.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Log lines as JSON.
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Record until told to stop.
+    Run,
+    /// Join an organisation, then record.
+    Enrol {
+        /// The cloud's gateway port, such as https://cloud.example.org:8471.
+        #[arg(long, value_name = "URL")]
+        cloud: Url,
+        /// File with the code that an administrator's device shows; `-` reads it from
+        /// standard input. Not an argument: arguments stand in the process list.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        code: PathBuf,
+    },
+    /// Look at the data folder and close recordings that were cut off.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if arguments.log_json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut config = match &arguments.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    if let Some(data) = arguments.data {
+        config.data = data;
+    }
+    let enrolment = match arguments.command {
+        Command::Check => {
+            let found = Box::pin(gateway::check(&config)).await?;
+            tracing::info!("{found}");
+            return Ok(());
+        }
+        Command::Run => None,
+        Command::Enrol { cloud, code } => {
+            let text = if code.as_os_str() == "-" {
+                std::io::read_to_string(std::io::stdin()).context("no code on standard input")?
+            } else {
+                std::fs::read_to_string(&code)
+                    .with_context(|| format!("{} could not be read", code.display()))?
+            };
+            let code = seal::enrolment::Code::parse(&text)?;
+            Some(Enrolment::from_code(cloud, code))
+        }
+    };
+    let mut running = gateway::start(config, enrolment).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        end = running.failed() => return end,
+    }
+    running.shutdown().await
+}

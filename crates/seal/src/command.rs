@@ -59,7 +59,9 @@ pub struct CommandResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraReport {
-    pub main: StreamReport,
+    /// `None` while the certificate is not pinned: then nothing was said to the
+    /// camera, and its fingerprint is all there is to report.
+    pub main: Option<StreamReport>,
     pub sub: Option<StreamReport>,
     pub certificate: Option<Hash>,
 }

@@ -1,0 +1,32 @@
+//! The connection test of a command. A camera that speaks TLS and has no
+//! pinned certificate yet gets no password: its fingerprint is reported, and a
+//! person confirms it before anything else is said to it.
+
+use model::CameraAccess;
+use seal::command::{CameraReport, StreamReport};
+
+use crate::rtsp::{self, Limits, SourceError};
+
+pub(crate) async fn test(access: &CameraAccess) -> Result<CameraReport, SourceError> {
+    let limits = Limits::default();
+    if access.url.is_tls() && access.certificate.is_none() {
+        let found = rtsp::probe_certificate(access.url.host(), access.url.port(), &limits).await?;
+        return Ok(CameraReport { main: None, sub: None, certificate: Some(found) });
+    }
+    let report = rtsp::test_camera(access, &limits).await?;
+    Ok(CameraReport {
+        main: Some(stream(report.main)),
+        sub: report.sub.map(stream),
+        certificate: report.certificate,
+    })
+}
+
+fn stream(report: rtsp::StreamReport) -> StreamReport {
+    StreamReport {
+        video_codec: report.video_codec,
+        width: report.width,
+        height: report.height,
+        audio_codec: report.audio_codec,
+        key_frame_after_ms: report.key_frame_after.as_millis() as u64,
+    }
+}

@@ -1,0 +1,280 @@
+//! The index: which recordings, grants and gaps are on disk, and what of them
+//! the cloud has. It can be rebuilt from the recordings.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use gateway_core::retention::Stored;
+use model::wire::{Envelope, Gap, Recording};
+use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{FromRow, Row as _};
+
+/// Gaps in one report.
+pub(crate) const GAPS_MAX: i64 = 500;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Index {
+    pool: SqlitePool,
+}
+
+/// How far a recording has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Kept = 0,
+    Uploaded = 1,
+    Confirmed = 2,
+    /// Its bytes are no longer those that were written.
+    Damaged = 3,
+}
+
+/// A recording that waits to be sent or reported.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) path: String,
+    pub(crate) report: Recording,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PendingGrant {
+    pub(crate) epoch: EpochId,
+    pub(crate) device: DeviceId,
+    pub(crate) envelope: Envelope,
+}
+
+impl Index {
+    pub(crate) async fn open(path: &Path) -> anyhow::Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A committed row is on disk: grants must not be younger than what they open.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10));
+        let open = async {
+            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
+            sqlx::migrate!("./migrations").run(&pool).await?;
+            anyhow::Ok(Index { pool })
+        };
+        open.await.with_context(|| format!("the index {} could not be opened", path.display()))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) async fn add_recording(&self, path: &str, report: &Recording) -> anyhow::Result<()> {
+        sqlx::query(
+            "INSERT OR IGNORE INTO recordings
+                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        )
+        .bind(report.id.to_string())
+        .bind(report.camera.to_string())
+        .bind(report.rendition.as_str())
+        .bind(report.epoch.to_string())
+        .bind(report.started_at.0 as i64)
+        .bind(report.started_at.plus_ms(report.duration_ms).0 as i64)
+        .bind(report.bytes as i64)
+        .bind(path)
+        .bind(serde_json::to_string(report)?)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn paths(&self) -> anyhow::Result<Vec<String>> {
+        Ok(sqlx::query_scalar("SELECT path FROM recordings").fetch_all(&self.pool).await?)
+    }
+
+    /// Newest first: what happened now is wanted first.
+    pub(crate) async fn pending(&self, state: State, limit: i64) -> anyhow::Result<Vec<Pending>> {
+        let rows = sqlx::query(
+            "SELECT path, report FROM recordings WHERE state = ? ORDER BY started_at DESC LIMIT ?",
+        )
+        .bind(state as i64)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let pending = |row: &sqlx::sqlite::SqliteRow| {
+            anyhow::Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })
+        };
+        rows.iter().map(pending).collect()
+    }
+
+    pub(crate) async fn set_state(&self, id: Hash, state: State) -> anyhow::Result<()> {
+        sqlx::query("UPDATE recordings SET state = ? WHERE id = ?")
+            .bind(state as i64)
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Recordings that are on this disk, oldest first.
+    pub(crate) async fn stored(&self) -> anyhow::Result<Vec<Stored>> {
+        let rows: Vec<StoredRow> =
+            sqlx::query_as("SELECT id, started_at, bytes, state FROM recordings ORDER BY started_at")
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter().map(StoredRow::read).collect()
+    }
+
+    pub(crate) async fn recording(&self, id: Hash) -> anyhow::Result<Option<Pending>> {
+        let row = sqlx::query("SELECT path, report FROM recordings WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
+    }
+
+    pub(crate) async fn remove_recording(&self, id: Hash) -> anyhow::Result<()> {
+        sqlx::query("DELETE FROM recordings WHERE id = ?").bind(id.to_string()).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Where the recordings of a stream end.
+    pub(crate) async fn last_end(
+        &self,
+        camera: CameraId,
+        rendition: Rendition,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        let end: Option<i64> =
+            sqlx::query_scalar("SELECT max(ended_at) FROM recordings WHERE camera = ? AND rendition = ?")
+                .bind(camera.to_string())
+                .bind(rendition.as_str())
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(end.map(|end| Timestamp(end.max(0) as u64)))
+    }
+
+    /// All grants of an epoch, in one transaction: an epoch without them would
+    /// make footage that nobody opens.
+    pub(crate) async fn add_grants(
+        &self,
+        epoch: EpochId,
+        created_at: Timestamp,
+        grants: &[(DeviceId, Envelope)],
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        for (device, envelope) in grants {
+            sqlx::query("INSERT INTO grants (epoch, device, created_at, envelope) VALUES (?, ?, ?, ?)")
+                .bind(epoch.to_string())
+                .bind(device.to_string())
+                .bind(created_at.0 as i64)
+                .bind(serde_json::to_string(envelope)?)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    pub(crate) async fn grants_to_index(&self, limit: i64) -> anyhow::Result<Vec<PendingGrant>> {
+        self.grants(
+            "SELECT epoch, device, envelope FROM grants WHERE indexed = 0 ORDER BY created_at LIMIT ?",
+            limit,
+        )
+        .await
+    }
+
+    pub(crate) async fn grants_to_upload(&self, limit: i64) -> anyhow::Result<Vec<PendingGrant>> {
+        self.grants(
+            "SELECT epoch, device, envelope FROM grants WHERE uploaded = 0 ORDER BY created_at LIMIT ?",
+            limit,
+        )
+        .await
+    }
+
+    async fn grants(&self, query: &'static str, limit: i64) -> anyhow::Result<Vec<PendingGrant>> {
+        let rows = sqlx::query(query).bind(limit).fetch_all(&self.pool).await?;
+        let grant = |row: &sqlx::sqlite::SqliteRow| {
+            anyhow::Ok(PendingGrant {
+                epoch: row.get::<&str, _>(0).parse()?,
+                device: row.get::<&str, _>(1).parse()?,
+                envelope: serde_json::from_str(row.get(2))?,
+            })
+        };
+        rows.iter().map(grant).collect()
+    }
+
+    pub(crate) async fn grant_indexed(&self, grant: &PendingGrant) -> anyhow::Result<()> {
+        self.mark_grant("UPDATE grants SET indexed = 1 WHERE epoch = ? AND device = ?", grant).await
+    }
+
+    pub(crate) async fn grant_uploaded(&self, grant: &PendingGrant) -> anyhow::Result<()> {
+        self.mark_grant("UPDATE grants SET uploaded = 1 WHERE epoch = ? AND device = ?", grant).await
+    }
+
+    async fn mark_grant(&self, query: &'static str, grant: &PendingGrant) -> anyhow::Result<()> {
+        sqlx::query(query)
+            .bind(grant.epoch.to_string())
+            .bind(grant.device.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The cloud has lost an epoch's grants, or never had them.
+    pub(crate) async fn resend_grants(&self, epoch: EpochId) -> anyhow::Result<()> {
+        sqlx::query("UPDATE grants SET indexed = 0 WHERE epoch = ?")
+            .bind(epoch.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Grants that the cloud has and no recording here needs.
+    pub(crate) async fn drop_grants_before(&self, before: Timestamp) -> anyhow::Result<()> {
+        sqlx::query(
+            "DELETE FROM grants WHERE indexed = 1 AND uploaded = 1 AND created_at < ?
+                 AND epoch NOT IN (SELECT epoch FROM recordings)",
+        )
+        .bind(before.0 as i64)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn add_gap(&self, gap: &Gap) -> anyhow::Result<()> {
+        sqlx::query("INSERT INTO gaps (gap) VALUES (?)")
+            .bind(serde_json::to_string(gap)?)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn gaps_to_report(&self) -> anyhow::Result<Vec<(i64, Gap)>> {
+        let rows = sqlx::query("SELECT id, gap FROM gaps WHERE reported = 0 ORDER BY id LIMIT ?")
+            .bind(GAPS_MAX)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| anyhow::Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()
+    }
+
+    pub(crate) async fn gap_reported(&self, id: i64) -> anyhow::Result<()> {
+        sqlx::query("UPDATE gaps SET reported = 1 WHERE id = ?").bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+#[derive(FromRow)]
+struct StoredRow {
+    id: String,
+    started_at: i64,
+    bytes: i64,
+    state: i64,
+}
+
+impl StoredRow {
+    fn read(self) -> anyhow::Result<Stored> {
+        Ok(Stored {
+            id: self.id.parse()?,
+            started_at: Timestamp(self.started_at.max(0) as u64),
+            bytes: self.bytes.max(0) as u64,
+            confirmed: self.state == State::Confirmed as i64,
+        })
+    }
+}

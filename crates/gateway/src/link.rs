@@ -1,0 +1,144 @@
+//! The link: one WebSocket to the cloud, opened from here. Watches and commands
+//! come down, status and sealed chunks go up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use model::wire::{BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::cloud::Cloud;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a word from the cloud for this long the connection is dead: it
+/// answers a ping of ours every [`PING`].
+const SILENCE_MAX: Duration = Duration::from_secs(45);
+const PING: Duration = Duration::from_secs(15);
+/// Sealed chunks that wait for the network; beyond it viewers lose groups of pictures.
+const FRAMES_QUEUE: usize = 256;
+const TEXT_QUEUE: usize = 64;
+const EVENTS_QUEUE: usize = 64;
+
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    Message(ToGateway),
+    /// Over, and why. Nothing follows.
+    Down(String),
+}
+
+/// An open link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) text: mpsc::Sender<FromGateway>,
+    pub(crate) frames: mpsc::Sender<Bytes>,
+    pub(crate) events: mpsc::Receiver<LinkEvent>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Link {
+    pub(crate) async fn connect(cloud: &Cloud) -> anyhow::Result<Self> {
+        let socket =
+            timeout(CONNECT_TIMEOUT, open(cloud)).await.context("the link did not open within 10 s")??;
+        let (text, text_receiver) = mpsc::channel(TEXT_QUEUE);
+        let (frames, frame_receiver) = mpsc::channel(FRAMES_QUEUE);
+        let (event_sender, events) = mpsc::channel(EVENTS_QUEUE);
+        let task = tokio::spawn(async move {
+            let end = serve(socket, text_receiver, frame_receiver, &event_sender).await;
+            let words = end.map_or_else(|error| format!("{error:#}"), |()| "closed".to_owned());
+            let _ = event_sender.send(LinkEvent::Down(words)).await;
+        });
+        Ok(Link { text, frames, events, task })
+    }
+}
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+async fn open(cloud: &Cloud) -> anyhow::Result<Socket> {
+    let mut url = cloud.url().join("/gateway/v1/link")?;
+    let host = url.host_str().context("the cloud's URL has no host")?.trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().context("the cloud's URL has no port")?;
+    url.set_scheme("wss").map_err(|()| anyhow::anyhow!("the cloud's URL cannot be a WebSocket"))?;
+    let tcp = TcpStream::connect((host.as_str(), port)).await.context("the cloud cannot be reached")?;
+    // Each chunk is a picture that somebody waits for.
+    tcp.set_nodelay(true)?;
+    let mut config = rustls::ClientConfig::clone(&cloud.tls());
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from(host).context("the cloud's host is no name")?;
+    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.context("TLS with the cloud")?;
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(BODY_MAX))
+        .max_frame_size(Some(BODY_MAX))
+        .max_write_buffer_size(2 * LINK_FRAME_MAX);
+    let request = url.as_str().into_client_request()?;
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(limits))
+        .await
+        .context("the cloud refused the link")?;
+    Ok(socket)
+}
+
+async fn serve(
+    socket: Socket,
+    mut text: mpsc::Receiver<FromGateway>,
+    mut frames: mpsc::Receiver<Bytes>,
+    events: &mpsc::Sender<LinkEvent>,
+) -> anyhow::Result<()> {
+    let (mut sink, mut stream) = socket.split();
+    let mut ping = tokio::time::interval(PING);
+    let reading = async {
+        loop {
+            let message = timeout(SILENCE_MAX, stream.next()).await.context("the cloud fell silent")?;
+            match message {
+                None | Some(Ok(Message::Close(_))) => return Ok(()),
+                Some(Ok(Message::Text(text))) => {
+                    let message = serde_json::from_str(&text).context("the cloud sent what is no message")?;
+                    if events.send(LinkEvent::Message(message)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Some(Ok(Message::Binary(_))) => bail!("the cloud sent a binary frame"),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error).context("the link broke"),
+            }
+        }
+    };
+    let writing = async {
+        loop {
+            let message = tokio::select! {
+                // Answers and status go before pictures.
+                biased;
+                message = text.recv() => match message {
+                    Some(message) => Message::text(serde_json::to_string(&message)?),
+                    None => return Ok(()),
+                },
+                _ = ping.tick() => Message::Ping(Bytes::new()),
+                frame = frames.recv() => match frame {
+                    Some(frame) => Message::Binary(frame),
+                    None => return Ok(()),
+                },
+            };
+            sink.send(message).await.context("the link broke")?;
+        }
+    };
+    tokio::select! {
+        end = reading => end,
+        end = writing => end,
+    }
+}

@@ -1,0 +1,213 @@
+//! Putting the parts together, in order: data folder, enrolment, roster,
+//! recovery of what the last run left, recording.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use model::GatewayId;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::Config;
+use crate::connect::Connection;
+use crate::data::{DataFolder, Identity, Membership, RosterLog};
+use crate::disk::Disk;
+use crate::enrol::{self, Enrolment};
+use crate::forward::{Forwarder, store_client};
+use crate::index::Index;
+use crate::keep::Keeper;
+use crate::recover::recover;
+use crate::stream;
+use crate::supervise::Supervisor;
+
+const NEWS_QUEUE: usize = 64;
+
+/// A gateway that runs in this process.
+#[derive(Debug)]
+pub struct Running {
+    id: GatewayId,
+    enrolled: watch::Receiver<bool>,
+    cancel: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    pub fn id(&self) -> GatewayId {
+        self.id
+    }
+
+    /// Turns true when an administrator's device has taken this gateway in.
+    pub fn enrolled(&self) -> watch::Receiver<bool> {
+        self.enrolled.clone()
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub async fn failed(&mut self) -> anyhow::Result<()> {
+        (&mut self.task).await.context("the gateway's task")?
+    }
+
+    /// Closes all recordings and ends.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        self.cancel.cancel();
+        self.task.await.context("the gateway's task")?
+    }
+}
+
+/// Starts a gateway. Without `enrolment` it must have joined an organisation
+/// before.
+pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Result<Running> {
+    config.validate()?;
+    let folder = DataFolder::open(&config.data)?;
+    let identity = folder.identity(&config.name())?;
+    let membership = folder.membership()?;
+    if membership.is_none() && enrolment.is_none() {
+        anyhow::bail!(
+            "this gateway belongs to no organisation yet. Take an enrolment code from the web app (Gateways, Add) \
+             and run: lenskeep-gateway enrol --cloud https://HOST:8471 --code FILE"
+        );
+    }
+    let (enrolled_sender, enrolled) = watch::channel(membership.is_some());
+    let cancel = CancellationToken::new();
+    let id = identity.id;
+    let child = cancel.clone();
+    let task = tokio::spawn(async move {
+        let membership = match (membership, enrolment) {
+            (Some(membership), _) => membership,
+            (None, Some(enrolment)) => {
+                let enrolling = enrol::enrol(&folder, &identity, &enrolment);
+                match child.run_until_cancelled(Box::pin(enrolling)).await {
+                    None => return Ok(()),
+                    Some(membership) => membership?,
+                }
+            }
+            (None, None) => unreachable!("looked at above"),
+        };
+        enrolled_sender.send_replace(true);
+        Box::pin(run(config, folder, identity, membership, child)).await
+    });
+    Ok(Running { id, enrolled, cancel, task })
+}
+
+async fn run(
+    config: Config,
+    folder: DataFolder,
+    identity: Identity,
+    membership: Membership,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let root = folder.path("");
+    let roster = RosterLog::open(&folder, membership.anchor)?;
+    let site = folder.site(identity.id)?;
+    let index = Index::open(&folder.path("index.sqlite")).await?;
+    recover(&root, &index, roster.roster(), &identity).await?;
+    let stores = store_client(config.store.ca_file.as_deref())?;
+    let org = roster.roster().org();
+    info!(gateway = %identity.id, %org, cameras = site.cameras.len(), "the gateway starts");
+
+    let wake = Arc::new(Notify::new());
+    let (head, head_receiver) = watch::channel(roster.roster().head().0);
+    let (cloud, cloud_receiver) = watch::channel(None);
+    let (news, news_receiver) = mpsc::channel(NEWS_QUEUE);
+    let (gaps, gap_receiver) = stream::gap_channel();
+    let (disk, stored) = Disk::start(root.clone())?;
+
+    let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver));
+    let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone()));
+    let forwarder = Forwarder {
+        org,
+        gateway: identity.id,
+        root: root.clone(),
+        index: index.clone(),
+        cloud: cloud_receiver,
+        stores,
+        wake: wake.clone(),
+    };
+    let connection = Connection {
+        membership,
+        identity: identity.clone(),
+        org,
+        head: head_receiver,
+        news,
+        cloud,
+        wake: wake.clone(),
+    };
+    let network = tokio::spawn(async move {
+        tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()));
+    });
+    let keeper = Keeper { root, index: index.clone() };
+    let recording = config.recording;
+    let supervisor = Supervisor {
+        folder,
+        identity,
+        roster,
+        site,
+        index: index.clone(),
+        disk,
+        gaps,
+        keeper,
+        recording,
+        head,
+        wake,
+    };
+    let outcome = Box::pin(supervisor.run(news_receiver, cancel)).await;
+    // The streams are gone and with them all handles of the disk: its thread
+    // flushes for the last time, and the index learns what is whole.
+    network.abort();
+    keeping_stored.await??;
+    keeping_gaps.await??;
+    index.close().await;
+    info!("all recordings are closed");
+    outcome
+}
+
+/// Rows follow the flush, never the other way round.
+async fn keep_stored(
+    index: Index,
+    mut stored: mpsc::Receiver<crate::disk::Stored>,
+    wake: Arc<Notify>,
+) -> anyhow::Result<()> {
+    while let Some(stored) = stored.recv().await {
+        let closed = &stored.closed;
+        let finished = &closed.finished;
+        let report = crate::recover::report(
+            &closed.header,
+            closed.id,
+            &finished.footer,
+            finished.bytes,
+            finished.sha256,
+        );
+        index.add_recording(&stored.path, &report).await.context("a recording could not be indexed")?;
+        wake.notify_one();
+    }
+    Ok(())
+}
+
+/// Looks at the data folder as a start would and says what it found.
+pub async fn check(config: &Config) -> anyhow::Result<String> {
+    config.validate()?;
+    let folder = DataFolder::open(&config.data)?;
+    let identity = folder.identity(&config.name())?;
+    let Some(membership) = folder.membership()? else {
+        return Ok(format!("{} belongs to no organisation yet", identity.id));
+    };
+    let roster = RosterLog::open(&folder, membership.anchor)?;
+    let site = folder.site(identity.id)?;
+    let index = Index::open(&folder.path("index.sqlite")).await?;
+    let recovered = recover(&folder.path(""), &index, roster.roster(), &identity).await?;
+    let recordings = index.stored().await?;
+    let confirmed = recordings.iter().filter(|recording| recording.confirmed).count();
+    index.close().await;
+    Ok(format!(
+        "{}: roster of {} at statement {}, {} cameras, {} recordings ({confirmed} confirmed by the cloud), \
+         {} closed after a cut-off, {} put aside",
+        identity.id,
+        roster.roster().name(),
+        roster.roster().head().0,
+        site.cameras.len(),
+        recordings.len(),
+        recovered.cut_off,
+        recovered.damaged,
+    ))
+}

@@ -1,0 +1,366 @@
+//! One stream of one camera: connect, record, lose, wait, connect again. A
+//! stream has a task of its own; what goes wrong in it stays in it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
+use media::{TrackDescription, TrackKind};
+use model::wire::{Gap, GapReason, StreamState, StreamStatus};
+use model::{CameraAccess, Timestamp};
+use seal::recording::Ended;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::recover::RECORDINGS;
+use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent, Transport};
+use crate::viewers::Viewers;
+use crate::{clock, random};
+
+/// What is shorter than this between two recordings is no gap.
+const GAP_MS_MIN: u64 = 1_500;
+/// An outage that goes on is reported this often.
+const OUTAGE_REPORT_MS: u64 = Timestamp::MINUTE;
+const ORDERS_QUEUE: usize = 64;
+
+/// What the supervisor tells a stream.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Epoch(EpochContext),
+    Watch { stream: u32, frames: mpsc::Sender<Bytes> },
+    Unwatch { stream: u32 },
+}
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) identity: Identity,
+    pub(crate) access: CameraAccess,
+    pub(crate) epoch: EpochContext,
+    pub(crate) limits: Limits,
+    /// Where the last run's recordings of this stream end.
+    pub(crate) recorded_until: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    orders: mpsc::Sender<Order>,
+    pub(crate) status: watch::Receiver<StreamStatus>,
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Stream {
+    pub(crate) fn start(settings: Settings, disk: Disk, gaps: mpsc::Sender<Gap>) -> Self {
+        let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
+        let status = StreamStatus {
+            camera: settings.identity.camera,
+            rendition: settings.identity.rendition,
+            state: StreamState::Connecting,
+            since: clock::now(),
+            reason: None,
+            bits_per_second: 0,
+            codec: None,
+            width: 0,
+            height: 0,
+            has_audio: false,
+        };
+        let (status_sender, status) = watch::channel(status);
+        let cancel = CancellationToken::new();
+        let now = clock::now();
+        // Never in the future: a clock that was set back makes no negative gap.
+        let outage = settings.recorded_until.map(|until| (until.min(now), GapReason::Restarted));
+        let task = StreamTask {
+            access: settings.access,
+            recorder: Recorder::new(settings.identity.clone(), settings.limits, settings.epoch),
+            identity: settings.identity,
+            disk,
+            gaps,
+            orders: order_receiver,
+            status: status_sender,
+            cancel: cancel.clone(),
+            viewers: Viewers::default(),
+            file: None,
+            outage,
+            bytes: 0,
+        };
+        Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
+    }
+
+    /// A stream that takes no orders hangs on the disk; it will end with an error.
+    pub(crate) async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+
+    /// Ends the recording and the task.
+    pub(crate) async fn stop(self) {
+        self.cancel.cancel();
+        let _ = self.task.await;
+    }
+}
+
+struct StreamTask {
+    identity: Identity,
+    access: CameraAccess,
+    recorder: Recorder,
+    disk: Disk,
+    gaps: mpsc::Sender<Gap>,
+    orders: mpsc::Receiver<Order>,
+    status: watch::Sender<StreamStatus>,
+    cancel: CancellationToken,
+    viewers: Viewers,
+    file: Option<OpenRecording>,
+    /// Nothing is recorded since then, and why.
+    outage: Option<(Timestamp, GapReason)>,
+    /// Sealed since the last look.
+    bytes: u64,
+}
+
+/// Why a run is over.
+enum RunEnd {
+    Cancelled,
+    Lost(SourceError),
+    Disk,
+}
+
+impl StreamTask {
+    async fn run(mut self) {
+        let limits = rtsp::Limits::default();
+        let mut backoff = Backoff::new();
+        loop {
+            self.set_state(StreamState::Connecting, None);
+            let began = Instant::now();
+            let (end, good_for) = match self.connect(&limits).await {
+                None => (RunEnd::Cancelled, Duration::ZERO),
+                Some(Err(error)) => (RunEnd::Lost(error), Duration::ZERO),
+                Some(Ok(source)) => (self.record(source).await, began.elapsed()),
+            };
+            let (reason, words) = match end {
+                RunEnd::Cancelled => break,
+                RunEnd::Lost(error) => (error.gap_reason(), error.to_string()),
+                RunEnd::Disk => (GapReason::DiskFull, DiskError.to_string()),
+            };
+            warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, reason = words, "no picture");
+            self.outage.get_or_insert((clock::now(), reason)).1 = reason;
+            self.set_state(StreamState::Failed, Some(words));
+            let [jitter] = random::bytes();
+            if self.wait(backoff.after_failure(good_for, jitter)).await.is_none() {
+                break;
+            }
+        }
+        self.recorder.end_run(Ended::Stopped);
+        // The disk's own error is all there is to say, and it was said.
+        let _ = self.store().await;
+        self.report_outage(clock::now()).await;
+    }
+
+    /// `None`: the stream was told to end.
+    async fn connect(&mut self, limits: &rtsp::Limits) -> Option<Result<RtspSource, SourceError>> {
+        let cancel = self.cancel.clone();
+        let access = self.access.clone();
+        let connecting = RtspSource::connect(&access, self.identity.rendition, Transport::Tcp, limits);
+        let mut connecting = Box::pin(connecting);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return None,
+                connected = &mut connecting => return Some(connected),
+                order = self.orders.recv() => self.take_order(order?),
+            }
+        }
+    }
+
+    /// `None`: the stream was told to end.
+    async fn wait(&mut self, delay: Duration) -> Option<()> {
+        let cancel = self.cancel.clone();
+        let until = Instant::now() + delay;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return None,
+                () = tokio::time::sleep_until(until) => break,
+                order = self.orders.recv() => self.take_order(order?),
+            }
+        }
+        let now = clock::now();
+        if self.outage.is_some_and(|(since, _)| now.ms_since(since) >= OUTAGE_REPORT_MS) {
+            self.report_outage(now).await;
+            self.outage = self.outage.map(|(_, reason)| (now, reason));
+        }
+        Some(())
+    }
+
+    async fn record(&mut self, mut source: RtspSource) -> RunEnd {
+        let cancel = self.cancel.clone();
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.bytes = 0;
+        let mut started_at = Timestamp(0);
+        let end = loop {
+            let event = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break RunEnd::Cancelled,
+                Some(order) = self.orders.recv() => {
+                    self.take_order(order);
+                    continue;
+                }
+                event = source.next() => event,
+                _ = second.tick() => {
+                    self.tell_rate();
+                    continue;
+                }
+            };
+            match event {
+                SourceEvent::Described { tracks, started_at: at } => {
+                    started_at = at;
+                    self.describe(&tracks);
+                    self.recorder.begin_run(tracks, at, Ended::Lost);
+                }
+                SourceEvent::ParametersChanged(tracks) => {
+                    self.describe(&tracks);
+                    self.recorder.begin_run(tracks, started_at, Ended::Parameters);
+                }
+                SourceEvent::AccessUnit(unit) => {
+                    if let Err(error) = self.recorder.push(unit, &mut random::bytes) {
+                        // This unit alone is lost; the next one says so.
+                        debug!(camera = %self.identity.camera, %error, "an access unit was left out");
+                    }
+                }
+                SourceEvent::Lost(error) => break RunEnd::Lost(error),
+            }
+            if self.store().await.is_err() {
+                break RunEnd::Disk;
+            }
+        };
+        match end {
+            RunEnd::Disk => {
+                self.file = None;
+                self.recorder.abandon();
+                self.recorder.end_run(Ended::Lost);
+            }
+            RunEnd::Lost(_) => {
+                self.recorder.end_run(Ended::Lost);
+                if self.store().await.is_err() {
+                    self.file = None;
+                    self.recorder.abandon();
+                }
+            }
+            // The caller ends the run.
+            RunEnd::Cancelled => {}
+        }
+        self.viewers.lost();
+        end
+    }
+
+    /// Hands on what the recorder has sealed: to viewers, then to the disk.
+    async fn store(&mut self) -> Result<(), DiskError> {
+        while let Some(output) = self.recorder.pull() {
+            match output {
+                Output::Begun { id, started_at, bytes } => {
+                    self.picture_is_back(started_at).await;
+                    self.viewers.header(bytes.clone());
+                    self.bytes += bytes.len() as u64;
+                    self.file = Some(self.disk.open(self.path(id, started_at), bytes).await?);
+                }
+                Output::Chunk { number, key_frame, bytes } => {
+                    self.viewers.chunk(number, key_frame, bytes.clone());
+                    self.bytes += bytes.len() as u64;
+                    self.file.as_ref().ok_or(DiskError)?.append(bytes).await?;
+                }
+                Output::Closed { recording, bytes } => {
+                    self.file.take().ok_or(DiskError)?.close(bytes, recording).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Below the data folder. The root is not known yet, the id is.
+    fn path(&self, id: model::Hash, started_at: Timestamp) -> String {
+        let (year, month, day) = started_at.utc_date();
+        let (camera, rendition) = (self.identity.camera, self.identity.rendition);
+        let date = format!("{year:04}-{month:02}-{day:02}");
+        format!("{RECORDINGS}/{camera}/{rendition}/{date}/{}-{id}.lkr", started_at.0)
+    }
+
+    fn take_order(&mut self, order: Order) {
+        match order {
+            Order::Epoch(context) => self.recorder.set_epoch(context),
+            Order::Watch { stream, frames } => self.viewers.add(stream, frames),
+            Order::Unwatch { stream } => self.viewers.remove(stream),
+        }
+    }
+
+    async fn picture_is_back(&mut self, started_at: Timestamp) {
+        self.report_outage(started_at).await;
+        self.outage = None;
+        if self.status.borrow().state != StreamState::Recording {
+            info!(camera = %self.identity.camera, rendition = %self.identity.rendition, "recording");
+            self.set_state(StreamState::Recording, None);
+        }
+    }
+
+    async fn report_outage(&mut self, to: Timestamp) {
+        let Some((from, reason)) = self.outage else { return };
+        if to.ms_since(from) < GAP_MS_MIN {
+            return;
+        }
+        let Identity { camera, rendition, .. } = self.identity;
+        // The receiver outlives the streams.
+        let _ = self.gaps.send(Gap { camera, rendition, from, to, reason }).await;
+    }
+
+    fn set_state(&self, state: StreamState, reason: Option<String>) {
+        self.status.send_modify(|status| {
+            if status.state != state {
+                status.since = clock::now();
+            }
+            status.state = state;
+            // While we try again, the last failure is still the news.
+            if state != StreamState::Connecting {
+                status.reason = reason;
+            }
+            if state != StreamState::Recording {
+                status.bits_per_second = 0;
+            }
+        });
+    }
+
+    fn describe(&self, tracks: &[TrackDescription]) {
+        self.status.send_modify(|status| {
+            let video = tracks.iter().find(|track| track.kind == TrackKind::Video);
+            status.codec = video.map(|track| track.codec.clone());
+            status.width = video.map_or(0, |track| track.width);
+            status.height = video.map_or(0, |track| track.height);
+            status.has_audio = tracks.iter().any(|track| track.kind == TrackKind::Audio);
+        });
+    }
+
+    /// A mean over some seconds: key frames make every second different.
+    fn tell_rate(&mut self) {
+        let bits = std::mem::take(&mut self.bytes) * 8;
+        self.status.send_if_modified(|status| {
+            let before = status.bits_per_second;
+            status.bits_per_second = if before == 0 { bits } else { (before * 3 + bits) / 4 };
+            false
+        });
+    }
+}
+
+/// The channel on which streams report their gaps.
+pub(crate) fn gap_channel() -> (mpsc::Sender<Gap>, mpsc::Receiver<Gap>) {
+    mpsc::channel(1_024)
+}
+
+/// Writes gaps into the index until all streams are gone.
+pub(crate) async fn keep_gaps(
+    index: crate::index::Index,
+    mut gaps: mpsc::Receiver<Gap>,
+) -> anyhow::Result<()> {
+    while let Some(gap) = gaps.recv().await {
+        index.add_gap(&gap).await.context("a gap could not be written into the index")?;
+    }
+    Ok(())
+}

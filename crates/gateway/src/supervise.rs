@@ -1,0 +1,402 @@
+//! The supervisor: roster, site configuration, epoch and streams change here
+//! and nowhere else, one thing after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use gateway_core::epoch::Epoch;
+use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits};
+use gateway_core::retention::Policy;
+use gateway_core::site::Site;
+use model::wire::{Envelope, FromGateway, Gap, StreamStatus, ToGateway};
+use model::{CameraAccess, CameraId, Hash, Rendition, Timestamp};
+use seal::command::{CameraReport, Command, CommandResult, SiteCommand};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::camera_test;
+use crate::config::RecordingSection;
+use crate::connect::News;
+use crate::data::{DataFolder, Identity, RosterLog};
+use crate::disk::Disk;
+use crate::index::Index;
+use crate::keep::Keeper;
+use crate::stream::{Order, Settings, Stream};
+use crate::{clock, random};
+
+const TICK: Duration = Duration::from_secs(1);
+/// Status goes up this often even if nothing changed.
+const STATUS: Duration = Duration::from_secs(10);
+const SWEEP: Duration = Duration::from_secs(30);
+/// Connection tests at the same time.
+const TESTS_MAX: usize = 4;
+
+pub(crate) struct Supervisor {
+    pub(crate) folder: DataFolder,
+    pub(crate) identity: Identity,
+    pub(crate) roster: RosterLog,
+    pub(crate) site: Site,
+    pub(crate) index: Index,
+    pub(crate) disk: Disk,
+    pub(crate) gaps: mpsc::Sender<Gap>,
+    pub(crate) keeper: Keeper,
+    pub(crate) recording: RecordingSection,
+    /// Number of the last statement taken, for those who ask the cloud for more.
+    pub(crate) head: watch::Sender<u64>,
+    /// The forwarder has something to do.
+    pub(crate) wake: Arc<Notify>,
+}
+
+struct Supervision {
+    own: Supervisor,
+    epoch: Epoch,
+    streams: BTreeMap<(CameraId, Rendition), Supervised>,
+    link: Option<(mpsc::Sender<FromGateway>, mpsc::Sender<Bytes>)>,
+    /// Watches of the link: number → stream.
+    watches: BTreeMap<u32, (CameraId, Rendition)>,
+    told: Option<(Instant, Vec<StreamStatus>, Hash)>,
+    tests: JoinSet<(u64, Envelope)>,
+}
+
+struct Supervised {
+    stream: Stream,
+    /// What it was started with; other access data means another start.
+    access: CameraAccess,
+}
+
+impl Supervisor {
+    /// Runs until cancelled. Then all recordings are closed.
+    pub(crate) async fn run(
+        self,
+        mut news: mpsc::Receiver<News>,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let now = self.now();
+        let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
+        let mut supervision = Supervision {
+            own: self,
+            epoch,
+            streams: BTreeMap::new(),
+            link: None,
+            watches: BTreeMap::new(),
+            told: None,
+            tests: JoinSet::new(),
+        };
+        supervision.keep_grants().await?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                news = news.recv() => match news {
+                    Some(news) => supervision.take(news).await?,
+                    None => break,
+                },
+                Some(tested) = supervision.tests.join_next() => {
+                    if let Ok((id, envelope)) = tested {
+                        supervision.answer(id, envelope).await;
+                    }
+                }
+                _ = tick.tick() => supervision.tick().await?,
+                _ = sweep.tick() => supervision.sweep().await,
+            }
+        }
+        let streams = std::mem::take(&mut supervision.streams);
+        let stopping = streams.into_values().map(|supervised| supervised.stream.stop());
+        futures_util::future::join_all(stopping).await;
+        Ok(())
+    }
+
+    /// A clock that is behind the roster is wrong for certain.
+    fn now(&self) -> Timestamp {
+        clock::now().max(self.roster.roster().last_at())
+    }
+}
+
+impl Supervision {
+    async fn take(&mut self, news: News) -> anyhow::Result<()> {
+        match news {
+            News::Roster(statements) => self.take_roster(&statements).await?,
+            News::Up { text, frames } => {
+                self.link = Some((text, frames));
+                self.told = None;
+                self.tell_status().await;
+            }
+            News::Down => {
+                self.link = None;
+                for (number, key) in std::mem::take(&mut self.watches) {
+                    self.order(key, Order::Unwatch { stream: number }).await;
+                }
+            }
+            News::Message(ToGateway::Watch { stream, camera, rendition }) => {
+                self.watch(stream, (camera, rendition)).await;
+            }
+            News::Message(ToGateway::Unwatch { stream }) => {
+                if let Some(key) = self.watches.remove(&stream) {
+                    self.order(key, Order::Unwatch { stream }).await;
+                }
+            }
+            News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
+            // The connection has seen to it.
+            News::Message(ToGateway::RosterChanged) => {}
+        }
+        Ok(())
+    }
+
+    async fn take_roster(&mut self, statements: &[Envelope]) -> anyhow::Result<()> {
+        let taken = self.own.roster.extend(statements, clock::now());
+        let (seq, head) = self.own.roster.roster().head();
+        self.own.head.send_replace(seq);
+        match taken {
+            Ok(()) => info!(seq, %head, "the roster has grown"),
+            Err(error) => error!(
+                error = format!("{error:#}"),
+                seq, "the cloud's roster does not follow the one we know; we stay with ours"
+            ),
+        }
+        self.tick().await
+    }
+
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let now = self.own.now();
+        self.own.roster.settle(now);
+        if self.epoch.is_over(self.own.roster.roster(), self.own.identity.id, now) {
+            self.next_epoch(now).await?;
+        }
+        self.reconcile().await?;
+        self.tell_status().await;
+        Ok(())
+    }
+
+    async fn next_epoch(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        self.epoch = Epoch::begin(self.own.roster.roster(), self.own.identity.id, now, &mut random::fill);
+        self.keep_grants().await?;
+        for (&(camera, _), supervised) in &self.streams {
+            if let Some(context) = context(&self.epoch, camera) {
+                supervised.stream.order(Order::Epoch(context)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Grants are on disk before anything is sealed with what they grant.
+    async fn keep_grants(&mut self) -> anyhow::Result<()> {
+        let identity = &self.own.identity;
+        let roster = self.own.roster.roster();
+        let grants = self.epoch.grants(roster, identity.id, &identity.sign, &mut random::fill);
+        let Epoch { id, started_at, .. } = self.epoch;
+        self.own.index.add_grants(id, started_at, &grants).await.context("epoch grants could not be kept")?;
+        info!(epoch = %id, devices = grants.len(), cameras = self.epoch.keys.len(), "a new epoch");
+        self.own.wake.notify_one();
+        Ok(())
+    }
+
+    /// Streams run for cameras that are configured here and stand in the
+    /// roster: footage of a camera that nobody may open helps nobody.
+    async fn reconcile(&mut self) -> anyhow::Result<()> {
+        let mut wanted = BTreeMap::new();
+        for (&camera, access) in &self.own.site.cameras {
+            if self.epoch.keys.contains_key(&camera) {
+                wanted.insert((camera, Rendition::Main), access.clone());
+                if access.sub_url.is_some() {
+                    wanted.insert((camera, Rendition::Sub), access.clone());
+                }
+            }
+        }
+        let unwanted =
+            |key: &(CameraId, Rendition), running: &Supervised| wanted.get(key) != Some(&running.access);
+        let ended: Vec<_> = self
+            .streams
+            .iter()
+            .filter(|(key, running)| unwanted(key, running))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in ended {
+            if let Some(supervised) = self.streams.remove(&key) {
+                self.watches.retain(|_, watched| *watched != key);
+                supervised.stream.stop().await;
+            }
+        }
+        for (key, access) in wanted {
+            if !self.streams.contains_key(&key) {
+                let stream = self.start(key, access.clone()).await?;
+                self.streams.insert(key, Supervised { stream, access });
+            }
+        }
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        (camera, rendition): (CameraId, Rendition),
+        access: CameraAccess,
+    ) -> anyhow::Result<Stream> {
+        let Supervisor { identity, roster, index, recording, disk, gaps, .. } = &self.own;
+        let settings = Settings {
+            identity: RecorderIdentity {
+                org: roster.roster().org(),
+                gateway: identity.id,
+                camera,
+                rendition,
+                signer: identity.sign.clone(),
+            },
+            access,
+            epoch: context(&self.epoch, camera).context("the epoch has no keys of this camera")?,
+            limits: Limits::from(recording),
+            recorded_until: index.last_end(camera, rendition).await?,
+        };
+        Ok(Stream::start(settings, disk.clone(), gaps.clone()))
+    }
+
+    async fn order(&self, key: (CameraId, Rendition), order: Order) {
+        if let Some(supervised) = self.streams.get(&key) {
+            supervised.stream.order(order).await;
+        }
+    }
+
+    async fn watch(&mut self, number: u32, key: (CameraId, Rendition)) {
+        let Some((text, frames)) = self.link.clone() else { return };
+        if !self.streams.contains_key(&key) {
+            let reason = "this gateway does not record this stream".to_owned();
+            let _ = text.send(FromGateway::WatchFailed { stream: number, reason }).await;
+            return;
+        }
+        self.watches.insert(number, key);
+        self.order(key, Order::Watch { stream: number, frames }).await;
+    }
+
+    /// Tells the cloud how all streams are, if that has changed or is due.
+    async fn tell_status(&mut self) {
+        let Some((text, _)) = &self.link else { return };
+        let cameras: Vec<StreamStatus> =
+            self.streams.values().map(|supervised| supervised.stream.status.borrow().clone()).collect();
+        let state = self.own.site.state();
+        let is_news = self.told.as_ref().is_none_or(|(at, told, told_state)| {
+            let same = |a: &StreamStatus, b: &StreamStatus| {
+                (a.camera, a.rendition, a.state, a.since, &a.reason)
+                    == (b.camera, b.rendition, b.state, b.since, &b.reason)
+            };
+            let unchanged = told.len() == cameras.len() && told.iter().zip(&cameras).all(|(a, b)| same(a, b));
+            !unchanged || *told_state != state || at.elapsed() >= STATUS
+        });
+        if !is_news {
+            return;
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        // A full queue: the next tick tries again.
+        if text.try_send(FromGateway::Status { state, version, cameras: cameras.clone() }).is_ok() {
+            self.told = Some((Instant::now(), cameras, state));
+        }
+    }
+
+    async fn sweep(&mut self) {
+        let retention = self.own.site.retention;
+        let policy = Policy {
+            bytes_max: retention.bytes_max,
+            age_ms_max: u64::from(retention.age_days_max) * Timestamp::DAY,
+            age_ms_min: self.own.recording.keep_minutes_min * Timestamp::MINUTE,
+            free_bytes_min: self.own.recording.free_mebibytes_min << 20,
+        };
+        if let Err(error) = self.own.keeper.sweep(policy).await {
+            warn!(error = format!("{error:#}"), "old recordings could not be deleted");
+        }
+    }
+
+    async fn command(&mut self, id: u64, envelope: &Envelope) -> anyhow::Result<()> {
+        let now = self.own.now();
+        let me = self.own.identity.id;
+        let mut site = self.own.site.clone();
+        let roster = self.own.roster.roster();
+        let command = match site.gate.admit(envelope, roster, me, self.own.site.state(), now) {
+            Ok(command) => command,
+            Err(error) => {
+                warn!(%error, "a command was refused");
+                // Unsigned commands have no nonce that we would repeat.
+                let nonce = String::new();
+                let result = self.result(nonce, Err(error.to_string()));
+                self.answer(id, result).await;
+                return Ok(());
+            }
+        };
+        // The nonce is spent before anything is done, whatever comes of it.
+        self.own.folder.write_site(&site)?;
+        self.own.site.gate = site.gate.clone();
+        if let Command::TestCamera { camera, sealed } = &command.command {
+            match seal::command::open_access(&command, *camera, sealed, &self.own.identity.kem) {
+                Ok(access) => self.test(id, command, access).await,
+                Err(error) => {
+                    let result = self.result(command.nonce, Err(error.to_string()));
+                    self.answer(id, result).await;
+                }
+            }
+            return Ok(());
+        }
+        let outcome = match site.apply(&command, &self.own.identity.kem) {
+            Ok(()) => {
+                self.own.folder.write_site(&site)?;
+                self.own.site = site;
+                info!(state = %self.own.site.state(), "a command was carried out");
+                self.reconcile().await?;
+                // The next command needs the new state.
+                self.tell_status().await;
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let result = self.result(command.nonce, outcome);
+        self.answer(id, result).await;
+        Ok(())
+    }
+
+    async fn test(&mut self, id: u64, command: SiteCommand, access: CameraAccess) {
+        if self.tests.len() >= TESTS_MAX {
+            let result =
+                self.result(command.nonce, Err("other connection tests are running; wait for them".into()));
+            self.answer(id, result).await;
+            return;
+        }
+        let signer = self.own.identity.clone();
+        let org = command.org;
+        self.tests.spawn(async move {
+            let outcome = camera_test::test(&access).await.map(Some).map_err(|error| error.to_string());
+            (id, sign_result(&signer, org, command.nonce, outcome))
+        });
+    }
+
+    fn result(&self, nonce: String, outcome: Result<Option<CameraReport>, String>) -> Envelope {
+        sign_result(&self.own.identity, self.own.roster.roster().org(), nonce, outcome)
+    }
+
+    async fn answer(&self, id: u64, envelope: Envelope) {
+        if let Some((text, _)) = &self.link {
+            let _ = text.send(FromGateway::CommandResult { id, envelope }).await;
+        }
+    }
+}
+
+fn context(epoch: &Epoch, camera: CameraId) -> Option<EpochContext> {
+    let keys = epoch.keys.get(&camera)?.clone();
+    Some(EpochContext { epoch: epoch.id, roster_head: epoch.roster_head, keys })
+}
+
+fn sign_result(
+    identity: &Identity,
+    org: model::OrgId,
+    nonce: String,
+    outcome: Result<Option<CameraReport>, String>,
+) -> Envelope {
+    let (ok, error, report) = match outcome {
+        Ok(report) => (true, None, report),
+        Err(error) => (false, Some(error), None),
+    };
+    let result = CommandResult { org, gateway: identity.id, nonce, at: clock::now(), ok, error, report };
+    result.sign(&identity.sign)
+}

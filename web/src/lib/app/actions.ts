@@ -23,10 +23,12 @@ export async function enrolling(enrolment: Enrolment): Promise<Gateway | null> {
   return answer === null ? null : readEnrolling(answer, enrolment);
 }
 
+/** Signs the gateway into the roster and proves the roster to it. Can be repeated if the second half failed. */
 export async function acceptGateway(organisation: Organisation, enrolment: Enrolment, gateway: Gateway): Promise<void> {
-  if (organisation.gateway(gateway.id)) throw new Error('This gateway is already in your roster. Restart it if it still waits.');
-  const statement = await organisation.append({ type: 'add_gateway', gateway });
-  const mac = await acceptMac(enrolment, organisation.anchor, statement);
+  const known = organisation.gateway(gateway.id);
+  if (known && JSON.stringify(known) !== JSON.stringify(gateway)) throw new Error('The roster has another gateway under this id. Do not go on; ask whoever runs the server.');
+  if (!known) await organisation.append({ type: 'add_gateway', gateway });
+  const mac = await acceptMac(enrolment, organisation.anchor, organisation.statementOf(gateway.id));
   await post(`/api/v1/enrolments/${enrolment.lookup}/accept`, { mac });
 }
 

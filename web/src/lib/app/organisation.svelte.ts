@@ -3,7 +3,6 @@
 
 import { ApiError, get, post } from '../api/client';
 import { loadRosterMemory, type RosterMemory, saveRosterMemory } from '../device/store';
-import { fromBase64 } from '../seal/bytes';
 import type { Signer } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
 import { Roster } from '../seal/roster';
@@ -60,6 +59,11 @@ export class Organisation {
     return this.state.gateways.find((gateway) => gateway.id === id) ?? null;
   }
 
+  /** Hash of the statement that added this gateway. */
+  statementOf(gateway: string): string {
+    return this.roster.statementOf(gateway);
+  }
+
   camera(id: string): Camera | null {
     return this.state.cameras.find((camera) => camera.id === id) ?? null;
   }
@@ -68,14 +72,14 @@ export class Organisation {
     await this.take(await fetchAfter(this.roster.head.seq));
   }
 
-  /** Signs a statement, has the server append it, and takes it itself. Returns the signed payload. */
-  async append(statement: Statement): Promise<Uint8Array<ArrayBuffer>> {
+  /** Signs a statement, has the server append it, and takes it itself. */
+  async append(statement: Statement): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       const envelope = await this.roster.next(statement, Date.now(), this.signer);
       try {
         await post('/api/v1/roster', { envelope });
         await this.take([envelope]);
-        return fromBase64(envelope.payload);
+        return;
       } catch (error) {
         // Somebody else was quicker: take theirs, sign again behind it.
         if (!(error instanceof ApiError && error.code === 'roster_moved') || attempt >= 3) throw error;

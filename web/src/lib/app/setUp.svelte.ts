@@ -81,7 +81,14 @@ export class SetUp {
   /** Everything that is left; what was done is not done again. */
   async finish(): Promise<void> {
     this.step = 'working';
-    if (!session.me) await this.doing('Making your keys and the organisation', () => this.found());
+    try {
+      if (!session.me) await this.doing('Making your keys and the organisation', () => this.found());
+    } catch (error) {
+      // A ceremony counts once, so a second attempt begins with the passkey.
+      this.progress = [];
+      this.step = 'passkey';
+      throw error;
+    }
     if (!session.organisation) await this.doing('Reading the roster back', () => session.enter());
     history.replaceState(null, '', '/setup');
     if (this.link!.gateway !== null) await this.doing('Letting the built-in gateway in', () => this.enrol(this.link!.gateway!));
@@ -98,7 +105,6 @@ export class SetUp {
     const { person, ceremony, answer } = this.ceremony!;
     const org = `org_${hex(random(16))}`;
     const stored = await session.makeDevice({ org, person, name: browserName(), anchor: null, opener: this.opener! });
-    this.opener = null;
     const { device } = stored;
     const statement = { type: 'genesis', name: this.organisationName, device, recovery: this.recovery!, administrators: { k: 1, devices: [device.id] } };
     const entry = { org, seq: 0, previous: null, at: Date.now(), statement };
@@ -108,6 +114,7 @@ export class SetUp {
     await session.pinAnchor(hex(hash));
     const passkey = { ceremony, credential: answer.credential };
     session.signedIn(await post<Me>('/api/v1/setup', { token: this.link!.token, person, person_name: this.personName, genesis, passkey }));
+    this.opener = null;
   }
 
   private async enrol(secret: string): Promise<void> {
@@ -116,7 +123,7 @@ export class SetUp {
     for (const end = Date.now() + GATEWAY_PATIENCE_MS; ; ) {
       const gateway = await enrolling(enrolment);
       if (gateway) {
-        if (!organisation.gateway(gateway.id)) await acceptGateway(organisation, enrolment, gateway);
+        await acceptGateway(organisation, enrolment, gateway);
         await connected(gateway.id);
         this.gateway = gateway.id;
         return;

@@ -28,7 +28,7 @@ export async function seedsFromWords(words: string): Promise<Seeds> {
   return seedsOf(entropy);
 }
 
-async function seedsOf(entropy: Uint8Array): Promise<Seeds> {
+export async function seedsOf(entropy: Uint8Array): Promise<Seeds> {
   const none = new Uint8Array();
   return {
     kem: await hkdf(entropy, none, utf8('lenskeep recovery kem v1')),

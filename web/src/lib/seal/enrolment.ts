@@ -2,8 +2,8 @@
 // by the administrator's hand; the cloud learns a look-up value derived from it.
 
 import { base32, type Bytes, concat, equal, fromHex, hex, refuse, utf8 } from './bytes';
-import { hkdf, hmac, labelled, random, sha256 } from './crypto';
-import { gatewayShape, type Gateway } from './statements';
+import { hkdf, hmac, labelled, random } from './crypto';
+import { type Gateway, offeredGateway } from './statements';
 import { hash, loose, writeCanonical } from './shape';
 
 export interface Enrolment {
@@ -18,10 +18,10 @@ export async function enrolmentOf(secret: Bytes): Promise<Enrolment> {
 
 export async function newEnrolment(caSha256: string, anchor: string): Promise<Enrolment & { code: string }> {
   const enrolment = await enrolmentOf(random(16));
-  return { ...enrolment, code: `LK1-${base32(concat(enrolment.secret, fromHex(hash(caSha256, 'the cloud certificate')), fromHex(anchor)))}` };
+  return { ...enrolment, code: enrolmentCode(enrolment.secret, caSha256, anchor) };
 }
 
-const answerShape = loose({ gateway: gatewayShape, mac: hash });
+const answerShape = loose({ gateway: offeredGateway, mac: hash });
 
 /** The gateway that came with the code. Throws if somebody without the secret put another one in its place. */
 export async function readEnrolling(value: unknown, { secret }: Enrolment): Promise<Gateway> {
@@ -31,9 +31,13 @@ export async function readEnrolling(value: unknown, { secret }: Enrolment): Prom
   return gateway;
 }
 
-/** What proves to the gateway that this roster is the right one. `statement` is the envelope's base64 payload, decoded. */
-export async function acceptMac({ secret }: Enrolment, anchor: string, statement: Bytes): Promise<string> {
-  return hex(await hmac(await macKey(secret), labelled('accept', fromHex(anchor), await sha256(statement))));
+/** What proves to the gateway that this roster is the right one. `statement` is the hash of the add_gateway statement. */
+export async function acceptMac({ secret }: Enrolment, anchor: string, statement: string): Promise<string> {
+  return hex(await hmac(await macKey(secret), labelled('accept', fromHex(anchor), fromHex(statement))));
+}
+
+export function enrolmentCode(secret: Uint8Array, caSha256: string, anchor: string): string {
+  return `LK1-${base32(concat(secret, fromHex(hash(caSha256, 'the cloud certificate')), fromHex(anchor)))}`;
 }
 
 async function macKey(secret: Bytes): Promise<Bytes> {

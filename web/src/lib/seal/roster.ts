@@ -45,6 +45,8 @@ export class Roster {
     private last: Head & { at: number },
     private snapshotSeq: number,
     readonly hashes: string[],
+    /** The statement that added each gateway, which enrolment proves to it. */
+    private readonly addedBy = new Map<string, string>(),
   ) {}
 
   static async start(envelope: Envelope, anchor: string | null, seenAt: number): Promise<Roster> {
@@ -93,6 +95,7 @@ export class Roster {
     this.last = { seq, hash: hex(hash), at };
     if (statement.type === 'snapshot') this.snapshotSeq = seq;
     this.hashes.push(this.last.hash);
+    if (statement.type === 'add_gateway') this.addedBy.set(statement.gateway.id, this.last.hash);
     return document;
   }
 
@@ -127,6 +130,10 @@ export class Roster {
     const { scope } = access;
     if (scope.kind === 'all') return true;
     return scope.kind === 'cameras' ? scope.cameras.includes(camera) : scope.groups.some((group) => bound.groups.includes(group));
+  }
+
+  statementOf(gateway: string): string {
+    return this.addedBy.get(gateway) ?? refuse(`no statement of the roster adds ${gateway}`);
   }
 
   isAdministrator(device: string): boolean {

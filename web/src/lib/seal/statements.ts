@@ -1,7 +1,7 @@
 // The statements of the roster as they are written (docs/format.md section 2). Shapes only; roster.ts has the rules.
 
 import { KEM_PUBLIC_BYTES } from './limits';
-import { b64, hash, id, int, literal, name, nullable, object, type Of, sorted, tagged } from './shape';
+import { b64, hash, id, int, literal, loose, name, nullable, object, type Of, sorted, tagged } from './shape';
 import { compareText } from './bytes';
 
 const LIST_MAX = 10_000;
@@ -15,9 +15,15 @@ const kem = b64(KEM_PUBLIC_BYTES);
 const signKey = b64(32);
 const self = (entry: string) => entry;
 
-export const deviceShape = object({ id: deviceId, person, name, kind: literal('browser', 'app', 'cli'), kem, sign: signKey, until: int });
+const deviceFields = { id: deviceId, person, name, kind: literal('browser', 'app', 'cli'), kem, sign: signKey, until: int };
+const gatewayFields = { id: gatewayId, name, kem, sign: signKey };
+
+export const deviceShape = object(deviceFields);
 export const recoveryShape = object({ id: deviceId, kem, sign: signKey });
-export const gatewayShape = object({ id: gatewayId, name, kem, sign: signKey });
+export const gatewayShape = object(gatewayFields);
+/** As they come in answers that nobody signed: in any order. What is read from them is in the order of the format again. */
+export const offeredDevice = loose(deviceFields);
+export const offeredGateway = loose(gatewayFields);
 export const cameraShape = object({
   id: cameraId,
   name,

@@ -1,0 +1,111 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// What a camera can do wrong. Those of the stream begin after
+/// [`crate::Options::fault_after`] pictures, those of the dialogue at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Takes requests and never answers.
+    NoAnswer,
+    /// Answers late and in pieces.
+    SlowAnswers,
+    /// The head of an answer that never ends.
+    EndlessHead,
+    /// Answers DESCRIBE with 503, as cameras with too many clients do.
+    Busy,
+    /// Refuses every password.
+    WrongPassword,
+    /// The SDP offers Motion JPEG alone.
+    SdpNoVideo,
+    /// The SDP says H.265, the packets are H.264.
+    SdpWrongCodec,
+    /// The SDP is no SDP.
+    SdpGarbage,
+    /// The SDP has 10 MB.
+    SdpHuge,
+    /// Sequence numbers and timestamps begin just before they wrap.
+    Wrap,
+    /// Key frames are left out.
+    NoKeyFrame,
+    /// Every twentieth picture lacks a packet.
+    Loss,
+    /// RTP time jumps ahead by an hour, once.
+    TimestampJump,
+    /// The clock in sender reports is set back by an hour, once.
+    RtcpJump,
+    /// Packets, as fast as the client takes them.
+    Flood,
+    /// One access unit that never ends.
+    EndlessUnit,
+    /// Bytes that are neither a message nor a packet.
+    Garbage,
+    /// Packets whose content is noise.
+    GarbagePackets,
+    /// Nothing more, on an open connection.
+    Stall,
+    /// The connection is closed.
+    Disconnect,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 20] = [
+        Fault::NoAnswer,
+        Fault::SlowAnswers,
+        Fault::EndlessHead,
+        Fault::Busy,
+        Fault::WrongPassword,
+        Fault::SdpNoVideo,
+        Fault::SdpWrongCodec,
+        Fault::SdpGarbage,
+        Fault::SdpHuge,
+        Fault::Wrap,
+        Fault::NoKeyFrame,
+        Fault::Loss,
+        Fault::TimestampJump,
+        Fault::RtcpJump,
+        Fault::Flood,
+        Fault::EndlessUnit,
+        Fault::Garbage,
+        Fault::GarbagePackets,
+        Fault::Stall,
+        Fault::Disconnect,
+    ];
+}
+
+/// As on the command line: `no-key-frame`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, letter) in format!("{self:?}").chars().enumerate() {
+            if n > 0 && letter.is_ascii_uppercase() {
+                f.write_str("-")?;
+            }
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|fault| fault.to_string() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(ToString::to_string).collect();
+            format!("no such fault; there are {}", known.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for fault in Fault::ALL {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+        assert_eq!(Fault::NoKeyFrame.to_string(), "no-key-frame");
+        assert!("x".parse::<Fault>().unwrap_err().contains("sdp-huge"));
+    }
+}

@@ -1,0 +1,81 @@
+//! `camera-sim`: a camera for trying things out, until Ctrl-C.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use camera_sim::{Auth, Credentials, Fault, Identity, Options, Pictures, Prepared};
+use clap::Parser;
+use model::{Rendition, Secret};
+
+#[derive(Parser)]
+#[command(about = "A simulated RTSP camera", version)]
+struct Arguments {
+    /// Where to speak RTSP
+    #[arg(long, default_value = "127.0.0.1:8554")]
+    listen: SocketAddr,
+    /// Speak RTSPS too, on this port, with a new self-signed certificate
+    #[arg(long, value_name = "PORT")]
+    tls: Option<u16>,
+    #[arg(long, requires = "password")]
+    user: Option<String>,
+    /// Better through the environment, where other users do not see it
+    #[arg(long, env = "CAMERA_PASSWORD", requires = "user", hide_env_values = true)]
+    password: Option<String>,
+    /// Offer Basic beside Digest
+    #[arg(long)]
+    basic: bool,
+    /// A tone in G.711
+    #[arg(long)]
+    audio: bool,
+    /// Play this .h264 or .h265 file as the main stream, over and over
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Pictures a second in the file
+    #[arg(long, default_value_t = 25)]
+    rate: u32,
+    /// What goes wrong, for example stall, flood or no-key-frame
+    #[arg(long)]
+    fault: Option<Fault>,
+    /// Pictures before it goes wrong
+    #[arg(long, default_value_t = 0)]
+    fault_after: u64,
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "a command line tool says where it listens")]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let defaults = Options::default();
+    let ip: IpAddr = arguments.listen.ip();
+    let rtsps = arguments.tls.map(|port| anyhow::Ok(((ip, port).into(), Identity::generate()?)));
+    let main = match arguments.file {
+        Some(path) => Pictures::Prepared(Prepared::read(&path, arguments.rate)?),
+        None => defaults.main,
+    };
+    let credentials = arguments.user.zip(arguments.password);
+    let camera = camera_sim::start(Options {
+        listen: arguments.listen,
+        rtsps: rtsps.transpose()?,
+        credentials: credentials
+            .map(|(username, password)| Credentials { username, password: Secret::new(password) }),
+        auth: if arguments.basic { Auth::Both } else { Auth::Digest },
+        main,
+        audio: arguments.audio,
+        fault: arguments.fault,
+        fault_after: arguments.fault_after,
+        ..defaults
+    })
+    .await?;
+    for rendition in [Rendition::Main, Rendition::Sub] {
+        println!("{}", camera.url(rendition));
+        if let Some(url) = camera.rtsps_url(rendition) {
+            println!("{url}");
+        }
+    }
+    if let Some(certificate) = camera.certificate() {
+        println!("certificate SHA-256 {certificate}");
+    }
+    tokio::signal::ctrl_c().await?;
+    camera.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! A camera's life: its ports, its clients and its end.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use model::{CameraAccess, CameraUrl, Hash, Rendition};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::feed::{Feed, Live};
+use crate::{Fault, Options, Pictures, session};
+
+/// Clients of one camera; the next ones are turned away.
+const CLIENTS_MAX: usize = 1_024;
+
+/// What every connection shares.
+#[derive(Debug)]
+pub(crate) struct Camera {
+    pub(crate) options: Options,
+    pub(crate) main: Feed,
+    pub(crate) sub: Option<Feed>,
+    fault: Mutex<Option<Fault>>,
+    pub(crate) requests: AtomicU64,
+}
+
+impl Camera {
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running camera. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it speaks RTSP, and RTSPS if it does.
+    pub addr: SocketAddr,
+    pub rtsps_addr: Option<SocketAddr>,
+    camera: Arc<Camera>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Listens and returns. Needs a tokio runtime.
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let feed = |pictures: &Pictures| {
+        anyhow::Ok(match pictures {
+            Pictures::Live(shape) => Feed::Live(Live::new(*shape, &options.name)?),
+            Pictures::Prepared(prepared) => Feed::Prepared(prepared.clone()),
+        })
+    };
+    let main = feed(&options.main)?;
+    let sub = options.sub.as_ref().map(feed).transpose()?;
+    let plain = listen(options.listen).await?;
+    let addr = plain.local_addr()?;
+    let tls = match &options.rtsps {
+        Some((address, identity)) => Some((listen(*address).await?, identity.config())),
+        None => None,
+    };
+    let rtsps_addr = tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+    let fault = Mutex::new(options.fault);
+    let camera = Arc::new(Camera { options, main, sub, fault, requests: AtomicU64::new(0) });
+
+    let mut tasks = vec![tokio::spawn(accept(plain, None, Arc::clone(&camera)))];
+    if let Some((listener, config)) = tls {
+        tasks.push(tokio::spawn(accept(listener, Some(config.into()), Arc::clone(&camera))));
+    }
+    Ok(Running { addr, rtsps_addr, camera, tasks })
+}
+
+impl Running {
+    pub fn url(&self, rendition: Rendition) -> CameraUrl {
+        url("rtsp", self.addr, rendition)
+    }
+
+    pub fn rtsps_url(&self, rendition: Rendition) -> Option<CameraUrl> {
+        Some(url("rtsps", self.rtsps_addr?, rendition))
+    }
+
+    /// SHA-256 of the certificate shown over RTSPS.
+    pub fn certificate(&self) -> Option<Hash> {
+        self.camera.options.rtsps.as_ref().map(|(_, identity)| identity.fingerprint())
+    }
+
+    /// Everything a gateway needs, over RTSP.
+    pub fn access(&self) -> CameraAccess {
+        let credentials = self.camera.options.credentials.as_ref();
+        CameraAccess {
+            url: self.url(Rendition::Main),
+            sub_url: self.camera.sub.as_ref().map(|_| self.url(Rendition::Sub)),
+            username: credentials.map(|c| c.username.clone()),
+            password: credentials.map(|c| c.password.clone()),
+            certificate: None,
+        }
+    }
+
+    /// Everything a gateway needs, over RTSPS.
+    pub fn rtsps_access(&self) -> Option<CameraAccess> {
+        Some(CameraAccess {
+            url: self.rtsps_url(Rendition::Main)?,
+            sub_url: self.camera.sub.as_ref().and_then(|_| self.rtsps_url(Rendition::Sub)),
+            certificate: self.certificate(),
+            ..self.access()
+        })
+    }
+
+    /// From now on, or never mind.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        *self.camera.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// RTSP requests read so far, from any client.
+    pub fn requests(&self) -> u64 {
+        self.camera.requests.load(Ordering::Relaxed)
+    }
+
+    /// Closes ports and connections and returns when they are closed.
+    pub async fn shutdown(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            // Cancelled, which is what was asked for.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn url(scheme: &str, address: SocketAddr, rendition: Rendition) -> CameraUrl {
+    CameraUrl::parse(&format!("{scheme}://{address}/{rendition}")).expect("an address makes a URL")
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the simulated camera cannot listen on {address}"))
+}
+
+/// Clients end with it: the set aborts them when it is dropped.
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, camera: Arc<Camera>) {
+    let mut clients = JoinSet::new();
+    loop {
+        let (tcp, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                // Out of descriptors, or a client that is gone already.
+                Err(error) => {
+                    tracing::warn!("the simulated camera cannot accept: {error}");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            Some(_) = clients.join_next() => continue,
+        };
+        if clients.len() >= CLIENTS_MAX {
+            continue;
+        }
+        let (tls, camera) = (tls.clone(), Arc::clone(&camera));
+        clients.spawn(async move {
+            if let Err(error) = Box::pin(greet(tcp, tls, &camera)).await {
+                tracing::debug!(%peer, "a client of the simulated camera left: {error}");
+            }
+        });
+    }
+}
+
+async fn greet(tcp: TcpStream, tls: Option<TlsAcceptor>, camera: &Camera) -> std::io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let (local, peer) = (tcp.local_addr()?, tcp.peer_addr()?);
+    match tls {
+        None => session::serve(tcp, Some((local.ip(), peer.ip())), camera).await,
+        Some(tls) => session::serve(tls.accept(tcp).await?, None, camera).await,
+    }
+}
+
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}

@@ -162,7 +162,7 @@ impl Fragments {
             });
             offset += run.data.iter().map(Bytes::len).sum::<usize>();
         }
-        Ok(Moof { mfhd: Mfhd { sequence_number: self.sequence }, traf, ..Moof::default() })
+        Ok(Moof { mfhd: Mfhd { sequence_number: self.sequence }, traf })
     }
 }
 

@@ -1,1 +1,38 @@
-//! cloud
+//! The cloud: users, policy, storage keeping, relay and archive over HTTP. It
+//! holds no key that opens a picture. It can refuse and cut off; it cannot
+//! grant, widen or reconfigure, because everything that does carries the
+//! signature of a device in the roster, which gateways and viewers check for
+//! themselves.
+//!
+//! `start` is the way in for programs; the binary `lenskeep-cloud` adds a
+//! command line. What happens between request and answer: `http::guard` (who
+//! asks), a handler, `permits` (decide), the history (record), then `broker`,
+//! `store`, `hub` or `rosters` (act).
+
+mod app;
+mod broker;
+mod ca;
+mod clock;
+mod config;
+mod database;
+mod gateways;
+mod http;
+mod hub;
+mod metrics;
+mod openapi;
+mod passkeys;
+mod permits;
+mod problem;
+mod random;
+mod rate;
+mod rosters;
+mod serve;
+mod sessions;
+mod start;
+mod store;
+
+pub use config::{Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection};
+pub use http::guard::Who;
+pub use http::routes::{Port, Route, routes};
+pub use openapi::openapi;
+pub use start::{Running, check, migrate, start};

@@ -1,0 +1,115 @@
+//! What all handlers share. Everything that outlives a request is in SQL or
+//! in the store; what is here may be lost with the process.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use cloud_core::{Action, Audited, Permit};
+use model::{Hash, OrgId, Timestamp};
+use seal::roster::Roster;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::broker::Broker;
+use crate::ca::Ca;
+use crate::config::Config;
+use crate::database::Database;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::passkeys::Passkeys;
+use crate::problem::Problem;
+use crate::rate::Limiter;
+use crate::rosters::{Rosters, RostersError};
+use crate::sessions::Caller;
+use crate::store::Store;
+
+/// Repeated reads of one thing by one session are one entry in the history
+/// for this long: a seek is dozens of byte ranges.
+const TICKET_MS: u64 = 5 * Timestamp::MINUTE;
+const TICKETS_MAX: usize = 4_096;
+/// Objects that are read back at the same time.
+const CONFIRMATIONS_MAX: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) public_url: Url,
+    /// Values of `Host` that viewers may use: another one is a page of
+    /// somebody else that had its name point here.
+    pub(crate) hosts: HashSet<String>,
+    pub(crate) gateway_port: u16,
+    pub(crate) database: Database,
+    pub(crate) rosters: Rosters,
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) ca: Arc<Ca>,
+    pub(crate) passkeys: Passkeys,
+    pub(crate) limiter: Limiter,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) confirmations: Semaphore,
+    pub(crate) tickets: Tickets,
+    pub(crate) shutdown: CancellationToken,
+    /// Connections, and the WebSockets that some of them became.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The session, and action and resource in words.
+type TicketKey = (Hash, String);
+type Ticket = (Timestamp, Arc<Audited<Permit>>);
+
+/// Proofs that a session's read stands in the history already.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets {
+    recent: Mutex<HashMap<TicketKey, Ticket>>,
+}
+
+impl App {
+    pub(crate) fn confirmations() -> Semaphore {
+        Semaphore::new(CONFIRMATIONS_MAX)
+    }
+
+    pub(crate) async fn roster(&self, org: OrgId, now: Timestamp) -> Result<Arc<Roster>, RostersError> {
+        self.rosters.current(&self.database, org, now).await
+    }
+
+    /// Like `permit`, for reads that come in bursts: decided every time,
+    /// written down once.
+    pub(crate) async fn read_permit(
+        &self,
+        caller: &Caller,
+        roster: &Roster,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Arc<Audited<Permit>>, Problem> {
+        let key = (caller.session, format!("{} {}", action.name(), action.resource()));
+        let permit = self.decide(caller, roster, action, now)?;
+        if let Some(audited) = self.tickets.find(&key, &permit, now) {
+            return Ok(audited);
+        }
+        let audited = Arc::new(permit.record(&self.database).await?);
+        self.tickets.keep(key, audited.clone(), now);
+        Ok(audited)
+    }
+}
+
+impl Tickets {
+    fn find(&self, key: &TicketKey, permit: &Permit, now: Timestamp) -> Option<Arc<Audited<Permit>>> {
+        let recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (at, audited) = recent.get(key)?;
+        (now.ms_since(*at) < TICKET_MS && audited.covers(permit)).then(|| audited.clone())
+    }
+
+    fn keep(&self, key: TicketKey, audited: Arc<Audited<Permit>>, now: Timestamp) {
+        let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if recent.len() >= TICKETS_MAX {
+            recent.retain(|_, (at, _)| now.ms_since(*at) < TICKET_MS);
+        }
+        if recent.len() >= TICKETS_MAX {
+            recent.clear();
+        }
+        recent.insert(key, (now, audited));
+    }
+}

@@ -1,0 +1,285 @@
+//! Configuration: one struct, read fully before a port opens. Unknown keys
+//! are refused with line and suggestion.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use model::Secret;
+use serde::Deserialize;
+use url::Url;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder of what must survive a restart: the CA of the gateway port, and
+    /// by default database and footage. Default `lenskeep-cloud`.
+    pub data: PathBuf,
+    pub listen: Listen,
+    pub database: DatabaseSection,
+    pub store: StoreSection,
+    /// Further origins whose pages may sign in, each with its own passkeys:
+    /// `http://localhost:8475` for `lenskeep app`. Default none.
+    pub app_origins: Vec<Url>,
+    /// The demonstration's camera, told to pages on this machine. Set by
+    /// `lenskeep up`, never by a file.
+    #[serde(skip)]
+    pub demo_camera: Option<DemoCamera>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Web app and API. Default `127.0.0.1:8470`. Any address but loopback
+    /// demands `tls_certificate` and `tls_key`.
+    pub viewers: SocketAddr,
+    /// Gateways, always TLS with a certificate of the cloud's own CA.
+    /// Default `127.0.0.1:8471`.
+    pub gateways: SocketAddr,
+    /// `/healthz`, `/readyz`, `/metrics`. Default `127.0.0.1:8472`.
+    pub metrics: SocketAddr,
+    /// How people reach the web app. Its host is the passkeys' RP id.
+    /// Default `http://localhost:` and the port of `viewers`.
+    pub public_url: Option<Url>,
+    /// Names and addresses that gateways reach this cloud by, beside localhost
+    /// and the host of `public_url`. Default none.
+    pub gateway_names: Vec<String>,
+    /// Certificate chain of the viewers' port, PEM. Default none.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM. Default none.
+    pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSection {
+    /// `sqlite:/path/cloud.db` or `postgres://…`. Default: SQLite in `data`.
+    pub url: Option<Secret>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// `folder` or `azure`. Default `folder`.
+    pub kind: StoreKind,
+    /// `folder`: where the objects are. Default `store` in `data`.
+    pub path: Option<PathBuf>,
+    /// `azure`: name of the storage account.
+    pub account: Option<String>,
+    /// `azure`: the blob service, `https://ACCOUNT.blob.core.windows.net`
+    /// (default) or another one that is HTTPS.
+    pub endpoint: Option<Url>,
+    /// `azure`: container of recordings. Default `footage`.
+    pub footage: String,
+    /// `azure`: container of epoch grants. Default `grants`.
+    pub grants: String,
+    /// `azure`: the identity that makes upload tokens. Default `managed-identity`.
+    pub credential: CredentialKind,
+    /// `azure`: file with a bearer token, read anew each time; for `token-file`.
+    pub token_file: Option<PathBuf>,
+    /// `azure`: the identity that reads. Default: the same as `credential`.
+    pub read_credential: Option<CredentialKind>,
+    /// `azure`: bearer token of the identity that reads. Default `token_file`.
+    pub read_token_file: Option<PathBuf>,
+    /// `azure`: CA of the endpoint's certificate, PEM, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreKind {
+    #[default]
+    Folder,
+    Azure,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    #[default]
+    ManagedIdentity,
+    WorkloadIdentity,
+    DeveloperTools,
+    TokenFile,
+}
+
+#[derive(Clone, Debug)]
+pub struct DemoCamera {
+    pub url: String,
+    pub sub_url: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data: PathBuf::from("lenskeep-cloud"),
+            listen: Listen::default(),
+            database: DatabaseSection::default(),
+            store: StoreSection::default(),
+            app_origins: Vec::new(),
+            demo_camera: None,
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Listen {
+            viewers: loopback(8470),
+            gateways: loopback(8471),
+            metrics: loopback(8472),
+            public_url: None,
+            gateway_names: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        StoreSection {
+            kind: StoreKind::Folder,
+            path: None,
+            account: None,
+            endpoint: None,
+            footage: "footage".to_owned(),
+            grants: "grants".to_owned(),
+            credential: CredentialKind::default(),
+            token_file: None,
+            read_credential: None,
+            read_token_file: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl Config {
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the configuration {} could not be read", path.display()))?;
+        Self::parse(&text).with_context(|| format!("the configuration {} is not valid", path.display()))
+    }
+
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Config = model::config::parse(text)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What no type can say. Also called by `start`, for configurations that
+    /// a program made.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        let listen = &self.listen;
+        let tls = match (&listen.tls_certificate, &listen.tls_key) {
+            (Some(_), Some(_)) => true,
+            (None, None) => false,
+            _ => bail!("listen.tls_certificate and listen.tls_key go together: set both or none"),
+        };
+        ensure!(
+            tls || listen.viewers.ip().is_loopback(),
+            "listen.viewers = \"{}\" can be reached from other machines, and passwords, passkeys and pictures \
+             do not travel without TLS. Set listen.tls_certificate and listen.tls_key to PEM files and \
+             listen.public_url to the https:// address that they are for; or listen on 127.0.0.1 and put a \
+             proxy that speaks TLS before it",
+            listen.viewers
+        );
+        if let Some(url) = &listen.public_url {
+            check_origin("listen.public_url", url)?;
+        }
+        for origin in &self.app_origins {
+            check_origin("app_origins", origin)?;
+        }
+        if self.store.kind == StoreKind::Azure {
+            ensure!(self.store.account.is_some(), "store.kind = \"azure\" needs store.account");
+            if let Some(endpoint) = &self.store.endpoint {
+                ensure!(endpoint.scheme() == "https", "store.endpoint must begin with https://");
+            }
+            if self.store.credential == CredentialKind::TokenFile {
+                ensure!(
+                    self.store.token_file.is_some(),
+                    "store.credential = \"token-file\" needs store.token_file"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn database_url(&self) -> Secret {
+        let default = || Secret::new(format!("sqlite:{}", self.data.join("cloud.db").display()));
+        self.database.url.clone().unwrap_or_else(default)
+    }
+
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.store.path.clone().unwrap_or_else(|| self.data.join("store"))
+    }
+
+    pub(crate) fn public_url(&self, viewer_port: u16) -> Url {
+        self.listen.public_url.clone().unwrap_or_else(|| {
+            Url::parse(&format!("http://localhost:{viewer_port}")).expect("a URL by its making")
+        })
+    }
+}
+
+fn check_origin(key: &str, url: &Url) -> anyhow::Result<()> {
+    let host = url.host_str().unwrap_or_default();
+    ensure!(
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none(),
+        "{key} = \"{url}\" must be an origin: scheme, host and port, nothing behind"
+    );
+    ensure!(
+        host.trim_matches(['[', ']']).parse::<IpAddr>().is_err(),
+        "{key} = \"{url}\" must have a name: passkeys are not made for addresses. On one machine, use localhost"
+    );
+    let local = host == "localhost" || host.ends_with(".localhost");
+    ensure!(
+        url.scheme() == "https" || (url.scheme() == "http" && local),
+        "{key} = \"{url}\" must be https:// (http:// is for localhost only)"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_refused_with_line_and_suggestion() {
+        let error =
+            format!("{:#}", Config::parse("data = \"x\"\n[listen]\nviewer = \"127.0.0.1:1\"\n").unwrap_err());
+        assert!(error.contains("line 3"), "{error}");
+        assert!(error.contains("Did you mean `viewers`?"), "{error}");
+        let error = format!("{:#}", Config::parse("[store]\nkind = \"azur\"").unwrap_err());
+        assert!(error.contains("Did you mean `azure`?"), "{error}");
+    }
+
+    #[test]
+    fn other_machines_demand_tls() {
+        let error = Config::parse("[listen]\nviewers = \"0.0.0.0:8470\"").unwrap_err().to_string();
+        assert!(error.contains("tls_certificate"), "{error}");
+        assert!(Config::parse("[listen]\nviewers = \"[::1]:8470\"").is_ok());
+    }
+
+    #[test]
+    fn origins_are_names_with_tls_or_localhost() {
+        for bad in
+            ["http://example.org", "https://192.0.2.1", "https://example.org/app", "http://127.0.0.1:8470"]
+        {
+            assert!(Config::parse(&format!("[listen]\npublic_url = \"{bad}\"")).is_err(), "{bad}");
+        }
+        for good in ["http://localhost:9000", "https://cameras.example.org"] {
+            assert!(Config::parse(&format!("[listen]\npublic_url = \"{good}\"")).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn azure_is_https_and_has_an_account() {
+        assert!(Config::parse("[store]\nkind = \"azure\"").is_err());
+        let http = "[store]\nkind = \"azure\"\naccount = \"a\"\nendpoint = \"http://127.0.0.1\"";
+        assert!(Config::parse(http).is_err());
+        assert!(Config::parse("[store]\nkind = \"azure\"\naccount = \"a\"").is_ok());
+    }
+}

@@ -1,0 +1,237 @@
+//! People, passkeys, sessions, ceremonies, one-time tokens, device requests.
+
+use cloud_core::{Audited, Permit};
+use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
+use seal::roster::Device;
+
+use super::{Database, Row, Transaction, params};
+
+#[derive(Clone, Debug)]
+pub(crate) struct SessionRow {
+    pub(crate) org: OrgId,
+    pub(crate) person: PersonId,
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) seen_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    Setup,
+    Invitation,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct OneTimeToken {
+    /// None for the set-up token.
+    pub(crate) org: Option<OrgId>,
+    pub(crate) person: Option<PersonId>,
+    pub(crate) person_name: String,
+}
+
+impl TokenKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            TokenKind::Setup => "setup",
+            TokenKind::Invitation => "invitation",
+        }
+    }
+}
+
+fn one_time_token(row: &Row) -> sqlx::Result<OneTimeToken> {
+    Ok(OneTimeToken { org: row.parsed(0).ok(), person: row.parsed(1).ok(), person_name: row.text(2)? })
+}
+
+impl Database {
+    pub(crate) async fn person_name(&self, org: OrgId, person: PersonId) -> sqlx::Result<Option<String>> {
+        let sql = "SELECT name FROM people WHERE org = $1 AND person = $2";
+        self.optional(sql, params![org, person]).await?.map(|row| row.text(0)).transpose()
+    }
+
+    /// Ids of people are never used again, in no organisation.
+    pub(crate) async fn org_of_person(&self, person: PersonId) -> sqlx::Result<Option<OrgId>> {
+        let row = self.optional("SELECT org FROM people WHERE person = $1", params![person]).await?;
+        row.map(|row| row.parsed(0)).transpose()
+    }
+
+    pub(crate) async fn session(&self, token: Hash) -> sqlx::Result<Option<SessionRow>> {
+        let sql = "SELECT org, person, device, created_at, seen_at FROM sessions WHERE token = $1";
+        let Some(row) = self.optional(sql, params![token]).await? else { return Ok(None) };
+        Ok(Some(SessionRow {
+            org: row.parsed(0)?,
+            person: row.parsed(1)?,
+            device: row.text_or_null(2)?.map(|_| row.parsed(2)).transpose()?,
+            created_at: row.time(3)?,
+            seen_at: row.time(4)?,
+        }))
+    }
+
+    pub(crate) async fn touch_session(&self, token: Hash, now: Timestamp) -> sqlx::Result<()> {
+        self.execute("UPDATE sessions SET seen_at = $1 WHERE token = $2", params![now, token]).await.map(drop)
+    }
+
+    pub(crate) async fn end_session(&self, token: Hash) -> sqlx::Result<()> {
+        self.execute("DELETE FROM sessions WHERE token = $1", params![token]).await.map(drop)
+    }
+
+    pub(crate) async fn purge_sessions(
+        &self,
+        created_before: Timestamp,
+        seen_before: Timestamp,
+    ) -> sqlx::Result<u64> {
+        let sql = "DELETE FROM sessions WHERE created_at < $1 OR seen_at < $2";
+        self.execute(sql, params![created_before, seen_before]).await
+    }
+
+    /// Whose passkey this is, and what webauthn-rs keeps of it.
+    pub(crate) async fn passkey(&self, credential: &str) -> sqlx::Result<Option<(OrgId, PersonId, String)>> {
+        let sql = "SELECT org, person, passkey FROM passkeys WHERE credential = $1";
+        let row = self.optional(sql, params![credential]).await?;
+        row.map(|row| Ok((row.parsed(0)?, row.parsed(1)?, row.text(2)?))).transpose()
+    }
+
+    pub(crate) async fn update_passkey(
+        &self,
+        org: OrgId,
+        credential: &str,
+        passkey: &str,
+    ) -> sqlx::Result<()> {
+        let sql = "UPDATE passkeys SET passkey = $1 WHERE org = $2 AND credential = $3";
+        self.execute(sql, params![passkey, org, credential]).await.map(drop)
+    }
+
+    pub(crate) async fn add_ceremony(
+        &self,
+        id: Hash,
+        kind: &'static str,
+        state: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        self.execute("DELETE FROM ceremonies WHERE expires_at < $1", params![now]).await?;
+        let sql = "INSERT INTO ceremonies (id, kind, state, expires_at) VALUES ($1, $2, $3, $4)";
+        self.execute(sql, params![id, kind, state, expires_at]).await.map(drop)
+    }
+
+    /// Takes it out: a second request finds nothing.
+    pub(crate) async fn take_ceremony(
+        &self,
+        id: Hash,
+        kind: &'static str,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<String>> {
+        let sql = "DELETE FROM ceremonies WHERE id = $1 AND kind = $2 AND expires_at > $3 RETURNING state";
+        self.optional(sql, params![id, kind, now]).await?.map(|row| row.text(0)).transpose()
+    }
+
+    /// A new set-up token replaces the one before.
+    pub(crate) async fn set_setup_token(&self, token: Hash, expires_at: Timestamp) -> sqlx::Result<()> {
+        self.execute("DELETE FROM one_time_tokens WHERE kind = 'setup'", vec![]).await?;
+        let sql = "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
+                   VALUES ('', $1, 'setup', '', '', $2, NULL)";
+        self.execute(sql, params![token, expires_at]).await.map(drop)
+    }
+
+    pub(crate) async fn add_invitation(
+        &self,
+        org: OrgId,
+        token: Hash,
+        person: PersonId,
+        person_name: &str,
+        expires_at: Timestamp,
+        _audited: &Audited<Permit>,
+    ) -> sqlx::Result<()> {
+        let sql = "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
+                   VALUES ($1, $2, 'invitation', $3, $4, $5, NULL)";
+        self.execute(sql, params![org, token, person, person_name, expires_at]).await.map(drop)
+    }
+
+    /// Looks at a token without using it up.
+    pub(crate) async fn one_time_token(
+        &self,
+        token: Hash,
+        kind: TokenKind,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<OneTimeToken>> {
+        let sql = "SELECT org, person, person_name FROM one_time_tokens \
+                   WHERE token = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3";
+        self.optional(sql, params![token, kind.as_str(), now]).await?.as_ref().map(one_time_token).transpose()
+    }
+
+    pub(crate) async fn add_device_request(
+        &self,
+        org: OrgId,
+        device: &Device,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let request = serde_json::to_string(device).expect("a device serialises");
+        let sql = "INSERT INTO device_requests (org, device, person, request, created_at) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (org, device) DO NOTHING";
+        self.execute(sql, params![org, device.id, device.person, request, now]).await.map(drop)
+    }
+
+    pub(crate) async fn device_requests(&self, org: OrgId) -> sqlx::Result<Vec<(Device, Timestamp)>> {
+        let sql = "SELECT request, created_at FROM device_requests WHERE org = $1 ORDER BY created_at, device LIMIT 1000";
+        let rows = self.all(sql, params![org]).await?;
+        rows.iter().map(|row| Ok((row.json(0)?, row.time(1)?))).collect()
+    }
+
+    pub(crate) async fn count_device_requests(&self, org: OrgId, person: PersonId) -> sqlx::Result<u64> {
+        let sql = "SELECT COUNT(*) FROM device_requests WHERE org = $1 AND person = $2";
+        let row = self.optional(sql, params![org, person]).await?;
+        row.map_or(Ok(0), |row| row.number(0))
+    }
+}
+
+impl Transaction {
+    /// Uses the token up; none if it was used, has ended or never was.
+    pub(crate) async fn use_token(
+        &mut self,
+        token: Hash,
+        kind: TokenKind,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<OneTimeToken>> {
+        let sql = "UPDATE one_time_tokens SET used_at = $1 \
+                   WHERE token = $2 AND kind = $3 AND used_at IS NULL AND expires_at > $1 \
+                   RETURNING org, person, person_name";
+        self.optional(sql, params![now, token, kind.as_str()]).await?.as_ref().map(one_time_token).transpose()
+    }
+
+    pub(crate) async fn add_person(
+        &mut self,
+        org: OrgId,
+        person: PersonId,
+        name: &str,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let sql = "INSERT INTO people (org, person, name, created_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (org, person) DO NOTHING";
+        self.execute(sql, params![org, person, name, now]).await.map(drop)
+    }
+
+    pub(crate) async fn add_passkey(
+        &mut self,
+        org: OrgId,
+        person: PersonId,
+        credential: &str,
+        passkey: &str,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let sql =
+            "INSERT INTO passkeys (org, person, credential, passkey, created_at) VALUES ($1, $2, $3, $4, $5)";
+        self.execute(sql, params![org, person, credential, passkey, now]).await.map(drop)
+    }
+
+    pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {
+        let sql = "INSERT INTO sessions (org, token, person, device, created_at, seen_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6)";
+        let SessionRow { org, person, device, created_at, seen_at } = *session;
+        let device = device.map(|device| device.to_string());
+        self.execute(sql, params![org, token, person, device, created_at, seen_at]).await.map(drop)
+    }
+
+    pub(crate) async fn end_device_request(&mut self, org: OrgId, device: DeviceId) -> sqlx::Result<()> {
+        let sql = "DELETE FROM device_requests WHERE org = $1 AND device = $2";
+        self.execute(sql, params![org, device]).await.map(drop)
+    }
+}

@@ -1,0 +1,123 @@
+//! Index of what is in the store: recordings, gaps, epoch grants.
+
+use model::wire::{Envelope, Gap, Recording};
+use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
+
+use super::{Database, params};
+
+/// What a reader needs to find a recording's bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundRecording {
+    pub(crate) camera: CameraId,
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+impl Database {
+    pub(crate) async fn add_epoch_grant(
+        &self,
+        org: OrgId,
+        gateway: GatewayId,
+        epoch: EpochId,
+        device: DeviceId,
+        envelope: &Envelope,
+    ) -> sqlx::Result<()> {
+        let envelope = serde_json::to_string(envelope).expect("an envelope serialises");
+        let sql = "INSERT INTO epoch_grants (org, epoch, device, gateway, envelope) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (org, epoch, device) DO NOTHING";
+        self.execute(sql, params![org, epoch, device, gateway, envelope]).await.map(drop)
+    }
+
+    pub(crate) async fn epoch_grant(
+        &self,
+        org: OrgId,
+        epoch: EpochId,
+        device: DeviceId,
+    ) -> sqlx::Result<Option<Envelope>> {
+        let sql = "SELECT envelope FROM epoch_grants WHERE org = $1 AND epoch = $2 AND device = $3";
+        self.optional(sql, params![org, epoch, device]).await?.map(|row| row.json(0)).transpose()
+    }
+
+    pub(crate) async fn has_epoch_grant(
+        &self,
+        org: OrgId,
+        gateway: GatewayId,
+        epoch: EpochId,
+    ) -> sqlx::Result<bool> {
+        let sql = "SELECT 1 FROM epoch_grants WHERE org = $1 AND gateway = $2 AND epoch = $3 LIMIT 1";
+        Ok(self.optional(sql, params![org, gateway, epoch]).await?.is_some())
+    }
+
+    pub(crate) async fn add_recording(
+        &self,
+        org: OrgId,
+        gateway: GatewayId,
+        recording: &Recording,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        let json = serde_json::to_string(recording).expect("a recording serialises");
+        let sql = "INSERT INTO recordings \
+                   (org, camera, rendition, started_at, id, gateway, name, bytes, recording, confirmed_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+        let Recording { camera, rendition, started_at, id, name, bytes, .. } = recording;
+        let values =
+            params![org, *camera, *rendition, *started_at, *id, gateway, name.as_str(), *bytes, json, now];
+        self.execute(sql, values).await.map(drop)
+    }
+
+    pub(crate) async fn recording(&self, org: OrgId, id: Hash) -> sqlx::Result<Option<FoundRecording>> {
+        let sql = "SELECT camera, name, bytes FROM recordings WHERE org = $1 AND id = $2";
+        let row = self.optional(sql, params![org, id]).await?;
+        row.map(|row| {
+            Ok(FoundRecording { camera: row.parsed(0)?, name: row.text(1)?, bytes: row.number(2)? })
+        })
+        .transpose()
+    }
+
+    /// Recordings that begin in `[from, to)`, in order of time. A recording is
+    /// at most some minutes long, so the caller widens `from` by that.
+    pub(crate) async fn recordings(
+        &self,
+        org: OrgId,
+        camera: CameraId,
+        rendition: Rendition,
+        (from, to): (Timestamp, Timestamp),
+        limit: u64,
+    ) -> sqlx::Result<Vec<Recording>> {
+        let sql = "SELECT recording FROM recordings \
+                   WHERE org = $1 AND camera = $2 AND rendition = $3 AND started_at >= $4 AND started_at < $5 \
+                   ORDER BY started_at, id LIMIT $6";
+        let rows = self.all(sql, params![org, camera, rendition, from, to, limit]).await?;
+        rows.iter().map(|row| row.json(0)).collect()
+    }
+
+    pub(crate) async fn add_gap(&self, org: OrgId, gap: &Gap) -> sqlx::Result<()> {
+        // A gap that goes on is reported again with a later end.
+        let sql = "INSERT INTO gaps (org, camera, rendition, from_at, to_at, reason) VALUES ($1, $2, $3, $4, $5, $6) \
+                   ON CONFLICT (org, camera, rendition, from_at) DO UPDATE SET to_at = $5, reason = $6";
+        let values = params![org, gap.camera, gap.rendition, gap.from, gap.to, gap.reason.as_str()];
+        self.execute(sql, values).await.map(drop)
+    }
+
+    /// Gaps that touch `[from, to)`.
+    pub(crate) async fn gaps(
+        &self,
+        org: OrgId,
+        camera: CameraId,
+        rendition: Rendition,
+        (from, to): (Timestamp, Timestamp),
+        limit: u64,
+    ) -> sqlx::Result<Vec<Gap>> {
+        let sql = "SELECT from_at, to_at, reason FROM gaps \
+                   WHERE org = $1 AND camera = $2 AND rendition = $3 AND to_at > $4 AND from_at < $5 \
+                   ORDER BY from_at LIMIT $6";
+        let rows = self.all(sql, params![org, camera, rendition, from, to, limit]).await?;
+        rows.iter()
+            .map(|row| {
+                let reason = serde_json::from_value(serde_json::Value::String(row.text(2)?))
+                    .map_err(|e| sqlx::Error::Decode(e.into()))?;
+                Ok(Gap { camera, rendition, from: row.time(0)?, to: row.time(1)?, reason })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! SQL on SQLite or PostgreSQL: an enum over the two pools and one set of
+//! statements with `$1`. The modules below hold the statements, by what they
+//! are about; nobody else writes SQL. BYTEA, BIGINT and TEXT only, and no
+//! value ever stands in the text of a statement.
+
+mod accounts;
+mod enrolments;
+mod footage;
+mod history;
+mod roster;
+mod value;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+pub(crate) use accounts::{OneTimeToken, SessionRow, TokenKind};
+pub(crate) use enrolments::Enrolment;
+pub(crate) use history::HistoryRow;
+pub(crate) use value::params;
+pub(crate) use value::{Row, Value};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Connections at most; SQLite has one writer anyway.
+const CONNECTIONS_MAX: u32 = 8;
+/// How long to wait for a connection, or for SQLite's write lock.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Writes that happen together or not at all. On SQLite it begins with
+/// `BEGIN IMMEDIATE`, so that what it reads cannot change before it writes.
+#[derive(Debug)]
+pub(crate) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+impl Database {
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)
+                .context("database.url does not name an SQLite file; it looks like sqlite:/var/lib/lenskeep/cloud.db")?
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                // Sessions, statements and the history must outlive a power cut.
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(WAIT_MAX);
+            let pool = SqlitePoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(WAIT_MAX)
+                .connect_with(options)
+                .await
+                .context("the SQLite database could not be opened")?;
+            return Ok(Database::Sqlite(pool));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            // The URL may hold a password: errors do not repeat it.
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|_| anyhow::anyhow!("database.url is not a PostgreSQL URL"))?;
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(WAIT_MAX)
+                .connect_with(options)
+                .await
+                .context("PostgreSQL could not be reached")?;
+            return Ok(Database::Postgres(pool));
+        }
+        anyhow::bail!("database.url must begin with sqlite: or postgres:")
+    }
+
+    pub(crate) async fn migrate(&self) -> anyhow::Result<()> {
+        match self {
+            Database::Sqlite(pool) => MIGRATIONS.run(pool).await,
+            Database::Postgres(pool) => MIGRATIONS.run(pool).await,
+        }
+        .context("the database could not be brought to this version's schema")
+    }
+
+    pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
+        Ok(match self {
+            Database::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Database::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    pub(crate) async fn execute(&self, sql: &'static str, values: Vec<Value>) -> sqlx::Result<u64> {
+        Ok(match self {
+            Database::Sqlite(pool) => value::sqlite(sql, values).execute(pool).await?.rows_affected(),
+            Database::Postgres(pool) => value::postgres(sql, values).execute(pool).await?.rows_affected(),
+        })
+    }
+
+    pub(crate) async fn all(&self, sql: &'static str, values: Vec<Value>) -> sqlx::Result<Vec<Row>> {
+        Ok(match self {
+            Database::Sqlite(pool) => {
+                let rows = value::sqlite(sql, values).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Database::Postgres(pool) => {
+                let rows = value::postgres(sql, values).fetch_all(pool).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    pub(crate) async fn optional(&self, sql: &'static str, values: Vec<Value>) -> sqlx::Result<Option<Row>> {
+        Ok(match self {
+            Database::Sqlite(pool) => value::sqlite(sql, values).fetch_optional(pool).await?.map(Row::Sqlite),
+            Database::Postgres(pool) => {
+                value::postgres(sql, values).fetch_optional(pool).await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    /// Whether it answers, for `/readyz`.
+    pub(crate) async fn ping(&self) -> sqlx::Result<()> {
+        self.optional("SELECT 1", vec![]).await.map(drop)
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Database::Sqlite(pool) => pool.close().await,
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> sqlx::Result<u64> {
+        Ok(match self {
+            Transaction::Sqlite(tx) => value::sqlite(sql, values).execute(&mut **tx).await?.rows_affected(),
+            Transaction::Postgres(tx) => {
+                value::postgres(sql, values).execute(&mut **tx).await?.rows_affected()
+            }
+        })
+    }
+
+    pub(crate) async fn optional(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> sqlx::Result<Option<Row>> {
+        Ok(match self {
+            Transaction::Sqlite(tx) => {
+                value::sqlite(sql, values).fetch_optional(&mut **tx).await?.map(Row::Sqlite)
+            }
+            Transaction::Postgres(tx) => {
+                value::postgres(sql, values).fetch_optional(&mut **tx).await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    pub(crate) async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Transaction::Sqlite(tx) => tx.commit().await,
+            Transaction::Postgres(tx) => tx.commit().await,
+        }
+    }
+}

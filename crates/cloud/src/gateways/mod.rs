@@ -1,0 +1,10 @@
+//! HTTP for gateways (protocol.md sections 1, 2 and 4). Except for the way in
+//! (enrolment, certificate) every call comes with a client certificate, and
+//! the guard has asked the roster whether its gateway is still in force.
+
+pub(crate) mod certificate;
+pub(crate) mod enrol;
+pub(crate) mod link;
+pub(crate) mod report;
+pub(crate) mod roster;
+pub(crate) mod upload;

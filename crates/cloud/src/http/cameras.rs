@@ -1,0 +1,121 @@
+//! Cameras that the person may see, and what was recorded of them.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use cloud_core::Action;
+use model::wire::{Gap, Recording, StreamStatus};
+use model::{CameraId, GatewayId, Rendition, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Json, Path, Query};
+use super::types::{GapSchema, RecordingSchema, StreamStatusSchema};
+use crate::app::App;
+use crate::clock;
+use crate::permits::devices_in_force;
+use crate::problem::Problem;
+use crate::sessions::Caller;
+
+/// Recordings in one answer.
+const PAGE_MAX: usize = 1_000;
+const GAPS_MAX: u64 = 1_000;
+/// Longer than any recording: gateways close them after a minute or so, and
+/// 64 MiB of the thinnest stream end here too.
+const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Cameras {
+    cameras: Vec<CameraListing>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CameraListing {
+    #[schema(value_type = String)]
+    id: CameraId,
+    name: String,
+    #[schema(value_type = String)]
+    gateway: GatewayId,
+    /// Empty while the gateway is not connected.
+    #[schema(value_type = Vec<StreamStatusSchema>)]
+    streams: Vec<StreamStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stretch {
+    from: Option<u64>,
+    to: Option<u64>,
+    rendition: Option<Rendition>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordingPage {
+    #[schema(value_type = Vec<RecordingSchema>)]
+    recordings: Vec<RecordingListing>,
+    #[schema(value_type = Vec<GapSchema>)]
+    gaps: Vec<Gap>,
+    /// Where to go on if there are more.
+    #[schema(value_type = Option<u64>)]
+    more_from: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordingListing {
+    #[serde(flatten)]
+    recording: Recording,
+    /// It was read back from the store when it came in.
+    available: bool,
+}
+
+#[utoipa::path(get, path = "/api/v1/cameras", responses((status = 200, body = Cameras)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Cameras>, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    if devices_in_force(&roster, caller.person, now).is_empty() {
+        return Ok(Json(Cameras { cameras: Vec::new() }));
+    }
+    let visible = roster.cameras().filter(|camera| roster.person_may_open(caller.person, camera.id, now));
+    let listing = |camera: &seal::roster::Camera| {
+        let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
+        let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();
+        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, streams }
+    };
+    Ok(Json(Cameras { cameras: visible.map(listing).collect() }))
+}
+
+#[utoipa::path(get, path = "/api/v1/cameras/{id}/recordings",
+    params(("id" = String, Path),
+           ("from" = Option<u64>, Query, description = "milliseconds since 1970"),
+           ("to" = Option<u64>, Query, description = "milliseconds since 1970, exclusive"),
+           ("rendition" = Option<String>, Query, description = "`main` (default) or `sub`")),
+    responses((status = 200, body = RecordingPage)))]
+pub(crate) async fn recordings(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Query(query): Query<Stretch>,
+) -> Result<Json<RecordingPage>, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    app.read_permit(&caller, &roster, Action::ListRecordings { camera }, now).await?;
+    let from = Timestamp(query.from.unwrap_or(0));
+    let to = Timestamp(query.to.unwrap_or(u64::MAX));
+    let rendition = query.rendition.unwrap_or(Rendition::Main);
+    // One that began before `from` may reach into it.
+    let stretch = (from.minus_ms(RECORDING_MS_MAX), to);
+    let rows = app.database.recordings(caller.org, camera, rendition, stretch, PAGE_MAX as u64 + 1).await?;
+    let more_from = rows.get(PAGE_MAX).map(|recording| recording.started_at);
+    let recordings = rows
+        .into_iter()
+        .take(PAGE_MAX)
+        .filter(|recording| recording.started_at.plus_ms(recording.duration_ms) > from)
+        .map(|recording| RecordingListing { recording, available: true })
+        .collect();
+    let gaps = app.database.gaps(caller.org, camera, rendition, (from, to), GAPS_MAX).await?;
+    Ok(Json(RecordingPage { recordings, gaps, more_from }))
+}

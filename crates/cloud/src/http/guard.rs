@@ -1,0 +1,164 @@
+//! Runs before every handler: who is asking, and may a request of this kind
+//! come from there. A route cannot forget it, since the table wraps each one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use model::{GatewayId, OrgId};
+use seal::roster::Roster;
+
+use crate::app::App;
+use crate::clock;
+use crate::permits::is_administrator;
+use crate::problem::Problem;
+use crate::rate::{Key, PER_ADDRESS};
+use crate::serve::Peer;
+use crate::sessions;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody. The reason stands in the table.
+    Anyone,
+    /// Whoever holds a one-time token, which the handler checks. Limited per
+    /// address, as everything that could be guessed at.
+    Token,
+    Session,
+    /// A session, or an invitation that the handler checks.
+    SessionOrToken,
+    Administrator,
+    /// A gateway with a client certificate that the roster has not revoked.
+    Gateway,
+    /// Whoever has a signed URL, which the handler checks.
+    SignedUrl,
+}
+
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) app: Arc<App>,
+    pub(crate) who: Who,
+    pub(crate) time_max: Duration,
+    pub(crate) viewers: bool,
+}
+
+/// A gateway that asks, as the roster knows it now.
+#[derive(Clone, Debug)]
+pub(crate) struct GatewayCaller {
+    pub(crate) org: OrgId,
+    pub(crate) gateway: GatewayId,
+    pub(crate) roster: Arc<Roster>,
+}
+
+pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    guard.app.metrics.requests.add(1);
+    if let Err(problem) = admit(&guard, &mut request).await {
+        return problem.into_response();
+    }
+    match tokio::time::timeout(guard.time_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "This took too long.", "Try again.")
+            .into_response(),
+    }
+}
+
+async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
+    let (app, now) = (&guard.app, clock::now());
+    let peer = request.extensions().get::<Peer>().copied();
+    if guard.viewers {
+        same_site(app, request)?;
+    }
+    match guard.who {
+        Who::Anyone | Who::SignedUrl => {}
+        Who::Token => within_rate(app, peer)?,
+        Who::Session | Who::SessionOrToken | Who::Administrator => {
+            let caller = sessions::authenticate(&app.database, request.headers(), now).await?;
+            match caller {
+                Some(caller) => {
+                    let roster = app.roster(caller.org, now).await?;
+                    // A session that a device opened ends with the device.
+                    if caller.device.is_some_and(|device| roster.device_in_force(device, now).is_none()) {
+                        app.database.end_session(caller.session).await?;
+                        return Err(Problem::signed_out());
+                    }
+                    if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
+                        return Err(cloud_core::Denial::NotAdministrator.into());
+                    }
+                    request.extensions_mut().insert(caller);
+                }
+                None if guard.who == Who::SessionOrToken => within_rate(app, peer)?,
+                None => return Err(Problem::signed_out()),
+            }
+        }
+        Who::Gateway => {
+            let shown = peer.filter(|peer| now < peer.ends_at).and_then(|peer| peer.gateway);
+            let gateway = shown.ok_or_else(Problem::certificate)?;
+            let caller = gateway_in_force(app, gateway).await?;
+            request.extensions_mut().insert(caller);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn gateway_in_force(app: &App, gateway: GatewayId) -> Result<GatewayCaller, Problem> {
+    let org = app.database.org_of_gateway(gateway).await?.ok_or_else(Problem::certificate)?;
+    let roster = app.roster(org, clock::now()).await?;
+    // The roster's own list holds only gateways that were not revoked.
+    match roster.gateway(gateway) {
+        Some(_) if !roster.state().revoked_gateways.contains(&gateway) => {
+            Ok(GatewayCaller { org, gateway, roster })
+        }
+        _ => Err(Problem::certificate()),
+    }
+}
+
+fn within_rate(app: &App, peer: Option<Peer>) -> Result<(), Problem> {
+    let Some(peer) = peer else { return Err(Problem::too_many()) };
+    if app.limiter.allow(Key::Address(peer.address), PER_ADDRESS, clock::now()) {
+        Ok(())
+    } else {
+        Err(Problem::too_many())
+    }
+}
+
+/// Forms and pages of other sites are refused three times over: the cookie is
+/// `SameSite=Strict`, a change needs a header that forms cannot set, and an
+/// `Origin`, if there is one, must be ours. `Host` must be ours too, or a page
+/// whose name was made to point here would count as us.
+fn same_site(app: &App, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    if !header_text(headers, header::HOST.as_str())
+        .is_some_and(|host| app.hosts.contains(&host.to_ascii_lowercase()))
+    {
+        return Err(Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "other_host",
+            "This server does not answer to that name.",
+            "Use the address in listen.public_url, or set it to the one that people use.",
+        ));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let upgrades = headers.contains_key(header::UPGRADE);
+    let foreign =
+        header_text(headers, header::ORIGIN.as_str()).is_some_and(|origin| !app.passkeys.is_ours(origin));
+    let unmarked = header_text(headers, "x-lenskeep") != Some("1");
+    if (!reads && unmarked) || ((!reads || upgrades) && foreign) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "other_site",
+            "The request does not come from a page of this server.",
+            "Use the web app at its own address; programs send the header X-Lenskeep: 1.",
+        ));
+    }
+    Ok(())
+}
+
+/// A header that stands exactly once.
+fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then(|| value.to_str().ok())?
+}

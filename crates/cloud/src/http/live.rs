@@ -1,0 +1,152 @@
+//! `GET /api/v1/cameras/{id}/live`: sealed chunks to one viewer, as they come
+//! in. Whether the viewer may go on is asked again every few seconds and
+//! whenever the roster changes, beside the sending and not between two sends:
+//! a viewer that does not read is cut as promptly as any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use bytes::Bytes;
+use cloud_core::Action;
+use cloud_core::relay::Item;
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt as _, StreamExt as _};
+use model::{CameraId, Rendition};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Path, Query};
+use crate::app::App;
+use crate::hub::{Next, StreamKey, Viewer};
+use crate::problem::Problem;
+use crate::sessions::Caller;
+use crate::{clock, sessions};
+
+/// How often it is asked whether the viewer may go on (protocol.md section 3).
+const RECHECK: Duration = Duration::from_secs(5);
+/// Viewers say nothing but close and pong.
+const MESSAGE_MAX: usize = 1 << 10;
+/// A viewer that takes nothing for so long is gone.
+const SEND_MAX: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    rendition: Option<Rendition>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Notice<'a> {
+    Waiting,
+    Ended { reason: &'a str },
+    Skipped { chunks: u64 },
+}
+
+#[utoipa::path(get, path = "/api/v1/cameras/{id}/live",
+    params(("id" = String, Path), ("rendition" = Option<String>, Query, description = "`main` (default) or `sub`")),
+    responses((status = 101, description = "WebSocket; frames as in protocol.md section 3")))]
+pub(crate) async fn live(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Query(query): Query<Which>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let now = clock::now();
+    let rendition = query.rendition.unwrap_or(Rendition::Main);
+    let roster = app.roster(caller.org, now).await?;
+    app.permit(&caller, &roster, Action::Live { camera, rendition }, now).await?;
+    let gateway = roster.camera(camera).ok_or_else(Problem::not_found)?.gateway;
+    let key = StreamKey { org: caller.org, gateway, camera, rendition };
+    let tasks = app.tasks.clone();
+    Ok(upgrade
+        .max_message_size(MESSAGE_MAX)
+        .on_upgrade(move |socket| tasks.track_future(serve(app, caller, key, socket))))
+}
+
+async fn serve(app: Arc<App>, caller: Caller, key: StreamKey, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let viewer = app.hub.view(key);
+    // Reading is what notices that the viewer has left.
+    let left = async { while let Some(Ok(_)) = stream.next().await {} };
+    let reason = tokio::select! {
+        reason = send(viewer, &mut sink) => reason,
+        () = left => None,
+        () = refused(&app, &caller, key) => Some("you may no longer watch this camera".to_owned()),
+        () = app.shutdown.cancelled() => Some("the server is restarting".to_owned()),
+    };
+    let goodbye = async {
+        if let Some(reason) = &reason {
+            notify(&mut sink, &Notice::Ended { reason }).await?;
+        }
+        sink.close().await
+    };
+    // It may be that nobody reads this.
+    let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+}
+
+/// Sends until the stream ends (the reason) or the viewer does (none).
+async fn send(mut viewer: Viewer, sink: &mut SplitSink<WebSocket, Message>) -> Option<String> {
+    let mut waiting = false;
+    loop {
+        let sent = match viewer.next() {
+            Next::Item(Item::Header(bytes) | Item::Chunk { bytes, .. }) => {
+                waiting = false;
+                in_time(sink.send(Message::Binary(bytes))).await
+            }
+            Next::Item(Item::Skipped { chunks }) => in_time(notify(sink, &Notice::Skipped { chunks })).await,
+            Next::Unlinked if !waiting => {
+                waiting = true;
+                in_time(notify(sink, &Notice::Waiting)).await
+            }
+            Next::Ended(reason) => return Some(reason),
+            Next::Unlinked | Next::Nothing => {
+                match tokio::time::timeout(SEND_MAX, viewer.changed()).await {
+                    Ok(()) => true,
+                    // Nothing comes in; see whether the viewer is still there.
+                    Err(_) => in_time(sink.send(Message::Ping(Bytes::new()))).await,
+                }
+            }
+        };
+        if !sent {
+            return None;
+        }
+    }
+}
+
+async fn in_time(send: impl Future<Output = Result<(), axum::Error>>) -> bool {
+    matches!(tokio::time::timeout(SEND_MAX, send).await, Ok(Ok(())))
+}
+
+async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &Notice<'_>) -> Result<(), axum::Error> {
+    let text = serde_json::to_string(notice).expect("a notice serialises");
+    sink.send(Message::Text(text.into())).await
+}
+
+/// Ends when the viewer may not go on.
+async fn refused(app: &App, caller: &Caller, key: StreamKey) {
+    let mut changes = app.hub.roster_changes();
+    loop {
+        let _ = tokio::time::timeout(RECHECK, changes.changed()).await;
+        if !may_go_on(app, caller, key).await {
+            return;
+        }
+    }
+}
+
+async fn may_go_on(app: &App, caller: &Caller, key: StreamKey) -> bool {
+    let now = clock::now();
+    // A database that does not answer is no reason to cut people off for the
+    // seconds that it takes; nobody can be revoked in it meanwhile either.
+    let Ok(session) = sessions::check(&app.database, caller.session, now).await else { return true };
+    let Some(caller) = session else { return false };
+    let Ok(roster) = app.roster(caller.org, now).await else { return true };
+    let bound = roster.camera(key.camera).is_some_and(|camera| camera.gateway == key.gateway);
+    let action = Action::Live { camera: key.camera, rendition: key.rendition };
+    // What was permitted at the start is only confirmed here.
+    bound && app.decide(&caller, &roster, action, now).is_ok()
+}

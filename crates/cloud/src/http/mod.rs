@@ -1,0 +1,22 @@
+//! HTTP for viewers: the web app and its API (protocol.md section 3). The
+//! table in `routes` is the only way in; it says of each route who may call
+//! it, and the guard in `guard` holds it to that before a handler runs.
+
+pub(crate) mod cameras;
+pub(crate) mod enrolments;
+pub(crate) mod extract;
+pub(crate) mod guard;
+pub(crate) mod headers;
+pub(crate) mod health;
+pub(crate) mod history;
+pub(crate) mod live;
+pub(crate) mod login;
+pub(crate) mod page;
+pub(crate) mod people;
+pub(crate) mod recordings;
+pub(crate) mod roster;
+pub(crate) mod routes;
+pub(crate) mod setup;
+pub(crate) mod sites;
+pub(crate) mod status;
+pub(crate) mod types;

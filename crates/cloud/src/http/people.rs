@@ -1,0 +1,209 @@
+//! People and devices that come in: invitations, and devices that ask to be
+//! added to the roster. Being asked for gives a device nothing; an
+//! administrator's device compares its fingerprint and signs.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use cloud_core::Action;
+use model::{OrgId, PersonId, Secret, Timestamp};
+use seal::keys::{KemPublic, VerifyingKey};
+use seal::roster::Device;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::Json;
+use super::setup::{origin, passkey_problem, registered, signed_in};
+use super::types::{Ceremony, DAY_MS, DeviceSchema, Me, PasskeyAnswer, check_name};
+use crate::app::App;
+use crate::database::{OneTimeToken, TokenKind};
+use crate::problem::Problem;
+use crate::sessions::Caller;
+use crate::{clock, random, sessions};
+
+/// Devices of one person that may wait at the same time.
+const REQUESTS_MAX: u64 = 10;
+const DEVICE_LIFE_MAX_MS: u64 = 90 * Timestamp::DAY;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceRequests {
+    requests: Vec<DeviceRequest>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceRequest {
+    #[schema(value_type = DeviceSchema)]
+    device: Device,
+    #[schema(value_type = u64)]
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestDevice {
+    #[schema(value_type = DeviceSchema)]
+    device: Device,
+    /// Token of an invitation that was not accepted yet; without it, a session.
+    #[schema(value_type = Option<String>)]
+    invitation: Option<Secret>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Invite {
+    #[schema(value_type = String)]
+    person: PersonId,
+    person_name: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Invitation {
+    /// Works once.
+    #[schema(value_type = String)]
+    token: Secret,
+    #[schema(value_type = u64)]
+    expires_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BeginInvitation {
+    #[schema(value_type = String)]
+    token: Secret,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InvitationCeremony {
+    #[schema(value_type = String)]
+    person: PersonId,
+    person_name: String,
+    #[serde(flatten)]
+    ceremony: Ceremony,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AcceptInvitation {
+    #[schema(value_type = String)]
+    token: Secret,
+    passkey: PasskeyAnswer,
+}
+
+#[utoipa::path(get, path = "/api/v1/device-requests", responses((status = 200, body = DeviceRequests)))]
+pub(crate) async fn device_requests(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<DeviceRequests>, Problem> {
+    let requests = app.database.device_requests(caller.org).await?;
+    let requests =
+        requests.into_iter().map(|(device, created_at)| DeviceRequest { device, created_at }).collect();
+    Ok(Json(DeviceRequests { requests }))
+}
+
+#[utoipa::path(post, path = "/api/v1/device-requests", request_body = RequestDevice, responses((status = 202)))]
+pub(crate) async fn request_device(
+    State(app): State<Arc<App>>,
+    caller: Option<Extension<Caller>>,
+    Json(body): Json<RequestDevice>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let (org, person) = match (&body.invitation, caller) {
+        (Some(token), _) => {
+            let (org, invitation) = invited(&app, token, now).await?;
+            (org, invitation.person.ok_or_else(Problem::token)?)
+        }
+        (None, Some(Extension(caller))) => (caller.org, caller.person),
+        (None, None) => return Err(Problem::signed_out()),
+    };
+    let device = &body.device;
+    if device.person != person {
+        return Err(Problem::invalid("The device names another person."));
+    }
+    check_name(&device.name)?;
+    let keys = VerifyingKey::from_bytes(&device.sign.0).and(KemPublic::from_bytes(&device.kem.0).map(drop));
+    if keys.is_err() {
+        return Err(Problem::invalid("The device's keys are not an Ed25519 and an X-Wing public key."));
+    }
+    if device.until > now.plus_ms(DEVICE_LIFE_MAX_MS + seal::roster::AT_AHEAD_MAX_MS) {
+        return Err(Problem::invalid("A device lives at most 90 days."));
+    }
+    if app.database.org_of_device(device.id).await?.is_some() {
+        return Err(Problem::invalid("The device's id is in use already."));
+    }
+    if app.database.count_device_requests(org, person).await? >= REQUESTS_MAX {
+        return Err(Problem::too_many());
+    }
+    app.database.add_device_request(org, device, now).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[utoipa::path(post, path = "/api/v1/invitations", request_body = Invite,
+    responses((status = 200, body = Invitation)))]
+pub(crate) async fn invite(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<Invite>,
+) -> Result<Json<Invitation>, Problem> {
+    let now = clock::now();
+    check_name(&body.person_name)?;
+    if app.database.org_of_person(body.person).await?.is_some_and(|org| org != caller.org) {
+        return Err(Problem::invalid("The person's id is in use already."));
+    }
+    let roster = app.roster(caller.org, now).await?;
+    let audited = app.permit(&caller, &roster, Action::Invite { person: body.person }, now).await?;
+    let (token, expires_at) = (random::token().to_string(), now.plus_ms(DAY_MS));
+    let hashed = random::hashed(&token);
+    app.database
+        .add_invitation(caller.org, hashed, body.person, &body.person_name, expires_at, &audited)
+        .await?;
+    Ok(Json(Invitation { token: Secret::new(token), expires_at }))
+}
+
+#[utoipa::path(post, path = "/api/v1/invitations/passkey", request_body = BeginInvitation,
+    responses((status = 200, body = InvitationCeremony)))]
+pub(crate) async fn begin_invitation(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(body): Json<BeginInvitation>,
+) -> Result<Json<InvitationCeremony>, Problem> {
+    let now = clock::now();
+    let (_, invitation) = invited(&app, &body.token, now).await?;
+    let person = invitation.person.ok_or_else(Problem::token)?;
+    let name = invitation.person_name;
+    let begun = app.passkeys.begin_registration(&app.database, origin(&headers), person, &name, now).await;
+    let (ceremony, options) = begun.map_err(passkey_problem)?;
+    Ok(Json(InvitationCeremony { person, person_name: name, ceremony: Ceremony { ceremony, options } }))
+}
+
+#[utoipa::path(post, path = "/api/v1/invitations/accept", request_body = AcceptInvitation,
+    responses((status = 200, body = Me)))]
+pub(crate) async fn accept_invitation(
+    State(app): State<Arc<App>>,
+    Json(body): Json<AcceptInvitation>,
+) -> Result<Response, Problem> {
+    let now = clock::now();
+    let (org, invitation) = invited(&app, &body.token, now).await?;
+    let person = invitation.person.ok_or_else(Problem::token)?;
+    let passkey =
+        registered(&app, Some(body.passkey), Some(person), now).await?.ok_or_else(Problem::token)?;
+    let mut transaction = app.database.begin().await?;
+    let token = random::hashed(body.token.expose());
+    transaction.use_token(token, TokenKind::Invitation, now).await?.ok_or_else(Problem::token)?;
+    transaction.add_person(org, person, &invitation.person_name, now).await?;
+    transaction.add_passkey(org, person, &passkey.credential, &passkey.json, now).await?;
+    let opened = sessions::open(&mut transaction, org, person, None, now).await?;
+    transaction.commit().await?;
+    app.metrics.logins.add(1);
+    signed_in(&app, StatusCode::OK, opened, now).await
+}
+
+async fn invited(app: &App, token: &Secret, now: Timestamp) -> Result<(OrgId, OneTimeToken), Problem> {
+    let hashed = random::hashed(token.expose());
+    let found = app.database.one_time_token(hashed, TokenKind::Invitation, now).await?;
+    let found = found.ok_or_else(Problem::token)?;
+    let org = found.org.ok_or_else(Problem::token)?;
+    Ok((org, found))
+}

@@ -1,0 +1,171 @@
+//! Every route of every port, and who may call it. A handler is reached
+//! through a row of this table or not at all, and each row is wrapped in the
+//! guard that holds it to its `who`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{MethodRouter, get, post, put};
+use model::wire::BODY_MAX;
+use tower_http::compression::CompressionLayer;
+
+use super::guard::{Guard, Who, guard};
+use super::{
+    cameras, enrolments, headers, health, history, live, login, page, people, recordings, roster, setup,
+    sites, status,
+};
+use crate::app::App;
+use crate::gateways;
+
+/// Body of a viewer's request: the largest is one signed statement.
+const VIEWER_BODY_MAX: usize = 1 << 20;
+const TIME_MAX: Duration = Duration::from_secs(35);
+/// For calls that move or read back whole objects.
+const TRANSFER_MAX: Duration = Duration::from_secs(15 * 60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    Viewers,
+    Gateways,
+    Metrics,
+}
+
+/// A row without its handler, for tests and documents.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    pub port: Port,
+    pub method: &'static str,
+    pub path: &'static str,
+    pub who: Who,
+}
+
+struct Row {
+    route: Route,
+    time_max: Duration,
+    handler: MethodRouter<Arc<App>>,
+}
+
+fn row(
+    port: Port,
+    method: &'static str,
+    path: &'static str,
+    who: Who,
+    handler: MethodRouter<Arc<App>>,
+) -> Row {
+    Row { route: Route { port, method, path, who }, time_max: TIME_MAX, handler }
+}
+
+impl Row {
+    fn transfer(self) -> Self {
+        Row { time_max: TRANSFER_MAX, ..self }
+    }
+}
+
+fn table() -> Vec<Row> {
+    [viewers(), pages(), gateway_calls(), metrics()].into_iter().flatten().collect()
+}
+
+#[rustfmt::skip]
+fn viewers() -> Vec<Row> {
+    use Who::{Administrator, Anyone, Session, SessionOrToken, Token};
+    let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
+    vec![
+        // Anyone: what the sign-in page shows.
+        viewer("GET", "/api/v1/status", Anyone, get(status::status)),
+        viewer("POST", "/api/v1/setup/passkey", Token, post(setup::begin)),
+        viewer("POST", "/api/v1/setup", Token, post(setup::finish)),
+        // Token: passkey or signature, checked by the handler, slowed by the guard.
+        viewer("POST", "/api/v1/login/passkey/begin", Token, post(login::begin_passkey)),
+        viewer("POST", "/api/v1/login/passkey", Token, post(login::passkey)),
+        viewer("POST", "/api/v1/login/device/challenge", Token, post(login::device_challenge)),
+        viewer("POST", "/api/v1/login/device", Token, post(login::device)),
+        viewer("POST", "/api/v1/logout", Session, post(login::logout)),
+        viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),
+        viewer("GET", "/api/v1/roster", Session, get(roster::read)),
+        viewer("POST", "/api/v1/roster", Session, post(roster::append)),
+        viewer("GET", "/api/v1/device-requests", Administrator, get(people::device_requests)),
+        viewer("POST", "/api/v1/device-requests", SessionOrToken, post(people::request_device)),
+        viewer("POST", "/api/v1/invitations", Administrator, post(people::invite)),
+        viewer("POST", "/api/v1/invitations/passkey", Token, post(people::begin_invitation)),
+        viewer("POST", "/api/v1/invitations/accept", Token, post(people::accept_invitation)),
+        viewer("GET", "/api/v1/enrolments/{lookup}", Administrator, get(enrolments::find)),
+        viewer("POST", "/api/v1/enrolments/{lookup}/accept", Administrator, post(enrolments::accept)),
+        viewer("GET", "/api/v1/gateways", Session, get(sites::list)),
+        viewer("POST", "/api/v1/gateways/{id}/commands", Administrator, post(sites::command)),
+        viewer("GET", "/api/v1/cameras", Session, get(cameras::list)),
+        viewer("GET", "/api/v1/cameras/{id}/recordings", Session, get(cameras::recordings)),
+        viewer("GET", "/api/v1/cameras/{id}/live", Session, get(live::live)),
+        viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
+        viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
+        viewer("GET", "/api/v1/history", Administrator, get(history::read)),
+    ]
+}
+
+/// Anyone: the page is the same for everybody and holds nothing.
+fn pages() -> Vec<Row> {
+    let compressed = |handler: MethodRouter<Arc<App>>| handler.layer(CompressionLayer::new());
+    vec![
+        row(Port::Viewers, "GET", "/", Who::Anyone, compressed(get(page::index))),
+        row(Port::Viewers, "GET", "/{*path}", Who::Anyone, compressed(get(page::path))),
+    ]
+}
+
+#[rustfmt::skip]
+fn gateway_calls() -> Vec<Row> {
+    use Who::{Anyone, Gateway, SignedUrl, Token};
+    use gateways::{certificate, enrol, link, report, roster, upload};
+    let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
+    vec![
+        call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
+        // Anyone: the look-up value has 256 bits, and gateways ask often.
+        call("GET", "/gateway/v1/enrolments/{lookup}", Anyone, get(enrol::poll)),
+        call("POST", "/gateway/v1/certificate/challenge", Token, post(certificate::challenge)),
+        // Token: the signed challenge.
+        call("POST", "/gateway/v1/certificate", Token, post(certificate::issue)),
+        call("GET", "/gateway/v1/roster", Gateway, get(roster::read)),
+        call("POST", "/gateway/v1/epoch-grants", Gateway, post(report::epoch_grants)),
+        call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
+        call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
+        call("GET", "/gateway/v1/link", Gateway, get(link::link)),
+        call("PUT", "/store/v1/{container}/{*name}", SignedUrl, put(upload::put)).transfer(),
+    ]
+}
+
+/// Anyone who reaches the port: it is on loopback unless somebody moves it.
+fn metrics() -> Vec<Row> {
+    let own = |path, handler| row(Port::Metrics, "GET", path, Who::Anyone, handler);
+    vec![
+        own("/healthz", get(health::alive)),
+        own("/readyz", get(health::ready)),
+        own("/metrics", get(health::metrics)),
+    ]
+}
+
+/// The whole table.
+pub fn routes() -> Vec<Route> {
+    table().into_iter().map(|row| row.route).collect()
+}
+
+pub(crate) fn router(app: &Arc<App>, port: Port) -> Router {
+    let mut router = Router::new();
+    for row in table().into_iter().filter(|row| row.route.port == port) {
+        let Row { route, time_max, handler } = row;
+        let guarded = Guard { app: app.clone(), who: route.who, time_max, viewers: port == Port::Viewers };
+        router =
+            router.route(route.path, handler.route_layer(middleware::from_fn_with_state(guarded, guard)));
+    }
+    let router = router.with_state(app.clone());
+    match port {
+        Port::Viewers => {
+            let tls = app.config.listen.tls_certificate.is_some() || app.public_url.scheme() == "https";
+            router
+                .layer(DefaultBodyLimit::max(VIEWER_BODY_MAX))
+                .layer(middleware::from_fn_with_state(tls, headers::add))
+        }
+        Port::Gateways => router.layer(DefaultBodyLimit::max(BODY_MAX)),
+        Port::Metrics => router,
+    }
+}

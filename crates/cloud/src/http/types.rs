@@ -1,0 +1,180 @@
+//! Bodies of the viewers' API that more than one handler uses, and the OpenAPI
+//! spelling of types that `model` and `seal` own.
+
+use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Names that people give to things, in characters.
+pub(crate) const NAME_MAX: usize = 200;
+
+/// The person who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    #[schema(value_type = String)]
+    pub(crate) org: OrgId,
+    pub(crate) org_name: String,
+    #[schema(value_type = String)]
+    pub(crate) person: PersonId,
+    pub(crate) person_name: String,
+    /// Devices of the person that are in force.
+    #[schema(value_type = Vec<String>)]
+    pub(crate) devices: Vec<DeviceId>,
+    pub(crate) administrator: bool,
+}
+
+/// A passkey ceremony that has begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ceremony {
+    #[schema(value_type = String)]
+    pub(crate) ceremony: Hash,
+    /// What `parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` takes.
+    #[schema(value_type = Object)]
+    pub(crate) options: serde_json::Value,
+}
+
+/// A passkey ceremony that the page has finished. Results of the PRF
+/// extension are not sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasskeyAnswer {
+    #[schema(value_type = String)]
+    pub(crate) ceremony: Hash,
+    /// The credential's `toJSON()`.
+    #[schema(value_type = Object)]
+    pub(crate) credential: serde_json::Value,
+}
+
+/// Signed statements of the roster, in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Statements {
+    #[schema(value_type = Vec<EnvelopeSchema>)]
+    pub(crate) statements: Vec<model::wire::Envelope>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnvelopeBody {
+    #[schema(value_type = EnvelopeSchema)]
+    pub(crate) envelope: model::wire::Envelope,
+}
+
+/// Where the caller has got to; without it, from the beginning.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    pub(crate) after: Option<u64>,
+}
+
+/// A DSSE envelope (format.md section 1.2).
+#[derive(ToSchema)]
+#[schema(as = Envelope)]
+#[expect(dead_code, reason = "spells model::wire::Envelope for OpenAPI")]
+pub(crate) struct EnvelopeSchema {
+    #[schema(rename = "payloadType")]
+    payload_type: String,
+    /// Base64.
+    payload: String,
+    signatures: Vec<SignatureSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Signature)]
+#[expect(dead_code, reason = "spells model::wire::Signature for OpenAPI")]
+pub(crate) struct SignatureSchema {
+    keyid: String,
+    /// Base64.
+    sig: String,
+}
+
+/// DEVICE of format.md section 2.
+#[derive(ToSchema)]
+#[schema(as = Device)]
+#[expect(dead_code, reason = "spells seal::roster::Device for OpenAPI")]
+pub(crate) struct DeviceSchema {
+    id: String,
+    person: String,
+    name: String,
+    /// `browser`, `app` or `cli`.
+    kind: String,
+    kem: String,
+    sign: String,
+    until: u64,
+}
+
+/// GATEWAY of format.md section 2.
+#[derive(ToSchema)]
+#[schema(as = GatewayKeys)]
+#[expect(dead_code, reason = "spells model::wire::GatewayKeys for OpenAPI")]
+pub(crate) struct GatewayKeysSchema {
+    id: String,
+    name: String,
+    kem: String,
+    sign: String,
+}
+
+/// STATUS of protocol.md.
+#[derive(ToSchema)]
+#[schema(as = StreamStatus)]
+#[expect(dead_code, reason = "spells model::wire::StreamStatus for OpenAPI")]
+pub(crate) struct StreamStatusSchema {
+    camera: String,
+    /// `main` or `sub`.
+    rendition: String,
+    /// `connecting`, `recording` or `failed`.
+    state: String,
+    since: u64,
+    reason: Option<String>,
+    bits_per_second: u64,
+    codec: Option<String>,
+    width: u32,
+    height: u32,
+    has_audio: bool,
+}
+
+/// RECORDING of protocol.md, and whether it can be read.
+#[derive(ToSchema)]
+#[schema(as = Recording)]
+#[expect(dead_code, reason = "spells model::wire::Recording for OpenAPI")]
+pub(crate) struct RecordingSchema {
+    name: String,
+    id: String,
+    camera: String,
+    /// `main` or `sub`.
+    rendition: String,
+    epoch: String,
+    started_at: u64,
+    duration_ms: u64,
+    bytes: u64,
+    sha256: String,
+    key_frames: u32,
+    root: String,
+    previous_root: Option<String>,
+    has_audio: bool,
+    codec: String,
+    available: bool,
+}
+
+/// GAP of protocol.md.
+#[derive(ToSchema)]
+#[schema(as = Gap)]
+#[expect(dead_code, reason = "spells model::wire::Gap for OpenAPI")]
+pub(crate) struct GapSchema {
+    camera: String,
+    rendition: String,
+    from: u64,
+    to: u64,
+    reason: String,
+}
+
+/// A name that somebody typed: not empty, not endless.
+pub(crate) fn check_name(name: &str) -> Result<(), crate::problem::Problem> {
+    let length = name.chars().count();
+    if name.trim().is_empty() || length > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(crate::problem::Problem::invalid(format!("A name has 1 to {NAME_MAX} characters.")));
+    }
+    Ok(())
+}
+
+/// Invitations and enrolments end after a day.
+pub(crate) const DAY_MS: u64 = Timestamp::DAY;

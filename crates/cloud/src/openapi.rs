@@ -1,0 +1,69 @@
+//! The viewers' API as an OpenAPI document, made from the handlers.
+
+use utoipa::OpenApi;
+
+use crate::http::types::{
+    DeviceSchema, EnvelopeSchema, GapSchema, GatewayKeysSchema, RecordingSchema, SignatureSchema,
+    StreamStatusSchema,
+};
+use crate::http::{
+    cameras, enrolments, history, live, login, people, recordings, roster, setup, sites, status,
+};
+use crate::problem::ProblemBody;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Lenskeep, viewers' API",
+        description = "What the web app and the command line ask of the cloud. Signed and sealed formats are in \
+                       docs/format.md, the rules of this API in docs/protocol.md. Every error has the shape of \
+                       `Problem`; what a caller may not see is 404. Requests that change something need the \
+                       header `X-Lenskeep: 1`.",
+    ),
+    paths(
+        status::status,
+        setup::begin,
+        setup::finish,
+        login::begin_passkey,
+        login::passkey,
+        login::device_challenge,
+        login::device,
+        login::logout,
+        login::who_am_i,
+        roster::read,
+        roster::append,
+        people::device_requests,
+        people::request_device,
+        people::invite,
+        people::begin_invitation,
+        people::accept_invitation,
+        enrolments::find,
+        enrolments::accept,
+        sites::list,
+        sites::command,
+        cameras::list,
+        cameras::recordings,
+        live::live,
+        recordings::read,
+        recordings::epoch_grant,
+        history::read,
+    ),
+    components(schemas(
+        DeviceSchema,
+        EnvelopeSchema,
+        GapSchema,
+        GatewayKeysSchema,
+        RecordingSchema,
+        SignatureSchema,
+        StreamStatusSchema,
+        ProblemBody,
+    ))
+)]
+struct Document;
+
+/// The document as it is committed: indented JSON and a line end.
+pub fn openapi() -> String {
+    let mut text = Document::openapi().to_pretty_json().expect("the document serialises");
+    text.push('\n');
+    text
+}

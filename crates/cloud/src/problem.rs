@@ -1,0 +1,223 @@
+//! Errors as the API shows them: `{"error":{"code","message","remedy"}}`. Here,
+//! at the very end, a denial becomes a status. What somebody may not see is
+//! "not found". What went wrong inside is logged here, once, and not shown.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use cloud_core::{Denial, RecordError};
+use model::Hash;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::rosters::RostersError;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) body: ProblemBody,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody {
+    pub(crate) error: ProblemText,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ProblemText)]
+pub(crate) struct ProblemText {
+    /// For programs.
+    pub(crate) code: &'static str,
+    /// What happened.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) remedy: String,
+    /// With `roster_moved`: where the roster is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) head: Option<Head>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = RosterHead)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    #[schema(value_type = String)]
+    pub(crate) hash: Hash,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let error = ProblemText { code, message: message.into(), remedy: remedy.into(), head: None };
+        Problem { status, body: ProblemBody { error } }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing here that you may see.",
+            "Check the address; ask an administrator whether you have access.",
+        )
+    }
+
+    pub(crate) fn signed_out() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "signed_out", "You are not signed in.", "Sign in and try again.")
+    }
+
+    pub(crate) fn certificate() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "no_certificate",
+            "The gateway did not show a certificate that is in force.",
+            "Ask for one at /gateway/v1/certificate; if the gateway was revoked, enrol it again.",
+        )
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message, "Correct the request.")
+    }
+
+    pub(crate) fn token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "token_refused",
+            "The link is not valid: it was used, has ended, or is not one of ours.",
+            "Ask for a new link.",
+        )
+    }
+
+    pub(crate) fn login() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "login_refused",
+            "Signing in did not succeed.",
+            "Try again; use the passkey or device that belongs to this organisation.",
+        )
+    }
+
+    pub(crate) fn too_many() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "Too many attempts in a short time.",
+            "Wait a minute and try again.",
+        )
+    }
+
+    /// Something of ours failed. The caller learns that, the log learns what.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!("{error:#}");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server could not do this.",
+            "Try again; the server's log says more.",
+        )
+    }
+
+    fn moved(seq: u64, hash: Hash) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "roster_moved",
+            "Somebody else changed the roster meanwhile.",
+            "Fetch the roster, check it, and sign again on top of it.",
+        );
+        problem.body.error.head = Some(Head { seq, hash });
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        Problem::internal(anyhow::Error::new(error).context("the database failed"))
+    }
+}
+
+impl From<anyhow::Error> for Problem {
+    fn from(error: anyhow::Error) -> Self {
+        Problem::internal(error)
+    }
+}
+
+impl<E: std::fmt::Display> From<RecordError<E>> for Problem {
+    fn from(error: RecordError<E>) -> Self {
+        let detail = match &error {
+            RecordError::History(source) => source.to_string(),
+            RecordError::Receipt => String::new(),
+        };
+        tracing::error!("denied because it could not be recorded: {detail}");
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "history_unavailable",
+            "The history cannot be written, so nothing is permitted that would have to stand in it.",
+            "Try again; the server's log says more.",
+        )
+    }
+}
+
+impl From<RostersError> for Problem {
+    fn from(error: RostersError) -> Self {
+        match error {
+            RostersError::NoOrganisation => Problem::not_found(),
+            RostersError::Moved { seq, head } => Problem::moved(seq, head),
+            RostersError::Refused(reason) => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "statement_refused",
+                format!("The roster's rules refuse this statement: {reason}."),
+                "Check who signed it and what it follows.",
+            ),
+            RostersError::IdTaken => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "statement_refused",
+                "The statement brings an id that is in use already.",
+                "Draw a new id.",
+            ),
+            RostersError::Stored(_) => Problem::internal(error),
+            RostersError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Session => Problem::signed_out(),
+            Denial::NotAdministrator => Problem::new(
+                StatusCode::FORBIDDEN,
+                "not_an_administrator",
+                "Only administrators may do this.",
+                "Ask an administrator of the organisation.",
+            ),
+            Denial::Unsigned => Problem::new(
+                StatusCode::FORBIDDEN,
+                "unsigned",
+                "The command is not signed by an administrator's device.",
+                "Sign it with a device that is an administrator now.",
+            ),
+            Denial::NoDevice => Problem::new(
+                StatusCode::FORBIDDEN,
+                "no_device",
+                "None of your devices is in the roster.",
+                "Ask an administrator to add this device.",
+            ),
+            Denial::Gateway
+            | Denial::ObjectName
+            | Denial::ObjectSize
+            | Denial::Camera
+            | Denial::Device
+            | Denial::Principal => Problem::not_found(),
+        }
+    }
+}

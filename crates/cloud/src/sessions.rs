@@ -1,0 +1,144 @@
+//! Sessions of people: an opaque cookie of 256 random bits, stored hashed;
+//! ends after 12 hours without use or after 7 days. Being signed in permits
+//! nothing by itself; `decide` asks the roster each time.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
+
+use crate::database::{Database, SessionRow, Transaction};
+use crate::random;
+
+pub(crate) const COOKIE: &str = "__Host-lenskeep";
+const IDLE_MS: u64 = 12 * Timestamp::HOUR;
+const LIFE_MS: u64 = 7 * Timestamp::DAY;
+/// The time of last use is written at most this often.
+const TOUCH_MS: u64 = Timestamp::MINUTE;
+
+/// Who is asking, by session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) org: OrgId,
+    pub(crate) person: PersonId,
+    /// Set if the session was opened with a device key.
+    pub(crate) device: Option<DeviceId>,
+    /// The session's name in the database.
+    pub(crate) session: Hash,
+    pub(crate) ends_at: Timestamp,
+}
+
+/// A session just opened; the cookie's value does not print.
+pub(crate) struct Opened {
+    pub(crate) caller: Caller,
+    token: Hash,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.caller.fmt(f)
+    }
+}
+
+impl Opened {
+    pub(crate) fn cookie(&self) -> HeaderValue {
+        let age = LIFE_MS / Timestamp::SECOND;
+        let cookie =
+            format!("{COOKIE}={}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite=Strict", self.token);
+        HeaderValue::try_from(cookie).expect("hex and fixed words")
+    }
+}
+
+pub(crate) fn removed_cookie() -> HeaderValue {
+    HeaderValue::from_static("__Host-lenskeep=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
+}
+
+pub(crate) async fn open(
+    transaction: &mut Transaction,
+    org: OrgId,
+    person: PersonId,
+    device: Option<DeviceId>,
+    now: Timestamp,
+) -> sqlx::Result<Opened> {
+    let token = random::token();
+    let session = random::hashed(&token.to_string());
+    let row = SessionRow { org, person, device, created_at: now, seen_at: now };
+    transaction.add_session(session, &row).await?;
+    let caller = Caller { org, person, device, session, ends_at: ends_at(&row) };
+    Ok(Opened { caller, token })
+}
+
+/// The caller that the cookie names, if the session has not ended.
+pub(crate) async fn authenticate(
+    database: &Database,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> sqlx::Result<Option<Caller>> {
+    match cookie(headers) {
+        Some(token) => check(database, random::hashed(&token), now).await,
+        None => Ok(None),
+    }
+}
+
+/// Whether a session is still in force; also asked every few seconds by
+/// whatever stays open.
+pub(crate) async fn check(
+    database: &Database,
+    session: Hash,
+    now: Timestamp,
+) -> sqlx::Result<Option<Caller>> {
+    let Some(row) = database.session(session).await? else { return Ok(None) };
+    let ends_at = ends_at(&row);
+    if now >= ends_at {
+        database.end_session(session).await?;
+        return Ok(None);
+    }
+    if now.ms_since(row.seen_at) > TOUCH_MS {
+        database.touch_session(session, now).await?;
+    }
+    Ok(Some(Caller { org: row.org, person: row.person, device: row.device, session, ends_at }))
+}
+
+/// Forgets sessions that have ended; called from time to time.
+pub(crate) async fn purge(database: &Database, now: Timestamp) -> sqlx::Result<u64> {
+    database.purge_sessions(now.minus_ms(LIFE_MS), now.minus_ms(IDLE_MS)).await
+}
+
+fn ends_at(row: &SessionRow) -> Timestamp {
+    row.created_at.plus_ms(LIFE_MS).min(row.seen_at.plus_ms(IDLE_MS))
+}
+
+/// Two cookies of this name are none: somebody is trying something.
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    let mut found = None;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.to_str().ok()?.split(';') {
+            let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            if name == COOKIE && found.replace(value.to_owned()).is_some() {
+                return None;
+            }
+        }
+    }
+    found.filter(|token| token.parse::<Hash>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(cookies: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(header::COOKIE, HeaderValue::try_from(*cookie).unwrap());
+        }
+        cookie(&headers)
+    }
+
+    #[test]
+    fn one_well_formed_cookie_or_none() {
+        let token = Hash([7; 32]).to_string();
+        let ours = format!("{COOKIE}={token}");
+        assert_eq!(of(&[&format!("a=b; {ours}; c")]), Some(token));
+        assert_eq!(of(&[&ours, &ours]), None);
+        assert_eq!(of(&[&format!("{COOKIE}=short")]), None);
+        assert_eq!(of(&[]), None);
+    }
+}

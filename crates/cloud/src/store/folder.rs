@@ -1,0 +1,143 @@
+//! Objects in a folder. An object appears whole or not at all, under a name
+//! that nobody had: bytes go to a temporary file, are counted and hashed
+//! there, flushed, and then linked to their name, which fails if it exists.
+//! Nothing here overwrites or deletes an object.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use model::Hash;
+use model::wire::Container;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio_util::io::ReaderStream;
+
+use super::{Body, Range};
+use crate::random;
+
+const INCOMING: &str = "incoming";
+
+#[derive(Debug)]
+pub(crate) struct FolderStore {
+    root: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    #[error("an object of this name exists")]
+    Exists,
+    #[error("length or digest are not those of the token")]
+    Mismatch,
+    #[error("the sender went away")]
+    Body,
+    #[error("the folder could not be written")]
+    Io(#[from] std::io::Error),
+}
+
+impl FolderStore {
+    pub(crate) async fn open(root: &Path) -> anyhow::Result<Self> {
+        let incoming = root.join(INCOMING);
+        tokio::fs::create_dir_all(&incoming)
+            .await
+            .with_context(|| format!("the store folder {} could not be made", root.display()))?;
+        // Left over from a crash: nobody was told that these had arrived.
+        let mut left = tokio::fs::read_dir(&incoming).await?;
+        while let Some(entry) = left.next_entry().await? {
+            tokio::fs::remove_file(entry.path()).await?;
+        }
+        Ok(FolderStore { root: root.to_owned() })
+    }
+
+    /// `name` comes from a parsed `ObjectName`: it has no way out of the folder.
+    fn path(&self, container: Container, name: &str) -> PathBuf {
+        self.root.join(container.as_str()).join(name)
+    }
+
+    pub(crate) async fn create<E>(
+        &self,
+        container: Container,
+        name: &str,
+        bytes: u64,
+        sha256: Hash,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(), CreateError> {
+        let path = self.path(container, name);
+        if tokio::fs::try_exists(&path).await? {
+            return Err(CreateError::Exists);
+        }
+        let temporary = self.root.join(INCOMING).join(random::token().to_string());
+        let result = self.receive(&temporary, bytes, sha256, body).await;
+        let result = match result {
+            Ok(()) => link(&temporary, &path).await,
+            Err(error) => Err(error),
+        };
+        let _ = tokio::fs::remove_file(&temporary).await;
+        result
+    }
+
+    async fn receive<E>(
+        &self,
+        temporary: &Path,
+        bytes: u64,
+        sha256: Hash,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(), CreateError> {
+        let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(temporary).await?;
+        let mut hash = seal::Sha256::new();
+        let mut received = 0_u64;
+        while let Some(part) = body.next().await {
+            let part = part.map_err(|_| CreateError::Body)?;
+            received += part.len() as u64;
+            if received > bytes {
+                return Err(CreateError::Mismatch);
+            }
+            hash.update(&part);
+            file.write_all(&part).await?;
+        }
+        if received != bytes || hash.finish() != sha256 {
+            return Err(CreateError::Mismatch);
+        }
+        file.flush().await?;
+        file.sync_all().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn size(&self, container: Container, name: &str) -> anyhow::Result<Option<u64>> {
+        match tokio::fs::metadata(self.path(container, name)).await {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("the store folder could not be read"),
+        }
+    }
+
+    pub(crate) async fn read(
+        &self,
+        container: Container,
+        name: &str,
+        range: Range,
+    ) -> anyhow::Result<Option<Body>> {
+        let mut file = match File::open(self.path(container, name)).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context("an object could not be opened"),
+        };
+        file.seek(std::io::SeekFrom::Start(range.first)).await?;
+        Ok(Some(ReaderStream::with_capacity(file.take(range.length()), 64 << 10).boxed()))
+    }
+}
+
+/// `link` is the `O_EXCL` of a file that is complete already.
+async fn link(temporary: &Path, path: &Path) -> Result<(), CreateError> {
+    let folder = path.parent().expect("an object's path has a folder");
+    tokio::fs::create_dir_all(folder).await?;
+    match tokio::fs::hard_link(temporary, path).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(CreateError::Exists),
+        Err(error) => return Err(error.into()),
+    }
+    File::open(folder).await?.sync_all().await?;
+    Ok(())
+}

@@ -1,4 +1,5 @@
 import { mount } from 'svelte';
+import './lib/app/install.svelte';
 import App from './App.svelte';
 import './tokens.css';
 import './base.css';

@@ -128,6 +128,8 @@ export class LiveView {
   }
 
   private async begin(read: ReadHeader): Promise<void> {
+    // The last pictures of the recording before are still in the decoder.
+    await this.decoder?.flush();
     this.stopDecoding();
     const keys = await this.keyring.keysOf(read, this.camera);
     if (read.header.rendition !== this.rendition) throw new Error('the server sent another stream than the one asked for');

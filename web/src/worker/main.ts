@@ -29,7 +29,7 @@ const handlers: Handlers = {
   sign: (data) => keyring.signer.sign(data),
   command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
   trust: async (trust) => (keyring.trust(trust), null),
-  picture: ({ camera }) => pictureOf(camera, keyring),
+  picture: ({ camera, live }) => pictureOf(camera, live, keyring),
   snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
 };
 
@@ -54,6 +54,8 @@ class Player {
         this.close();
         this.live = new LiveView(this.camera, this.rendition, keyring, this.screen, (event) => this.emit(event), this.audio);
         return;
+      case 'hold':
+        return this.close();
       case 'seek':
         this.live?.close();
         this.live = null;

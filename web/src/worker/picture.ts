@@ -1,5 +1,6 @@
 // One still picture of a camera, for the list: the key frame that begins the live stream, else the last recorded one.
 
+import type { Rendition } from '../lib/api/types';
 import type { Bytes } from '../lib/seal/bytes';
 import { type Chunk, openChunk } from '../lib/seal/chunk';
 import type { ReadHeader, RecordingKeys } from '../lib/seal/header';
@@ -16,12 +17,13 @@ export interface Picture {
   at: number;
 }
 
-export async function pictureOf(camera: string, keyring: Keyring): Promise<Picture | null> {
-  return (await fromLive(camera, keyring)) ?? (await fromRecordings(camera, keyring));
+/** `live` names the stream that records now, if there is one. */
+export async function pictureOf(camera: string, live: Rendition | null, keyring: Keyring): Promise<Picture | null> {
+  return (live && (await fromLive(camera, live, keyring))) ?? (await fromRecordings(camera, keyring));
 }
 
-async function fromLive(camera: string, keyring: Keyring): Promise<Picture | null> {
-  const url = new URL(`/api/v1/cameras/${camera}/live?rendition=sub`, self.location.href);
+async function fromLive(camera: string, rendition: Rendition, keyring: Keyring): Promise<Picture | null> {
+  const url = new URL(`/api/v1/cameras/${camera}/live?rendition=${rendition}`, self.location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';

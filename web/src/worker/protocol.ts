@@ -24,12 +24,13 @@ export interface Calls {
   sign: (input: Bytes) => Bytes;
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
   trust: (input: Trust) => null;
-  picture: (input: { camera: string }) => { bitmap: ImageBitmap; at: number } | null;
+  picture: (input: { camera: string; live: Rendition | null }) => { bitmap: ImageBitmap; at: number } | null;
   snapshot: (input: { player: number }) => Blob | null;
 }
 
 export type Control =
   | { do: 'live' }
+  | { do: 'hold' }
   | { do: 'seek'; at: number; play: boolean; preview: boolean }
   | { do: 'play' }
   | { do: 'pause' }

@@ -18,6 +18,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Set by whoever must know that the session has ended; see session.svelte.ts. */
+export const on = { signedOut: () => {} };
+
 export const get = <T>(path: string): Promise<T> => call<T>('GET', path);
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body);
 
@@ -43,6 +46,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   }
   const text = await response.text();
   if (text.length > ANSWER_BYTES_MAX) throw new ApiError(response.status, 'too_large', 'The server sent more than it may.', 'Load the page again.');
+  if (response.status === 401) on.signedOut();
   if (!response.ok) throw failure(response.status, text);
   return (text === '' ? undefined : JSON.parse(text)) as T;
 }

@@ -9,7 +9,7 @@ import { random } from '../seal/crypto';
 import { readEnvelope } from '../seal/dsse';
 import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
-import type { Device, Gateway, Scope } from '../seal/statements';
+import type { Camera, Device, Gateway, Scope } from '../seal/statements';
 import { call } from './keeper';
 import type { Organisation } from './organisation.svelte';
 
@@ -56,6 +56,20 @@ export async function addCamera(organisation: Organisation, gateway: Gateway, ca
     type: 'bind_camera',
     camera: { id: camera.id, name: camera.name, gateway: gateway.id, serial: null, certificate: access.certificate, groups: [] },
   });
+}
+
+/** Gives the gateway another address for a camera that the roster has. */
+export async function changeAccess(organisation: Organisation, gateway: Gateway, camera: Camera, access: CameraAccess): Promise<void> {
+  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access });
+  if (camera.certificate !== access.certificate) await organisation.append({ type: 'bind_camera', camera: { ...camera, certificate: access.certificate } });
+}
+
+export async function renameCamera(organisation: Organisation, camera: Camera, name: string): Promise<void> {
+  await organisation.append({ type: 'bind_camera', camera: { ...camera, name } });
+}
+
+export async function setRetention(organisation: Organisation, gateway: Gateway, bytesMax: number, days: number): Promise<void> {
+  await command(organisation, gateway, { type: 'set_retention', bytes_max: bytesMax, age_days_max: days });
 }
 
 export async function removeCamera(organisation: Organisation, gateway: Gateway, camera: string): Promise<void> {

@@ -16,6 +16,8 @@ export class Organisation {
   state: State = $state.raw({} as State);
   pending = $state.raw<{ hash: string; effective_at: number; type: string }[]>([]);
 
+  private turn: Promise<void> = Promise.resolve();
+
   private constructor(
     private readonly roster: Roster,
     private readonly memory: RosterMemory,
@@ -47,6 +49,12 @@ export class Organisation {
     return this.roster.anchor;
   }
 
+  /** How many statements the log has. Read together with `state`, which changes whenever it does. */
+  get statements(): number {
+    void this.state;
+    return this.roster.head.seq + 1;
+  }
+
   get isAdministrator(): boolean {
     return this.roster.isAdministrator(this.device);
   }
@@ -69,11 +77,26 @@ export class Organisation {
   }
 
   async refresh(): Promise<void> {
-    await this.take(await fetchAfter(this.roster.head.seq));
+    await this.inTurn(() => this.catchUp());
   }
 
   /** Signs a statement, has the server append it, and takes it itself. */
   async append(statement: Statement): Promise<void> {
+    await this.inTurn(() => this.appendNow(statement));
+  }
+
+  private async catchUp(): Promise<void> {
+    await this.take(await fetchAfter(this.roster.head.seq));
+  }
+
+  /** The log has one end: what reads it and what writes it go one after the other. */
+  private inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.turn.then(act);
+    this.turn = done.catch(() => undefined);
+    return done;
+  }
+
+  private async appendNow(statement: Statement): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       const envelope = await this.roster.next(statement, Date.now(), this.signer);
       try {
@@ -83,7 +106,7 @@ export class Organisation {
       } catch (error) {
         // Somebody else was quicker: take theirs, sign again behind it.
         if (!(error instanceof ApiError && error.code === 'roster_moved') || attempt >= 3) throw error;
-        await this.refresh();
+        await this.catchUp();
       }
     }
   }

@@ -1,7 +1,7 @@
 // Who sits at this browser: signed in or not, device unlocked or not, and the organisation once it is replayed.
 // The page shows what `stage` says. Keys are in the Worker; this holds none.
 
-import { ApiError, get, post } from '../api/client';
+import { ApiError, get, on, post } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
 import { loadDevice, saveDevice, type StoredDevice } from '../device/store';
@@ -41,6 +41,9 @@ class Session {
     });
     this.started = true;
   }
+
+  /** Anchor that came with an invitation's link, by the hand of the administrator and not of the server. */
+  invitedTo: string | null = null;
 
   async refreshStatus(): Promise<void> {
     this.status = await get<Status>('/api/v1/status');
@@ -136,3 +139,5 @@ function fail(message: string): never {
 }
 
 export const session = new Session();
+// A session that ended on the server (idle, revoked): back to the sign-in. The keys stay in the Worker until the page goes.
+on.signedOut = () => (session.me = null);

@@ -33,6 +33,10 @@ export const saveDevice = (device: StoredDevice): Promise<void> => save('device'
 export const loadRosterMemory = (): Promise<RosterMemory | null> => load<RosterMemory>('roster');
 export const saveRosterMemory = (memory: RosterMemory): Promise<void> => save('roster', memory);
 
+/** Names of people whom this browser's administrator invited. The roster knows them by id alone, and the server's word is no proof. */
+export const loadPeople = async (): Promise<Record<string, string>> => (await load<Record<string, string>>('people')) ?? {};
+export const savePeople = (people: Record<string, string>): Promise<void> => save('people', people);
+
 /** Forgets key, anchor and head. Footage stays readable for other devices only. */
 export async function forgetDevice(): Promise<void> {
   await transact('readwrite', (store) => store.clear());

@@ -1,0 +1,144 @@
+// What the page knows of one player in the Worker: where it is, what it does, and what it cannot do.
+
+import type { LiveStats, PlayerEvent } from '../../worker/protocol';
+import type { Rendition } from '../api/types';
+import { PlayerHandle } from './keeper';
+import { Speaker } from './speaker';
+
+/** The Worker reports each picture; the page repaints its clock a few times a second. */
+const TICK_MS = 100;
+
+export class Player {
+  live = $state(true);
+  state: 'connecting' | 'waiting' | 'playing' | 'paused' | 'ended' | 'seeking' = $state('connecting');
+  note: string | null = $state(null);
+  problem: string | null = $state(null);
+  unsupported: string | null = $state(null);
+  at: number | null = $state(null);
+  speed = $state(1);
+  hasSound = $state(false);
+  sound = $state(false);
+  stats: LiveStats | null = $state.raw(null);
+  size: { width: number; height: number } | null = $state.raw(null);
+  skipped: { from: number; to: number } | null = $state.raw(null);
+  private readonly handle: PlayerHandle;
+  private readonly speaker = new Speaker();
+  private held = false;
+  private newest: number | null = null;
+  private tick: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    camera: string,
+    public rendition: Rendition,
+    canvas: HTMLCanvasElement,
+  ) {
+    this.handle = new PlayerHandle(camera, rendition, canvas, (event) => this.take(event));
+  }
+
+  goLive(): void {
+    this.begin(true);
+    this.handle.control({ do: 'live' });
+  }
+
+  /** `preview` shows the nearest key frame only, while the person still drags. */
+  seek(at: number, play: boolean, preview = false): void {
+    this.begin(false);
+    this.at = at;
+    this.handle.control({ do: 'seek', at, play, preview });
+  }
+
+  toggle(): void {
+    if (this.live) this.hold();
+    else if (this.held) this.seek(this.at ?? Date.now(), true);
+    else if (this.state === 'playing') this.handle.control({ do: 'pause' });
+    else this.handle.control({ do: 'play' });
+  }
+
+  step(by: 1 | -1): void {
+    if (this.live) this.hold();
+    else if (this.held) this.seek((this.at ?? Date.now()) + by * 40, false);
+    else this.handle.control({ do: 'step', by });
+  }
+
+  setSpeed(speed: number): void {
+    this.speed = speed;
+    this.handle.control({ do: 'speed', speed });
+  }
+
+  async setSound(on: boolean): Promise<void> {
+    if (on) await this.speaker.start();
+    else this.speaker.stop();
+    this.sound = on;
+    this.handle.control({ do: 'audio', on });
+  }
+
+  setRendition(rendition: Rendition): void {
+    const { live, at } = this;
+    this.rendition = rendition;
+    this.handle.control({ do: 'rendition', rendition });
+    if (live || at === null) this.goLive();
+    else this.seek(at, false);
+  }
+
+  snapshot(): Promise<Blob | null> {
+    return this.handle.snapshot();
+  }
+
+  close(): void {
+    clearTimeout(this.tick);
+    this.handle.close();
+    this.speaker.stop();
+  }
+
+  /** Live stands still at its newest picture. It can be played on from there once its recording is closed. */
+  private hold(): void {
+    this.begin(false);
+    this.held = true;
+    this.at = this.newest;
+    this.state = 'paused';
+    this.handle.control({ do: 'hold' });
+  }
+
+  private begin(live: boolean): void {
+    this.live = live;
+    this.held = false;
+    this.problem = this.note = this.unsupported = null;
+    this.skipped = null;
+    if (!live) this.stats = null;
+  }
+
+  private take(event: PlayerEvent): void {
+    switch (event.type) {
+      case 'state':
+        this.state = event.state;
+        this.note = event.note;
+        if (event.state === 'playing') this.problem = null;
+        return;
+      case 'picture':
+        this.newest = event.at;
+        if (this.size?.width !== event.width || this.size.height !== event.height) this.size = { width: event.width, height: event.height };
+        this.tick ??= setTimeout(() => {
+          this.tick = undefined;
+          this.at = this.newest;
+        }, TICK_MS);
+        return;
+      case 'skipped_gap':
+        this.skipped = { from: event.from, to: event.to };
+        return;
+      case 'unsupported':
+        this.unsupported = event.codec;
+        return;
+      case 'error':
+        this.problem = event.message;
+        return;
+      case 'stats':
+        this.stats = event.stats;
+        return;
+      case 'sound':
+        this.hasSound = event.available;
+        return;
+      case 'audio':
+        this.speaker.play(event.sample_rate, event.channels, event.due);
+    }
+  }
+}

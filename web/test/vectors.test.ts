@@ -1,0 +1,108 @@
+// The vectors that the Rust reader is held to as well (docs/format.md). If the folder is empty, that is a failure.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { seedsOf } from '../src/lib/device/recovery';
+import { base64, fromBase64, fromHex, fromUtf8, hex } from '../src/lib/seal/bytes';
+import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
+import { sha256, signPublicKey } from '../src/lib/seal/crypto';
+import { readEnvelope } from '../src/lib/seal/dsse';
+import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
+import { openGrant } from '../src/lib/seal/grants';
+import { recordingKeys } from '../src/lib/seal/header';
+import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
+import { memorySource, Recording } from '../src/lib/seal/reader';
+import { Roster } from '../src/lib/seal/roster';
+
+const folder = fileURLToPath(new URL('../../crates/seal/tests/it/vectors/', import.meta.url));
+const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.json`, 'utf8'));
+
+describe('shared vectors', () => {
+  it('are there, and each has a test', () => {
+    expect(names.sort()).toEqual(['command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json']);
+  });
+
+  it('keys: the same public keys, HPKE and recovery seeds', async () => {
+    const vector = load('keys');
+    expect(base64(await kemPublicKey(fromBase64(vector.kem_seed)))).toBe(vector.kem_public);
+    expect(base64(await signPublicKey(fromBase64(vector.sign_seed)))).toBe(vector.sign_public);
+    const { info, aad, plaintext, sealed } = vector.hpke;
+    const opened = await hpkeOpen(fromBase64(vector.kem_seed), info, aad, fromBase64(sealed.enc), fromBase64(sealed.ciphertext));
+    expect(fromUtf8(opened)).toBe(plaintext);
+    const seeds = await seedsOf(fromBase64(vector.recovery.entropy));
+    expect(base64(seeds.kem)).toBe(vector.recovery.kem_seed);
+    expect(base64(seeds.sign)).toBe(vector.recovery.sign_seed);
+  });
+
+  it('roster: replays to the same state, and refuses what must be refused', async () => {
+    const vector = load('roster');
+    const [genesis, ...rest] = vector.statements.map((statement: unknown) => readEnvelope(statement));
+    const roster = await Roster.start(genesis, vector.anchor, vector.seen_at);
+    for (const envelope of rest) await roster.append(envelope, vector.seen_at);
+    expect(roster.head).toEqual(vector.head);
+    expect(roster.state).toEqual(vector.state);
+    for (const { device, camera, at, answer } of vector.may_open) expect(roster.mayOpen(device, camera, at), `${device} ${camera} ${at}`).toBe(answer);
+    expect(vector.refused.length).toBeGreaterThan(0);
+    for (const { why, envelope } of vector.refused) {
+      await expect(roster.append(readEnvelope(envelope), vector.seen_at), why).rejects.toThrow();
+      expect(roster.head, why).toEqual(vector.head);
+      expect(roster.state, why).toEqual(vector.state);
+    }
+  });
+
+  it('epoch grant: opens to the same keys', async () => {
+    const vector = load('epoch-grant');
+    const { payload } = vector.envelope;
+    const { org, epoch } = JSON.parse(fromUtf8(fromBase64(payload)));
+    const expected = { org, gateway: vector.gateway, epoch, device: vector.device };
+    const { cameras } = await openGrant(readEnvelope(vector.envelope), expected, fromBase64(vector.device_kem_seed));
+    const keys = [...cameras].map(([camera, { video, audio }]) => ({ camera, video: base64(video), audio: audio && base64(audio) }));
+    expect(keys).toEqual(vector.keys);
+  });
+
+  it('recording: header, every chunk, index, footer and root', async () => {
+    const vector = load('recording');
+    const bytes = fromBase64(vector.file);
+    expect(hex(await sha256(bytes))).toBe(vector.sha256);
+    const { gateway } = load('enrolment');
+    const recording = await Recording.open(memorySource(bytes), () => gateway);
+    expect(recording.read.header).toEqual(vector.header);
+    expect(recording.tail?.footer).toEqual(vector.footer);
+    const keys = await recordingKeys(recording.read, { video: fromBase64(vector.video_key), audio: fromBase64(vector.audio_key) });
+    const chunks = [];
+    for await (const chunk of recording.chunks(recording.keyFrameBefore(0))) {
+      const plaintext = base64((await openChunk(recording.read, keys, chunk))!);
+      chunks.push({ track: chunk.track, flags: Number(chunk.keyFrame) + 2 * Number(chunk.discontinuity), time: chunk.time, plaintext });
+    }
+    expect(chunks).toEqual(vector.chunks);
+    await recording.verify(keys);
+    for (const entry of recording.tail!.index) {
+      const head = readChunkHead(bytes.subarray(entry.offset));
+      expect(head.keyFrame && head.time === entry.time).toBe(true);
+    }
+  });
+
+  it('enrolment: look-up value, both MACs, and the code', async () => {
+    const vector = load('enrolment');
+    const enrolment = await enrolmentOf(fromHex(vector.secret));
+    expect(enrolment.lookup).toBe(vector.lookup);
+    expect(await readEnrolling({ gateway: vector.gateway, mac: vector.gateway_mac }, enrolment)).toEqual(vector.gateway);
+    expect(await acceptMac(enrolment, vector.anchor, vector.add_gateway)).toBe(vector.accept_mac);
+    expect(enrolmentCode(enrolment.secret, vector.ca, vector.anchor)).toBe(vector.code);
+    const other = { ...vector.gateway, name: 'Other' };
+    await expect(readEnrolling({ gateway: other, mac: vector.gateway_mac }, enrolment)).rejects.toThrow('does not know the enrolment code');
+  });
+
+  it('command: the sealed camera access opens for the gateway alone', async () => {
+    const vector = load('command');
+    const { org, target, nonce, command } = vector.command;
+    const associated = [org, target, command.camera, nonce].join('|');
+    const { enc, ciphertext } = command.sealed;
+    const open = (bound: string) => hpkeOpen(fromBase64(vector.gateway_kem_seed), 'lenskeep camera access v1', bound, fromBase64(enc), fromBase64(ciphertext));
+    const access = JSON.parse(fromUtf8(await open(associated)));
+    expect(Object.keys(access)).toEqual(['url', 'sub_url', 'username', 'password', 'certificate']);
+    await expect(open(associated.replace(nonce, nonce.replace('0', '1')))).rejects.toThrow();
+  });
+});

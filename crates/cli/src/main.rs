@@ -1,1 +1,151 @@
-fn main() {}
+//! `lenskeep`: the operator's command. `up` runs everything on one machine; the
+//! other commands are a device of their own, with keys in a folder.
+
+#![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
+
+mod camera;
+mod client;
+mod device;
+mod home;
+mod recordings;
+mod times;
+mod up;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use client::Session;
+use home::Home;
+use recordings::Range;
+
+#[derive(Parser)]
+#[command(name = "lenskeep", version, about = "Sealed cameras: run them, add them, and take recordings out")]
+struct Arguments {
+    /// Folder of this device's keys. Default: lenskeep in the system's data folder.
+    #[arg(long, global = true, value_name = "DIR", env = "LENSKEEP_HOME")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run cloud, gateway and a demonstration camera on this machine.
+    Up(up::Arguments),
+    /// This device.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Cameras of the organisation.
+    #[command(subcommand)]
+    Camera(CameraCommand),
+    /// Recordings of a camera.
+    #[command(subcommand)]
+    Recording(RecordingCommand),
+    /// Open recordings and write them as MP4.
+    Export {
+        #[command(flatten)]
+        range: Range,
+        out: PathBuf,
+    },
+    /// Check recordings (*.lkr) against the roster, offline and without keys.
+    Verify {
+        /// A roster file; default the one that this device has seen.
+        #[arg(long, value_name = "FILE")]
+        roster: Option<PathBuf>,
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeviceCommand {
+    /// Set the organisation up with the link that `lenskeep up` printed.
+    New {
+        #[arg(long)]
+        link: String,
+        /// Name of the organisation.
+        #[arg(long, default_value = "Home")]
+        organisation: String,
+        /// Your name.
+        #[arg(long, default_value = "Administrator")]
+        person: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum CameraCommand {
+    /// Test the connection, then add the camera.
+    Add {
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        access: camera::Access,
+    },
+    /// Cameras and how their streams are.
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Test the connection to a camera through its gateway; changes nothing.
+    Check {
+        #[command(flatten)]
+        access: camera::Access,
+    },
+}
+
+#[derive(Subcommand)]
+enum RecordingCommand {
+    /// What was recorded, and where there are gaps.
+    List {
+        #[command(flatten)]
+        range: Range,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let default = if matches!(arguments.command, Command::Up(_)) { "info,sqlx=warn" } else { "warn" };
+    let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let home = Home::new(arguments.home)?;
+    match arguments.command {
+        Command::Up(arguments) => Box::pin(up::up(arguments)).await,
+        Command::Device(DeviceCommand::New { link, organisation, person }) => {
+            Box::pin(device::set_up(&home, &link, organisation, person)).await
+        }
+        Command::Camera(CameraCommand::Add { name, access }) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(camera::add(&mut session, name, access)).await
+        }
+        Command::Camera(CameraCommand::List { json }) => {
+            camera::list(&Box::pin(Session::open(&home)).await?, json).await
+        }
+        Command::Camera(CameraCommand::Check { access }) => {
+            Box::pin(camera::check(&Box::pin(Session::open(&home)).await?, access)).await
+        }
+        Command::Recording(RecordingCommand::List { range, json }) => {
+            Box::pin(recordings::list(&Box::pin(Session::open(&home)).await?, &range, json)).await
+        }
+        Command::Export { range, out } => {
+            Box::pin(recordings::export(&Box::pin(Session::open(&home)).await?, &range, &out)).await
+        }
+        Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),
+    }
+}

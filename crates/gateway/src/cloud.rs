@@ -129,8 +129,9 @@ impl Cloud {
         self.call(call, Method::GET, path, None::<&()>).await
     }
 
-    pub(crate) async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolAnswer, CloudError> {
-        self.post("the enrolment", "/gateway/v1/enrolments", request).await
+    pub(crate) async fn enrol(&self, request: &EnrolRequest) -> Result<(), CloudError> {
+        let _: serde_json::Value = self.post("the enrolment", "/gateway/v1/enrolments", request).await?;
+        Ok(())
     }
 
     pub(crate) async fn enrolment(&self, lookup: Hash) -> Result<EnrolAnswer, CloudError> {

@@ -13,7 +13,7 @@ use gateway_core::site::Site;
 use model::wire::{Envelope, GatewayKeys};
 use model::{Base64, GatewayId, Hash, Timestamp};
 use seal::keys::{KemSecret, SigningKey};
-use seal::roster::Roster;
+use seal::roster::{Roster, log_line, read_log};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use zeroize::Zeroizing;
@@ -192,13 +192,6 @@ pub(crate) struct RosterLog {
     file: File,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    seen_at: Timestamp,
-    envelope: Envelope,
-}
-
 impl RosterLog {
     const NAME: &str = "roster.jsonl";
 
@@ -206,16 +199,8 @@ impl RosterLog {
         let path = folder.path(Self::NAME);
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{} could not be read; enrol this gateway again", path.display()))?;
-        // A last line without its end was being written when the power went;
-        // nobody acted on it, and the cloud has it still.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let lines = text[..whole].lines().enumerate().map(|(number, line)| {
-            serde_json::from_str::<Line>(line)
-                .with_context(|| format!("{} is damaged at line {}", path.display(), number + 1))
-        });
-        let lines: Vec<Line> = lines.collect::<anyhow::Result<_>>()?;
-        let roster = Roster::replay(lines.iter().map(|line| (&line.envelope, line.seen_at)))
-            .with_context(|| format!("{} does not follow its own rules", path.display()))?;
+        let (roster, whole) =
+            read_log(&text).with_context(|| format!("{} is damaged", path.display()))?;
         ensure!(roster.anchor() == anchor, "{} is another organisation's roster", path.display());
         let file = OpenOptions::new().append(true).open(&path)?;
         file.set_len(whole as u64)?;
@@ -224,10 +209,7 @@ impl RosterLog {
 
     /// Starts the log anew with a whole roster, at enrolment.
     pub(crate) fn create(folder: &DataFolder, statements: &[Envelope], now: Timestamp) -> anyhow::Result<()> {
-        let mut bytes = Vec::new();
-        for envelope in statements {
-            push_line(&mut bytes, envelope, now)?;
-        }
+        let bytes: Vec<u8> = statements.iter().flat_map(|envelope| log_line(envelope, now)).collect();
         write_whole(&folder.path(Self::NAME), &bytes)
     }
 
@@ -240,9 +222,7 @@ impl RosterLog {
         for envelope in statements {
             let mut next = self.roster.clone();
             next.apply(envelope, now)?;
-            let mut line = Vec::new();
-            push_line(&mut line, envelope, now)?;
-            let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+            let written = self.file.write_all(&log_line(envelope, now)).and_then(|()| self.file.sync_data());
             written.context("the roster could not be written")?;
             self.roster = next;
         }
@@ -253,10 +233,4 @@ impl RosterLog {
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.roster.settle(now);
     }
-}
-
-fn push_line(out: &mut Vec<u8>, envelope: &Envelope, now: Timestamp) -> anyhow::Result<()> {
-    serde_json::to_writer(&mut *out, &Line { seen_at: now, envelope: envelope.clone() })?;
-    out.push(b'\n');
-    Ok(())
 }

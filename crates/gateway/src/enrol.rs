@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use model::Hash;
 use model::wire::{EnrolAnswer, EnrolRequest, Envelope};
+use reqwest::StatusCode;
 use seal::enrolment::{Code, Secret};
 use seal::roster::Roster;
 use tracing::info;
@@ -48,22 +49,19 @@ pub(crate) async fn enrol(
     let gateway = identity.public();
     let mac = enrolment.secret.gateway_mac(&gateway);
     let request = EnrolRequest { lookup: enrolment.secret.lookup(), gateway, mac };
-    let mut answer = cloud.enrol(&request).await;
     let (statements, mac) = loop {
-        match answer {
+        match cloud.enrolment(request.lookup).await {
             Ok(EnrolAnswer::Accepted { roster, mac }) => break (roster, mac),
             Ok(EnrolAnswer::Waiting) => {}
+            // The cloud has not heard of us yet, or has forgotten.
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => match cloud.enrol(&request).await {
+                Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
+                announced => announced?,
+            },
             Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(POLL).await;
-        answer = match cloud.enrolment(request.lookup).await {
-            // The cloud has not heard of us, or has forgotten.
-            Err(error) if error.status() == Some(reqwest::StatusCode::NOT_FOUND) => {
-                cloud.enrol(&request).await
-            }
-            answer => answer,
-        };
     };
     let anchor = check(&statements, mac, identity, enrolment)?;
     RosterLog::create(folder, &statements, clock::now())?;

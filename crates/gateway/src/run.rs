@@ -74,6 +74,10 @@ pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Resu
     let child = cancel.clone();
     let task = tokio::spawn(async move {
         let membership = match (membership, enrolment) {
+            // Where the cloud is may change on one box; who it is may not.
+            (Some(membership), Some(Enrolment { url, ca, .. })) if ca == membership.ca => {
+                Membership { url, ..membership }
+            }
             (Some(membership), _) => membership,
             (None, Some(enrolment)) => {
                 let enrolling = enrol::enrol(&folder, &identity, &enrolment);

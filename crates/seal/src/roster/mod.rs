@@ -2,9 +2,11 @@
 //! are genuine, as a log of signed statements. Gateways, the cloud, the web app
 //! and the command line each replay it and believe nobody's summary.
 
+mod log;
 mod replay;
 mod statement;
 
+pub use log::{LogError, log_line, read_log};
 pub use replay::{AT_AHEAD_MAX_MS, RECOVERY_DELAY_MS, Roster, RosterError};
 pub use statement::{
     Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,

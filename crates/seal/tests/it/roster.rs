@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use model::Timestamp;
 use model::wire::Envelope;
 use seal::envelope::{self, PayloadType};
-use seal::roster::{Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, sign_next};
+use seal::roster::{
+    LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, log_line, read_log, sign_next,
+};
 
 use crate::fixture::{
     Log, T0, ada, ben, camera, camera_id, device, device_id, gateway, gateway_id, genesis_payload, keys,
@@ -205,4 +207,20 @@ fn bounds_and_rules() {
     }
     let scope = Scope::Cameras { cameras: BTreeSet::from([camera_id()]) };
     assert!(scope.includes(&camera(camera_id(), "x", "y")));
+}
+
+#[test]
+fn the_kept_log_reads_back_without_its_torn_end() {
+    let log = Log::populated();
+    let mut bytes: Vec<u8> = log.envelopes.iter().flat_map(|envelope| log_line(envelope, T0.plus_ms(Timestamp::HOUR))).collect();
+    let whole = bytes.len();
+    bytes.extend_from_slice(b"{\"seen_at\":17");
+    let text = String::from_utf8(bytes).unwrap();
+    let (roster, length) = read_log(&text).unwrap();
+    assert_eq!((roster.head(), length), (log.roster.head(), whole));
+    let damaged = text.replacen("seen_at", "seen-at", 1);
+    assert_eq!(read_log(&damaged).unwrap_err().to_string(), "line 1 is no statement of a roster");
+    let second_is_gone: String = text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
+    assert!(matches!(read_log(&second_is_gone), Err(LogError::Rule { line: 2, .. })));
+    assert!(matches!(read_log(""), Err(LogError::Empty)));
 }

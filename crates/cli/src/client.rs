@@ -1,0 +1,225 @@
+//! The command line's side of protocol.md section 3: signed in by device key.
+//! The roster is replayed here; the cloud's summaries decide nothing.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use model::wire::Envelope;
+use model::{DeviceId, Hash, Secret, Timestamp};
+use reqwest::header::{COOKIE, HeaderValue, RANGE, SET_COOKIE};
+use reqwest::{Method, Response};
+use seal::keyring::DeviceKeys;
+use seal::login::DeviceLogin;
+use seal::roster::{Roster, Statement, sign_next};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::home::{DeviceFile, Home};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// A sealed recording has at most 64 MiB (format.md section 5).
+const ANSWER_MAX: usize = 65 << 20;
+
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since.as_millis() as u64)
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random numbers");
+    bytes
+}
+
+/// The cloud, for calls before and after signing in.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    cookie: Option<Secret>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message} {remedy}")]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    message: String,
+    remedy: String,
+}
+
+impl Client {
+    pub(crate) fn new(base: Url) -> anyhow::Result<Self> {
+        let local = base.host_str() == Some("localhost");
+        ensure!(
+            base.scheme() == "https" || (base.scheme() == "http" && local),
+            "{base} must be https:// (http:// is for localhost only)"
+        );
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("the HTTP client could not be made")?;
+        Ok(Client { http, base, cookie: None })
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>, range: Option<&str>) -> anyhow::Result<Response> {
+        let mut request = self.http.request(method, self.base.join(path)?).header("x-lenskeep", "1");
+        if let Some(cookie) = &self.cookie {
+            let mut value = HeaderValue::from_str(cookie.expose()).context("the session's cookie")?;
+            value.set_sensitive(true);
+            request = request.header(COOKIE, value);
+        }
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.with_context(|| format!("{} cannot be reached", self.base))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let body: Value = serde_json::from_slice(&read(response).await?).unwrap_or_default();
+        let text = |key: &str| {
+            let text = body["error"][key].as_str().unwrap_or_default();
+            text.chars().filter(|c| !c.is_control()).take(500).collect::<String>()
+        };
+        let message = match text("message") {
+            message if message.is_empty() => format!("The cloud answered with HTTP {status}."),
+            message => message,
+        };
+        Err(Refused { status, code: text("code"), message, remedy: text("remedy") }.into())
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let response = self.send(Method::GET, path, None, None).await?;
+        serde_json::from_slice(&read(response).await?).with_context(|| format!("the answer to {path}"))
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
+        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?), None).await?;
+        let bytes = read(response).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).with_context(|| format!("the answer to {path}"))
+    }
+
+    /// Like `post`, and keeps the session that the answer opens.
+    pub(crate) async fn sign_in(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
+        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?), None).await?;
+        let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
+        let pair = cookie.and_then(|cookie| cookie.split(';').next()).context("the cloud opened no session")?;
+        self.cookie = Some(Secret::new(pair));
+        Ok(())
+    }
+
+    pub(crate) async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
+        read(self.send(Method::GET, path, None, None).await?).await
+    }
+}
+
+async fn read(mut response: Response) -> anyhow::Result<Bytes> {
+    let mut bytes = Vec::new();
+    while let Some(part) = response.chunk().await.context("the answer broke off")? {
+        ensure!(bytes.len() + part.len() <= ANSWER_MAX, "the answer is longer than {ANSWER_MAX} bytes");
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.into())
+}
+
+/// This device, signed in, with the roster up to date.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) file: DeviceFile,
+    pub(crate) keys: DeviceKeys,
+    pub(crate) roster: Roster,
+    home: Home,
+}
+
+#[derive(Deserialize)]
+struct Challenge {
+    challenge: Hash,
+}
+
+#[derive(Deserialize)]
+struct Statements {
+    statements: Vec<Envelope>,
+}
+
+impl Session {
+    pub(crate) async fn open(home: &Home) -> anyhow::Result<Self> {
+        let file = home.device()?;
+        let keys = file.unlock()?;
+        let mut client = Client::new(file.cloud.clone())?;
+        login(&mut client, &file, &keys).await?;
+        let mut session = Session {
+            client,
+            roster: home.roster(file.anchor)?.context("the roster is missing; make this device again")?,
+            file,
+            keys,
+            home: home.clone(),
+        };
+        session.sync().await?;
+        Ok(session)
+    }
+
+    /// Of a device that has just been made, with its roster so far.
+    pub(crate) fn new(client: Client, file: DeviceFile, keys: DeviceKeys, roster: Roster, home: &Home) -> Self {
+        Session { client, file, keys, roster, home: home.clone() }
+    }
+
+    pub(crate) fn device(&self) -> DeviceId {
+        self.file.device
+    }
+
+    /// Takes what is new in the roster, if it follows.
+    pub(crate) async fn sync(&mut self) -> anyhow::Result<()> {
+        loop {
+            let (seq, _) = self.roster.head();
+            let answer: Statements = self.client.get(&format!("/api/v1/roster?after={seq}")).await?;
+            if answer.statements.is_empty() {
+                return Ok(());
+            }
+            let seen_at = now();
+            for envelope in &answer.statements {
+                self.roster
+                    .apply(envelope, seen_at)
+                    .context("the cloud shows another roster than before: do not trust it until you know why")?;
+                self.home.append_roster(std::slice::from_ref(envelope), seen_at)?;
+            }
+        }
+    }
+
+    /// Signs a statement, has the cloud add it, and takes it in.
+    pub(crate) async fn state(&mut self, statement: Statement) -> anyhow::Result<Envelope> {
+        for _ in 0..3 {
+            let envelope = sign_next(&self.roster, now(), statement.clone(), self.device(), &self.keys.sign);
+            match self.client.post("/api/v1/roster", &json!({ "envelope": envelope })).await {
+                Ok(_) => {
+                    self.sync().await?;
+                    return Ok(envelope);
+                }
+                // Somebody else was faster; ours must follow theirs.
+                Err(error) if error.downcast_ref::<Refused>().is_some_and(|r| r.code == "roster_moved") => {
+                    self.sync().await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        bail!("the roster keeps moving; try again")
+    }
+}
+
+async fn login(client: &mut Client, file: &DeviceFile, keys: &DeviceKeys) -> anyhow::Result<()> {
+    let answer = client.post("/api/v1/login/device/challenge", &json!({ "device": file.device })).await?;
+    let Challenge { challenge } = serde_json::from_value(answer)?;
+    let origin = file.cloud.origin().ascii_serialization();
+    let proof = DeviceLogin { org: file.org, device: file.device, challenge, origin };
+    client.sign_in("/api/v1/login/device", &json!({ "envelope": proof.sign(&keys.sign) })).await
+}

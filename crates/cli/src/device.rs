@@ -1,0 +1,181 @@
+//! `lenskeep device`: the first run without a browser.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use model::wire::{Envelope, GatewayKeys};
+use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
+use seal::enrolment;
+use seal::envelope::PayloadType;
+use seal::keyring::DeviceKeys;
+use seal::roster::{Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::client::{Client, Refused, Session, now, random};
+use crate::home::{DeviceFile, Home, new_passphrase};
+
+/// A device lives this long without renewal.
+const DEVICE_DAYS: u64 = 90;
+const GATEWAY_WAIT: Duration = Duration::from_secs(30);
+
+/// The parts of `http://localhost:8470/setup#token=…&gateway=…`.
+struct SetupLink {
+    cloud: Url,
+    token: Secret,
+    gateway: Option<enrolment::Secret>,
+}
+
+impl SetupLink {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let usage = "the link looks like http://localhost:8470/setup#token=…; copy it whole, and quote it";
+        let mut url = Url::parse(text.trim()).context(usage)?;
+        let fragment = Zeroizing::new(url.fragment().context(usage)?.to_owned());
+        let part = |name: &str| {
+            fragment.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)
+        };
+        let token = Secret::new(part("token").context(usage)?);
+        let gateway = part("gateway").map(|hex| secret_from_hex(hex).context(usage)).transpose()?;
+        url.set_fragment(None);
+        url.set_path("/");
+        Ok(SetupLink { cloud: url, token, gateway })
+    }
+}
+
+fn secret_from_hex(text: &str) -> Option<enrolment::Secret> {
+    let mut bytes = Zeroizing::new([0; 16]);
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(enrolment::Secret::from_bytes(*bytes))
+}
+
+/// Makes the organisation, its first administrator and this device, and takes
+/// the gateway of the same box in.
+pub(crate) async fn set_up(home: &Home, link: &str, org_name: String, person_name: String) -> anyhow::Result<()> {
+    ensure!(!home.has_device(), "{} holds a device already; give --home DIR for another", home.path().display());
+    let link = SetupLink::parse(link)?;
+    let passphrase = new_passphrase()?;
+    let keys = DeviceKeys::from_seeds(random(), random());
+    let entropy = Zeroizing::new(random::<32>());
+    let paper = DeviceKeys::from_recovery(&entropy);
+
+    let (org, person) = (OrgId::from_random(random()), PersonId::from_random(random()));
+    let device = DeviceId::from_random(random());
+    let at = now();
+    let genesis = Payload {
+        org,
+        seq: 0,
+        previous: None,
+        at,
+        statement: Statement::Genesis {
+            name: org_name,
+            device: Device {
+                id: device,
+                person,
+                name: "Command line".to_owned(),
+                kind: DeviceKind::Cli,
+                kem: keys.kem.public().to_base64(),
+                sign: keys.sign.verifying_key().to_base64(),
+                until: at.plus_ms(DEVICE_DAYS * Timestamp::DAY),
+            },
+            recovery: Recovery {
+                id: DeviceId::from_random(random()),
+                kem: paper.kem.public().to_base64(),
+                sign: paper.sign.verifying_key().to_base64(),
+            },
+            administrators: Administrators { k: 1, devices: [device].into() },
+        },
+    };
+    let envelope = seal::envelope::sign(PayloadType::Roster, seal::to_canonical(&genesis), &device, &keys.sign);
+    let roster = Roster::from_genesis(&envelope, at)?;
+    let wrapped = seal::keyring::wrap(&keys, passphrase.expose(), random());
+    let file = DeviceFile { cloud: link.cloud.clone(), org, person, device, anchor: roster.anchor(), keys: wrapped };
+    // Kept before the cloud hears of it: a crash in between costs a link, not
+    // an organisation.
+    home.create_device(&file)?;
+    home.append_roster(std::slice::from_ref(&envelope), at)?;
+    let mut client = Client::new(link.cloud)?;
+    let body = json!({
+        "token": link.token, "person": person, "person_name": person_name, "genesis": envelope, "passkey": null,
+    });
+    if let Err(error) = client.sign_in("/api/v1/setup", &body).await {
+        home.remove_device()?;
+        return Err(error);
+    }
+    println!("Organisation {org} is set up. This device: {device}");
+    print_recovery_sheet(&entropy)?;
+    let mut session = Session::new(client, file, keys, roster, home);
+    if let Some(secret) = link.gateway {
+        let gateway = take_gateway_in(&mut session, &secret).await?;
+        println!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
+    }
+    Ok(())
+}
+
+fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
+    let words = bip39::Mnemonic::from_entropy(entropy).context("recovery words")?;
+    println!("\nRecovery sheet. Write these 24 words on paper and keep them in a safe; they are not shown again.");
+    println!("If every device is lost, they are the only way back to the footage.\n");
+    let words: Vec<&str> = words.words().collect();
+    for (row, four) in words.chunks(4).enumerate() {
+        let numbered = four.iter().enumerate().map(|(n, word)| format!("{:>2} {word:<10}", row * 4 + n + 1));
+        println!("  {}", numbered.collect::<String>().trim_end());
+    }
+    println!();
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Announced {
+    gateway: GatewayKeys,
+    mac: Hash,
+}
+
+/// Protocol.md section 1, the device's side.
+async fn take_gateway_in(session: &mut Session, secret: &enrolment::Secret) -> anyhow::Result<GatewayKeys> {
+    let lookup = secret.lookup();
+    let path = format!("/api/v1/enrolments/{lookup}");
+    let begun = tokio::time::Instant::now();
+    let announced: Announced = loop {
+        match session.client.get(&path).await {
+            Ok(announced) => break announced,
+            Err(error)
+                if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
+                    && begun.elapsed() < GATEWAY_WAIT =>
+            {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(error).context("the gateway has not announced itself"),
+        }
+    };
+    let Announced { gateway, mac } = announced;
+    if !secret.gateway_mac_fits(&gateway, mac) {
+        bail!("the gateway's keys were not made with this link's secret: somebody is in between");
+    }
+    let statement: Envelope = session.state(Statement::AddGateway { gateway: gateway.clone() }).await?;
+    let mac = secret.accept_mac(session.roster.anchor(), statement_hash(&statement)?);
+    session.client.post(&format!("{path}/accept"), &json!({ "mac": mac })).await?;
+    Ok(gateway)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_comes_apart() {
+        let link = SetupLink::parse("http://localhost:8470/setup#token=abc&gateway=000102030405060708090a0b0c0d0e0f");
+        let link = link.unwrap();
+        assert_eq!((link.cloud.as_str(), link.token.expose()), ("http://localhost:8470/", "abc"));
+        assert_eq!(link.gateway.unwrap().expose()[15], 15);
+        for bad in ["localhost", "http://localhost/setup", "http://localhost/setup#token=a&gateway=zz"] {
+            assert!(SetupLink::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `lenskeep up`: cloud, gateway and a demonstration camera in one process, as
+//! one box at home or a first look. The parts talk as they would across a
+//! network: the gateway has no way into the cloud but its port.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use gateway::Enrolment;
+use model::{Rendition, Secret};
+use seal::enrolment;
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use crate::client::random;
+
+/// Where `lenskeep app` serves the web app: passkeys need a fixed origin.
+pub(crate) const APP_PORT: u16 = 8475;
+const DEMO_USER: &str = "demo";
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder of everything that must survive a restart.
+    #[arg(long, value_name = "DIR", default_value = "lenskeep-data")]
+    data: PathBuf,
+    /// Address of the web app. Gateways use the next port, metrics the one after it.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8470")]
+    listen: SocketAddr,
+    /// No demonstration camera.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { data, listen, no_demo } = arguments;
+    ensure!(
+        listen.ip().is_loopback(),
+        "`lenskeep up` serves this machine only: other addresses demand TLS. Run lenskeep-cloud with \
+         listen.tls_certificate and listen.tls_key in its configuration, and lenskeep-gateway on the site \
+         (docs/operations.md)"
+    );
+    let demo = if no_demo { None } else { Some(Box::pin(start_demo()).await?) };
+    let config = cloud::Config {
+        data: data.join("cloud"),
+        listen: cloud::Listen {
+            viewers: listen,
+            gateways: beside(listen, 1),
+            metrics: beside(listen, 2),
+            ..Default::default()
+        },
+        app_origins: vec![Url::parse(&format!("http://localhost:{APP_PORT}"))?],
+        demo_camera: demo.as_ref().map(|(_, camera)| camera.clone()),
+        ..Default::default()
+    };
+    let cloud = Box::pin(cloud::start(config)).await?;
+    let secret = enrolment::Secret::from_bytes(random());
+    let enrolment = Enrolment {
+        url: Url::parse(&format!("https://localhost:{}", cloud.gateway_addr.port()))?,
+        secret: secret.clone(),
+        ca: cloud.ca_sha256,
+        anchor: None,
+    };
+    let config = gateway::Config { data: data.join("gateway"), ..Default::default() };
+    let mut gateway = Box::pin(gateway::start(config, Some(enrolment))).await?;
+
+    let site = cloud.public_url.origin().ascii_serialization();
+    println!("Lenskeep {} is ready at {site}", env!("CARGO_PKG_VERSION"));
+    let secret: String = secret.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Some(token) = &cloud.set_up_token {
+        println!("First run: open this link in a browser on this machine. It works once.\n");
+        println!("  {site}/setup#token={}&gateway={secret}\n", token.expose());
+    } else if !*gateway.enrolled().borrow() {
+        println!("The gateway waits to be taken in. Sign in, then open:\n\n  {site}/gateways#gateway={secret}\n");
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let end = tokio::select! {
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        end = gateway.failed() => return end.context("the gateway ended"),
+    };
+    println!("Closing recordings …");
+    gateway.shutdown().await?;
+    cloud.shutdown().await;
+    end
+}
+
+/// The next ports; 0 stays 0, which takes free ones.
+fn beside(address: SocketAddr, by: u16) -> SocketAddr {
+    let port = match address.port() {
+        0 => 0,
+        port => port.saturating_add(by),
+    };
+    SocketAddr::new(address.ip(), port)
+}
+
+async fn start_demo() -> anyhow::Result<(camera_sim::Running, cloud::DemoCamera)> {
+    let password = Secret::new(random::<12>().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let credentials = camera_sim::Credentials { username: DEMO_USER.to_owned(), password: password.clone() };
+    // The usual port of camera servers without root, so that the address stays
+    // the same; a free one if it is taken.
+    let options = |port| camera_sim::Options {
+        listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+        credentials: Some(credentials.clone()),
+        audio: true,
+        ..Default::default()
+    };
+    let running = match camera_sim::start(options(8554)).await {
+        Ok(running) => running,
+        Err(_) => camera_sim::start(options(0)).await.context("the demonstration camera")?,
+    };
+    let camera = cloud::DemoCamera {
+        url: running.url(Rendition::Main).to_string(),
+        sub_url: Some(running.url(Rendition::Sub).to_string()),
+        username: Some(DEMO_USER.to_owned()),
+        password: Some(password),
+    };
+    Ok((running, camera))
+}

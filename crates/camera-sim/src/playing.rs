@@ -54,8 +54,8 @@ impl Track {
 #[derive(Debug)]
 pub(crate) struct Playing {
     pub(crate) player: Player,
-    /// To be written over and over, once it is there.
-    pub(crate) endless: Option<Vec<u8>>,
+    /// Once it is there, nothing else is written.
+    pub(crate) endless: Option<Endless>,
     video: Track,
     audio: Option<Track>,
     tone: Vec<u8>,
@@ -105,23 +105,9 @@ impl Playing {
                 out.extend(noise(64 << 10));
                 return true;
             }
-            Some(Fault::Flood) => {
-                // A picture of its own in each packet.
-                let mut flood = Vec::new();
-                for n in 0..64 {
-                    let head = self.video.sender.head(ticks + n, true, 1_000);
-                    rtp::interleave(channel, [&head, &[0x41; 1_000]], &mut flood);
-                }
-                self.endless = Some(flood);
-                return true;
-            }
-            Some(Fault::EndlessUnit) => {
-                // The middle of a NAL unit in fragments, with one timestamp.
-                let mut unit = Vec::new();
-                let head = self.video.sender.head(ticks, false, 60_000);
-                let fragment = [&[0x7c, 0x05][..], &[0xaa; 60_000]].concat();
-                rtp::interleave(channel, [&head, &fragment], &mut unit);
-                self.endless = Some(unit);
+            Some(fault @ (Fault::Flood | Fault::EndlessUnit)) => {
+                let sender = self.video.sender;
+                self.endless = Some(Endless { fault, sender, channel, ticks, fragments: 0 });
                 return true;
             }
             Some(Fault::TimestampJump) if once => {
@@ -177,6 +163,37 @@ impl Playing {
             audio.packet(self.samples, self.samples == 0, payload, out);
             self.samples += SAMPLES_PER_PACKET as u64;
         }
+    }
+}
+
+/// Packets as fast as the client takes them.
+#[derive(Debug)]
+pub(crate) struct Endless {
+    fault: Fault,
+    sender: Sender,
+    channel: u8,
+    ticks: u64,
+    fragments: u64,
+}
+
+impl Endless {
+    pub(crate) fn packets(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for _ in 0..32 {
+            let flood = self.fault == Fault::Flood;
+            // A picture in each packet, or the fragments of a single one.
+            self.ticks += u64::from(flood);
+            let head: &[u8] = match (flood, self.fragments) {
+                (true, _) => &[0x41, 0x9a],
+                (false, 0) => &[0x7c, 0x85],
+                (false, _) => &[0x7c, 0x05],
+            };
+            self.fragments += 1;
+            let payload = [head, &[0xaa; 1_400]].concat();
+            let head = self.sender.head(self.ticks, flood, payload.len());
+            rtp::interleave(self.channel, [&head, &payload], &mut out);
+        }
+        out
     }
 }
 

@@ -73,8 +73,8 @@ pub(crate) async fn serve<S: Connection>(
                 }
             }
         }
-        if let Some(endless) = client.playing.as_mut().and_then(|playing| playing.endless.take()) {
-            return client.write_for_ever(endless).await;
+        if let Some(mut endless) = client.playing.as_mut().and_then(|playing| playing.endless.take()) {
+            return client.write_for_ever(|| endless.packets()).await;
         }
     }
 }
@@ -86,7 +86,7 @@ impl<S: Connection> Client<'_, S> {
             Some(Fault::NoAnswer) => return Ok(true),
             Some(Fault::EndlessHead) => {
                 self.write(b"RTSP/1.0 200 OK\r\nX-Lens: ").await?;
-                self.write_for_ever(vec![b'a'; 4 << 10]).await?;
+                self.write_for_ever(|| vec![b'a'; 4 << 10]).await?;
             }
             Some(Fault::Busy) if request.method == "DESCRIBE" => {
                 return self.respond(request, 503, &[], "").await;
@@ -247,9 +247,9 @@ impl<S: Connection> Client<'_, S> {
     }
 
     /// Ends when the client does.
-    async fn write_for_ever(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+    async fn write_for_ever(&mut self, mut piece: impl FnMut() -> Vec<u8> + Send) -> io::Result<()> {
         loop {
-            self.write(&bytes).await?;
+            self.write(&piece()).await?;
         }
     }
 }

@@ -194,6 +194,10 @@ async fn pump(
         let mut piece = vec![0; PIECE];
         loop {
             let n = match camera_reads.read(&mut piece).await {
+                // What rustls refuses: a record that the camera did not make.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return SourceError::Tls { reason: error.to_string() };
+                }
                 Ok(0) | Err(_) => return SourceError::Closed,
                 Ok(n) => n,
             };

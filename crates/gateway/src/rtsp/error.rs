@@ -27,7 +27,7 @@ pub enum SourceError {
         "the camera's certificate is {found}, but {pinned} is pinned: it was replaced, or somebody is in between"
     )]
     WrongCertificate { found: Hash, pinned: Hash },
-    #[error("the TLS handshake failed: {reason}")]
+    #[error("TLS with the camera failed: {reason}")]
     Tls { reason: String },
     #[error("the camera refuses user name or password, or wants some")]
     Unauthorized,

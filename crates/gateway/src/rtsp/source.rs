@@ -1,10 +1,11 @@
 //! One run of one rendition: from connecting to the loss of the stream.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use media::{AccessUnit, Timeline, TrackDescription};
 use model::{CameraAccess, CameraUrl, Rendition, Timestamp};
 use retina::client::{
@@ -87,11 +88,11 @@ impl RtspSource {
         let upstream = open_upstream(access, url, transport, limits).await?;
         let bridge = Bridge::open(upstream, limits).await?;
         let words = Scrubber::new(access);
-        let playing = Box::pin(play(access, url, &bridge, &words));
+        let playing = unpanicked(Box::pin(play(access, url, &bridge, &words)));
         let seconds = limits.describe.as_secs();
         let answered = timeout(limits.describe, playing).await;
         let late = || SourceError::AnswerTimeout { step: "DESCRIBE, SETUP or PLAY", seconds };
-        let (demuxed, chosen) = answered.map_err(|_| late())??;
+        let (demuxed, chosen) = answered.map_err(|_| late())???;
 
         let streams = demuxed.streams();
         let mut timescales = vec![streams[chosen.video].clock_rate_hz()];
@@ -123,14 +124,15 @@ impl RtspSource {
                 return SourceEvent::Lost(error.clone());
             }
             let (deadline, late) = self.deadline();
-            let taken = match timeout_at(deadline, self.demuxed.next()).await {
+            let taken = match timeout_at(deadline, unpanicked(self.demuxed.next())).await {
                 Err(_) => Err(late),
-                Ok(None) => Err(self.bridge.failure().unwrap_or(SourceError::Closed)),
-                Ok(Some(Err(error))) => {
+                Ok(Err(panicked)) => Err(panicked),
+                Ok(Ok(None)) => Err(self.bridge.failure().unwrap_or(SourceError::Closed)),
+                Ok(Ok(Some(Err(error)))) => {
                     let understood = || SourceError::from_retina(&error, &self.words);
                     Err(self.bridge.failure().unwrap_or_else(understood))
                 }
-                Ok(Some(Ok(item))) => self.take(item),
+                Ok(Ok(Some(Ok(item)))) => self.take(item),
             };
             if let Err(error) = taken {
                 self.lost = Some(error);
@@ -257,6 +259,15 @@ impl RtspSource {
         let audio = self.chosen.audio.and_then(|audio| describe::track(AUDIO, &streams[audio]));
         Ok(std::iter::once(video).chain(audio).collect())
     }
+}
+
+/// A panic in a parser of foreign bytes ends the stream that brought them and
+/// nothing else. sdp-types 0.1.8 asserts that a media description begins with
+/// `m=`, which a camera can break. The caller polls no panicked future again.
+async fn unpanicked<T>(future: impl Future<Output = T>) -> Result<T, SourceError> {
+    AssertUnwindSafe(future).catch_unwind().await.map_err(|_| SourceError::BadStream {
+        reason: "the camera sent something that broke the parser".into(),
+    })
 }
 
 async fn open_upstream(

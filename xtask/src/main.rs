@@ -1,1 +1,56 @@
-fn main() {}
+//! `cargo xtask`: everything that is done with this repository. Each task
+//! installs what it misses, saying what it does.
+
+#![expect(clippy::print_stdout, reason = "tasks talk to the person who runs them")]
+
+mod bench;
+mod install;
+mod tasks;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, run, test and measure Lenskeep")]
+enum Task {
+    /// Build everything and start it on this machine.
+    Up {
+        /// For `lenskeep up`: --data DIR, --listen ADDR, --no-demo.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format, lints, tidy, unit, integration and browser tests.
+    Test,
+    /// The repository's own rules: links, claims, lengths.
+    Tidy,
+    /// Figures of this machine, beside a peer's in the same run.
+    Bench {
+        /// Seconds of recording to measure.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Write docs/openapi.json and the page's types from it.
+    Openapi,
+    #[command(subcommand)]
+    Install(Install),
+}
+
+/// Install what a task needs, without running it.
+#[derive(Subcommand)]
+enum Install {
+    Build,
+    Test,
+}
+
+fn main() -> anyhow::Result<()> {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    match Task::parse() {
+        Task::Up { arguments } => tasks::up(&arguments),
+        Task::Test => tasks::test(),
+        Task::Tidy => tidy::check(),
+        Task::Bench { seconds } => bench::run(seconds),
+        Task::Openapi => tasks::openapi(),
+        Task::Install(Install::Build) => install::build(),
+        Task::Install(Install::Test) => install::test(),
+    }
+}

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
-use model::wire::Envelope;
+use model::wire::{Envelope, LINK_FRAME_MAX};
 use model::{DeviceId, Hash, Secret, Timestamp};
-use reqwest::header::{COOKIE, HeaderValue, RANGE, SET_COOKIE};
+use reqwest::header::{
+    CONNECTION, COOKIE, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
+};
 use reqwest::{Method, Response};
 use seal::keyring::DeviceKeys;
 use seal::login::DeviceLogin;
@@ -15,6 +17,9 @@ use seal::roster::{Roster, Statement, sign_next};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
 use crate::home::{DeviceFile, Home};
@@ -66,15 +71,12 @@ impl Client {
         Ok(Client { http, base, cookie: None })
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>, range: Option<&str>) -> anyhow::Result<Response> {
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response> {
         let mut request = self.http.request(method, self.base.join(path)?).header("x-lenskeep", "1");
         if let Some(cookie) = &self.cookie {
             let mut value = HeaderValue::from_str(cookie.expose()).context("the session's cookie")?;
             value.set_sensitive(true);
             request = request.header(COOKIE, value);
-        }
-        if let Some(range) = range {
-            request = request.header(RANGE, range);
         }
         if let Some(body) = body {
             request = request.json(&body);
@@ -97,12 +99,12 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let response = self.send(Method::GET, path, None, None).await?;
+        let response = self.send(Method::GET, path, None).await?;
         serde_json::from_slice(&read(response).await?).with_context(|| format!("the answer to {path}"))
     }
 
     pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
-        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?), None).await?;
+        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?)).await?;
         let bytes = read(response).await?;
         if bytes.is_empty() {
             return Ok(Value::Null);
@@ -112,15 +114,36 @@ impl Client {
 
     /// Like `post`, and keeps the session that the answer opens.
     pub(crate) async fn sign_in(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
-        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?), None).await?;
+        let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?)).await?;
         let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
         let pair = cookie.and_then(|cookie| cookie.split(';').next()).context("the cloud opened no session")?;
         self.cookie = Some(Secret::new(pair));
         Ok(())
     }
 
+    /// A WebSocket, over the same connection and TLS as everything else.
+    pub(crate) async fn socket(&self, path: &str) -> anyhow::Result<WebSocketStream<reqwest::Upgraded>> {
+        let mut request = self
+            .http
+            .get(self.base.join(path)?)
+            .header("x-lenskeep", "1")
+            .header(ORIGIN, self.base.origin().ascii_serialization())
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, generate_key());
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie.expose());
+        }
+        let response = request.send().await.with_context(|| format!("{} cannot be reached", self.base))?;
+        let status = response.status().as_u16();
+        ensure!(status == 101, "the cloud refused the live stream (HTTP {status})");
+        let limits = WebSocketConfig::default().max_message_size(Some(LINK_FRAME_MAX));
+        Ok(WebSocketStream::from_raw_socket(response.upgrade().await?, Role::Client, Some(limits)).await)
+    }
+
     pub(crate) async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
-        read(self.send(Method::GET, path, None, None).await?).await
+        read(self.send(Method::GET, path, None).await?).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! `lenskeep device`: the first run without a browser.
+//! `lenskeep device` and `lenskeep gateway`: the first run without a browser.
 
 use std::time::Duration;
 
@@ -19,7 +19,10 @@ use crate::home::{DeviceFile, Home, new_passphrase};
 
 /// A device lives this long without renewal.
 const DEVICE_DAYS: u64 = 90;
+/// The gateway of the same box comes at once.
 const GATEWAY_WAIT: Duration = Duration::from_secs(30);
+/// An enrolment ends after a day.
+const CODE_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The parts of `http://localhost:8470/setup#token=…&gateway=…`.
 struct SetupLink {
@@ -112,7 +115,7 @@ pub(crate) async fn set_up(home: &Home, link: &str, org_name: String, person_nam
     print_recovery_sheet(&entropy)?;
     let mut session = Session::new(client, file, keys, roster, home);
     if let Some(secret) = link.gateway {
-        let gateway = take_gateway_in(&mut session, &secret).await?;
+        let gateway = take_gateway_in(&mut session, &secret, GATEWAY_WAIT).await?;
         println!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
     }
     Ok(())
@@ -131,6 +134,27 @@ fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Makes the code for a gateway on another machine and waits until it comes.
+pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
+    let status: Status = session.client.get("/api/v1/status").await?;
+    let secret = enrolment::Secret::from_bytes(random());
+    let code = enrolment::Code { secret: secret.clone(), ca: status.ca_sha256, anchor: session.roster.anchor() };
+    println!("{}", code.to_text().as_str());
+    eprintln!(
+        "Give this code to: lenskeep-gateway enrol --cloud https://HOST:{}\nWaiting for the gateway …",
+        status.gateway_port
+    );
+    let gateway = take_gateway_in(session, &secret, CODE_WAIT).await?;
+    eprintln!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Status {
+    gateway_port: u16,
+    ca_sha256: Hash,
+}
+
 #[derive(Deserialize)]
 struct Announced {
     gateway: GatewayKeys,
@@ -138,7 +162,11 @@ struct Announced {
 }
 
 /// Protocol.md section 1, the device's side.
-async fn take_gateway_in(session: &mut Session, secret: &enrolment::Secret) -> anyhow::Result<GatewayKeys> {
+async fn take_gateway_in(
+    session: &mut Session,
+    secret: &enrolment::Secret,
+    patience: Duration,
+) -> anyhow::Result<GatewayKeys> {
     let lookup = secret.lookup();
     let path = format!("/api/v1/enrolments/{lookup}");
     let begun = tokio::time::Instant::now();
@@ -147,7 +175,7 @@ async fn take_gateway_in(session: &mut Session, secret: &enrolment::Secret) -> a
             Ok(announced) => break announced,
             Err(error)
                 if error.downcast_ref::<Refused>().is_some_and(|r| r.status == 404)
-                    && begun.elapsed() < GATEWAY_WAIT =>
+                    && begun.elapsed() < patience =>
             {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }

@@ -6,11 +6,13 @@
 mod camera;
 mod client;
 mod device;
+mod grants;
 mod home;
 mod recordings;
 mod times;
 mod up;
 mod verify;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ enum Command {
     /// This device.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Gateways of the organisation.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// Cameras of the organisation.
     #[command(subcommand)]
     Camera(CameraCommand),
@@ -77,6 +82,12 @@ enum DeviceCommand {
 }
 
 #[derive(Subcommand)]
+enum GatewayCommand {
+    /// Print an enrolment code for a gateway on another machine, and wait for it.
+    Add,
+}
+
+#[derive(Subcommand)]
 enum CameraCommand {
     /// Test the connection, then add the camera.
     Add {
@@ -90,6 +101,8 @@ enum CameraCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Open a live stream and measure how it comes in.
+    Watch(watch::Arguments),
     /// Test the connection to a camera through its gateway; changes nothing.
     Check {
         #[command(flatten)]
@@ -129,6 +142,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Up(arguments) => Box::pin(up::up(arguments)).await,
         Command::Device(DeviceCommand::New { link, organisation, person }) => {
             Box::pin(device::set_up(&home, &link, organisation, person)).await
+        }
+        Command::Gateway(GatewayCommand::Add) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(device::add_gateway(&mut session)).await
+        }
+        Command::Camera(CameraCommand::Watch(arguments)) => {
+            Box::pin(watch::watch(&Box::pin(Session::open(&home)).await?, arguments)).await
         }
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;

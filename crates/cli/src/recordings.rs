@@ -11,14 +11,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use media::chunk::{AudioChunk, VideoChunk};
 use media::mp4::{Mp4Writer, Sample};
 use media::{TrackDescription, TrackKind};
-use model::wire::{Envelope, Gap};
+use model::wire::Gap;
 use model::{CameraId, EpochId, Hash, Rendition, Timestamp};
-use seal::grant::{CameraKeys, EpochGrant};
-use seal::keys::VerifyingKey;
 use seal::recording::{ChunkOpener, Recording};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Session;
+use crate::grants::Grants;
 use crate::times;
 
 #[derive(clap::Args)]
@@ -105,7 +104,7 @@ pub(crate) async fn export(session: &Session, range: &Range, out: &Path) -> anyh
     ensure!(!list.recordings.is_empty(), "there are no recordings in this time");
     let progress = ProgressBar::new(list.recordings.len() as u64);
     progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {eta} left")?);
-    let mut grants = Grants { session, opened: HashMap::new() };
+    let mut grants = Grants::new(session);
     let mut export = Export { range, out, file: None, files: Vec::new() };
     for listed in &list.recordings {
         let bytes = session.client.bytes(&format!("/api/v1/recordings/{}", listed.id)).await?;
@@ -132,35 +131,6 @@ pub(crate) async fn export(session: &Session, range: &Range, out: &Path) -> anyh
         println!("{}", file.display());
     }
     Ok(())
-}
-
-/// Epoch keys that this device was granted, each fetched once.
-struct Grants<'s> {
-    session: &'s Session,
-    opened: HashMap<EpochId, std::collections::BTreeMap<CameraId, CameraKeys>>,
-}
-
-impl Grants<'_> {
-    async fn keys(
-        &mut self,
-        gateway: model::GatewayId,
-        epoch: EpochId,
-        camera: CameraId,
-    ) -> anyhow::Result<CameraKeys> {
-        let Session { client, roster, keys, .. } = self.session;
-        let device = self.session.device();
-        if !self.opened.contains_key(&epoch) {
-            let envelope: Envelope = client
-                .get(&format!("/api/v1/epochs/{epoch}/grants/{device}"))
-                .await
-                .context("this device was granted no key for this time")?;
-            let known = roster.gateway(gateway).context("the roster has no such gateway")?;
-            let grant = EpochGrant::verify(&envelope, gateway, VerifyingKey::from_bytes(&known.sign.0)?)?;
-            ensure!(grant.epoch == epoch, "the cloud sent another epoch's grant");
-            self.opened.insert(epoch, grant.open(device, &keys.kem)?);
-        }
-        self.opened[&epoch].get(&camera).cloned().context("this device was granted no key of this camera")
-    }
 }
 
 struct Export<'a> {

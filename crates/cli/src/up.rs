@@ -2,8 +2,11 @@
 //! one box at home or a first look. The parts talk as they would across a
 //! network: the gateway has no way into the cloud but its port.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use gateway::Enrolment;
@@ -23,7 +26,8 @@ pub(crate) struct Arguments {
     /// Folder of everything that must survive a restart.
     #[arg(long, value_name = "DIR", default_value = "lenskeep-data")]
     data: PathBuf,
-    /// Address of the web app. Gateways use the next port, metrics the one after it.
+    /// Address of the web app. The three ports after it are for gateways, metrics
+    /// and the demonstration camera.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8470")]
     listen: SocketAddr,
     /// No demonstration camera.
@@ -39,7 +43,7 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
          listen.tls_certificate and listen.tls_key in its configuration, and lenskeep-gateway on the site \
          (docs/operations.md)"
     );
-    let demo = if no_demo { None } else { Some(Box::pin(start_demo()).await?) };
+    let demo = if no_demo { None } else { Some(Box::pin(start_demo(&data, listen)).await?) };
     let config = cloud::Config {
         data: data.join("cloud"),
         listen: cloud::Listen {
@@ -93,21 +97,32 @@ fn beside(address: SocketAddr, by: u16) -> SocketAddr {
     SocketAddr::new(address.ip(), port)
 }
 
-async fn start_demo() -> anyhow::Result<(camera_sim::Running, cloud::DemoCamera)> {
-    let password = Secret::new(random::<12>().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+/// The demonstration camera keeps its password, as a camera does: it stands,
+/// sealed, in the gateway's configuration.
+fn demo_password(data: &Path) -> anyhow::Result<Secret> {
+    let path = data.join("demo-camera-password");
+    if let Ok(password) = std::fs::read_to_string(&path) {
+        return Ok(Secret::new(password));
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let password: String = random::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    written
+        .and_then(|mut file| file.write_all(password.as_bytes()))
+        .with_context(|| format!("{} could not be written", path.display()))?;
+    Ok(Secret::new(password))
+}
+
+async fn start_demo(data: &Path, site: SocketAddr) -> anyhow::Result<(camera_sim::Running, cloud::DemoCamera)> {
+    let password = demo_password(data)?;
     let credentials = camera_sim::Credentials { username: DEMO_USER.to_owned(), password: password.clone() };
-    // The usual port of camera servers without root, so that the address stays
-    // the same; a free one if it is taken.
-    let options = |port| camera_sim::Options {
-        listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
-        credentials: Some(credentials.clone()),
+    let options = camera_sim::Options {
+        listen: beside(site, 3),
+        credentials: Some(credentials),
         audio: true,
         ..Default::default()
     };
-    let running = match camera_sim::start(options(8554)).await {
-        Ok(running) => running,
-        Err(_) => camera_sim::start(options(0)).await.context("the demonstration camera")?,
-    };
+    let running = camera_sim::start(options).await.context("the demonstration camera (--no-demo leaves it out)")?;
     let camera = cloud::DemoCamera {
         url: running.url(Rendition::Main).to_string(),
         sub_url: Some(running.url(Rendition::Sub).to_string()),

@@ -144,7 +144,10 @@ impl StreamTask {
                 RunEnd::Lost(error) => (error.gap_reason(), error.to_string()),
                 RunEnd::Disk => (GapReason::DiskFull, DiskError.to_string()),
             };
-            warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, reason = words, "no picture");
+            // Once for each outage and reason, not for each try.
+            if self.status.borrow().reason.as_ref() != Some(&words) {
+                warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, reason = words, "no picture");
+            }
             self.outage.get_or_insert((clock::now(), reason)).1 = reason;
             self.set_state(StreamState::Failed, Some(words));
             let [jitter] = random::bytes();

@@ -1,0 +1,108 @@
+//! Tools that tasks need. Nothing is installed that is there already.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::tasks::{run, step};
+
+/// Program or file that shows that a Debian package is there.
+const BUILD: &[(&str, &str)] = &[("cc", "build-essential"), ("cmake", "cmake")];
+const TEST: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("ffmpeg", "ffmpeg"),
+    ("initdb", "postgresql"),
+    ("openssl", "openssl"),
+    ("gst-launch-1.0", "gstreamer1.0-tools"),
+    ("/usr/lib/python3/dist-packages/gi", "python3-gi"),
+    ("/usr/share/doc/gstreamer1.0-rtsp", "gstreamer1.0-rtsp"),
+    ("/usr/share/doc/gir1.2-gst-rtsp-server-1.0", "gir1.2-gst-rtsp-server-1.0"),
+    ("/usr/share/doc/gstreamer1.0-plugins-base", "gstreamer1.0-plugins-base"),
+    ("/usr/share/doc/gstreamer1.0-plugins-good", "gstreamer1.0-plugins-good"),
+    ("/usr/share/doc/gstreamer1.0-plugins-bad", "gstreamer1.0-plugins-bad"),
+    ("/usr/share/doc/gstreamer1.0-plugins-ugly", "gstreamer1.0-plugins-ugly"),
+    ("/usr/share/doc/gstreamer1.0-libav", "gstreamer1.0-libav"),
+];
+/// Azurite, the store of the tests, wants a newer Node than the web app.
+pub(crate) const AZURITE: &str = ".cache/azurite";
+const AZURITE_PACKAGES: [&str; 2] = ["node@22", "azurite@3.37.0"];
+const NODE_MAJOR: u32 = 20;
+
+pub(crate) fn build() -> anyhow::Result<()> {
+    debian(BUILD)?;
+    node()?;
+    web_packages()
+}
+
+pub(crate) fn test() -> anyhow::Result<()> {
+    build()?;
+    debian(TEST)?;
+    if !present("cargo-nextest") {
+        step("Installing cargo-nextest (the test runner); this takes some minutes");
+        run(Command::new("cargo").args(["install", "cargo-nextest", "--locked"]))?;
+    }
+    if !Path::new(AZURITE).join("node_modules/azurite/package.json").exists() {
+        step("Installing Azurite (an Azure Blob Storage emulator) into .cache");
+        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--prefix", AZURITE]).args(AZURITE_PACKAGES))?;
+    }
+    Ok(())
+}
+
+fn debian(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
+    let missing: Vec<&str> = wanted.iter().filter(|(sign, _)| !present(sign)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ensure!(present("apt-get"), "please install what these Debian packages hold: {}", missing.join(" "));
+    step(&format!("Installing Debian packages: {}", missing.join(" ")));
+    let apt = |arguments: &[&str]| {
+        let is_root = user_id()? == "0";
+        let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
+        if !is_root {
+            command.arg("apt-get");
+        }
+        run(command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
+    };
+    apt(&["update", "-qq"])?;
+    let mut arguments = vec!["install", "-qq", "--yes", "--no-install-recommends"];
+    arguments.extend(&missing);
+    apt(&arguments)
+}
+
+fn user_id() -> anyhow::Result<String> {
+    let output = Command::new("id").arg("-u").output().context("`id` could not be run")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn node() -> anyhow::Result<()> {
+    let output = Command::new("node").arg("--version").output().ok();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= NODE_MAJOR => Ok(()),
+        _ => bail!("the web app needs Node {NODE_MAJOR} or newer (found {version:?}); see https://nodejs.org/"),
+    }
+}
+
+/// `npm ci` when the lock file is newer than what is installed.
+fn web_packages() -> anyhow::Result<()> {
+    let modified = |path: &str| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let installed = modified("web/node_modules/.package-lock.json");
+    if installed.is_some() && installed >= modified("web/package-lock.json") {
+        return Ok(());
+    }
+    step("Installing the web app's packages (npm ci)");
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir("web"))
+}
+
+fn present(sign: &str) -> bool {
+    if sign.starts_with('/') {
+        return Path::new(sign).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps PostgreSQL's server programs out of the path.
+    let postgres = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let folders = std::env::split_paths(&path).chain(postgres.map(|entry| entry.path().join("bin")));
+    folders.into_iter().any(|folder| folder.join(sign).is_file())
+}

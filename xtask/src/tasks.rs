@@ -1,0 +1,77 @@
+//! The tasks themselves: other programs in the right order.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::{install, tidy};
+
+/// Says what comes next; people wait for some of it.
+pub(crate) fn step(what: &str) {
+    println!("\n▶ {what}");
+}
+
+/// Runs a program to its end and fails if it fails.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let name = format!("{command:?}");
+    let status = command.status().with_context(|| format!("{name} could not be run"))?;
+    if !status.success() {
+        bail!("{name} failed");
+    }
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new("cargo").args(arguments))
+}
+
+fn npm(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new("npm").args(arguments).current_dir("web"))
+}
+
+pub(crate) fn up(arguments: &[String]) -> anyhow::Result<()> {
+    build()?;
+    step("Starting Lenskeep (Ctrl+C ends it)");
+    run(Command::new("target/debug/lenskeep").arg("up").args(arguments))
+}
+
+/// The web app first: the cloud carries it inside.
+pub(crate) fn build() -> anyhow::Result<()> {
+    install::build()?;
+    step("Building the web app");
+    npm(&["run", "build", "--silent"])?;
+    step("Building Lenskeep (the first time takes about ten minutes on two cores)");
+    cargo(&["build", "--workspace", "--bins", "--locked"])
+}
+
+pub(crate) fn test() -> anyhow::Result<()> {
+    let begun = Instant::now();
+    install::test()?;
+    step("Format");
+    cargo(&["fmt", "--all", "--check"])?;
+    step("Tidy");
+    tidy::check()?;
+    step("Web app: types, unit tests, build");
+    npm(&["run", "check", "--silent"])?;
+    npm(&["test", "--silent"])?;
+    npm(&["run", "build", "--silent"])?;
+    step("Build");
+    cargo(&["build", "--workspace", "--all-targets", "--locked"])?;
+    step("Lints");
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"])?;
+    step("Unit and integration tests");
+    cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level", "slow"])?;
+    step("Browser tests");
+    npm(&["run", "e2e", "--silent"])?;
+    println!("\nAll is well ({} min).", begun.elapsed().as_secs().div_ceil(60));
+    Ok(())
+}
+
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    install::build()?;
+    let output = Command::new("cargo").args(["run", "--quiet", "--bin", "lenskeep-cloud", "--", "openapi"]).output()?;
+    ensure!(output.status.success(), "lenskeep-cloud openapi failed: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write("docs/openapi.json", output.stdout)?;
+    npm(&["run", "types", "--silent"])
+}

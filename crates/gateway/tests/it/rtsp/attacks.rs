@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use camera_sim::{Identity, Options};
 use gateway::rtsp::testing::{Bridge, Upstream};
-use gateway::rtsp::{Limits, SourceError, SourceEvent};
-use model::CameraAccess;
+use gateway::rtsp::{Limits, RtspSource, SourceError, SourceEvent, Transport};
+use model::{CameraAccess, Rendition};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::scripted::{self, Answer, SDP};
 use super::support::{connect, lost, next, options, pull, quick};
 
 /// Another process, of another user where this one may become one, says hello to
@@ -161,4 +162,57 @@ async fn nobody_on_the_network_gets_a_picture_into_rtsps() {
         };
         assert!(matches!(error, SourceError::Tls { .. }), "{meddling:?}: {error:?}");
     }
+}
+
+/// The end of a NAL unit whose beginning never came: it ends the stream that
+/// takes it.
+const BAD_PACKET: [u8; 16] = [0x80, 0xe0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0x7c, 0x05, 1, 2];
+
+/// The camera names its own port; packets come from the sender's until the
+/// stream has ended.
+async fn lost_over_udp(camera: &UdpSocket, sender: &UdpSocket) -> SourceError {
+    let server_port = camera.local_addr().unwrap().port();
+    let (ports, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let access = scripted::camera(move |request| {
+        let asked = request.split("client_port=").nth(1).and_then(|rest| rest.split('-').next());
+        let Some(asked) = asked else {
+            return Answer { hang_up: false, ..scripted::playing(request, SDP.as_bytes(), b"") };
+        };
+        ports.send(asked.parse::<u16>().unwrap()).unwrap();
+        let next = server_port.wrapping_add(1);
+        let headers = format!(
+            "Transport: RTP/AVP;unicast;client_port={asked}-1;server_port={server_port}-{next}\r\nSession: 1\r\n"
+        );
+        Answer { bytes: scripted::response(request, "200 OK", &headers, b""), hang_up: false }
+    })
+    .await;
+    let limits = quick();
+    let connecting = RtspSource::connect(&access, Rendition::Main, Transport::Udp, &limits);
+    let mut source = Box::pin(connecting).await.unwrap();
+    let port = asked.recv().await.unwrap();
+    let sending = async {
+        for sequence in 1.. {
+            let mut packet = BAD_PACKET;
+            packet[3] = sequence;
+            sender.send_to(&packet, ("127.0.0.1", port)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        event = next(&mut source) => match event {
+            SourceEvent::Lost(error) => error,
+            other => panic!("{other:?}"),
+        },
+        () = sending => panic!("the stream outlived its limits"),
+    }
+}
+
+#[tokio::test]
+async fn udp_is_taken_from_the_cameras_own_port_alone() {
+    let camera = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let rogue = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let error = lost_over_udp(&camera, &rogue).await;
+    assert!(matches!(error, SourceError::NoPacket { .. }), "{error:?}");
+    let error = lost_over_udp(&camera, &camera).await;
+    assert!(matches!(error, SourceError::BadStream { .. }), "{error:?}");
 }

@@ -1,5 +1,6 @@
 // One thing at a time that a page does for a person: busy while it runs, and the problem in words if it failed.
 
+import { untrack } from 'svelte';
 import { explain } from '../api/client';
 
 export class Attempt {
@@ -7,7 +8,8 @@ export class Attempt {
   problem: string | null = $state(null);
 
   async run(act: () => Promise<void>): Promise<boolean> {
-    if (this.busy) return false;
+    // Untracked: an effect that starts something must not start it again when it is done.
+    if (untrack(() => this.busy)) return false;
     this.busy = true;
     this.problem = null;
     try {

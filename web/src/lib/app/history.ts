@@ -1,6 +1,7 @@
 // The words of the history (crates/cloud-core writes them) as sentences, with ids turned into the names that the roster gives.
 
 import type { HistoryEntry } from '../api/types';
+import type { Statement } from '../seal/statements';
 import type { Organisation } from './organisation.svelte';
 
 const ACTIONS: Record<string, string> = {
@@ -18,6 +19,20 @@ const ACTIONS: Record<string, string> = {
 
 export const actionWords = (action: string): string => ACTIONS[action] ?? action.replaceAll('_', ' ');
 
+const STATEMENTS: Record<Statement['type'], string> = {
+  genesis: 'organisation founded',
+  add_device: 'device let in',
+  renew_device: 'device renewed',
+  revoke_device: 'device shut out',
+  add_gateway: 'gateway let in',
+  revoke_gateway: 'gateway shut out',
+  bind_camera: 'camera added or changed',
+  set_access: 'access of a person',
+  set_administrators: 'administrators',
+  veto: 'recovery refused',
+  snapshot: 'snapshot',
+};
+
 const IDS = /\b(cam|gw|dev|usr|ep|org)_[0-9a-f]{32}\b/g;
 
 export interface Names {
@@ -33,6 +48,8 @@ export function nameOf(id: string, { organisation, people }: Names): string {
 
 /** What it was done to, with known ids replaced and long digests cut. */
 export function resourceWords({ resource }: HistoryEntry, names: Names): string {
+  const type = names.organisation.types.get(resource);
+  if (type) return STATEMENTS[type];
   // An object's name begins with the organisation; what people look for is the camera in it.
   const object = /^(footage|grants)\/org_[0-9a-f]{32}\/([a-z]+_[0-9a-f]{32})/.exec(resource);
   if (object) return `${nameOf(object[2]!, names)} (${object[1] === 'footage' ? 'recording' : 'sealed keys'})`;
@@ -40,3 +57,24 @@ export function resourceWords({ resource }: HistoryEntry, names: Names): string 
 }
 
 export const short = (id: string): string => (/^[a-z]+_[0-9a-f]{32}$/.test(id) ? `${id.slice(0, id.indexOf('_') + 9)}…` : id);
+
+export interface Row extends HistoryEntry {
+  /** How many entries this row stands for, and when the first of them was. */
+  times: number;
+  since: number;
+}
+
+/** Entries that say the same about the same thing in a row become one: a player opens one recording in many requests. */
+export function rows(entries: HistoryEntry[]): Row[] {
+  const found: Row[] = [];
+  for (const entry of entries) {
+    const last = found.at(-1);
+    if (last && last.actor === entry.actor && last.action === entry.action && last.resource === entry.resource) {
+      last.times += 1;
+      last.since = entry.at;
+    } else {
+      found.push({ ...entry, times: 1, since: entry.at });
+    }
+  }
+  return found;
+}

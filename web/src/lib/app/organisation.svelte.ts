@@ -16,6 +16,8 @@ export class Organisation {
   state: State = $state.raw({} as State);
   pending = $state.raw<{ hash: string; effective_at: number; type: string }[]>([]);
 
+  /** Type of each statement by its hash, which is how the history names it. */
+  readonly types = new Map<string, Statement['type']>();
   private turn: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -37,6 +39,7 @@ export class Organisation {
     const kept: RosterMemory = memory ?? { head: roster.head, seen: [{ from: 0, at: now }] };
     const signer = { keyid: device, sign: (data: Parameters<Signer['sign']>[0]) => call('sign', data) };
     const organisation = new Organisation(roster, kept, device, signer);
+    organisation.types.set(anchor, 'genesis');
     await organisation.take(rest);
     return organisation;
   }
@@ -115,7 +118,8 @@ export class Organisation {
     const now = Date.now();
     for (const envelope of statements) {
       const seq = this.roster.head.seq + 1;
-      await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
+      const { statement } = await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
+      this.types.set(this.roster.head.hash, statement.type);
     }
     const { head, hashes } = this.roster;
     if (hashes[this.memory.head.seq] !== this.memory.head.hash) {

@@ -1,0 +1,94 @@
+// A passkey without PRF, and a second person: passphrases, invitations, approval by fingerprint, and being shut out.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { launch, look, picture, until, visitor } from './support/browser.mjs';
+import { addDemoCamera, liveMoves, openDemoCamera, setUp } from './support/person.mjs';
+import { givenLink, start } from './support/product.mjs';
+
+const PASSPHRASE = 'correct horse battery staple';
+
+describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null && 'the link is used up by the walk' }, () => {
+  let product, browser, ada, grace;
+  const found = [];
+  const seen = (page) => async (name) => void found.push(...(await look(page, name)));
+
+  before(async () => {
+    product = await start();
+    browser = await launch();
+    ada = await visitor(browser, { prf: false });
+    grace = await visitor(browser);
+  });
+  after(async () => {
+    await browser?.close();
+    await product?.stop();
+  });
+
+  it('sets up with a passkey that has no PRF: a passphrase locks the key', async () => {
+    await setUp(ada.page, product.link, { passphrase: PASSPHRASE, seen: (name) => (name === 'setup-passphrase' ? seen(ada.page)(name) : undefined) });
+    await addDemoCamera(ada.page);
+  });
+
+  it('unlocks with that passphrase and no other, and signs in by the device key alone', async () => {
+    await ada.page.reload();
+    await ada.page.getByLabel('Passphrase of this browser').fill('incorrect horse');
+    await ada.page.getByRole('button', { name: 'Unlock' }).click();
+    await ada.page.getByText('That is not the passphrase of this device.').waitFor({ timeout: 30_000 });
+    await seen(ada.page)('unlock-refused');
+    await ada.page.getByLabel('Passphrase of this browser').fill(PASSPHRASE);
+    await ada.page.getByRole('button', { name: 'Unlock' }).click();
+    await ada.page.getByRole('button', { name: 'Sign out' }).click({ timeout: 30_000 });
+    await ada.page.getByLabel('Passphrase of this browser').fill(PASSPHRASE);
+    await ada.page.getByRole('button', { name: 'Sign in' }).click();
+    await ada.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+  });
+
+  it('invites a person by a link that carries the organisation’s anchor', async () => {
+    await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
+    await ada.page.getByPlaceholder('Name of the person').fill('Grace');
+    await ada.page.getByRole('button', { name: 'Make a link' }).click();
+    const link = await ada.page.getByText(/\/join#token=/).textContent();
+    assert.match(link, /&anchor=[0-9a-f]{64}$/);
+    await seen(ada.page)('devices-invited');
+    await grace.page.goto(link.trim());
+    await seen(grace.page)('join');
+    await grace.page.getByRole('button', { name: 'Make a passkey' }).click();
+    await grace.page.getByRole('button', { name: 'Make the key' }).waitFor();
+    await seen(grace.page)('new-device');
+    await grace.page.getByRole('button', { name: 'Make the key' }).click();
+    await grace.page.getByRole('heading', { name: 'Waiting to be let in' }).waitFor();
+    await seen(grace.page)('waiting');
+  });
+
+  it('lets the device in after its fingerprint was compared, and it opens live pictures', async () => {
+    const told = await grace.page.locator('.fingerprint').first().textContent();
+    const asking = ada.page.locator('article').filter({ hasText: 'Grace' });
+    await asking.waitFor({ timeout: 20_000 });
+    assert.equal(await asking.locator('.fingerprint').textContent(), told);
+    await seen(ada.page)('devices-asking');
+    assert.equal(await asking.getByRole('button', { name: 'Let it in' }).isDisabled(), true);
+    await asking.getByLabel('I have compared the fingerprint').check();
+    await asking.getByRole('button', { name: 'Let it in' }).click();
+    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    // The gateway seals the keys of its epochs to a new device within a moment.
+    await openDemoCamera(grace.page);
+    await liveMoves(grace.page, picture);
+    assert.equal(await grace.page.getByRole('link', { name: 'History' }).count(), 0);
+  });
+
+  it('shuts the device out again', async () => {
+    await ada.page.getByRole('link', { name: 'Cameras', exact: true }).click();
+    await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
+    // Ada's own browser is the only administrator, so hers has no such button.
+    await ada.page.getByRole('button', { name: 'Shut out' }).click();
+    await until('the device to leave the list', async () => (await ada.page.getByRole('button', { name: 'Shut out' }).count()) === 0);
+    await grace.page.reload();
+    await grace.page.getByRole('button', { name: /Unlock|Sign in/ }).click();
+    await grace.page.getByRole('heading', { name: 'Waiting to be let in' }).waitFor();
+  });
+
+  it('had no violation that axe finds, and no error of page or policy', () => {
+    assert.deepEqual(found, []);
+    assert.deepEqual([...ada.problems, ...grace.problems], []);
+  });
+});

@@ -1,0 +1,78 @@
+// Chromium with a virtual authenticator, and what every test of a page asks of it.
+
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { chromium } from 'playwright-core';
+
+const CHROMIUM = process.env.LENSKEEP_CHROMIUM ?? '/usr/bin/chromium';
+const SCREENSHOTS = process.env.LENSKEEP_SCREENSHOTS;
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export async function launch() {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'] });
+}
+
+/** A person's browser: storage of its own and an authenticator of its own. */
+export async function visitor(browser, { prf = true, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
+  page.on('console', (message) => /Content Security Policy|TrustedHTML|TrustedScript/.test(message.text()) && problems.push(message.text()));
+  page.on('dialog', (dialog) => void dialog.accept());
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('WebAuthn.enable');
+  await cdp.send('WebAuthn.addVirtualAuthenticator', {
+    options: { protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true, hasPrf: prf },
+  });
+  return { context, page, cdp, problems };
+}
+
+/** The page as people see it in light, dark and on a phone; refuses what axe finds in light or dark. */
+export async function look(page, name) {
+  const found = [];
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await page.waitForTimeout(250); // Colours fade from one theme to the other.
+    await shoot(page, `${name}-${colorScheme}`);
+    for (const { id, nodes } of await violations(page)) found.push(...nodes.map((node) => `${name}, ${colorScheme}: ${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.waitForTimeout(150);
+  await shoot(page, `${name}-phone`);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (overflow > 0) found.push(`${name}, phone: the page is ${overflow} pixels too wide`);
+  await page.setViewportSize(size);
+  return found;
+}
+
+async function shoot(page, name) {
+  if (!SCREENSHOTS) return;
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
+}
+
+// Through the debugger, as the page's own policy rightly keeps out a script that somebody adds.
+async function violations(page) {
+  await page.evaluate(axe);
+  return page.evaluate(async () => (await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations);
+}
+
+/** A digest of what the canvas of the player shows: the canvas belongs to the Worker, so it is looked at from outside. */
+export async function picture(page, selector = '#stage canvas') {
+  const shot = await page.locator(selector).first().screenshot();
+  return shot.toString('base64');
+}
+
+export async function until(what, check, patienceMs = 30_000) {
+  for (const end = Date.now() + patienceMs; ; ) {
+    const found = await check();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`waited ${patienceMs / 1000} s in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+}

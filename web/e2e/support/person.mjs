@@ -1,0 +1,59 @@
+// What a person does on the pages, by the words that stand there.
+
+import { until } from './browser.mjs';
+
+export async function setUp(page, link, { passphrase = null, seen = async () => {} } = {}) {
+  await page.goto(link);
+  await page.getByLabel('Name of your home, shop or organisation').fill('Corner shop');
+  await page.getByLabel('Your name').fill('Ada');
+  await seen('setup-names');
+  await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByRole('button', { name: 'I have them on paper' }).waitFor();
+  const words = await page.locator('.words li').evaluateAll((items) => items.map((item) => item.lastChild.textContent.trim()));
+  await seen('setup-recovery');
+  await page.getByRole('button', { name: 'I have them on paper' }).click();
+  for (const field of await page.locator('input[data-word]').all()) await field.fill(words[Number(await field.getAttribute('data-word'))]);
+  await seen('setup-confirm');
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await seen('setup-passkey');
+  await page.getByRole('button', { name: 'Make a passkey' }).click();
+  if (passphrase !== null) {
+    await page.getByLabel('Passphrase for this browser').fill(passphrase);
+    await page.getByLabel('The same again').fill(passphrase);
+    await seen('setup-passphrase');
+    await page.getByRole('button', { name: 'Finish' }).click();
+  }
+  await page.getByRole('heading', { name: 'Lenskeep is ready' }).waitFor({ timeout: 60_000 });
+  await seen('setup-ready');
+  return words;
+}
+
+export async function addDemoCamera(page) {
+  await page.getByRole('button', { name: 'Add the demo camera' }).click();
+  await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: /Demo camera/ }).waitFor();
+}
+
+export async function openDemoCamera(page) {
+  await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+  await page.getByRole('link', { name: /Demo camera/ }).click();
+  await page.getByRole('heading', { name: 'Demo camera' }).waitFor();
+}
+
+/** The wall time that the player shows. */
+export async function shownTime(page) {
+  const text = await page.locator('.controls time').getAttribute('datetime');
+  return text === null ? null : Date.parse(text);
+}
+
+export async function liveMoves(page, picture) {
+  await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+  const first = await until('a live picture', () => shownTime(page));
+  await until('the time of the live picture to move', async () => (await shownTime(page)) > first + 1000);
+  const before = await picture(page);
+  await until('the live picture to change', async () => (await picture(page)) !== before);
+}
+
+export async function playState(page) {
+  return page.getByRole('button', { name: 'Play', exact: true }).isVisible().then((paused) => (paused ? 'paused' : 'playing'));
+}

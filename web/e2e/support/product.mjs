@@ -1,0 +1,54 @@
+// What the tests walk through: the product that a link names, the product that a binary starts, or the stand-in.
+
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { standIn } from './stand-in.mjs';
+
+const READY_MS = 60_000;
+
+/** A set-up link works once, so a product that a link names serves one test only. */
+export const givenLink = process.env.LENSKEEP_SETUP_LINK ?? null;
+export const isReal = givenLink !== null || process.env.LENSKEEP_BIN !== undefined;
+
+export async function start() {
+  if (givenLink) return { link: givenLink, stop: async () => {} };
+  if (!process.env.LENSKEEP_BIN) return standIn();
+  const data = await mkdtemp(join(tmpdir(), 'lenskeep-e2e-'));
+  const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${await freePort()}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  const link = await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no set-up link after ${READY_MS / 1000} s:\n${said}`)), READY_MS);
+    const hear = (piece) => {
+      said = (said + piece).slice(-20_000);
+      const found = /https?:\/\/\S+\/setup#\S+/.exec(said);
+      if (!found) return;
+      clearTimeout(timer);
+      resolve(found[0]);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', (piece) => (said = (said + piece).slice(-20_000)));
+    child.on('exit', (code) => reject(new Error(`lenskeep ended with ${code}:\n${said}`)));
+    child.on('error', reject);
+  });
+  return {
+    link,
+    said: () => said,
+    async stop() {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await ended;
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

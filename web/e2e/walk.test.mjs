@@ -1,0 +1,154 @@
+// The whole way of a first user: from the printed link to live and recorded pictures, out, and in again.
+// Against LENSKEEP_SETUP_LINK, the binary LENSKEEP_BIN, or the stand-in.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { launch, look, picture, until, visitor } from './support/browser.mjs';
+import { addDemoCamera, liveMoves, openDemoCamera, setUp, shownTime } from './support/person.mjs';
+import { isReal, start } from './support/product.mjs';
+
+describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
+  let product, browser, page, problems;
+  const found = [];
+  const seen = async (name) => void found.push(...(await look(page, name)));
+  const timeline = () => page.getByRole('slider', { name: 'Recorded time' });
+  const pause = async () => {
+    await page.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.getByRole('button', { name: 'Play', exact: true }).waitFor();
+  };
+
+  before(async () => {
+    product = await start();
+    browser = await launch();
+    ({ page, problems } = await visitor(browser));
+  });
+  after(async () => {
+    await browser?.close();
+    await product?.stop();
+  });
+
+  it('sets up an organisation, with recovery sheet and passkey, and lets the built-in gateway in', async () => {
+    await setUp(page, product.link, { seen });
+  });
+
+  it('adds the demo camera after a test and shows its picture in the list', async () => {
+    await addDemoCamera(page);
+    await until('the picture in the list', () => page.locator('.tile canvas:not(.blank)').count());
+    await seen('cameras');
+  });
+
+  it('shows the picture moving live', async () => {
+    await openDemoCamera(page);
+    await liveMoves(page, picture);
+    await seen('camera-live');
+  });
+
+  it('shows what is recorded on a timeline and opens it where a person scrubs', async () => {
+    // A recording appears when it is closed.
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count(), isReal ? 150_000 : 30_000);
+    await page.getByLabel('Shown time').selectOption({ label: '10 minutes' });
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count());
+    const covered = await page.locator('.timeline .covered').last().boundingBox();
+    const y = covered.y + covered.height / 2;
+    const goal = covered.x + covered.width * 0.3;
+    await page.mouse.move(covered.x + covered.width * 0.8, y);
+    await page.mouse.down();
+    await page.mouse.move(covered.x + covered.width * 0.5, y, { steps: 6 });
+    await page.mouse.move(goal, y, { steps: 6 });
+    await page.mouse.up();
+    await until('a recorded picture', async () => Date.now() - (await shownTime(page)) > 3000 && (await page.getByRole('button', { name: 'Pause', exact: true }).isVisible()));
+    const first = await shownTime(page);
+    const shown = await picture(page);
+    await until('recorded footage to play', async () => (await shownTime(page)) > first + 700);
+    await until('the recorded picture to change', async () => (await picture(page)) !== shown);
+    await pause();
+    assert.equal(await page.locator('[role=alert]').filter({ hasText: /\S/ }).count(), 0);
+    await seen('camera-recorded');
+  });
+
+  it('steps by single pictures and by the keyboard', async () => {
+    const at = await shownTime(page);
+    await page.getByRole('button', { name: 'One picture forward' }).click();
+    await until('the next picture', async () => (await shownTime(page)) > at);
+    await page.getByRole('button', { name: 'One picture back' }).click();
+    await until('the picture before', async () => (await shownTime(page)) <= at);
+    const here = await shownTime(page);
+    await timeline().press('ArrowLeft');
+    await until('five seconds back', async () => Math.abs(here - 5000 - (await shownTime(page))) < 1500);
+    assert.match(await timeline().getAttribute('aria-valuetext'), /\d/);
+  });
+
+  it('saves a snapshot', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Snapshot' }).click()]);
+    assert.match(download.suggestedFilename(), /^Demo camera .*\.png$/);
+    const bytes = await readFile(await download.path());
+    assert.equal(bytes.subarray(1, 4).toString(), 'PNG');
+    assert.ok(bytes.length > 2000, 'the snapshot has a picture in it');
+  });
+
+  it('refuses to add a camera that does not answer, in plain words', async () => {
+    await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+    await page.getByRole('link', { name: 'Add a camera' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Nobody');
+    await page.getByLabel('Address', { exact: true }).fill('rtsp://ada:se:cr@t@127.0.0.1:9/nobody');
+    await page.getByLabel('User name of the camera').focus();
+    assert.equal(await page.getByLabel('Address', { exact: true }).inputValue(), 'rtsp://127.0.0.1:9/nobody');
+    assert.equal(await page.getByLabel('Password of the camera').inputValue(), 'se:cr@t');
+    await page.getByRole('button', { name: 'Test the connection' }).click();
+    await page.locator('.notice.bad').waitFor({ timeout: 45_000 });
+    await seen('add-camera');
+  });
+
+  for (const [link, heading] of [['Devices', 'Devices'], ['Gateways', 'Gateways'], ['Security', 'Security']]) {
+    it(`shows ${link}`, async () => {
+      await page.getByRole('link', { name: link, exact: true }).click();
+      await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+      await page.locator('.fingerprint').first().waitFor();
+      await seen(link.toLowerCase());
+    });
+  }
+
+  it('makes an enrolment code for another gateway', async () => {
+    await page.getByRole('link', { name: 'Gateways', exact: true }).click();
+    await page.getByRole('button', { name: 'Make an enrolment code' }).click();
+    // 16 + 32 + 32 bytes in base32.
+    await page.getByText(/^LK1-[a-z2-7]{128}$/).waitFor();
+    await seen('gateway-code');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+  });
+
+  it('shows in the history who watched and what was changed', async () => {
+    await page.getByRole('link', { name: 'History', exact: true }).click();
+    for (const action of ['changed the roster', 'sent a signed command', 'watched live']) await page.getByRole('cell', { name: action }).first().waitFor();
+    await seen('history');
+  });
+
+  it('signs out, signs in again, and still opens the footage', async () => {
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+    await seen('sign-in');
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await openDemoCamera(page);
+    await liveMoves(page, picture);
+    await page.reload();
+    await page.getByRole('button', { name: 'Unlock with your passkey' }).click();
+    await page.getByRole('heading', { name: 'Demo camera' }).waitFor();
+    await liveMoves(page, picture);
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count());
+    await timeline().press('Home');
+    await until('recorded footage to play', async () => Date.now() - (await shownTime(page)) > 10_000 && (await page.getByRole('button', { name: 'Pause', exact: true }).isVisible()));
+  });
+
+  it('is installable', async () => {
+    const session = await page.context().newCDPSession(page);
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
+    // Headless browsers of tests are "incognito", which is no fault of the app.
+    assert.deepEqual(installabilityErrors.filter(({ errorId }) => errorId !== 'in-incognito'), []);
+  });
+
+  it('had no violation that axe finds, and no error of page or policy', () => {
+    assert.deepEqual(found, []);
+    assert.deepEqual(problems, []);
+  });
+});

@@ -41,7 +41,7 @@ pub enum Fault {
     Garbage,
     /// Packets whose content is noise.
     GarbagePackets,
-    /// Nothing more, on an open connection.
+    /// No more pictures on an open connection; the sound goes on.
     Stall,
     /// The connection is closed.
     Disconnect,

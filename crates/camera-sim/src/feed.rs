@@ -278,6 +278,27 @@ impl Prepared {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn the_encoder_runs_while_somebody_watches() {
+        let shape = Shape { width: 64, height: 48, frames_per_second: 50 };
+        let live = Live::new(shape, "X").unwrap();
+        let running = || *live.running.lock().unwrap();
+        assert!(!running());
+        let feed = Feed::Live(Arc::clone(&live));
+        for _ in 0..2 {
+            let (mut first, mut second) = (feed.play(), feed.play());
+            assert!(running());
+            let (ticks, frame) = first.next().await.unwrap();
+            assert!(frame.key && second.next().await.unwrap().1.key);
+            drop(second);
+            assert!(first.next().await.unwrap().0 > ticks);
+            drop(first);
+            while running() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
     #[test]
     fn a_byte_stream_is_cut_at_its_pictures() {
         let code = [0, 0, 0, 1];

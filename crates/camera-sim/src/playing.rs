@@ -98,7 +98,10 @@ impl Playing {
         };
         let once = !std::mem::replace(&mut self.jumped, fault.is_some());
         match fault {
-            Some(Fault::Stall) => return true,
+            Some(Fault::Stall) => {
+                self.tone_until(ticks, out);
+                return true;
+            }
             Some(Fault::Disconnect) => return false,
             Some(Fault::NoKeyFrame) if frame.key => return true,
             Some(Fault::Garbage) => {

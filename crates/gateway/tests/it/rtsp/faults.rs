@@ -22,7 +22,7 @@ const ROWS: [(Fault, u64, Expected, GapReason); 18] = {
         (
             Fault::SdpNoVideo,
             0,
-            |e| matches!(e, SourceError::NoVideo { offered } if offered == "video/jpeg"),
+            |e| matches!(e, SourceError::NoVideo { offered } if offered == "video/jpeg, audio/pcmu"),
             BadStream,
         ),
         (Fault::SdpWrongCodec, 0, |e| matches!(e, SourceError::BadStream { .. }), BadStream),
@@ -50,7 +50,7 @@ async fn every_fault_ends_its_own_stream_and_says_why() {
     let mut faults = JoinSet::new();
     for (fault, fault_after, expected, reason) in ROWS {
         faults.spawn(async move {
-            let options = Options { fault: Some(fault), fault_after, ..options() };
+            let options = Options { fault: Some(fault), fault_after, audio: true, ..options() };
             let camera = camera_sim::start(options).await.unwrap();
             let error = lost(&camera.access(), &quick()).await;
             assert!(expected(&error), "{fault} after {fault_after}: {error:?}");

@@ -5,15 +5,26 @@ use gateway::rtsp::{Limits, Transport};
 use media::{AccessUnit, TrackKind};
 use model::Rendition;
 
-use super::support::{connect, options, pull, watch};
+use super::support::{connect, options, pull, unit, watch};
 
 /// 20 pictures a second in ticks of 90 kHz.
 const STEP: i64 = 4_500;
 
-async fn units_with(fault: Option<Fault>, fault_after: u64, count: usize) -> Vec<AccessUnit> {
-    let camera = camera_sim::start(Options { fault, fault_after, ..options() }).await.unwrap();
+/// So many pictures, and the sound that came beside them.
+async fn units_with(fault: Fault, fault_after: u64, count: usize) -> (Vec<AccessUnit>, Vec<AccessUnit>) {
+    let options = Options { fault: Some(fault), fault_after, audio: true, ..options() };
+    let camera = camera_sim::start(options).await.unwrap();
     let mut source = connect(&camera.access(), &Limits::default()).await.unwrap();
-    pull(&mut source, count).await.2
+    pull(&mut source, 0).await;
+    let (mut pictures, mut sounds) = (Vec::new(), Vec::new());
+    while pictures.len() < count {
+        let unit = unit(&mut source).await;
+        (if unit.track == 0 { &mut pictures } else { &mut sounds }).push(unit);
+    }
+    for units in [&pictures, &sounds] {
+        assert!(units.windows(2).all(|pair| pair[1].time > pair[0].time), "{fault}");
+    }
+    (pictures, sounds)
 }
 
 fn marks(units: &[AccessUnit]) -> Vec<usize> {
@@ -29,25 +40,26 @@ fn assert_even(units: &[AccessUnit]) {
 
 #[tokio::test]
 async fn sequence_and_timestamp_wrap_unseen() {
-    let units = units_with(Some(Fault::Wrap), 0, 30).await;
+    let (units, sounds) = units_with(Fault::Wrap, 0, 30).await;
     assert_eq!(units[0].time, 0);
     assert!(units[0].key_frame && units[20].key_frame);
     assert_eq!(marks(&units), [0], "only the beginning of the run is marked");
+    assert_eq!(marks(&sounds), [0]);
     assert_even(&units);
 }
 
 #[tokio::test]
 async fn a_clock_set_in_sender_reports_moves_nothing() {
-    let units = units_with(Some(Fault::RtcpJump), 5, 30).await;
-    assert_eq!(marks(&units), [0]);
+    let (units, sounds) = units_with(Fault::RtcpJump, 5, 30).await;
+    assert_eq!((marks(&units), marks(&sounds)), (vec![0], vec![0]));
     assert_even(&units);
 }
 
 #[tokio::test]
 async fn a_jump_of_rtp_time_is_marked_and_time_goes_on() {
-    let units = units_with(Some(Fault::TimestampJump), 5, 30).await;
+    let (units, sounds) = units_with(Fault::TimestampJump, 5, 30).await;
     assert_eq!(marks(&units), [0, 5]);
-    assert!(units.windows(2).all(|pair| pair[1].time > pair[0].time));
+    assert_eq!(marks(&sounds).len(), 2);
     // An hour is 324 000 000 ticks; the wall clock went on by one picture.
     assert!(units[5].time - units[4].time < 90_000 * 10, "{}", units[5].time - units[4].time);
     assert_even(&units[6..]);
@@ -55,10 +67,10 @@ async fn a_jump_of_rtp_time_is_marked_and_time_goes_on() {
 
 #[tokio::test]
 async fn a_lost_packet_marks_what_follows() {
-    let units = units_with(Some(Fault::Loss), 0, 45).await;
+    let (units, sounds) = units_with(Fault::Loss, 0, 45).await;
     let marks = marks(&units);
     assert!(marks.len() >= 2 && marks[0] == 0, "{marks:?}");
-    assert!(units.windows(2).all(|pair| pair[1].time > pair[0].time));
+    assert_eq!(self::marks(&sounds), [0], "no packet of the sound was lost");
 }
 
 #[tokio::test]

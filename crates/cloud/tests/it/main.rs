@@ -1,1 +1,11 @@
-//! tests
+//! The cloud over real HTTP, with real devices and gateways: each test starts
+//! a server of its own. Whatever touches SQL runs on SQLite and on PostgreSQL.
+
+mod azurite;
+mod footage;
+mod live;
+mod login;
+mod people;
+mod sites;
+mod support;
+mod web;

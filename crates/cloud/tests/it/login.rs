@@ -1,0 +1,162 @@
+//! Set-up, signing in and out.
+
+use model::{Hash, PersonId};
+use reqwest::{Method, StatusCode};
+use seal::login::DeviceLogin;
+use seal::roster::Statement;
+use serde_json::json;
+
+use crate::support::passkey::Browser;
+use crate::support::world::{Person, genesis};
+use crate::support::{World, fresh, fresh_id, on_both_databases};
+
+on_both_databases!(
+    a_passkey_sets_up_and_signs_in,
+    the_set_up_token_works_once,
+    a_device_key_signs_in,
+    a_proof_is_good_once_here_and_for_its_device,
+    a_session_ends_with_its_device,
+);
+
+async fn a_passkey_sets_up_and_signs_in(world: World) {
+    let origin = &world.running.public_url;
+    let mut browser = Browser::default();
+    let begun = world
+        .anyone()
+        .post("/api/v1/setup/passkey", &json!({ "token": world.token(), "person_name": "Ada" }))
+        .await;
+    assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+    assert_eq!(begun.body["options"]["authenticatorSelection"]["residentKey"], "required");
+    let credential = browser.create(origin, &begun.body["options"]).await;
+    let person = Person::new(serde_json::from_value(begun.body["person"].clone()).unwrap());
+    let (org, genesis) = genesis(&person);
+    let body = json!({
+        "token": world.token(), "person": person.id, "person_name": "Ada", "genesis": genesis,
+        "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
+    });
+    let done = world.anyone().post("/api/v1/setup", &body).await;
+    assert_eq!(done.status, StatusCode::CREATED, "{}", done.body);
+    assert_eq!(done.body["org"], json!(org));
+    assert_eq!(done.body["org_name"], "Corner shop");
+    assert_eq!(done.body["devices"], json!([person.device]));
+    assert_eq!(done.body["administrator"], true);
+    let cookie = done.headers["set-cookie"].to_str().unwrap();
+    for attribute in ["__Host-lenskeep=", "; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/"] {
+        assert!(cookie.contains(attribute), "{attribute}");
+    }
+    assert_eq!(world.anyone().get("/api/v1/status").await.body["set_up"], true);
+
+    let begun = world.anyone().post("/api/v1/login/passkey/begin", &json!({})).await;
+    let credential = browser.get(origin, &begun.body["options"]).await;
+    let body = json!({ "ceremony": begun.body["ceremony"], "credential": credential });
+    let login = world.anyone().post("/api/v1/login/passkey", &body).await;
+    assert_eq!(login.status, StatusCode::OK, "{}", login.body);
+    let again = world.anyone().post("/api/v1/login/passkey", &body).await;
+    assert_eq!(again.code(), "login_refused", "a ceremony counts once");
+
+    let session = world.as_person(&login.cookie().unwrap());
+    assert_eq!(session.get("/api/v1/me").await.body["person_name"], "Ada");
+    assert_eq!(session.post("/api/v1/logout", &json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(session.get("/api/v1/me").await.code(), "signed_out");
+
+    // A passkey that this cloud never saw.
+    let mut stranger = Browser::default();
+    let person = PersonId::from_random(fresh_id());
+    stranger.create(origin, &creation_options(person)).await;
+    let begun = world.anyone().post("/api/v1/login/passkey/begin", &json!({})).await;
+    let credential = stranger.get(origin, &begun.body["options"]).await;
+    let body = json!({ "ceremony": begun.body["ceremony"], "credential": credential });
+    assert_eq!(world.anyone().post("/api/v1/login/passkey", &body).await.code(), "login_refused");
+}
+
+fn creation_options(person: PersonId) -> serde_json::Value {
+    let handle = person.to_string();
+    json!({
+        "rp": { "id": "localhost", "name": "x" },
+        "user": { "id": handle, "name": "x", "displayName": "x" },
+        "challenge": "AAAAAAAAAAAAAAAAAAAAAA",
+        "pubKeyCredParams": [{ "type": "public-key", "alg": -7 }],
+        "authenticatorSelection": { "residentKey": "required", "userVerification": "required" },
+    })
+}
+
+async fn the_set_up_token_works_once(world: World) {
+    let wrong = json!({ "token": Hash(fresh()), "person_name": "Eve" });
+    assert_eq!(world.anyone().post("/api/v1/setup/passkey", &wrong).await.code(), "token_refused");
+
+    world.found().await;
+    let person = Person::new(PersonId::from_random(fresh_id()));
+    let (_, genesis) = genesis(&person);
+    let body = json!({
+        "token": world.token(), "person": person.id, "person_name": "Eve", "genesis": genesis, "passkey": null,
+    });
+    let second = world.anyone().post("/api/v1/setup", &body).await;
+    assert_eq!((second.status, second.code()), (StatusCode::UNAUTHORIZED, "token_refused"));
+    assert_eq!(second.cookie(), None);
+
+    // Nor does a restart make a new one.
+    let config = world.config.clone();
+    let again = cloud::start(config).await.unwrap();
+    assert!(again.set_up_token.is_none());
+    assert_eq!(again.ca_sha256, world.running.ca_sha256);
+    again.shutdown().await;
+}
+
+async fn a_device_key_signs_in(world: World) {
+    let organisation = world.found().await;
+    let login = world.device_login(organisation.org, &organisation.admin).await;
+    assert_eq!(login.status, StatusCode::OK, "{}", login.body);
+    assert_eq!(login.body["person"], json!(organisation.admin.id));
+
+    // A challenge comes for a device that nobody knows too.
+    let stranger = Person::new(organisation.admin.id);
+    let refused = world.device_login(organisation.org, &stranger).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::UNAUTHORIZED, "login_refused"));
+}
+
+async fn a_proof_is_good_once_here_and_for_its_device(world: World) {
+    let organisation = world.found().await;
+    let (org, admin) = (organisation.org, &organisation.admin);
+    let challenge = async || -> Hash {
+        let body = json!({ "device": admin.device });
+        let answer = world.anyone().post("/api/v1/login/device/challenge", &body).await;
+        serde_json::from_value(answer.body["challenge"].clone()).unwrap()
+    };
+    let present = async |login: DeviceLogin, person: &Person| {
+        let envelope = login.sign(&person.keys.sign);
+        world.anyone().post("/api/v1/login/device", &json!({ "envelope": envelope })).await.status
+    };
+    let here =
+        DeviceLogin { org, device: admin.device, challenge: challenge().await, origin: world.origin() };
+    assert_eq!(present(here.clone(), admin).await, StatusCode::OK);
+    assert_eq!(present(here.clone(), admin).await, StatusCode::UNAUTHORIZED, "used");
+    let fresh_challenge = DeviceLogin { challenge: challenge().await, ..here };
+    let elsewhere = DeviceLogin { origin: "https://other.example".to_owned(), ..fresh_challenge.clone() };
+    assert_eq!(present(elsewhere, admin).await, StatusCode::UNAUTHORIZED, "for another cloud");
+    let stranger = Person::new(admin.id);
+    let forged = DeviceLogin { challenge: challenge().await, ..fresh_challenge };
+    assert_eq!(present(forged, &stranger).await, StatusCode::UNAUTHORIZED, "signed by another key");
+}
+
+async fn a_session_ends_with_its_device(world: World) {
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, None).await;
+    let api = world.as_person(&ben.cookie);
+    assert_eq!(api.get("/api/v1/me").await.status, StatusCode::OK);
+    organisation.append(&world, Statement::RevokeDevice { device: ben.device }).await;
+    assert_eq!(api.get("/api/v1/me").await.code(), "signed_out");
+    assert_eq!(world.device_login(organisation.org, &ben).await.code(), "login_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed() {
+    let world = World::on_sqlite().await;
+    let mut slowed = false;
+    for _ in 0..80 {
+        let body = json!({ "token": Hash(fresh()), "person_name": "Eve" });
+        slowed |= world.anyone().post("/api/v1/setup/passkey", &body).await.code() == "too_many_requests";
+    }
+    assert!(slowed);
+    let reading = world.anyone().request(Method::GET, "/api/v1/status").send().await.unwrap();
+    assert_eq!(reading.status(), StatusCode::OK, "reading is not guessing");
+}

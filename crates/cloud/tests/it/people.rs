@@ -1,0 +1,165 @@
+//! People who come in, what a stolen cookie is worth, and other organisations.
+
+use model::wire::Envelope;
+use model::{PersonId, Timestamp};
+use reqwest::StatusCode;
+use seal::roster::{Scope, Statement};
+use serde_json::json;
+
+use crate::support::footage::Epoch;
+use crate::support::passkey::Browser;
+use crate::support::world::Person;
+use crate::support::{Gateway, World, fresh_id, on_both_databases};
+
+on_both_databases!(
+    an_invitation_brings_a_person_in,
+    a_stolen_cookie_does_not_change_the_roster,
+    a_fork_of_the_roster_is_refused,
+    other_organisations_are_not_found,
+    members_are_no_administrators,
+    the_history_is_one_chain,
+);
+
+async fn an_invitation_brings_a_person_in(world: World) {
+    let mut organisation = world.found().await;
+    let ben = Person::new(PersonId::from_random(fresh_id()));
+    let invite = json!({ "person": ben.id, "person_name": "Ben" });
+    let invitation = organisation.api(&world).post("/api/v1/invitations", &invite).await;
+    assert_eq!(invitation.status, StatusCode::OK, "{}", invitation.body);
+    let token = &invitation.body["token"];
+
+    let request = json!({ "device": ben.statement(), "invitation": token });
+    assert_eq!(world.anyone().post("/api/v1/device-requests", &request).await.status, StatusCode::ACCEPTED);
+    let begun = world.anyone().post("/api/v1/invitations/passkey", &json!({ "token": token })).await;
+    assert_eq!((&begun.body["person"], &begun.body["person_name"]), (&json!(ben.id), &json!("Ben")));
+    let mut browser = Browser::default();
+    let credential = browser.create(&world.running.public_url, &begun.body["options"]).await;
+    let accept = json!({
+        "token": token, "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
+    });
+    let accepted = world.anyone().post("/api/v1/invitations/accept", &accept).await;
+    assert_eq!(accepted.status, StatusCode::OK, "{}", accepted.body);
+    assert_eq!(accepted.body["devices"], json!([]), "asking gives a device nothing");
+    let begun = world.anyone().post("/api/v1/invitations/passkey", &json!({ "token": token })).await;
+    assert_eq!(begun.code(), "token_refused", "used");
+
+    let waiting = organisation.api(&world).get("/api/v1/device-requests").await;
+    assert_eq!(waiting.body["requests"][0]["device"], json!(ben.statement()));
+    organisation.append(&world, Statement::AddDevice { device: ben.statement() }).await;
+    let waiting = organisation.api(&world).get("/api/v1/device-requests").await;
+    assert_eq!(waiting.body["requests"], json!([]));
+    let me = world.as_person(&accepted.cookie().unwrap()).get("/api/v1/me").await;
+    assert_eq!(me.body["devices"], json!([ben.device]));
+
+    // In the name of somebody else nothing is asked for.
+    let other = json!({ "device": organisation.admin.statement(), "invitation": null });
+    let refused = world.as_person(&accepted.cookie().unwrap()).post("/api/v1/device-requests", &other).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+async fn a_stolen_cookie_does_not_change_the_roster(world: World) {
+    let organisation = world.found().await;
+    let thief = Person::new(PersonId::from_random(fresh_id()));
+    let api = organisation.api(&world);
+    let add = |by: &Person| organisation.sign(Statement::AddDevice { device: thief.statement() }, by);
+    let append =
+        async |envelope: Envelope| api.post("/api/v1/roster", &json!({ "envelope": envelope })).await;
+
+    assert_eq!(
+        append(add(&thief)).await.code(),
+        "statement_refused",
+        "signed by nobody whom the roster knows"
+    );
+    let mut forged = add(&thief);
+    forged.signatures[0].keyid = organisation.admin.device.to_string();
+    assert_eq!(append(forged).await.code(), "statement_refused", "in the name of the administrator");
+    let head = api.get("/api/v1/roster?after=0").await;
+    assert_eq!(head.body["statements"], json!([]), "nothing was added");
+}
+
+async fn a_fork_of_the_roster_is_refused(world: World) {
+    let mut organisation = world.found().await;
+    let (first, second) = (PersonId::from_random(fresh_id()), PersonId::from_random(fresh_id()));
+    let access = |person| Statement::SetAccess { person, scope: Scope::All, until: None };
+    let fork = organisation.sign(access(second), &organisation.admin);
+    organisation.append(&world, access(first)).await;
+    let refused = organisation.api(&world).post("/api/v1/roster", &json!({ "envelope": fork })).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "roster_moved"));
+    assert_eq!(refused.body["error"]["head"]["seq"], 1);
+    assert_eq!(refused.body["error"]["head"]["hash"], json!(organisation.roster.head().1));
+}
+
+async fn other_organisations_are_not_found(world: World) {
+    let mut ours = world.found().await;
+    let theirs = world.found_another().await;
+    let gateway = Gateway::enrolled(&world, &mut ours).await;
+    let camera = ours.bind_camera(&world, gateway.id).await;
+    let epoch = Epoch::new(ours.org, camera);
+    let grant = epoch.grant(&gateway, &ours.roster, &ours.admin);
+    assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
+    let (bytes, recording) = epoch.record(&gateway, &ours.roster);
+    assert_eq!(gateway.upload(bytes, &recording).await, StatusCode::CREATED);
+    assert_eq!(gateway.report(&recording).await, "confirmed");
+
+    let api = theirs.api(&world);
+    for path in [
+        format!("/api/v1/cameras/{camera}/recordings"),
+        format!("/api/v1/recordings/{}", recording.id),
+        format!("/api/v1/epochs/{}/grants/{}", epoch.id, ours.admin.device),
+        format!("/api/v1/enrolments/{}", gateway.secret.lookup()),
+    ] {
+        assert_eq!(ours.api(&world).get(&path).await.status, StatusCode::OK, "{path}");
+        assert_eq!(api.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let mac = json!({ "mac": recording.id });
+    let accept = format!("/api/v1/enrolments/{}/accept", gateway.secret.lookup());
+    assert_eq!(api.post(&accept, &mac).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api.get("/api/v1/cameras").await.body, json!({ "cameras": [] }));
+    assert_eq!(api.get("/api/v1/gateways").await.body, json!({ "gateways": [] }));
+    // Their statement, our session; and an id of ours in their roster.
+    let theirs_signed = theirs.sign(Statement::RevokeDevice { device: theirs.admin.device }, &theirs.admin);
+    let crossed = ours.api(&world).post("/api/v1/roster", &json!({ "envelope": theirs_signed })).await;
+    assert_eq!(crossed.code(), "statement_refused");
+    let taken = theirs.sign(Statement::AddGateway { gateway: gateway.keys.clone() }, &theirs.admin);
+    assert_eq!(api.post("/api/v1/roster", &json!({ "envelope": taken })).await.code(), "statement_refused");
+}
+
+async fn members_are_no_administrators(world: World) {
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, Some(Scope::All)).await;
+    let api = world.as_person(&ben.cookie);
+    for path in ["/api/v1/history", "/api/v1/device-requests"] {
+        assert_eq!(api.get(path).await.code(), "not_an_administrator", "{path}");
+    }
+    let invite = json!({ "person": PersonId::from_random(fresh_id()), "person_name": "Eve" });
+    assert_eq!(api.post("/api/v1/invitations", &invite).await.code(), "not_an_administrator");
+}
+
+async fn the_history_is_one_chain(world: World) {
+    let mut organisation = world.found().await;
+    for _ in 0..3 {
+        let person = PersonId::from_random(fresh_id());
+        organisation.append(&world, Statement::SetAccess { person, scope: Scope::All, until: None }).await;
+    }
+    let page = organisation.api(&world).get("/api/v1/history").await;
+    let entries = page.body["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 4, "three statements and this reading");
+    let mut previous = model::Hash::default();
+    for entry in entries.iter().rev() {
+        let recomputed = cloud_core::chain_hash(
+            previous,
+            entry["seq"].as_u64().unwrap(),
+            &cloud_core::Entry {
+                org: organisation.org,
+                at: Timestamp(entry["at"].as_u64().unwrap()),
+                actor: entry["actor"].as_str().unwrap().to_owned(),
+                action: entry["action"].as_str().unwrap().to_owned(),
+                resource: entry["resource"].as_str().unwrap().to_owned(),
+            },
+        );
+        assert_eq!(entry["hash"], json!(recomputed));
+        previous = recomputed;
+    }
+    let older = organisation.api(&world).get("/api/v1/history?before=2&limit=1").await;
+    assert_eq!(older.body["entries"][0]["seq"], 1);
+}

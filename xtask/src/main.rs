@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         Task::Up { arguments } => tasks::up(&arguments),
         Task::Test => tasks::test(),
         Task::Tidy => tidy::check(),
-        Task::Bench { seconds } => bench::run(seconds),
+        Task::Bench { seconds } => bench::measure_all(seconds),
         Task::Openapi => tasks::openapi(),
         Task::Install(Install::Build) => install::build(),
         Task::Install(Install::Test) => install::test(),

@@ -1,6 +1,7 @@
 //! `lenskeep camera`: signed commands to the gateway, credentials sealed to it.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use model::wire::{Envelope, GatewayKeys, StreamStatus};
@@ -10,10 +11,12 @@ use seal::keys::{KemPublic, VerifyingKey};
 use seal::roster::{Camera, Statement};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::client::{Session, now, random};
 use crate::home::ask_secret;
 
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// A command that nobody has carried out by then is void.
 const COMMAND_MS: u64 = 5 * Timestamp::MINUTE;
 
@@ -170,18 +173,14 @@ async fn order(
     gateway: &GatewayKeys,
     make: impl FnOnce(&str, &GatewayKeys) -> anyhow::Result<Command>,
 ) -> anyhow::Result<CommandResult> {
-    let answer: Gateways = session.client.get("/api/v1/gateways").await?;
-    let state = answer.gateways.into_iter().find(|state| state.id == gateway.id);
-    let state = state.filter(|state| state.connected).with_context(|| {
-        format!("gateway {} is not connected to the cloud; look at its log", gateway.name)
-    })?;
+    let previous_state = configuration(session, gateway).await?;
     let nonce: String = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
     let command = SiteCommand {
         org: session.roster.org(),
         target: gateway.id,
         nonce: nonce.clone(),
         expires_at: now().plus_ms(COMMAND_MS),
-        previous_state: state.state.context("the gateway has not told its state yet; try again")?,
+        previous_state,
         command: make(&nonce, gateway)?,
     };
     let envelope = command.sign(session.device(), &session.keys.sign);
@@ -192,6 +191,25 @@ async fn order(
     let result = CommandResult::verify(&envelope, gateway.id, key, &nonce).context("the gateway's answer")?;
     ensure!(result.ok, "the gateway refused: {}", result.error.unwrap_or_default());
     Ok(result)
+}
+
+/// The hash of the gateway's present configuration. A gateway that was just
+/// taken in needs a moment to connect.
+async fn configuration(session: &Session, gateway: &GatewayKeys) -> anyhow::Result<Hash> {
+    let begun = Instant::now();
+    loop {
+        let answer: Gateways = session.client.get("/api/v1/gateways").await?;
+        let found = answer.gateways.into_iter().find(|found| found.id == gateway.id && found.connected);
+        if let Some(state) = found.and_then(|found| found.state) {
+            return Ok(state);
+        }
+        ensure!(
+            begun.elapsed() < CONNECT_WAIT,
+            "gateway {} is not connected to the cloud; look at its log",
+            gateway.name
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn test(

@@ -26,15 +26,16 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Delay: from the time that the gateway gives the picture, which is when its
-/// first packet arrived there, until it was opened here. Both clocks count.
+/// Delay: from the time that the gateway gives a picture until it was opened
+/// here. The gateway's timeline begins when the first picture arrives; a camera
+/// that starts with a backlog is ahead of it, and its delays are negative.
 #[derive(Default, Serialize)]
 struct Figures {
     first_picture_ms: u64,
     pictures: u64,
     bytes: u64,
-    delay_ms_p50: u64,
-    delay_ms_p99: u64,
+    delay_ms_p50: i64,
+    delay_ms_p99: i64,
 }
 
 struct Open {
@@ -107,7 +108,7 @@ async fn begin(session: &Session, grants: &mut Grants<'_>, camera: CameraId, byt
 
 impl Open {
     /// Opens a chunk; its delay in milliseconds if it is a picture.
-    fn chunk(&mut self, bytes: &[u8]) -> anyhow::Result<Option<u64>> {
+    fn chunk(&mut self, bytes: &[u8]) -> anyhow::Result<Option<i64>> {
         let (number, rest) = bytes.split_first_chunk::<4>().context("a chunk that is cut off")?;
         let (head_bytes, ciphertext) = rest.split_first_chunk::<CHUNK_HEAD_LEN>().context("a chunk that is cut off")?;
         let head = ChunkHead::parse(head_bytes).context("a chunk with a broken head")?;
@@ -116,7 +117,7 @@ impl Open {
         let video = header.tracks.iter().find(|track| track.id == head.track && track.kind == TrackKind::Video);
         Ok(video.map(|track| {
             let at = header.started_at.plus_ms(u64::from(head.time) * 1_000 / u64::from(track.timescale.max(1)));
-            now().ms_since(at)
+            now().0 as i64 - at.0 as i64
         }))
     }
 }

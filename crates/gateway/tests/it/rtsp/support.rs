@@ -12,10 +12,10 @@ use model::{CameraAccess, Rendition, Secret, Timestamp};
 /// For what is expected to fail by running out of time.
 pub(super) fn quick() -> Limits {
     Limits {
-        describe: Duration::from_secs(2),
-        first_packet: Duration::from_secs(2),
-        key_frame: Duration::from_secs(3),
-        stall: Duration::from_secs(2),
+        describe: Duration::from_secs(4),
+        first_packet: Duration::from_secs(3),
+        key_frame: Duration::from_secs(4),
+        stall: Duration::from_secs(3),
         ..Limits::default()
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests have in common.
 
+pub(crate) mod azurite;
 pub(crate) mod footage;
 pub(crate) mod gateway;
 pub(crate) mod passkey;

@@ -79,6 +79,13 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     assert.match(await timeline().getAttribute('aria-valuetext'), /\d/);
   });
 
+  it('turns sound on where the camera has it', async () => {
+    const button = page.getByRole('button', { name: 'Sound on' });
+    if ((await button.count()) === 0) return;
+    await button.click();
+    await page.getByRole('button', { name: 'Sound off' }).click();
+  });
+
   it('saves a snapshot', async () => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Snapshot' }).click()]);
     assert.match(download.suggestedFilename(), /^Demo camera .*\.png$/);

@@ -1,114 +1,27 @@
-// What the server says, in the words of docs/protocol.md section 3. None of it is proof: pictures, gateways and people are believed
-// by signatures alone (src/lib/seal). Envelopes stay `unknown` here until seal reads them.
+// What the server says, from the OpenAPI document of the server's own code (`npm run types`), with the words of docs/protocol.md section 3
+// where the document says only "text". None of it is proof: pictures, gateways and people are believed by signatures alone (src/lib/seal).
+
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+/** The server writes every key; what is absent is null. */
+type Whole<K extends keyof Schemas> = Required<Schemas[K]>;
+type Narrow<T, N> = Omit<T, keyof N> & N;
 
 export type Rendition = 'main' | 'sub';
 export type GapReason = 'camera_unreachable' | 'camera_refused' | 'stalled' | 'restarted' | 'disk_full' | 'disabled' | 'bad_stream';
 
-export interface DemoCamera {
-  url: string;
-  sub_url: string | null;
-  username: string | null;
-  password: string | null;
-}
-
-export interface Status {
-  set_up: boolean;
-  version: string;
-  rp_id: string;
-  gateway_port: number;
-  ca_sha256: string;
-  demo_camera?: DemoCamera | null;
-}
-
-export interface Me {
-  org: string;
-  org_name: string;
-  person: string;
-  person_name: string;
-  devices: string[];
-  administrator: boolean;
-}
-
-export interface Ceremony {
-  ceremony: string;
-  options: unknown;
-}
-
-export interface StreamStatus {
-  camera: string;
-  rendition: Rendition;
-  state: 'connecting' | 'recording' | 'failed';
-  since: number;
-  reason: string | null;
-  bits_per_second: number;
-  codec: string | null;
-  width: number;
-  height: number;
-  has_audio: boolean;
-}
-
-export interface CameraListing {
-  id: string;
-  name: string;
-  gateway: string;
-  streams: StreamStatus[];
-}
-
-export interface GatewayListing {
-  id: string;
-  name: string;
-  connected: boolean;
-  state: string | null;
-  version: string | null;
-  certificate_expires_at: number | null;
-}
-
-export interface RecordingListing {
-  name: string;
-  id: string;
-  camera: string;
-  rendition: Rendition;
-  epoch: string;
-  started_at: number;
-  duration_ms: number;
-  bytes: number;
-  sha256: string;
-  key_frames: number;
-  root: string;
-  previous_root: string | null;
-  has_audio: boolean;
-  codec: string;
-  available: boolean;
-}
-
-export interface Gap {
-  camera: string;
-  rendition: Rendition;
-  from: number;
-  to: number;
-  reason: GapReason;
-}
-
-export interface RecordingPage {
-  recordings: RecordingListing[];
-  gaps: Gap[];
-  more_from: number | null;
-}
-
-export interface HistoryEntry {
-  seq: number;
-  at: number;
-  actor: string;
-  action: string;
-  resource: string;
-  hash: string;
-}
-
-export interface DeviceRequest {
-  device: unknown;
-  created_at: number;
-}
-
-export interface ErrorBody {
-  error: { code: string; message: string; remedy: string };
-}
+export type DemoCamera = Whole<'DemoCamera'>;
+export type Status = Narrow<Whole<'Status'>, { demo_camera: DemoCamera | null }>;
+export type Me = Whole<'Me'>;
+export type Ceremony = Narrow<Whole<'Ceremony'>, { options: unknown }>;
+export type StreamStatus = Narrow<Whole<'StreamStatus'>, { rendition: Rendition; state: 'connecting' | 'recording' | 'failed' }>;
+export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: StreamStatus[] }>;
+export type GatewayListing = Whole<'GatewayListing'>;
+export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition }>;
+export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
+export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
+export type HistoryEntry = Whole<'HistoryEntry'>;
+/** Unknown until seal has read it, because it will be signed. */
+export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown }>;
+export type ErrorBody = Whole<'Problem'>;

@@ -106,7 +106,7 @@ class Session {
   async enter(): Promise<void> {
     const { stored, me } = this;
     if (!stored || !me || stored.anchor === null) return;
-    if (me.org !== stored.org) fail('This browser holds the key of another organisation. Use another browser profile, or forget the key under “Security”.');
+    if (me.org !== stored.org) fail('This browser holds the key of another organisation. Use another browser profile, or forget the key of this browser.');
     this.me = await get<Me>('/api/v1/me');
     if (!this.me.devices.includes(stored.device.id)) return;
     this.organisation = await Organisation.load(stored.anchor, stored.device.id);

@@ -1,0 +1,74 @@
+// The parts of pages that only work things out.
+
+import { describe, expect, it } from 'vitest';
+import type { Gap, HistoryEntry, RecordingListing } from '../src/lib/api/types';
+import { splitCameraUrl } from '../src/lib/app/cameraUrl';
+import { rows } from '../src/lib/app/history';
+import { invitationLink, readInvitation } from '../src/lib/app/invitation';
+import { coverage, marks, missing, within } from '../src/lib/app/timeline';
+
+const recording = (started_at: number, duration_ms: number, available = true) => ({ started_at, duration_ms, available }) as RecordingListing;
+const gap = (from: number, to: number, reason: Gap['reason']) => ({ from, to, reason }) as Gap;
+
+describe('a timeline', () => {
+  it('joins recordings that follow each other, in any order', () => {
+    expect(coverage([recording(60_000, 60_000), recording(0, 59_980), recording(200_000, 1000)])).toEqual([{ from: 0, to: 120_000 }, { from: 200_000, to: 201_000 }]);
+  });
+  it('leaves out what the store does not have', () => {
+    expect(coverage([recording(0, 1000, false)])).toEqual([]);
+  });
+  it('says why something is missing, by the reason that holds longest', () => {
+    const spans = [{ from: 0, to: 100 }, { from: 200, to: 300 }, { from: 400, to: 500 }];
+    expect(missing(spans, [gap(95, 120, 'restarted'), gap(110, 210, 'camera_unreachable')])).toEqual([
+      { from: 100, to: 200, reason: 'camera_unreachable' },
+      { from: 300, to: 400, reason: null },
+    ]);
+  });
+  it('knows what is inside', () => {
+    expect([0, 99, 100].map((time) => within([{ from: 0, to: 100 }], time))).toEqual([true, true, false]);
+  });
+  it('marks round times of the viewer, and few of them', () => {
+    const from = new Date(2026, 2, 29, 0, 7, 30).getTime();
+    for (const span of [600_000, 3_600_000, 86_400_000]) {
+      const found = marks({ from, to: from + span }, 8);
+      expect(found.length).toBeGreaterThan(2);
+      expect(found.length).toBeLessThanOrEqual(9);
+      expect(found.every((at) => new Date(at).getSeconds() === 0)).toBe(true);
+    }
+  });
+});
+
+describe('the address of a camera', () => {
+  it.each([
+    ['rtsp://192.168.1.20/stream1', 'rtsp://192.168.1.20/stream1', null, null],
+    [' RTSPS://ada:secret@cam.local:322/a?b=c ', 'rtsps://cam.local:322/a?b=c', 'ada', 'secret'],
+    ['rtsp://ada:p@ss:w%20rd@cam/1', 'rtsp://cam/1', 'ada', 'p@ss:w rd'],
+    ['rtsp://ada:100%@cam/1', 'rtsp://cam/1', 'ada', '100%'],
+    ['rtsp://ada@[fe80::1]/1', 'rtsp://[fe80::1]/1', 'ada', null],
+  ])('%s', (text, url, username, password) => {
+    expect(splitCameraUrl(text)).toEqual({ url, username, password });
+  });
+  it.each(['http://cam/1', 'rtsp://', 'rtsp://ada:b@/1', 'rtsp://cam/a b', 'cam'])('refuses %s', (text) => {
+    expect(() => splitCameraUrl(text)).toThrow(/address/);
+  });
+});
+
+describe('an invitation', () => {
+  const invitation = { token: 'a+b/c=&d', anchor: 'ab'.repeat(32) };
+  it('goes through a link and back', () => {
+    const link = new URL(invitationLink('https://example.org', invitation));
+    expect(link.pathname + link.search).toBe('/join');
+    expect(readInvitation(link.hash)).toEqual(invitation);
+  });
+  it.each(['', '#token=a', `#anchor=${'ab'.repeat(32)}`, '#token=a&anchor=ab', `#token=${'a'.repeat(513)}&anchor=${'ab'.repeat(32)}`])('refuses %s', (fragment) => {
+    expect(readInvitation(fragment)).toBeNull();
+  });
+});
+
+describe('the history', () => {
+  const entry = (seq: number, action: string, resource: string) => ({ seq, at: seq * 10, actor: 'a', action, resource, hash: '' }) satisfies HistoryEntry;
+  it('makes one row of entries that say the same in a row', () => {
+    const found = rows([entry(4, 'playback', 'r1'), entry(3, 'playback', 'r1'), entry(2, 'live', 'c'), entry(1, 'playback', 'r1')]);
+    expect(found.map(({ seq, times, since }) => [seq, times, since])).toEqual([[4, 2, 30], [2, 1, 20], [1, 1, 10]]);
+  });
+});

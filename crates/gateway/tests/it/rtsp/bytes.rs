@@ -51,6 +51,27 @@ proptest! {
     }
 }
 
+/// The fuzzer's seeds pass, and those that were once good still are.
+#[test]
+fn the_seeds_of_the_fuzzer_pass() {
+    let seeds = |target: &str| {
+        let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+        files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect::<Vec<_>>()
+    };
+    seeds("scanner").iter().for_each(|seed| fuzzing::fuzz_bridge_scanner(seed));
+    seeds("interleave").iter().for_each(|seed| fuzzing::fuzz_interleave(seed));
+    seeds("nal").iter().for_each(|seed| media::fuzzing::fuzz_nal(seed));
+    seeds("chunk").iter().for_each(|seed| media::fuzzing::fuzz_chunk(seed));
+    let text = |seed: Vec<u8>| String::from_utf8(seed).unwrap();
+    assert!(seeds("recording").iter().all(|seed| seal::recording::Recording::parse(seed).is_ok()));
+    assert!(seeds("roster").into_iter().all(|seed| seal::roster::read_log(&text(seed)).is_ok()));
+    assert!(seeds("config").into_iter().all(|seed| gateway::Config::parse(&text(seed)).is_ok()));
+    for seed in seeds("camera_url") {
+        assert!(model::CameraUrl::parse_with_credentials(&text(seed)).is_ok());
+    }
+}
+
 /// An SDP with one stretch replaced.
 fn sdps() -> impl Strategy<Value = Vec<u8>> {
     let at = any::<prop::sample::Index>();

@@ -7,6 +7,6 @@ mod ffmpeg;
 mod gstreamer;
 mod scripted;
 mod secrets;
-mod support;
+pub(crate) mod support;
 mod timeline;
 mod tls;

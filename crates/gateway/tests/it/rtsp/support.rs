@@ -21,7 +21,7 @@ pub(super) fn quick() -> Limits {
 }
 
 /// Encoded once for all tests: 20 pictures a second, a key frame in each.
-pub(super) fn pictures() -> Pictures {
+pub(crate) fn pictures() -> Pictures {
     static LOOP: OnceLock<Prepared> = OnceLock::new();
     let shape = Shape { width: 320, height: 180, frames_per_second: 20 };
     let prepared = LOOP.get_or_init(|| Prepared::encode(shape, "TEST", 1).expect("encodes"));

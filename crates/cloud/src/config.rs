@@ -39,7 +39,8 @@ pub struct Listen {
     /// `/healthz`, `/readyz`, `/metrics`. Default `127.0.0.1:8472`.
     pub metrics: SocketAddr,
     /// How people reach the web app. Its host is the passkeys' RP id.
-    /// Default `http://localhost:` and the port of `viewers`.
+    /// Default `http://localhost:` (with `tls_certificate` `https://`) and the
+    /// port of `viewers`.
     pub public_url: Option<Url>,
     /// Names and addresses that gateways reach this cloud by, beside localhost
     /// and the host of `public_url`. Default none.
@@ -219,7 +220,8 @@ impl Config {
 
     pub(crate) fn public_url(&self, viewer_port: u16) -> Url {
         self.listen.public_url.clone().unwrap_or_else(|| {
-            Url::parse(&format!("http://localhost:{viewer_port}")).expect("a URL by its making")
+            let scheme = if self.listen.tls_certificate.is_some() { "https" } else { "http" };
+            Url::parse(&format!("{scheme}://localhost:{viewer_port}")).expect("a URL by its making")
         })
     }
 }

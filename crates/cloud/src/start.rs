@@ -21,7 +21,7 @@ use crate::app::{App, Tickets};
 use crate::broker::Broker;
 use crate::ca::{Ca, ServerCertificate};
 use crate::config::{Config, Listen};
-use crate::database::Database;
+use crate::database::{Database, Missing};
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
@@ -63,18 +63,20 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let metrics_addr = metrics_port.local_addr()?;
     let public_url = config.public_url(viewer_addr.port());
 
-    let database = Database::open(config.database_url().expose()).await?;
+    let database = Database::open(config.database_url().expose(), Missing::Create).await?;
     database.migrate().await?;
     let set_up_token = set_up_token(&database).await?;
     let ca = Arc::new(Ca::open(&config.data)?);
     let viewer_tls = viewer_tls(&config.listen)?;
     let gateway_tls = gateway_tls(&ca, gateway_names(&config, &public_url))?;
+    let store = Store::open(&config)?;
+    store.prepare().await?;
     let metrics = Arc::default();
     let app = Arc::new(App {
         hosts: hosts(&public_url, viewer_addr),
         gateway_port: gateway_addr.port(),
         rosters: Rosters::default(),
-        store: Store::open(&config).await?,
+        store,
         broker: Broker::open(&config)?,
         hub: Hub::new(Arc::clone(&metrics), LINGER),
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
@@ -122,7 +124,7 @@ impl Running {
 /// Brings the database to this version's schema.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     make_private_folder(&config.data)?;
-    let database = Database::open(config.database_url().expose()).await?;
+    let database = Database::open(config.database_url().expose(), Missing::Create).await?;
     database.migrate().await?;
     database.close().await;
     Ok(())
@@ -133,12 +135,11 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     viewer_tls(&config.listen)?;
-    let database = Database::open(config.database_url().expose()).await?;
+    let database = Database::open(config.database_url().expose(), Missing::Refuse).await?;
     database.ping().await.context("the database does not answer")?;
     database.close().await;
     Broker::open(config)?;
-    let store = Store::open(config).await?;
-    store.ping().await.context("the store does not answer")
+    Store::open(config)?.ping().await.context("the store does not answer")
 }
 
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

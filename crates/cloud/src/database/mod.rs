@@ -38,6 +38,13 @@ pub(crate) enum Database {
     Postgres(PgPool),
 }
 
+/// What to do where there is no SQLite file yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Create,
+    Refuse,
+}
+
 /// Writes that happen together or not at all. On SQLite it begins with
 /// `BEGIN IMMEDIATE`, so that what it reads cannot change before it writes.
 #[derive(Debug)]
@@ -47,11 +54,11 @@ pub(crate) enum Transaction {
 }
 
 impl Database {
-    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(url: &str, missing: Missing) -> anyhow::Result<Self> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
                 .context("database.url does not name an SQLite file; it looks like sqlite:/var/lib/lenskeep/cloud.db")?
-                .create_if_missing(true)
+                .create_if_missing(missing == Missing::Create)
                 .journal_mode(SqliteJournalMode::Wal)
                 // Sessions, statements and the history must outlive a power cut.
                 .synchronous(SqliteSynchronous::Full)

@@ -38,17 +38,22 @@ pub(crate) enum CreateError {
 }
 
 impl FolderStore {
-    pub(crate) async fn open(root: &Path) -> anyhow::Result<Self> {
-        let incoming = root.join(INCOMING);
+    pub(crate) fn at(root: &Path) -> Self {
+        FolderStore { root: root.to_owned() }
+    }
+
+    /// Makes the folder ready to be written to.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        let incoming = self.root.join(INCOMING);
         tokio::fs::create_dir_all(&incoming)
             .await
-            .with_context(|| format!("the store folder {} could not be made", root.display()))?;
+            .with_context(|| format!("the store folder {} could not be made", self.root.display()))?;
         // Left over from a crash: nobody was told that these had arrived.
         let mut left = tokio::fs::read_dir(&incoming).await?;
         while let Some(entry) = left.next_entry().await? {
             tokio::fs::remove_file(entry.path()).await?;
         }
-        Ok(FolderStore { root: root.to_owned() })
+        Ok(())
     }
 
     /// `name` comes from a parsed `ObjectName`: it has no way out of the folder.

@@ -37,11 +37,20 @@ impl Range {
 pub(crate) type Body = BoxStream<'static, std::io::Result<Bytes>>;
 
 impl Store {
-    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+    /// Changes nothing there.
+    pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
         Ok(match config.store.kind {
-            StoreKind::Folder => Store::Folder(FolderStore::open(&config.store_path()).await?),
+            StoreKind::Folder => Store::Folder(FolderStore::at(&config.store_path())),
             StoreKind::Azure => Store::Azure(AzureStore::open(&config.store)?),
         })
+    }
+
+    /// Before a server writes to it.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        match self {
+            Store::Folder(folder) => folder.prepare().await,
+            Store::Azure(_) => Ok(()),
+        }
     }
 
     /// Size, or none if there is no such object.

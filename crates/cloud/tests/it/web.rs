@@ -157,6 +157,42 @@ async fn health_is_on_a_port_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_viewers_port_speaks_tls_where_it_has_a_certificate() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let world = World::with(None, |config| {
+        config.listen.tls_certificate = Some(certificate);
+        config.listen.tls_key = Some(key);
+    })
+    .await;
+    assert_eq!(world.running.public_url.scheme(), "https");
+    let trusted = reqwest::Certificate::from_pem(own.cert.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
+    let page = client.get(world.running.public_url.clone()).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.headers().contains_key("strict-transport-security"));
+    assert!(
+        client.get(format!("http://{}", world.running.viewer_addr)).send().await.is_err(),
+        "and nothing else"
+    );
+}
+
+/// Looking at a configuration changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_reads_and_does_not_write() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = cloud::Config { data: folder.path().join("none"), ..cloud::Config::default() };
+    let error = cloud::check(&config).await.unwrap_err();
+    assert!(format!("{error:#}").contains("SQLite"), "{error:#}");
+    assert!(!config.data.exists());
+    cloud::migrate(&config).await.unwrap();
+    cloud::check(&config).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shutting_down_ends_what_is_open() {
     let world = World::on_sqlite().await;
     let organisation = world.found().await;

@@ -31,6 +31,8 @@ pub enum Fault {
     Loss,
     /// RTP time jumps ahead by an hour, once.
     TimestampJump,
+    /// Asks the client something after every tenth picture.
+    Questions,
     /// The clock in sender reports is set back by an hour, once.
     RtcpJump,
     /// Packets, as fast as the client takes them.
@@ -48,7 +50,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 21] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -62,6 +64,7 @@ impl Fault {
         Fault::NoKeyFrame,
         Fault::Loss,
         Fault::TimestampJump,
+        Fault::Questions,
         Fault::RtcpJump,
         Fault::Flood,
         Fault::EndlessUnit,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -49,6 +49,10 @@ pub enum SourceEvent {
 /// Track ids in every recording of ours.
 const VIDEO: u8 = 0;
 const AUDIO: u8 = 1;
+
+/// retina 0.4.21 does not ask to be woken again after a request from the camera
+/// (RFC 2326 section 10 allows some), and sleeps on whatever comes next.
+const POLL_AGAIN: Duration = Duration::from_millis(250);
 
 pub struct RtspSource {
     demuxed: Demuxed,
@@ -124,7 +128,9 @@ impl RtspSource {
                 return SourceEvent::Lost(error.clone());
             }
             let (deadline, late) = self.deadline();
-            let taken = match timeout_at(deadline, unpanicked(self.demuxed.next())).await {
+            let patience = deadline.min(Instant::now() + POLL_AGAIN);
+            let taken = match timeout_at(patience, unpanicked(self.demuxed.next())).await {
+                Err(_) if patience < deadline => continue,
                 Err(_) => Err(late),
                 Ok(Err(panicked)) => Err(panicked),
                 Ok(Ok(None)) => Err(self.bridge.failure().unwrap_or(SourceError::Closed)),

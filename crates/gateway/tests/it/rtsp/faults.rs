@@ -78,6 +78,17 @@ async fn late_answers_in_pieces_are_answers() {
 }
 
 #[tokio::test]
+async fn questions_of_the_camera_do_not_hold_pictures_up() {
+    let camera = camera_sim::start(Options { fault: Some(Fault::Questions), ..options() }).await.unwrap();
+    // Three seconds of pictures; a source that slept until its limit would
+    // take six times ten.
+    let limits = Limits { stall: Duration::from_secs(10), ..Limits::default() };
+    let mut source = connect(&camera.access(), &limits).await.unwrap();
+    let pulling = pull(&mut source, 60);
+    tokio::time::timeout(Duration::from_secs(25), pulling).await.expect("pictures at their pace");
+}
+
+#[tokio::test]
 async fn a_camera_that_comes_back_is_watched_again() {
     let camera = camera_sim::start(options()).await.unwrap();
     let (access, addr) = (camera.access(), camera.addr);

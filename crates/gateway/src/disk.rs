@@ -17,7 +17,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use gateway_core::recorder::Closed;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tracing::error;
 
 /// Writes that wait at most. Together with [`PATIENCE`] this bounds what a slow
@@ -57,7 +58,7 @@ pub(crate) struct DiskError;
 
 #[derive(Debug)]
 enum Job {
-    Open { number: u64, path: String, bytes: Bytes, failed: Arc<AtomicBool> },
+    Open { number: u64, path: String, bytes: Bytes, failed: Arc<AtomicBool>, opened: oneshot::Sender<()> },
     Append { number: u64, bytes: Bytes },
     Close { number: u64, bytes: Bytes, closed: Box<Closed> },
     Drop { number: u64 },
@@ -87,13 +88,17 @@ impl Disk {
         Ok((Disk { jobs, next: Arc::default() }, stored_receiver))
     }
 
-    /// `path` is below the data folder.
+    /// Makes the file and writes its beginning. `path` is below the data folder.
     pub(crate) async fn open(&self, path: String, bytes: Bytes) -> Result<OpenRecording, DiskError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let failed = Arc::new(AtomicBool::new(false));
         let recording = OpenRecording { number, jobs: self.jobs.clone(), failed: failed.clone() };
-        recording.send(Job::Open { number, path, bytes, failed }).await?;
-        Ok(recording)
+        let (opened, is_open) = oneshot::channel();
+        recording.send(Job::Open { number, path, bytes, failed, opened }).await?;
+        match timeout(PATIENCE, is_open).await {
+            Ok(Ok(())) => Ok(recording),
+            _ => Err(DiskError),
+        }
     }
 }
 
@@ -146,15 +151,16 @@ impl Writer {
 
     fn take(&mut self, job: Job) {
         match job {
-            Job::Open { number, path, bytes, failed } => {
+            Job::Open { number, path, bytes, failed, opened } => {
                 match create(&self.root.join(&path))
                     .and_then(|mut file| file.write_all(&bytes).map(|()| file))
                 {
-                    Ok(file) => drop(self.open.insert(number, OpenFile { file, path, failed })),
-                    Err(error) => {
-                        failed.store(true, Ordering::Relaxed);
-                        error!(path, %error, "a recording could not be begun");
+                    Ok(file) => {
+                        self.open.insert(number, OpenFile { file, path, failed });
+                        // Nobody waits any more: the recording will be dropped.
+                        let _ = opened.send(());
                     }
+                    Err(error) => error!(path, %error, "a recording could not be begun"),
                 }
             }
             Job::Append { number, bytes } => self.write(number, &bytes),

@@ -85,6 +85,7 @@ impl Stream {
             cancel: cancel.clone(),
             viewers: Viewers::default(),
             file: None,
+            recorded_until: None,
             outage,
             bytes: 0,
         };
@@ -114,6 +115,8 @@ struct StreamTask {
     cancel: CancellationToken,
     viewers: Viewers,
     file: Option<OpenRecording>,
+    /// When the last chunk was sealed in this run of the stream.
+    recorded_until: Option<Timestamp>,
     /// Nothing is recorded since then, and why.
     outage: Option<(Timestamp, GapReason)>,
     /// Sealed since the last look.
@@ -148,7 +151,8 @@ impl StreamTask {
             if self.status.borrow().reason.as_ref() != Some(&words) {
                 warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, reason = words, "no picture");
             }
-            self.outage.get_or_insert((clock::now(), reason)).1 = reason;
+            let since = self.recorded_until.take().unwrap_or_else(clock::now);
+            self.outage.get_or_insert((since, reason)).1 = reason;
             self.set_state(StreamState::Failed, Some(words));
             let [jitter] = random::bytes();
             if self.wait(backoff.after_failure(good_for, jitter)).await.is_none() {
@@ -262,14 +266,15 @@ impl StreamTask {
         while let Some(output) = self.recorder.pull() {
             match output {
                 Output::Begun { id, started_at, bytes } => {
-                    self.picture_is_back(started_at).await;
                     self.viewers.header(bytes.clone());
                     self.bytes += bytes.len() as u64;
                     self.file = Some(self.disk.open(self.path(id, started_at), bytes).await?);
+                    self.picture_is_back(started_at).await;
                 }
                 Output::Chunk { number, key_frame, bytes } => {
                     self.viewers.chunk(number, key_frame, bytes.clone());
                     self.bytes += bytes.len() as u64;
+                    self.recorded_until = Some(clock::now());
                     self.file.as_ref().ok_or(DiskError)?.append(bytes).await?;
                 }
                 Output::Closed { recording, bytes } => {

@@ -1,0 +1,69 @@
+//! What is kept through ends of all kinds.
+
+use model::wire::GapReason;
+use seal::recording::{Ended, Recording};
+
+use super::{Site, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_closes_recordings_and_a_start_reports_the_gap() {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    site.stop().await;
+    let before = site.objects().len();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    site.start().await;
+    until("the rest is forwarded", || site.objects().len() > before).await;
+    let ends =
+        site.objects().into_iter().map(|(_, bytes)| Recording::parse(&bytes).unwrap().footer.unwrap().ended);
+    assert!(ends.into_iter().any(|ended| ended == Ended::Stopped));
+    until("the gap is reported", || {
+        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+        gaps.into_iter().any(|gap| gap.reason == GapReason::Restarted && gap.camera == site.camera)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_goes_and_comes_leaves_a_gap_with_its_reason() {
+    let site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.simulated.set_fault(Some(camera_sim::Fault::Stall));
+    until("the stream is told lost", || {
+        site.cloud.last_status().is_some_and(|(_, streams)| {
+            streams.iter().any(|stream| stream.state != model::wire::StreamState::Recording)
+        })
+    })
+    .await;
+    site.simulated.set_fault(None);
+    until("the gap is reported", || {
+        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+        gaps.into_iter().any(|gap| gap.reason == GapReason::Stalled && gap.from < gap.to)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_nothing_is_said_and_survived() {
+    let mut site = Site::enrolled().await;
+    // Where the camera's folder should be stands a file.
+    let blocked = site.data().join("recordings");
+    std::fs::write(&blocked, b"in the way").unwrap();
+    site.add_camera().await;
+    until("the disk is told as the reason", || {
+        site.cloud.last_status().is_some_and(|(_, streams)| {
+            streams.iter().any(|stream| stream.reason.as_ref().is_some_and(|reason| reason.contains("disk")))
+        })
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    std::fs::remove_file(&blocked).unwrap();
+    until("it records again", || !site.objects().is_empty()).await;
+    until("the gap is reported", || {
+        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+        gaps.into_iter().any(|gap| gap.reason == GapReason::DiskFull)
+    })
+    .await;
+    site.stop().await;
+}

@@ -1,0 +1,152 @@
+//! A whole gateway with a camera, against a cloud that the test plays: it may
+//! say whatever it likes.
+
+mod administrator;
+mod durability;
+mod forwarding;
+mod hostile;
+mod scripted_cloud;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::{Config, Enrolment, RecordingSection, Running};
+use model::wire::ToGateway;
+use model::{CameraAccess, CameraId, Rendition};
+use seal::command::{Command, CommandResult};
+use seal::roster::{Camera, Statement};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use administrator::Administrator;
+use scripted_cloud::ScriptedCloud;
+
+/// A test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Site {
+    folder: TempDir,
+    cloud: Arc<ScriptedCloud>,
+    administrator: Administrator,
+    simulated: camera_sim::Running,
+    camera: CameraId,
+    gateway: Option<Running>,
+    enrolment: Enrolment,
+}
+
+impl Site {
+    /// Enrolled and connected, without a camera.
+    async fn enrolled() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let administrator = Administrator::new();
+        let cloud = ScriptedCloud::start(administrator.shared()).await;
+        let enrolment = Enrolment {
+            url: cloud.url(),
+            secret: administrator.secret(),
+            ca: cloud.ca(),
+            anchor: Some(administrator.roster().anchor()),
+        };
+        let options =
+            camera_sim::Options { main: crate::rtsp::support::pictures(), sub: None, ..Default::default() };
+        let simulated = camera_sim::start(options).await.unwrap();
+        let mut site = Site {
+            folder,
+            cloud,
+            administrator,
+            simulated,
+            camera: CameraId::from_random([7; 16]),
+            gateway: None,
+            enrolment,
+        };
+        site.start().await;
+        let cloud = site.cloud.clone();
+        until("the gateway links", || cloud.last_status().is_some()).await;
+        site
+    }
+
+    /// Enrolled, with the simulated camera configured, bound and recording.
+    async fn recording() -> Self {
+        let site = Self::enrolled().await;
+        site.add_camera().await;
+        let cloud = site.cloud.clone();
+        until("the camera records", || {
+            cloud.last_status().is_some_and(|(_, streams)| {
+                streams.iter().any(|stream| stream.state == model::wire::StreamState::Recording)
+            })
+        })
+        .await;
+        site
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("gateway")
+    }
+
+    async fn start(&mut self) {
+        let config = Config {
+            data: self.data(),
+            name: Some("Test".to_owned()),
+            recording: RecordingSection { seconds: 2, ..Default::default() },
+            ..Default::default()
+        };
+        self.gateway = Some(Box::pin(gateway::start(config, Some(self.enrolment.clone()))).await.unwrap());
+    }
+
+    /// Ends the gateway as SIGTERM does.
+    async fn stop(&mut self) {
+        self.gateway.take().unwrap().shutdown().await.unwrap();
+    }
+
+    async fn add_camera(&self) {
+        let access = self.simulated.access();
+        let result = self.put_camera(&access).await;
+        assert!(result.ok, "{:?}", result.error);
+        self.bind_camera();
+    }
+
+    fn bind_camera(&self) {
+        let gateway = self.gateway.as_ref().unwrap().id();
+        self.administrator.state(Statement::BindCamera {
+            camera: Camera {
+                id: self.camera,
+                name: "Door".into(),
+                gateway,
+                serial: None,
+                certificate: None,
+                groups: Default::default(),
+            },
+        });
+        self.cloud.send(ToGateway::RosterChanged);
+    }
+
+    async fn put_camera(&self, access: &CameraAccess) -> CommandResult {
+        let gateway = self.administrator.gateway();
+        let (state, _) = self.cloud.last_status().unwrap();
+        let nonce = self.administrator.nonce();
+        let sealed = self.administrator.seal(access, self.camera, &nonce);
+        let command = Command::PutCamera { camera: self.camera, sealed };
+        let envelope = self.administrator.command(gateway.id, nonce.clone(), state, command);
+        let result = self.cloud.command(envelope).await;
+        let key = seal::keys::VerifyingKey::from_bytes(&gateway.sign.0).unwrap();
+        CommandResult::verify(&result, gateway.id, key, &nonce).unwrap()
+    }
+
+    /// Recordings that the cloud has got, whole, by name.
+    fn objects(&self) -> Vec<(String, Vec<u8>)> {
+        self.cloud.objects().into_iter().filter(|(name, _)| name.ends_with(".lkr")).collect()
+    }
+
+    fn watch(&self, stream: u32) {
+        self.cloud.send(ToGateway::Watch { stream, camera: self.camera, rendition: Rendition::Main });
+    }
+}
+
+/// Waits for something that others bring about.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

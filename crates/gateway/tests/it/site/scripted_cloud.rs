@@ -1,0 +1,356 @@
+//! The cloud's side of protocol.md section 2, as the test wants it: it keeps
+//! all that it hears, and can be told to lie.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json};
+use axum::routing::{get, post, put};
+use model::wire::{
+    CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
+    FromGateway, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer,
+    StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
+};
+use model::{Hash, Timestamp};
+use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use seal::login::GatewayCertificate;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use url::Url;
+
+use super::administrator::{Shared, now};
+
+pub(super) struct ScriptedCloud {
+    addr: SocketAddr,
+    ca_key: Issuer<'static, KeyPair>,
+    ca_pem: String,
+    ca: CertificateDer<'static>,
+    device: Arc<Shared>,
+    heard: Mutex<Heard>,
+    script: Mutex<Script>,
+    down: broadcast::Sender<ToGateway>,
+}
+
+#[derive(Default)]
+struct Heard {
+    accepted: Option<Hash>,
+    grants: Vec<Envelope>,
+    objects: BTreeMap<String, Vec<u8>>,
+    puts: Vec<(String, u16)>,
+    reports: Vec<RecordingReport>,
+    status: Option<(Hash, Vec<StreamStatus>)>,
+    frames: Vec<Bytes>,
+    waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
+    commands: u64,
+    calls: u64,
+}
+
+/// What it does instead of the truth.
+#[derive(Default)]
+pub(super) struct Script {
+    /// Served in place of the device's statements.
+    pub(super) statements: Option<Vec<Envelope>>,
+    /// Answers of the store, in turn; then 201.
+    pub(super) put_answers: VecDeque<u16>,
+    /// Answers to reports, in turn; then the truth.
+    pub(super) report_answers: VecDeque<RecordingStatus>,
+    /// Where to upload to, instead of its own store.
+    pub(super) upload_url: Option<String>,
+}
+
+type Cloud = State<Arc<ScriptedCloud>>;
+
+impl ScriptedCloud {
+    pub(super) async fn start(device: Arc<Shared>) -> Arc<Self> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let (ca, ca_pem) = (certificate.der().clone(), certificate.pem());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let cloud = Arc::new(ScriptedCloud {
+            addr: listener.local_addr().unwrap(),
+            ca_key: Issuer::new(params, key),
+            ca_pem,
+            ca,
+            device,
+            heard: Mutex::default(),
+            script: Mutex::default(),
+            down: broadcast::channel(64).0,
+        });
+        let router = Router::new()
+            .route("/gateway/v1/enrolments", post(enrol))
+            .route("/gateway/v1/enrolments/{lookup}", get(enrolment))
+            .route("/gateway/v1/certificate/challenge", post(challenge))
+            .route("/gateway/v1/certificate", post(certificate_of))
+            .route("/gateway/v1/roster", get(roster))
+            .route("/gateway/v1/epoch-grants", post(epoch_grants))
+            .route("/gateway/v1/upload-grants", post(upload_grants))
+            .route("/gateway/v1/recordings", post(recordings))
+            .route("/gateway/v1/link", get(link))
+            .route("/store/{*name}", put(store))
+            .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
+            .with_state(cloud.clone());
+        let tls = TlsListener { listener, acceptor: cloud.acceptor() };
+        tokio::spawn(async move { axum::serve(tls, router).await.unwrap() });
+        cloud
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &self.ca_key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.ca.clone()).unwrap();
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap())
+            .with_single_cert(
+                vec![leaf.der().clone(), self.ca.clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    pub(super) fn url(&self) -> Url {
+        Url::parse(&format!("https://localhost:{}", self.addr.port())).unwrap()
+    }
+
+    pub(super) fn ca(&self) -> Hash {
+        seal::sha256(&self.ca)
+    }
+
+    pub(super) fn script(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.script.lock().unwrap());
+    }
+
+    pub(super) fn send(&self, message: ToGateway) {
+        self.down.send(message).unwrap();
+    }
+
+    pub(super) async fn command(&self, envelope: Envelope) -> Envelope {
+        let (sender, receiver) = oneshot::channel();
+        let id = {
+            let mut heard = self.heard.lock().unwrap();
+            heard.commands += 1;
+            let id = heard.commands;
+            heard.waiting.insert(id, sender);
+            id
+        };
+        self.send(ToGateway::Command { id, envelope });
+        tokio::time::timeout(super::PATIENCE, receiver).await.expect("an answer").unwrap()
+    }
+
+    pub(super) fn last_status(&self) -> Option<(Hash, Vec<StreamStatus>)> {
+        self.heard.lock().unwrap().status.clone()
+    }
+
+    pub(super) fn grants(&self) -> Vec<Envelope> {
+        self.heard.lock().unwrap().grants.clone()
+    }
+
+    pub(super) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        self.heard.lock().unwrap().objects.clone()
+    }
+
+    /// Every PUT with the status that it got, in order.
+    pub(super) fn puts(&self) -> Vec<(String, u16)> {
+        self.heard.lock().unwrap().puts.clone()
+    }
+
+    pub(super) fn reports(&self) -> Vec<RecordingReport> {
+        self.heard.lock().unwrap().reports.clone()
+    }
+
+    pub(super) fn frames(&self) -> Vec<Bytes> {
+        self.heard.lock().unwrap().frames.clone()
+    }
+
+    /// Requests of any kind.
+    pub(super) fn calls(&self) -> u64 {
+        self.heard.lock().unwrap().calls
+    }
+}
+
+struct TlsListener {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (tcp, addr) = self.listener.accept().await.unwrap();
+            if let Ok(tls) = self.acceptor.accept(tcp).await {
+                return (tls, addr);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+async fn enrol(State(cloud): Cloud, Json(request): Json<EnrolRequest>) -> Json<Value> {
+    let mut heard = cloud.heard.lock().unwrap();
+    heard.calls += 1;
+    if heard.accepted.is_none() {
+        heard.accepted = Some(cloud.device.accept(&request));
+    }
+    Json(json!({}))
+}
+
+async fn enrolment(State(cloud): Cloud, Path(lookup): Path<Hash>) -> Result<Json<EnrolAnswer>, StatusCode> {
+    let mut heard = cloud.heard.lock().unwrap();
+    heard.calls += 1;
+    assert_eq!(lookup, cloud.device.secret.lookup());
+    let mac = heard.accepted.ok_or(StatusCode::NOT_FOUND)?;
+    let statements = cloud.script.lock().unwrap().statements.clone();
+    let roster = statements.unwrap_or_else(|| cloud.device.statements());
+    Ok(Json(EnrolAnswer::Accepted { roster, mac }))
+}
+
+async fn challenge(State(cloud): Cloud) -> Json<ChallengeAnswer> {
+    cloud.heard.lock().unwrap().calls += 1;
+    Json(ChallengeAnswer { challenge: Hash([8; 32]) })
+}
+
+async fn certificate_of(
+    State(cloud): Cloud,
+    Json(request): Json<CertificateRequest>,
+) -> Json<CertificateAnswer> {
+    let claim = GatewayCertificate::claimed(&request.envelope).unwrap();
+    let mut csr = CertificateSigningRequestParams::from_pem(&claim.csr).unwrap();
+    csr.params = CertificateParams::default();
+    let certificate = csr.signed_by(&cloud.ca_key).unwrap().pem();
+    let expires_at = now().plus_ms(Timestamp::DAY);
+    Json(CertificateAnswer { certificate, ca: cloud.ca_pem.clone(), expires_at })
+}
+
+async fn roster(State(cloud): Cloud, Query(after): Query<BTreeMap<String, usize>>) -> Json<RosterAnswer> {
+    let statements = cloud.script.lock().unwrap().statements.clone();
+    let statements = statements.unwrap_or_else(|| cloud.device.statements());
+    let after = after["after"] + 1;
+    Json(RosterAnswer { statements: statements.get(after..).unwrap_or_default().to_vec() })
+}
+
+async fn epoch_grants(State(cloud): Cloud, Json(grants): Json<EpochGrants>) -> Json<Value> {
+    cloud.heard.lock().unwrap().grants.extend(grants.grants);
+    Json(json!({}))
+}
+
+async fn upload_grants(
+    State(cloud): Cloud,
+    Json(request): Json<UploadGrantRequest>,
+) -> Json<UploadGrantAnswer> {
+    let elsewhere = cloud.script.lock().unwrap().upload_url.clone();
+    let grant = |object: model::wire::UploadObject| {
+        let own = format!("{}store/{}?sig=secret-token", cloud.url(), object.name);
+        UploadGrant {
+            url: Some(elsewhere.clone().unwrap_or(own)),
+            name: object.name,
+            headers: BTreeMap::new(),
+            expires_at: now().plus_ms(Timestamp::MINUTE),
+            refused: None,
+        }
+    };
+    Json(UploadGrantAnswer { grants: request.objects.into_iter().map(grant).collect() })
+}
+
+async fn store(
+    State(cloud): Cloud,
+    Path(name): Path<String>,
+    headers: axum::http::HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    assert_eq!(headers["if-none-match"], "*");
+    assert_eq!(headers["content-length"], body.len().to_string().as_str());
+    let scripted = cloud.script.lock().unwrap().put_answers.pop_front();
+    let mut heard = cloud.heard.lock().unwrap();
+    let status = match scripted {
+        Some(status) => status,
+        None if heard.objects.contains_key(&name) => 409,
+        None => {
+            heard.objects.insert(name.clone(), body.to_vec());
+            201
+        }
+    };
+    heard.puts.push((name, status));
+    StatusCode::from_u16(status).unwrap()
+}
+
+async fn recordings(State(cloud): Cloud, Json(report): Json<RecordingReport>) -> Json<RecordingReportAnswer> {
+    let mut heard = cloud.heard.lock().unwrap();
+    let mut script = cloud.script.lock().unwrap();
+    let result = |recording: &model::wire::Recording| {
+        let stored = heard.objects.get(&recording.name);
+        let truth = match stored {
+            Some(bytes) if seal::sha256(bytes) == recording.sha256 => RecordingStatus::Confirmed,
+            Some(_) => RecordingStatus::Mismatch,
+            None => RecordingStatus::Missing,
+        };
+        let status = script.report_answers.pop_front().unwrap_or(truth);
+        RecordingResult { name: recording.name.clone(), status }
+    };
+    let results = report.recordings.iter().map(result).collect();
+    heard.reports.push(report);
+    Json(RecordingReportAnswer { results })
+}
+
+async fn link(State(cloud): Cloud, upgrade: WebSocketUpgrade) -> impl IntoResponse {
+    upgrade.on_upgrade(move |socket| serve_link(cloud, socket))
+}
+
+async fn serve_link(cloud: Arc<ScriptedCloud>, mut socket: WebSocket) {
+    let mut down = cloud.down.subscribe();
+    loop {
+        tokio::select! {
+            Ok(message) = down.recv() => {
+                let text = serde_json::to_string(&message).unwrap();
+                if socket.send(Message::Text(text.into())).await.is_err() {
+                    return;
+                }
+            }
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => cloud.hear(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Binary(frame))) => cloud.heard.lock().unwrap().frames.push(frame),
+                Some(Ok(_)) => {}
+                _ => return,
+            },
+        }
+    }
+}
+
+impl ScriptedCloud {
+    fn hear(&self, message: FromGateway) {
+        let mut heard = self.heard.lock().unwrap();
+        match message {
+            FromGateway::Status { state, cameras, .. } => heard.status = Some((state, cameras)),
+            FromGateway::CommandResult { id, envelope } => {
+                if let Some(waiting) = heard.waiting.remove(&id) {
+                    let _ = waiting.send(envelope);
+                }
+            }
+            FromGateway::WatchFailed { .. } => {}
+        }
+    }
+}

@@ -18,6 +18,8 @@ const PLACEHOLDER: &str = "<!doctype html>
 fn main() -> std::io::Result<()> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).expect("cargo sets it");
     let dist = variable("CARGO_MANIFEST_DIR").join("../../web/dist");
+    // Cargo takes a path that is not there for one that changes at every build.
+    std::fs::create_dir_all(&dist)?;
     println!("cargo::rerun-if-changed={}", dist.display());
     let folder = if dist.join("index.html").exists() { dist } else { placeholder(&variable("OUT_DIR"))? };
     println!("cargo::rustc-env=LENSKEEP_WEB_DIST={}", folder.display());

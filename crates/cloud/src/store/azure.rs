@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
+use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, StatusCode, Transport};
 use azure_identity::{DeveloperToolsCredential, ManagedIdentityCredential, WorkloadIdentityCredential};
 use azure_storage_blob::models::{
@@ -66,6 +67,13 @@ impl AzureStore {
         let blob = self.client.blob_client(self.names.name(container), name);
         match blob.get_properties(None).await {
             Ok(properties) => Ok(properties.content_length()?),
+            Err(error) if no_container(&error) => {
+                let name = self.names.name(container);
+                anyhow::bail!(
+                    "the storage account has no container \"{name}\"; create it, or correct store.{}",
+                    container.as_str()
+                )
+            }
             Err(error) if error.http_status() == Some(StatusCode::NotFound) => Ok(None),
             Err(error) => Err(error).context("the object store could not be asked"),
         }
@@ -88,6 +96,14 @@ impl AzureStore {
             Err(error) => Err(error).context("an object could not be read"),
         }
     }
+}
+
+fn no_container(error: &azure_core::Error) -> bool {
+    let code = match error.kind() {
+        ErrorKind::HttpResponse { error_code, .. } => error_code.as_deref(),
+        _ => None,
+    };
+    code == Some("ContainerNotFound")
 }
 
 /// A client of the blob service in the name of `credential`.
@@ -174,7 +190,7 @@ impl TokenCredential for TokenFile {
     ) -> azure_core::Result<AccessToken> {
         let text = tokio::fs::read_to_string(&self.path).await.map_err(|error| {
             let message = format!("the token file {} could not be read: {error}", self.path.display());
-            azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, message)
+            azure_core::Error::with_message(ErrorKind::Credential, message)
         })?;
         let expires_on = OffsetDateTime::now_utc() + TOKEN_FILE_LIFE;
         Ok(AccessToken { token: Secret::from(text.trim().to_owned()), expires_on })

@@ -76,7 +76,7 @@ impl FolderStore {
         let temporary = self.root.join(INCOMING).join(random::token().to_string());
         let result = self.receive(&temporary, bytes, sha256, body).await;
         let result = match result {
-            Ok(()) => link(&temporary, &path).await,
+            Ok(()) => self.link(&temporary, &path).await,
             Err(error) => Err(error),
         };
         let _ = tokio::fs::remove_file(&temporary).await;
@@ -110,6 +110,24 @@ impl FolderStore {
         Ok(())
     }
 
+    /// `link` is the `O_EXCL` of a file that is complete already.
+    async fn link(&self, temporary: &Path, path: &Path) -> Result<(), CreateError> {
+        let folder = path.parent().expect("an object's path has a folder");
+        let known = tokio::fs::try_exists(folder).await?;
+        tokio::fs::create_dir_all(folder).await?;
+        match tokio::fs::hard_link(temporary, path).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(CreateError::Exists),
+            Err(error) => return Err(error.into()),
+        }
+        // A new name is in the folder, and the folder may be a new name in its own.
+        let above = if known { 1 } else { usize::MAX };
+        for folder in folder.ancestors().take(above).take_while(|folder| folder.starts_with(&self.root)) {
+            File::open(folder).await?.sync_all().await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn size(&self, container: Container, name: &str) -> anyhow::Result<Option<u64>> {
         match tokio::fs::metadata(self.path(container, name)).await {
             Ok(metadata) => Ok(Some(metadata.len())),
@@ -132,17 +150,4 @@ impl FolderStore {
         file.seek(std::io::SeekFrom::Start(range.first)).await?;
         Ok(Some(ReaderStream::with_capacity(file.take(range.length()), 64 << 10).boxed()))
     }
-}
-
-/// `link` is the `O_EXCL` of a file that is complete already.
-async fn link(temporary: &Path, path: &Path) -> Result<(), CreateError> {
-    let folder = path.parent().expect("an object's path has a folder");
-    tokio::fs::create_dir_all(folder).await?;
-    match tokio::fs::hard_link(temporary, path).await {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(CreateError::Exists),
-        Err(error) => return Err(error.into()),
-    }
-    File::open(folder).await?.sync_all().await?;
-    Ok(())
 }

@@ -101,6 +101,9 @@ impl Store {
 
     /// Whether it answers, for `/readyz` and `check`.
     pub(crate) async fn ping(&self) -> anyhow::Result<()> {
-        self.size(Container::Footage, "lenskeep-ping").await.map(drop)
+        for container in [Container::Footage, Container::Grants] {
+            self.size(container, "lenskeep-ping").await?;
+        }
+        Ok(())
     }
 }

@@ -141,6 +141,11 @@ async fn without_the_store_nothing_is_promised() {
     let body = serde_json::json!({ "objects": [object(&recording)] });
     let answer = gateway.post("/gateway/v1/upload-grants", &body).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+    let mut config = world.config.clone();
+    cloud::check(&config).await.unwrap();
+    config.store.grants = "nowhere".to_owned();
+    let error = format!("{:#}", cloud::check(&config).await.unwrap_err());
+    assert!(error.contains("no container \"nowhere\""), "{error}");
     let ready = format!("http://{}/readyz", world.running.metrics_addr);
     std::fs::write(azurite.token_file("read"), "not a token").unwrap();
     assert_eq!(status(world.client.get(ready)).await, StatusCode::SERVICE_UNAVAILABLE);

@@ -87,7 +87,14 @@ pub(crate) async fn add(session: &mut Session, name: String, access: Access) -> 
     };
     order(session, &gateway, sealed_put).await?;
     let certificate = access.certificate;
-    let bound = Camera { id: camera, name, gateway: gateway.id, serial: None, certificate, groups: Default::default() };
+    let bound = Camera {
+        id: camera,
+        name,
+        gateway: gateway.id,
+        serial: None,
+        certificate,
+        groups: Default::default(),
+    };
     session.state(Statement::BindCamera { camera: bound }).await?;
     println!("{camera} is added.");
     Ok(())
@@ -112,7 +119,11 @@ pub(crate) async fn list(session: &Session, as_json: bool) -> anyhow::Result<()>
                 None => String::new(),
             };
             let reason = stream.reason.unwrap_or_default();
-            println!("    {:<4} {state}  {picture}  {} kbit/s  {reason}", stream.rendition, stream.bits_per_second / 1_000);
+            println!(
+                "    {:<4} {state}  {picture}  {} kbit/s  {reason}",
+                stream.rendition,
+                stream.bits_per_second / 1_000
+            );
         }
     }
     Ok(())
@@ -246,14 +257,22 @@ fn confirm_certificate(certificate: Hash) -> anyhow::Result<()> {
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
-    ensure!(matches!(answer.trim(), "y" | "Y" | "yes"), "the certificate was not confirmed; nothing was sent to the camera");
+    ensure!(
+        matches!(answer.trim(), "y" | "Y" | "yes"),
+        "the certificate was not confirmed; nothing was sent to the camera"
+    );
     Ok(())
 }
 
 fn print_report(report: &CameraReport) {
     for (name, stream) in [("main", report.main.as_ref()), ("sub", report.sub.as_ref())] {
-        let Some(StreamReport { video_codec, width, height, audio_codec, key_frame_after_ms }) = stream else { continue };
+        let Some(StreamReport { video_codec, width, height, audio_codec, key_frame_after_ms }) = stream
+        else {
+            continue;
+        };
         let audio = audio_codec.as_deref().unwrap_or("no audio");
-        println!("{name}: {video_codec} {width}×{height}, {audio}, first key frame after {key_frame_after_ms} ms");
+        println!(
+            "{name}: {video_codec} {width}×{height}, {audio}, first key frame after {key_frame_after_ms} ms"
+        );
     }
 }

@@ -116,7 +116,8 @@ impl Client {
     pub(crate) async fn sign_in(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
         let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?)).await?;
         let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());
-        let pair = cookie.and_then(|cookie| cookie.split(';').next()).context("the cloud opened no session")?;
+        let pair =
+            cookie.and_then(|cookie| cookie.split(';').next()).context("the cloud opened no session")?;
         self.cookie = Some(Secret::new(pair));
         Ok(())
     }
@@ -193,7 +194,13 @@ impl Session {
     }
 
     /// Of a device that has just been made, with its roster so far.
-    pub(crate) fn new(client: Client, file: DeviceFile, keys: DeviceKeys, roster: Roster, home: &Home) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        file: DeviceFile,
+        keys: DeviceKeys,
+        roster: Roster,
+        home: &Home,
+    ) -> Self {
         Session { client, file, keys, roster, home: home.clone() }
     }
 
@@ -211,9 +218,9 @@ impl Session {
             }
             let seen_at = now();
             for envelope in &answer.statements {
-                self.roster
-                    .apply(envelope, seen_at)
-                    .context("the cloud shows another roster than before: do not trust it until you know why")?;
+                self.roster.apply(envelope, seen_at).context(
+                    "the cloud shows another roster than before: do not trust it until you know why",
+                )?;
                 self.home.append_roster(std::slice::from_ref(envelope), seen_at)?;
             }
         }

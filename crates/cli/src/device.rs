@@ -8,7 +8,9 @@ use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
 use seal::enrolment;
 use seal::envelope::PayloadType;
 use seal::keyring::DeviceKeys;
-use seal::roster::{Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash};
+use seal::roster::{
+    Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash,
+};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -37,7 +39,11 @@ impl SetupLink {
         let mut url = Url::parse(text.trim()).context(usage)?;
         let fragment = Zeroizing::new(url.fragment().context(usage)?.to_owned());
         let part = |name: &str| {
-            fragment.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)
+            fragment
+                .split('&')
+                .filter_map(|part| part.split_once('='))
+                .find(|(key, _)| *key == name)
+                .map(|(_, v)| v)
         };
         let token = Secret::new(part("token").context(usage)?);
         let gateway = part("gateway").map(|hex| secret_from_hex(hex).context(usage)).transpose()?;
@@ -60,8 +66,17 @@ fn secret_from_hex(text: &str) -> Option<enrolment::Secret> {
 
 /// Makes the organisation, its first administrator and this device, and takes
 /// the gateway of the same box in.
-pub(crate) async fn set_up(home: &Home, link: &str, org_name: String, person_name: String) -> anyhow::Result<()> {
-    ensure!(!home.has_device(), "{} holds a device already; give --home DIR for another", home.path().display());
+pub(crate) async fn set_up(
+    home: &Home,
+    link: &str,
+    org_name: String,
+    person_name: String,
+) -> anyhow::Result<()> {
+    ensure!(
+        !home.has_device(),
+        "{} holds a device already; give --home DIR for another",
+        home.path().display()
+    );
     let link = SetupLink::parse(link)?;
     let passphrase = new_passphrase()?;
     let keys = DeviceKeys::from_seeds(random(), random());
@@ -95,10 +110,12 @@ pub(crate) async fn set_up(home: &Home, link: &str, org_name: String, person_nam
             administrators: Administrators { k: 1, devices: [device].into() },
         },
     };
-    let envelope = seal::envelope::sign(PayloadType::Roster, seal::to_canonical(&genesis), &device, &keys.sign);
+    let envelope =
+        seal::envelope::sign(PayloadType::Roster, seal::to_canonical(&genesis), &device, &keys.sign);
     let roster = Roster::from_genesis(&envelope, at)?;
     let wrapped = seal::keyring::wrap(&keys, passphrase.expose(), random());
-    let file = DeviceFile { cloud: link.cloud.clone(), org, person, device, anchor: roster.anchor(), keys: wrapped };
+    let file =
+        DeviceFile { cloud: link.cloud.clone(), org, person, device, anchor: roster.anchor(), keys: wrapped };
     // Kept before the cloud hears of it: a crash in between costs a link, not
     // an organisation.
     home.create_device(&file)?;
@@ -123,7 +140,9 @@ pub(crate) async fn set_up(home: &Home, link: &str, org_name: String, person_nam
 
 fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
     let words = bip39::Mnemonic::from_entropy(entropy).context("recovery words")?;
-    println!("\nRecovery sheet. Write these 24 words on paper and keep them in a safe; they are not shown again.");
+    println!(
+        "\nRecovery sheet. Write these 24 words on paper and keep them in a safe; they are not shown again."
+    );
     println!("If every device is lost, they are the only way back to the footage.\n");
     let words: Vec<&str> = words.words().collect();
     for (row, four) in words.chunks(4).enumerate() {
@@ -138,7 +157,8 @@ fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
 pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
     let status: Status = session.client.get("/api/v1/status").await?;
     let secret = enrolment::Secret::from_bytes(random());
-    let code = enrolment::Code { secret: secret.clone(), ca: status.ca_sha256, anchor: session.roster.anchor() };
+    let code =
+        enrolment::Code { secret: secret.clone(), ca: status.ca_sha256, anchor: session.roster.anchor() };
     println!("{}", code.to_text().as_str());
     eprintln!(
         "Give this code to: lenskeep-gateway enrol --cloud https://HOST:{}\nWaiting for the gateway …",
@@ -198,7 +218,9 @@ mod tests {
 
     #[test]
     fn the_link_comes_apart() {
-        let link = SetupLink::parse("http://localhost:8470/setup#token=abc&gateway=000102030405060708090a0b0c0d0e0f");
+        let link = SetupLink::parse(
+            "http://localhost:8470/setup#token=abc&gateway=000102030405060708090a0b0c0d0e0f",
+        );
         let link = link.unwrap();
         assert_eq!((link.cloud.as_str(), link.token.expose()), ("http://localhost:8470/", "abc"));
         assert_eq!(link.gateway.unwrap().expose()[15], 15);

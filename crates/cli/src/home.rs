@@ -41,7 +41,8 @@ impl Home {
         if let Some(given) = given {
             return Ok(Home(given));
         }
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
         let data = data.context("neither XDG_DATA_HOME nor HOME is set; give --home DIR")?;
         Ok(Home(data.join("lenskeep")))
@@ -88,7 +89,8 @@ impl Home {
     pub(crate) fn remove_device(&self) -> anyhow::Result<()> {
         for name in ["device.json", "roster.jsonl"] {
             let path = self.0.join(name);
-            std::fs::remove_file(&path).with_context(|| format!("{} could not be removed", path.display()))?;
+            std::fs::remove_file(&path)
+                .with_context(|| format!("{} could not be removed", path.display()))?;
         }
         Ok(())
     }
@@ -128,7 +130,8 @@ impl Home {
 
 /// A roster from a file, as `verify --roster` takes it.
 pub(crate) fn read_roster(path: &Path) -> anyhow::Result<Roster> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
     let (roster, _) = read_log(&text).with_context(|| format!("{} is damaged", path.display()))?;
     Ok(roster)
 }
@@ -145,14 +148,16 @@ fn ask_passphrase(prompt: &str) -> anyhow::Result<Secret> {
     if let Some(path) = std::env::var_os("LENSKEEP_PASSPHRASE_FILE") {
         let path = PathBuf::from(path);
         let text = std::fs::read_to_string(&path).map(Zeroizing::new);
-        let text = text.with_context(|| format!("LENSKEEP_PASSPHRASE_FILE: {} could not be read", path.display()))?;
+        let text =
+            text.with_context(|| format!("LENSKEEP_PASSPHRASE_FILE: {} could not be read", path.display()))?;
         return Ok(Secret::new(text.trim_end_matches(['\r', '\n'])));
     }
     ask_secret(prompt).context("no passphrase; on a machine without a terminal set LENSKEEP_PASSPHRASE_FILE")
 }
 
 pub(crate) fn new_passphrase() -> anyhow::Result<Secret> {
-    let passphrase = ask_passphrase(&format!("A passphrase for this device (at least {PASSPHRASE_MIN} characters): "))?;
+    let passphrase =
+        ask_passphrase(&format!("A passphrase for this device (at least {PASSPHRASE_MIN} characters): "))?;
     ensure!(
         passphrase.expose().chars().count() >= PASSPHRASE_MIN,
         "the passphrase is shorter than {PASSPHRASE_MIN} characters; four words are easy to remember"

@@ -86,7 +86,8 @@ async fn fetch(session: &Session, range: &Range) -> anyhow::Result<List> {
     ensure!(from < to, "--from must be before --to");
     let mut list = List::default();
     loop {
-        let path = format!("/api/v1/cameras/{camera}/recordings?from={}&to={}&rendition={rendition}", from.0, to.0);
+        let path =
+            format!("/api/v1/cameras/{camera}/recordings?from={}&to={}&rendition={rendition}", from.0, to.0);
         let page: Page = session.client.get(&path).await?;
         list.recordings.extend(page.recordings);
         list.gaps.extend(page.gaps);
@@ -153,11 +154,13 @@ impl Export<'_> {
     fn add(&mut self, recording: &Recording<'_>, opener: &ChunkOpener) -> anyhow::Result<()> {
         let header = &recording.header.header;
         let tracks: Vec<TrackDescription> = header.tracks.iter().map(describe).collect();
-        let timescale = |id: u8| tracks.iter().find(|track| track.id == id).map_or(1, |track| u64::from(track.timescale));
+        let timescale =
+            |id: u8| tracks.iter().find(|track| track.id == id).map_or(1, |track| u64::from(track.timescale));
         let at = |track: u8, time: u32| header.started_at.plus_ms(u64::from(time) * 1_000 / timescale(track));
         // From the key frame at or before the range on, so that it decodes.
         let video = recording.chunks.iter().filter(|chunk| chunk.head.is_key_frame());
-        let before = video.take_while(|chunk| at(chunk.head.track, chunk.head.time) <= self.range.from).last();
+        let before =
+            video.take_while(|chunk| at(chunk.head.track, chunk.head.time) <= self.range.from).last();
         let first = before.map_or(0, |chunk| chunk.number);
         for chunk in recording.chunks.iter().filter(|chunk| chunk.number >= first) {
             let track = chunk.head.track;
@@ -213,7 +216,8 @@ impl Export<'_> {
                 .with_context(|| format!("{} could not be made", path.display()))?;
             let writer = Mp4Writer::plain(BufWriter::new(file), tracks, time)?;
             self.files.push(path);
-            self.file = Some(OpenMp4 { writer, tracks: tracks.to_vec(), starts_at: time, last: HashMap::new() });
+            self.file =
+                Some(OpenMp4 { writer, tracks: tracks.to_vec(), starts_at: time, last: HashMap::new() });
         }
         self.file.as_mut().context("opened above")
     }

@@ -9,7 +9,8 @@ use crate::client::now;
 
 /// RFC 3339 with zone, `now`, or a time ago: `30s`, `15m`, `2h`, `3d`.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Timestamp> {
-    let usage = || format!("`{text}` is no time; write 2026-11-23T10:00:00Z, now, or a time ago such as 15m or 2h");
+    let usage =
+        || format!("`{text}` is no time; write 2026-11-23T10:00:00Z, now, or a time ago such as 15m or 2h");
     if text == "now" {
         return Ok(now());
     }

@@ -74,7 +74,9 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
         println!("First run: open this link in a browser on this machine. It works once.\n");
         println!("  {site}/setup#token={}&gateway={secret}\n", token.expose());
     } else if !*gateway.enrolled().borrow() {
-        println!("The gateway waits to be taken in. Sign in, then open:\n\n  {site}/gateways#gateway={secret}\n");
+        println!(
+            "The gateway waits to be taken in. Sign in, then open:\n\n  {site}/gateways#gateway={secret}\n"
+        );
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let end = tokio::select! {
@@ -113,7 +115,10 @@ fn demo_password(data: &Path) -> anyhow::Result<Secret> {
     Ok(Secret::new(password))
 }
 
-async fn start_demo(data: &Path, site: SocketAddr) -> anyhow::Result<(camera_sim::Running, cloud::DemoCamera)> {
+async fn start_demo(
+    data: &Path,
+    site: SocketAddr,
+) -> anyhow::Result<(camera_sim::Running, cloud::DemoCamera)> {
     let password = demo_password(data)?;
     let credentials = camera_sim::Credentials { username: DEMO_USER.to_owned(), password: password.clone() };
     let options = camera_sim::Options {
@@ -122,7 +127,8 @@ async fn start_demo(data: &Path, site: SocketAddr) -> anyhow::Result<(camera_sim
         audio: true,
         ..Default::default()
     };
-    let running = camera_sim::start(options).await.context("the demonstration camera (--no-demo leaves it out)")?;
+    let running =
+        camera_sim::start(options).await.context("the demonstration camera (--no-demo leaves it out)")?;
     let camera = cloud::DemoCamera {
         url: running.url(Rendition::Main).to_string(),
         sub_url: Some(running.url(Rendition::Sub).to_string()),

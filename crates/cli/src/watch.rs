@@ -81,7 +81,8 @@ pub(crate) async fn watch(session: &Session, arguments: Arguments) -> anyhow::Re
     }
     ensure!(figures.pictures > 0, "no picture within {seconds} s");
     delays.sort_unstable();
-    let at = |percent: usize| delays.get(delays.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0);
+    let at =
+        |percent: usize| delays.get(delays.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0);
     (figures.delay_ms_p50, figures.delay_ms_p99) = (at(50), at(99));
     if json {
         println!("{}", serde_json::to_string(&figures)?);
@@ -97,7 +98,12 @@ pub(crate) async fn watch(session: &Session, arguments: Arguments) -> anyhow::Re
     Ok(())
 }
 
-async fn begin(session: &Session, grants: &mut Grants<'_>, camera: CameraId, bytes: &[u8]) -> anyhow::Result<Open> {
+async fn begin(
+    session: &Session,
+    grants: &mut Grants<'_>,
+    camera: CameraId,
+    bytes: &[u8],
+) -> anyhow::Result<Open> {
     let header = SignedHeader::parse(bytes)?;
     header.verify(&session.roster)?;
     ensure!(header.header.camera == camera, "the cloud shows another camera");
@@ -110,13 +116,16 @@ impl Open {
     /// Opens a chunk; its delay in milliseconds if it is a picture.
     fn chunk(&mut self, bytes: &[u8]) -> anyhow::Result<Option<i64>> {
         let (number, rest) = bytes.split_first_chunk::<4>().context("a chunk that is cut off")?;
-        let (head_bytes, ciphertext) = rest.split_first_chunk::<CHUNK_HEAD_LEN>().context("a chunk that is cut off")?;
+        let (head_bytes, ciphertext) =
+            rest.split_first_chunk::<CHUNK_HEAD_LEN>().context("a chunk that is cut off")?;
         let head = ChunkHead::parse(head_bytes).context("a chunk with a broken head")?;
         self.opener.open(u32::from_be_bytes(*number), head_bytes, &mut ciphertext.to_vec())?;
         let header = &self.header.header;
-        let video = header.tracks.iter().find(|track| track.id == head.track && track.kind == TrackKind::Video);
+        let video =
+            header.tracks.iter().find(|track| track.id == head.track && track.kind == TrackKind::Video);
         Ok(video.map(|track| {
-            let at = header.started_at.plus_ms(u64::from(head.time) * 1_000 / u64::from(track.timescale.max(1)));
+            let at =
+                header.started_at.plus_ms(u64::from(head.time) * 1_000 / u64::from(track.timescale.max(1)));
             now().0 as i64 - at.0 as i64
         }))
     }

@@ -1,0 +1,4 @@
+//! The product as a person runs it: the real programs, ended in every way.
+
+mod support;
+mod walk;

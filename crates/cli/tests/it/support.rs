@@ -1,0 +1,167 @@
+//! `lenskeep up` and a device of the command line, each a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) struct Box {
+    folder: TempDir,
+    port: u16,
+    up: Option<Child>,
+    pub(crate) link: Option<String>,
+}
+
+impl Box {
+    /// Starts `lenskeep up` in an empty folder.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("passphrase"), "a passphrase of the tests\n").unwrap();
+        let mut started = Box { folder, port: four_free_ports(), up: None, link: None };
+        started.start();
+        started
+    }
+
+    /// And sets the organisation up, with the demonstration camera.
+    pub(crate) fn with_camera() -> (Self, String) {
+        let started = Self::new();
+        let link = started.link.clone().expect("a set-up link");
+        started.succeed(&["device", "new", "--link", &link]);
+        let password = started.data().join("demo-camera-password");
+        let url = |name: &str| format!("rtsp://127.0.0.1:{}/{name}", started.port + 3);
+        started.succeed(&[
+            "camera",
+            "add",
+            "--name",
+            "Door",
+            "--username",
+            "demo",
+            "--password-file",
+            password.to_str().unwrap(),
+            "--sub-url",
+            &url("sub"),
+            &url("main"),
+        ]);
+        let list = started.succeed(&["camera", "list", "--json"]);
+        let camera = list.split('"').find(|word| word.starts_with("cam_")).unwrap().to_owned();
+        (started, camera)
+    }
+
+    pub(crate) fn start(&mut self) {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut up = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
+            .args(["up", "--listen", &listen, "--data"])
+            .arg(self.data())
+            .env("LENSKEEP_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
+        let ready = lines.next().unwrap().unwrap();
+        assert!(ready.contains("is ready"), "{ready}");
+        // The link follows at once, if there is one; reading on would block.
+        let is_new = !self.data().join("gateway/cloud.json").exists();
+        self.link = is_new.then(|| {
+            let lines = lines.by_ref().map(|line| line.unwrap());
+            lines
+                .filter_map(|line| Some(line.trim().to_owned()).filter(|l| l.starts_with("http")))
+                .next()
+                .unwrap()
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        self.up = Some(up);
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// As Ctrl+C and the system's own end do.
+    pub(crate) fn terminate(&mut self) {
+        let mut up = self.up.take().unwrap();
+        let pid = up.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(up.wait().unwrap().success(), "a graceful end is a success");
+    }
+
+    /// As a power cut does, but for what the system still had in memory.
+    pub(crate) fn kill(&mut self) {
+        let mut up = self.up.take().unwrap();
+        up.kill().unwrap();
+        up.wait().unwrap();
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_lenskeep"))
+            .args(arguments)
+            .env("LENSKEEP_HOME", self.path("home"))
+            .env("LENSKEEP_PASSPHRASE_FILE", self.path("passphrase"))
+            .output()
+            .unwrap()
+    }
+
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "lenskeep {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What it says when it fails.
+    pub(crate) fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "lenskeep {arguments:?} succeeded");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// The answer of `recording list`, as soon as it holds so many recordings.
+    pub(crate) fn recordings(&self, camera: &str, at_least: usize) -> serde_json::Value {
+        let begun = Instant::now();
+        loop {
+            let list = self.succeed(&["recording", "list", "--camera", camera, "--json"]);
+            let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+            if list["recordings"].as_array().unwrap().len() >= at_least {
+                return list;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for {at_least} recordings: {list}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+impl Drop for Box {
+    fn drop(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            let _ = up.kill();
+            let _ = up.wait();
+        }
+    }
+}
+
+/// The first of four neighbours that nobody listens on now.
+fn four_free_ports() -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..100)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
+        .find(|&port| port < 65_000 && (0..4).all(|n| free(port + n)))
+        .expect("four free ports")
+}
+
+pub(crate) fn ffprobe(file: &Path, entries: &str) -> String {
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", entries, "-of", "compact"])
+        .arg(file)
+        .output()
+        .expect("ffprobe (Debian package ffmpeg)");
+    assert!(probe.status.success(), "{}", String::from_utf8_lossy(&probe.stderr));
+    String::from_utf8(probe.stdout).unwrap()
+}

@@ -10,6 +10,8 @@ const TICK_MS = 100;
 
 export class Player {
   live = $state(true);
+  /** Pictures move, or will as soon as they are found. */
+  running = $state(true);
   state: 'connecting' | 'waiting' | 'playing' | 'paused' | 'ended' | 'seeking' = $state('connecting');
   note: string | null = $state(null);
   problem: string | null = $state(null);
@@ -37,6 +39,8 @@ export class Player {
 
   goLive(): void {
     this.begin(true);
+    this.state = 'connecting';
+    this.running = true;
     this.handle.control({ do: 'live' });
   }
 
@@ -44,14 +48,18 @@ export class Player {
   seek(at: number, play: boolean, preview = false): void {
     this.begin(false);
     this.at = at;
+    this.state = 'seeking';
+    this.running = play;
     this.handle.control({ do: 'seek', at, play, preview });
   }
 
   toggle(): void {
     if (this.live) this.hold();
     else if (this.held) this.seek(this.at ?? Date.now(), true);
-    else if (this.state === 'playing') this.handle.control({ do: 'pause' });
-    else this.handle.control({ do: 'play' });
+    else {
+      this.handle.control({ do: this.running ? 'pause' : 'play' });
+      this.running = !this.running;
+    }
   }
 
   step(by: 1 | -1): void {
@@ -94,6 +102,7 @@ export class Player {
   private hold(): void {
     this.begin(false);
     this.held = true;
+    this.running = false;
     this.at = this.newest;
     this.state = 'paused';
     this.handle.control({ do: 'hold' });
@@ -113,6 +122,7 @@ export class Player {
         this.state = event.state;
         this.note = event.note;
         if (event.state === 'playing') this.problem = null;
+        if (event.state === 'paused' || event.state === 'ended') this.running = false;
         return;
       case 'picture':
         this.newest = event.at;

@@ -1,4 +1,5 @@
 //! The product as a person runs it: the real programs, ended in every way.
 
+mod azure;
 mod support;
 mod walk;

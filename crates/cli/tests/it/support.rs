@@ -10,19 +10,20 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-pub(crate) struct Box {
+pub(crate) struct OneBox {
     folder: TempDir,
+    device: Device,
     port: u16,
     up: Option<Child>,
     pub(crate) link: Option<String>,
 }
 
-impl Box {
+impl OneBox {
     /// Starts `lenskeep up` in an empty folder.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("passphrase"), "a passphrase of the tests\n").unwrap();
-        let mut started = Box { folder, port: four_free_ports(), up: None, link: None };
+        let device = Device::new(folder.path());
+        let mut started = OneBox { folder, device, port: four_free_ports(), up: None, link: None };
         started.start();
         started
     }
@@ -47,8 +48,7 @@ impl Box {
             &url("sub"),
             &url("main"),
         ]);
-        let list = started.succeed(&["camera", "list", "--json"]);
-        let camera = list.split('"').find(|word| word.starts_with("cam_")).unwrap().to_owned();
+        let camera = started.first_camera();
         (started, camera)
     }
 
@@ -99,14 +99,51 @@ impl Box {
         up.kill().unwrap();
         up.wait().unwrap();
     }
+}
+
+/// What the one box's own device does.
+impl std::ops::Deref for OneBox {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.device
+    }
+}
+
+impl Drop for OneBox {
+    fn drop(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            let _ = up.kill();
+            let _ = up.wait();
+        }
+    }
+}
+
+/// A command line with keys of its own, in `home` of a folder.
+pub(crate) struct Device {
+    folder: PathBuf,
+}
+
+impl Device {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let passphrase = folder.join("passphrase");
+        if !passphrase.exists() {
+            std::fs::write(passphrase, "a passphrase of the tests\n").unwrap();
+        }
+        Device { folder: folder.to_owned() }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lenskeep"));
+        command
+            .args(arguments)
+            .env("LENSKEEP_HOME", self.folder.join("home"))
+            .env("LENSKEEP_PASSPHRASE_FILE", self.folder.join("passphrase"));
+        command
+    }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_lenskeep"))
-            .args(arguments)
-            .env("LENSKEEP_HOME", self.path("home"))
-            .env("LENSKEEP_PASSPHRASE_FILE", self.path("passphrase"))
-            .output()
-            .unwrap()
+        self.command(arguments).output().unwrap()
     }
 
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
@@ -136,14 +173,10 @@ impl Box {
             std::thread::sleep(Duration::from_millis(500));
         }
     }
-}
 
-impl Drop for Box {
-    fn drop(&mut self) {
-        if let Some(mut up) = self.up.take() {
-            let _ = up.kill();
-            let _ = up.wait();
-        }
+    pub(crate) fn first_camera(&self) -> String {
+        let list = self.succeed(&["camera", "list", "--json"]);
+        list.split('"').find(|word| word.starts_with("cam_")).unwrap().to_owned()
     }
 }
 

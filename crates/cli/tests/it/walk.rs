@@ -1,7 +1,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Box, ffprobe};
+use crate::support::{OneBox, ffprobe};
 
 fn seconds(n: u64) {
     std::thread::sleep(Duration::from_secs(n));
@@ -9,7 +9,7 @@ fn seconds(n: u64) {
 
 #[test]
 fn from_a_camera_to_a_file_that_plays() {
-    let (mut site, camera) = Box::with_camera();
+    let (mut site, camera) = OneBox::with_camera();
     let watched = site.succeed(&["camera", "watch", &camera, "--seconds", "5", "--json"]);
     let watched: serde_json::Value = serde_json::from_str(&watched).unwrap();
     assert!(watched["pictures"].as_u64().unwrap() > 30, "{watched}");
@@ -43,7 +43,7 @@ fn from_a_camera_to_a_file_that_plays() {
 
 #[test]
 fn a_killed_recorder_loses_a_second_at_most_and_says_so() {
-    let (mut site, camera) = Box::with_camera();
+    let (mut site, camera) = OneBox::with_camera();
     seconds(8);
     site.kill();
     seconds(3);
@@ -66,7 +66,7 @@ fn a_killed_recorder_loses_a_second_at_most_and_says_so() {
 
 #[test]
 fn an_altered_recording_is_refused() {
-    let (mut site, camera) = Box::with_camera();
+    let (mut site, camera) = OneBox::with_camera();
     seconds(4);
     site.terminate();
     let folder = site.data().join(format!("gateway/recordings/{camera}/main"));
@@ -85,7 +85,7 @@ fn an_altered_recording_is_refused() {
 
 #[test]
 fn mistakes_are_named_with_their_remedy() {
-    let site = Box::new();
+    let site = OneBox::new();
     let error = site.fail(&["camera", "list"]);
     assert!(error.contains("device new --link"), "{error}");
     let error = site.fail(&["device", "new", "--link", "http://localhost:1/setup"]);
@@ -114,18 +114,12 @@ fn mistakes_are_named_with_their_remedy() {
 fn a_gateway_on_another_machine_joins_by_code() {
     use std::io::{BufRead as _, BufReader};
     use std::process::Stdio;
-    let site = Box::new();
+    let site = OneBox::new();
     let link = site.link.clone().unwrap();
     let without_gateway = link.split('&').next().unwrap();
     site.succeed(&["device", "new", "--link", without_gateway]);
-    let mut adding = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
-        .args(["gateway", "add"])
-        .env("LENSKEEP_HOME", site.path("home"))
-        .env("LENSKEEP_PASSPHRASE_FILE", site.path("passphrase"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut adding =
+        site.command(&["gateway", "add"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let code = BufReader::new(adding.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let code = seal::enrolment::Code::parse(&code).unwrap();
     let port: u16 = without_gateway.split(['/', ':']).nth(4).unwrap().parse().unwrap();
@@ -133,7 +127,7 @@ fn a_gateway_on_another_machine_joins_by_code() {
     let config = gateway::Config { data: site.path("remote"), ..Default::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let enrolment = gateway::Enrolment::from_code(url, code);
-    let running = runtime.block_on(std::boxed::Box::pin(gateway::start(config, Some(enrolment)))).unwrap();
+    let running = runtime.block_on(Box::pin(gateway::start(config, Some(enrolment)))).unwrap();
     assert!(adding.wait().unwrap().success());
     let mut enrolled = running.enrolled();
     runtime.block_on(async { enrolled.wait_for(|enrolled| *enrolled).await.map(|_| ()) }).unwrap();

@@ -1,5 +1,6 @@
 //! The keys that gateways granted to this device.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, ensure};
@@ -29,16 +30,19 @@ impl<'s> Grants<'s> {
     ) -> anyhow::Result<CameraKeys> {
         let Session { client, roster, keys, .. } = self.session;
         let device = self.session.device();
-        if !self.opened.contains_key(&epoch) {
-            let envelope: Envelope = client
-                .get(&format!("/api/v1/epochs/{epoch}/grants/{device}"))
-                .await
-                .context("this device was granted no key for this time")?;
-            let known = roster.gateway(gateway).context("the roster has no such gateway")?;
-            let grant = EpochGrant::verify(&envelope, gateway, VerifyingKey::from_bytes(&known.sign.0)?)?;
-            ensure!(grant.epoch == epoch, "the cloud sent another epoch's grant");
-            self.opened.insert(epoch, grant.open(device, &keys.kem)?);
-        }
-        self.opened[&epoch].get(&camera).cloned().context("this device was granted no key of this camera")
+        let opened = match self.opened.entry(epoch) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let envelope: Envelope = client
+                    .get(&format!("/api/v1/epochs/{epoch}/grants/{device}"))
+                    .await
+                    .context("this device was granted no key for this time")?;
+                let known = roster.gateway(gateway).context("the roster has no such gateway")?;
+                let grant = EpochGrant::verify(&envelope, gateway, VerifyingKey::from_bytes(&known.sign.0)?)?;
+                ensure!(grant.epoch == epoch, "the cloud sent another epoch's grant");
+                entry.insert(grant.open(device, &keys.kem)?)
+            }
+        };
+        opened.get(&camera).cloned().context("this device was granted no key of this camera")
     }
 }

@@ -199,8 +199,7 @@ impl RosterLog {
         let path = folder.path(Self::NAME);
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{} could not be read; enrol this gateway again", path.display()))?;
-        let (roster, whole) =
-            read_log(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        let (roster, whole) = read_log(&text).with_context(|| format!("{} is damaged", path.display()))?;
         ensure!(roster.anchor() == anchor, "{} is another organisation's roster", path.display());
         let file = OpenOptions::new().append(true).open(&path)?;
         file.set_len(whole as u64)?;

@@ -54,10 +54,12 @@ pub(crate) async fn enrol(
             Ok(EnrolAnswer::Accepted { roster, mac }) => break (roster, mac),
             Ok(EnrolAnswer::Waiting) => {}
             // The cloud has not heard of us yet, or has forgotten.
-            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => match cloud.enrol(&request).await {
-                Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
-                announced => announced?,
-            },
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+                match cloud.enrol(&request).await {
+                    Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
+                    announced => announced?,
+                }
+            }
             Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
             Err(error) => return Err(error.into()),
         }

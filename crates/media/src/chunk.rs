@@ -56,8 +56,7 @@ impl VideoChunk {
         if plaintext.len() > PLAINTEXT_MAX {
             return Err(ChunkError::TooLong { length: plaintext.len() });
         }
-        let (delta, data) =
-            plaintext.split_first_chunk::<4>().ok_or(ChunkError::CutOff { at: 0 })?;
+        let (delta, data) = plaintext.split_first_chunk::<4>().ok_or(ChunkError::CutOff { at: 0 })?;
         check_nal_units(data)?;
         Ok(VideoChunk { presentation_delta: i32::from_be_bytes(*delta), data: plaintext.slice(4..) })
     }
@@ -92,8 +91,7 @@ impl AudioChunk {
             if length == 0 {
                 return Err(ChunkError::ZeroLength { at: out.len() });
             }
-            let prefix =
-                u16::try_from(length).map_err(|_| ChunkError::FrameTooLong { length })?;
+            let prefix = u16::try_from(length).map_err(|_| ChunkError::FrameTooLong { length })?;
             out.put_u16(prefix);
             out.put_slice(frame);
             if out.len() > PLAINTEXT_MAX {
@@ -114,8 +112,7 @@ impl AudioChunk {
         let mut frames = Vec::new();
         while !plaintext.is_empty() {
             let at = total - plaintext.len();
-            let (prefix, rest) =
-                plaintext.split_first_chunk::<2>().ok_or(ChunkError::CutOff { at })?;
+            let (prefix, rest) = plaintext.split_first_chunk::<2>().ok_or(ChunkError::CutOff { at })?;
             let length = usize::from(u16::from_be_bytes(*prefix));
             if length == 0 {
                 return Err(ChunkError::ZeroLength { at });

@@ -145,11 +145,8 @@ impl Clock {
         let step = i64::from(rtp.wrapping_sub(last.rtp).cast_signed());
         let waited_ms = signed_ms(received_at, last.received_at);
         let step_ms = step * 1_000 / self.timescale;
-        let reordered = step < 0
-            && step_ms >= -REORDER_MS_MAX
-            && last.reordered < REORDER_UNITS_MAX;
-        let believed = step >= 0
-            && (step_ms <= STEP_MS_MAX || (step_ms - waited_ms).abs() <= DRIFT_MS_MAX);
+        let reordered = step < 0 && step_ms >= -REORDER_MS_MAX && last.reordered < REORDER_UNITS_MAX;
+        let believed = step >= 0 && (step_ms <= STEP_MS_MAX || (step_ms - waited_ms).abs() <= DRIFT_MS_MAX);
         if !reordered && !believed {
             return self.anchor(rtp, arrival.max(last.time + 1), received_at);
         }
@@ -192,9 +189,8 @@ impl Clock {
 
     /// Watches how late units arrive. Returns whether time has to jump.
     fn watch(&mut self, lateness_ms: i64, received_at: Timestamp) -> bool {
-        let window = self
-            .window
-            .get_or_insert(Window { opened_at: received_at, lateness_ms_min: lateness_ms });
+        let window =
+            self.window.get_or_insert(Window { opened_at: received_at, lateness_ms_min: lateness_ms });
         window.lateness_ms_min = window.lateness_ms_min.min(lateness_ms);
         let age_ms = received_at.ms_since(window.opened_at);
         // Running ahead of the wall clock needs no window: packets do not

@@ -105,11 +105,11 @@ pub fn payload(payload_type: PayloadType, envelope: &Envelope) -> Result<&[u8], 
 
 /// The key ids whose signature fits; one that `key_of` knows and does not fit
 /// refuses the whole envelope, unknown ones count for nothing.
-pub fn signers<'e>(
+pub fn signers(
     payload_type: PayloadType,
-    envelope: &'e Envelope,
+    envelope: &Envelope,
     key_of: impl Fn(&str) -> Option<VerifyingKey>,
-) -> Result<Vec<&'e str>, EnvelopeError> {
+) -> Result<Vec<&str>, EnvelopeError> {
     let message = signed_bytes(payload_type, payload(payload_type, envelope)?);
     let mut good = Vec::new();
     for signature in &envelope.signatures {

@@ -38,13 +38,15 @@ pub(super) fn head(tracks: &[Track], started_at: Timestamp) -> Result<Vec<u8>, M
         header.encode(out)?;
         for (index, track) in tracks.iter().enumerate() {
             let (movie_duration, media_duration) = (0, 0);
-            TrackBox { index, track, created: &header, movie_duration, media_duration, edits: None }
-                .write(out, |out| {
+            TrackBox { index, track, created: &header, movie_duration, media_duration, edits: None }.write(
+                out,
+                |out| {
                     Stts::default().encode(out)?;
                     Stsc::default().encode(out)?;
                     Stsz::default().encode(out)?;
                     Ok(Stco::default().encode(out)?)
-                })?;
+                },
+            )?;
         }
         let trex = |index| Trex {
             track_id: tracks::number(index),
@@ -125,8 +127,7 @@ impl Fragments {
         moof.clear();
         self.moof(&runs, length + 8)?.encode(&mut moof)?;
         debug_assert_eq!((moof.len(), tracks.len()), (length, runs.len()));
-        let mdat = u32::try_from(self.bytes + 8)
-            .map_err(|_| mp4_atom::Error::TooLarge(b"mdat".into()))?;
+        let mdat = u32::try_from(self.bytes + 8).map_err(|_| mp4_atom::Error::TooLarge(b"mdat".into()))?;
         moof.put_u32(mdat);
         moof.put_slice(b"mdat");
         out.write_all(&moof)?;
@@ -145,14 +146,9 @@ impl Fragments {
             if run.entries.is_empty() {
                 continue;
             }
-            let data_offset = i32::try_from(offset)
-                .map_err(|_| mp4_atom::Error::TooLarge(b"moof".into()))?;
+            let data_offset = i32::try_from(offset).map_err(|_| mp4_atom::Error::TooLarge(b"moof".into()))?;
             traf.push(Traf {
-                tfhd: Tfhd {
-                    track_id: tracks::number(index),
-                    default_base_is_moof: true,
-                    ..Tfhd::default()
-                },
+                tfhd: Tfhd { track_id: tracks::number(index), default_base_is_moof: true, ..Tfhd::default() },
                 tfdt: Some(Tfdt { base_media_decode_time: run.time }),
                 trun: vec![Trun {
                     data_offset: Some(data_offset),

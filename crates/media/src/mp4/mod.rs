@@ -97,11 +97,7 @@ impl<W: Write> Mp4Writer<W> {
         let track = &mut self.tracks[index];
         let Some(held) = track.held.replace(sample.clone()) else { return Ok(()) };
         let Some(duration) = sample.time.checked_sub(held.time) else {
-            let error = Mp4Error::OutOfOrder {
-                track: sample.track,
-                time: sample.time,
-                previous: held.time,
-            };
+            let error = Mp4Error::OutOfOrder { track: sample.track, time: sample.time, previous: held.time };
             track.held = Some(held);
             return Err(error);
         };
@@ -138,11 +134,7 @@ impl<W: Write> Mp4Writer<W> {
 
 impl<W: Write + Seek> Mp4Writer<W> {
     /// As [`Mp4Writer::fragmented`], with one index at the end of the file.
-    pub fn plain(
-        mut out: W,
-        tracks: &[TrackDescription],
-        started_at: Timestamp,
-    ) -> Result<Self, Mp4Error> {
+    pub fn plain(mut out: W, tracks: &[TrackDescription], started_at: Timestamp) -> Result<Self, Mp4Error> {
         let tracks = check(tracks)?;
         let plain = Plain::begin(&mut out, tracks.len(), started_at)?;
         Ok(Mp4Writer { out, tracks, layout: Layout::Plain(plain) })
@@ -166,8 +158,8 @@ fn check(tracks: &[TrackDescription]) -> Result<Vec<Track>, Mp4Error> {
         return Err(Mp4Error::NoTracks);
     }
     let check = |t: &TrackDescription| {
-        let codec = Codec::of(&t.codec)
-            .ok_or_else(|| Mp4Error::Codec { track: t.id, codec: t.codec.clone() })?;
+        let codec =
+            Codec::of(&t.codec).ok_or_else(|| Mp4Error::Codec { track: t.id, codec: t.codec.clone() })?;
         if matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac) && t.description.is_none() {
             return Err(Mp4Error::NoDescription { track: t.id, codec: t.codec.clone() });
         }

@@ -4,7 +4,9 @@
 
 use bytes::BufMut as _;
 use model::Timestamp;
-use mp4_atom::{Audio, Dinf, Dref, DrefEntry, Edts, Encode as _, Hdlr, Mdhd, Mvhd, Smhd, Tkhd, Url, Visual, Vmhd};
+use mp4_atom::{
+    Audio, Dinf, Dref, DrefEntry, Edts, Encode as _, Hdlr, Mdhd, Mvhd, Smhd, Tkhd, Url, Visual, Vmhd,
+};
 
 use super::{Mp4Error, Track};
 use crate::{Codec, TrackKind};
@@ -25,8 +27,7 @@ pub(super) fn boxed(
     out.put_u32(0);
     out.put_slice(kind);
     body(out)?;
-    let length = u32::try_from(out.len() - start)
-        .map_err(|_| mp4_atom::Error::TooLarge((*kind).into()))?;
+    let length = u32::try_from(out.len() - start).map_err(|_| mp4_atom::Error::TooLarge((*kind).into()))?;
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }

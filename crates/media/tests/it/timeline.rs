@@ -6,8 +6,11 @@ use proptest::prelude::*;
 
 const START: u64 = 1_763_836_800_000;
 
+/// (RTP time, received at) → (time, presentation delta, discontinuity)
+type Row = ((u32, u64), (i64, i32, bool));
+
 /// Rows of (RTP timestamp, arrival in ms) → (time, delta, discontinuity) at 90 kHz.
-fn check(rows: &[((u32, u64), (i64, i32, bool))]) {
+fn check(rows: &[Row]) {
     let mut timeline = Timeline::new(&[90_000]);
     for (n, &((rtp, ms), (time, presentation_delta, discontinuity))) in rows.iter().enumerate() {
         let placed = timeline.place(0, rtp, Timestamp(START + ms), false);
@@ -18,11 +21,7 @@ fn check(rows: &[((u32, u64), (i64, i32, bool))]) {
 
 #[test]
 fn a_steady_stream_with_jitter() {
-    check(&[
-        ((1_000, 0), (0, 0, true)),
-        ((4_600, 55), (3_600, 0, false)),
-        ((8_200, 70), (7_200, 0, false)),
-    ]);
+    check(&[((1_000, 0), (0, 0, true)), ((4_600, 55), (3_600, 0, false)), ((8_200, 70), (7_200, 0, false))]);
 }
 
 #[test]

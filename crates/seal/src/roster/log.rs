@@ -40,7 +40,8 @@ pub fn read_log(text: &str) -> Result<(Roster, usize), LogError> {
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     let mut roster: Option<Roster> = None;
     for (number, line) in text[..whole].lines().enumerate() {
-        let Line { seen_at, envelope } = serde_json::from_str(line).map_err(|_| LogError::Line(number + 1))?;
+        let Line { seen_at, envelope } =
+            serde_json::from_str(line).map_err(|_| LogError::Line(number + 1))?;
         let rule = |error| LogError::Rule { line: number + 1, error };
         match &mut roster {
             None => roster = Some(Roster::from_genesis(&envelope, seen_at).map_err(rule)?),

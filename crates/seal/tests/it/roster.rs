@@ -6,7 +6,8 @@ use model::Timestamp;
 use model::wire::Envelope;
 use seal::envelope::{self, PayloadType};
 use seal::roster::{
-    LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, log_line, read_log, sign_next,
+    LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, log_line, read_log,
+    sign_next,
 };
 
 use crate::fixture::{
@@ -212,7 +213,8 @@ fn bounds_and_rules() {
 #[test]
 fn the_kept_log_reads_back_without_its_torn_end() {
     let log = Log::populated();
-    let mut bytes: Vec<u8> = log.envelopes.iter().flat_map(|envelope| log_line(envelope, T0.plus_ms(Timestamp::HOUR))).collect();
+    let mut bytes: Vec<u8> =
+        log.envelopes.iter().flat_map(|envelope| log_line(envelope, T0.plus_ms(Timestamp::HOUR))).collect();
     let whole = bytes.len();
     bytes.extend_from_slice(b"{\"seen_at\":17");
     let text = String::from_utf8(bytes).unwrap();
@@ -220,7 +222,8 @@ fn the_kept_log_reads_back_without_its_torn_end() {
     assert_eq!((roster.head(), length), (log.roster.head(), whole));
     let damaged = text.replacen("seen_at", "seen-at", 1);
     assert_eq!(read_log(&damaged).unwrap_err().to_string(), "line 1 is no statement of a roster");
-    let second_is_gone: String = text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
+    let second_is_gone: String =
+        text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
     assert!(matches!(read_log(&second_is_gone), Err(LogError::Rule { line: 2, .. })));
     assert!(matches!(read_log(""), Err(LogError::Empty)));
 }

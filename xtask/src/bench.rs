@@ -40,7 +40,8 @@ impl Program {
     fn cpu(&self) -> anyhow::Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         let after_name = stat.rsplit_once(')').context("/proc stat")?.1;
-        let field = |number: usize| after_name.split_whitespace().nth(number - 3).and_then(|f| f.parse::<f64>().ok());
+        let field =
+            |number: usize| after_name.split_whitespace().nth(number - 3).and_then(|f| f.parse::<f64>().ok());
         Ok((field(14).context("utime")? + field(15).context("stime")?) / TICKS_PER_SECOND)
     }
 
@@ -63,11 +64,25 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
 
     step("Making a 720p camera (H.264, 25 pictures/s, 2 Mbit/s, a key frame each second)");
     let film = folder.join("camera.h264");
-    let source = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-t", "20", "-c:v", "libx264", "-preset", "fast"];
-    let rate = ["-b:v", "2M", "-maxrate", "2M", "-bufsize", "2M", "-g", "25", "-bf", "0", "-pix_fmt", "yuv420p"];
+    let source = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=1280x720:rate=25",
+        "-t",
+        "20",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "fast",
+    ];
+    let rate =
+        ["-b:v", "2M", "-maxrate", "2M", "-bufsize", "2M", "-g", "25", "-bf", "0", "-pix_fmt", "yuv420p"];
     run_quietly(Command::new("ffmpeg").args(["-v", "error", "-y"]).args(source).args(rate).arg(&film))?;
     let _camera = Program::start(
-        Command::new("target/debug/camera-sim").args(["--listen", CAMERA, "--rate", "25", "--file"]).arg(&film),
+        Command::new("target/debug/camera-sim")
+            .args(["--listen", CAMERA, "--rate", "25", "--file"])
+            .arg(&film),
     )?;
 
     step("Starting Lenskeep, a gateway of its own, and ffmpeg");
@@ -90,7 +105,8 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
         command
     };
     run_quietly(&mut lenskeep(&["device", "new", "--link", &link]))?;
-    let mut adding = Program::start(lenskeep(&["gateway", "add"]).stdout(Stdio::piped()).stderr(Stdio::null()))?;
+    let mut adding =
+        Program::start(lenskeep(&["gateway", "add"]).stdout(Stdio::piped()).stderr(Stdio::null()))?;
     std::fs::write(folder.join("code"), first_line(&mut adding.0, "LK1-")?)?;
     let gateway = Program::start(
         Command::new("target/debug/lenskeep-gateway")
@@ -105,8 +121,12 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
     let begun = Instant::now();
     run_quietly(&mut lenskeep(&["camera", "add", "--name", "Bench", &url]))?;
     let cameras = output(&mut lenskeep(&["camera", "list", "--json"]))?;
-    let camera = cameras.split('"').find(|word| word.starts_with("cam_")).context("the camera's id")?.to_owned();
-    let first = figure(&output(&mut lenskeep(&["camera", "watch", &camera, "--seconds", "3", "--json"]))?, "first_picture_ms")?;
+    let camera =
+        cameras.split('"').find(|word| word.starts_with("cam_")).context("the camera's id")?.to_owned();
+    let first = figure(
+        &output(&mut lenskeep(&["camera", "watch", &camera, "--seconds", "3", "--json"]))?,
+        "first_picture_ms",
+    )?;
     let first_picture = begun.elapsed().as_secs_f64() - 3.0 + first / 1_000.0;
     let peer = Program::start(
         Command::new("ffmpeg")
@@ -121,7 +141,9 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
     let (alone, peer_alone) = measure(&gateway, &peer, seconds)?;
     step(&format!("Recording for {seconds} s, somebody watches"));
     let text = seconds.to_string();
-    let watching = lenskeep(&["camera", "watch", &camera, "--json", "--seconds", &text]).stdout(Stdio::piped()).spawn()?;
+    let watching = lenskeep(&["camera", "watch", &camera, "--json", "--seconds", &text])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let (watched, _) = measure(&gateway, &peer, seconds)?;
     let live = String::from_utf8(watching.wait_with_output()?.stdout)?;
     let (memory, peer_memory) = (gateway.memory_mib()?, peer.memory_mib()?);
@@ -129,14 +151,19 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
 
     let sealed = bytes_below(&folder.join("gateway/recordings"), "lkr")?;
     let plain = bytes_below(&folder, "mp4")?;
-    let lengths = |ours: f64, theirs: f64| format!("{ours:>8.2} %   {theirs:>8.2} %   {:>5.2}", ours / theirs);
+    let lengths =
+        |ours: f64, theirs: f64| format!("{ours:>8.2} %   {theirs:>8.2} %   {:>5.2}", ours / theirs);
     println!("\n                                   Lenskeep     ffmpeg -c copy   ratio");
     println!("processor, recording               {}", lengths(alone, peer_alone));
     println!("processor, recording and one live  {}", lengths(watched, peer_alone));
     println!("memory                             {memory:>6} MiB   {peer_memory:>6} MiB");
-    println!("bytes on disk                      {sealed:>10}   {plain:>10}   (over {seconds} s each twice; starts differ)");
+    println!(
+        "bytes on disk                      {sealed:>10}   {plain:>10}   (over {seconds} s each twice; starts differ)"
+    );
     println!("\n`lenskeep up`, built, until ready: {} ms", ready.as_millis());
-    println!("from `camera add` (with its connection test) to the first live picture opened: {first_picture:.2} s");
+    println!(
+        "from `camera add` (with its connection test) to the first live picture opened: {first_picture:.2} s"
+    );
     println!("asked for live, first picture opened after: {first} ms");
     println!(
         "delay from the camera's pace to the picture opened: {} ms (p50), {} ms (p99)",

@@ -44,13 +44,16 @@ pub(crate) fn test() -> anyhow::Result<()> {
     }
     if !Path::new(AZURITE).join("node_modules/azurite/package.json").exists() {
         step("Installing Azurite (an Azure Blob Storage emulator) into .cache");
-        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--prefix", AZURITE]).args(AZURITE_PACKAGES))?;
+        run(Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--prefix", AZURITE])
+            .args(AZURITE_PACKAGES))?;
     }
     Ok(())
 }
 
 fn debian(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {
-    let missing: Vec<&str> = wanted.iter().filter(|(sign, _)| !present(sign)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> =
+        wanted.iter().filter(|(sign, _)| !present(sign)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -77,11 +80,14 @@ fn user_id() -> anyhow::Result<String> {
 
 fn node() -> anyhow::Result<()> {
     let output = Command::new("node").arg("--version").output().ok();
-    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version =
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
     match major {
         Some(major) if major >= NODE_MAJOR => Ok(()),
-        _ => bail!("the web app needs Node {NODE_MAJOR} or newer (found {version:?}); see https://nodejs.org/"),
+        _ => {
+            bail!("the web app needs Node {NODE_MAJOR} or newer (found {version:?}); see https://nodejs.org/")
+        }
     }
 }
 

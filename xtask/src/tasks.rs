@@ -70,8 +70,14 @@ pub(crate) fn test() -> anyhow::Result<()> {
 
 pub(crate) fn openapi() -> anyhow::Result<()> {
     install::build()?;
-    let output = Command::new("cargo").args(["run", "--quiet", "--bin", "lenskeep-cloud", "--", "openapi"]).output()?;
-    ensure!(output.status.success(), "lenskeep-cloud openapi failed: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("cargo")
+        .args(["run", "--quiet", "--bin", "lenskeep-cloud", "--", "openapi"])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "lenskeep-cloud openapi failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     std::fs::write("docs/openapi.json", output.stdout)?;
     npm(&["run", "types", "--silent"])
 }

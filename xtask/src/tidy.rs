@@ -9,7 +9,8 @@ use anyhow::{Context as _, ensure};
 
 const LINES_MAX: usize = 600;
 /// Spelled apart, so that this file does not find itself.
-const UNFINISHED: [&str; 4] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!("), concat!("to", "do!(")];
+const UNFINISHED: [&str; 4] =
+    [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!("), concat!("to", "do!(")];
 const CLAIMS: &str = "docs/claims.md";
 
 pub(crate) fn check() -> anyhow::Result<()> {
@@ -34,7 +35,12 @@ fn tracked() -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("git").args(["ls-files", "-z"]).output().context("git could not be run")?;
     ensure!(output.status.success(), "git ls-files failed; is this a clone?");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).filter(|path| path.exists()).collect())
+    Ok(text
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| path.exists())
+        .collect())
 }
 
 fn check_text(path: &Path, text: &str, found: &mut Vec<String>) {
@@ -84,7 +90,9 @@ fn check_claims(files: &[PathBuf], found: &mut Vec<String>) -> anyhow::Result<()
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let Ok(code) = std::fs::read_to_string(path) else { continue };
         match extension {
-            "rs" => names.extend(code.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).map(str::to_owned)),
+            "rs" => names.extend(
+                code.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).map(str::to_owned),
+            ),
             "ts" | "mjs" => {
                 let quoted = code.split(['\'', '"', '`']).skip(1).step_by(2);
                 names.extend(quoted.map(str::to_owned));

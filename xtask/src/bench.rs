@@ -2,7 +2,7 @@
 //! a gateway of its own process and by `ffmpeg -c copy` at the same time.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
         let pid = self.0.id().to_string();
         // SIGTERM: recordings are closed.
         let _ = Command::new("kill").arg(&pid).status();
@@ -53,6 +56,7 @@ impl Program {
 }
 
 pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
+    ensure!(seconds >= 30, "a recording closes after a minute; give --seconds 30 (measured twice) or more");
     build()?;
     install::test()?;
     let folder = PathBuf::from(FOLDER);
@@ -147,19 +151,21 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
     let (watched, _) = measure(&gateway, &peer, seconds)?;
     let live = String::from_utf8(watching.wait_with_output()?.stdout)?;
     let (memory, peer_memory) = (gateway.memory_mib()?, peer.memory_mib()?);
+    let list = output(&mut lenskeep(&["recording", "list", "--camera", &camera, "--json"]))?;
     drop((peer, gateway));
-
-    let sealed = bytes_below(&folder.join("gateway/recordings"), "lkr")?;
-    let plain = bytes_below(&folder, "mp4")?;
+    // Of a recording that has closed: bytes for each second.
+    let sealed = figure(&list, "bytes")? * 1_000.0 / figure(&list, "duration_ms")?;
+    let first_file = folder.join("peer-000.mp4");
+    let probe = ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"];
+    let duration: f64 = output(Command::new("ffprobe").args(probe).arg(&first_file))?.trim().parse()?;
+    let plain = std::fs::metadata(&first_file)?.len() as f64 / duration;
     let lengths =
         |ours: f64, theirs: f64| format!("{ours:>8.2} %   {theirs:>8.2} %   {:>5.2}", ours / theirs);
     println!("\n                                   Lenskeep     ffmpeg -c copy   ratio");
     println!("processor, recording               {}", lengths(alone, peer_alone));
     println!("processor, recording and one live  {}", lengths(watched, peer_alone));
     println!("memory                             {memory:>6} MiB   {peer_memory:>6} MiB");
-    println!(
-        "bytes on disk                      {sealed:>10}   {plain:>10}   (over {seconds} s each twice; starts differ)"
-    );
+    println!("bytes for each second              {sealed:>8.0}     {plain:>8.0}     {:>6.4}", sealed / plain);
     println!("\n`lenskeep up`, built, until ready: {} ms", ready.as_millis());
     println!(
         "from `camera add` (with its connection test) to the first live picture opened: {first_picture:.2} s"
@@ -205,17 +211,4 @@ fn first_line(child: &mut Child, mark: &str) -> anyhow::Result<String> {
 fn figure(json: &str, key: &str) -> anyhow::Result<f64> {
     let rest = json.split(&format!("\"{key}\":")).nth(1).with_context(|| format!("no {key} in {json}"))?;
     Ok(rest.split([',', '}']).next().unwrap_or_default().trim().parse()?)
-}
-
-fn bytes_below(folder: &Path, extension: &str) -> anyhow::Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            bytes += bytes_below(&path, extension)?;
-        } else if path.extension().is_some_and(|found| found == extension) {
-            bytes += std::fs::metadata(&path)?.len();
-        }
-    }
-    Ok(bytes)
 }

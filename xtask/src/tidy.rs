@@ -90,12 +90,13 @@ fn check_claims(files: &[PathBuf], found: &mut Vec<String>) -> anyhow::Result<()
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         let Ok(code) = std::fs::read_to_string(path) else { continue };
         match extension {
-            "rs" => names.extend(
-                code.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).map(str::to_owned),
-            ),
+            "rs" => {
+                let functions = code.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+                names.extend(functions.map(str::to_owned));
+            }
             "ts" | "mjs" => {
-                let quoted = code.split(['\'', '"', '`']).skip(1).step_by(2);
-                names.extend(quoted.map(str::to_owned));
+                let cases = code.split("it('").skip(1).filter_map(|rest| rest.split('\'').next());
+                names.extend(cases.map(str::to_owned));
             }
             _ => {}
         }

@@ -12,7 +12,7 @@
 //!
 //! ```compile_fail
 //! // Private fields: nobody but `decide` makes one.
-//! let permit = cloud_core::Permit { action: todo!(), entry: todo!() };
+//! let permit = cloud_core::Permit { action: unreachable!(), entry: unreachable!() };
 //! ```
 
 use crate::history::{Entry, History, Receipt};

@@ -153,6 +153,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       if (body.length > 10_000) (body[5000] ^= 1), (lies += 1);
       await route.fulfill({ response, body });
     });
+    await page.locator('.timeline').scrollIntoViewIfNeeded();
     const covered = await page.locator('.timeline .covered').last().boundingBox();
     await page.mouse.click(covered.x + 1, covered.y + covered.height / 2);
     await said(/does not open|altered/);

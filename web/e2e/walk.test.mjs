@@ -49,6 +49,7 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     await until('footage on the timeline', () => page.locator('.timeline .covered').count(), isReal ? 150_000 : 30_000);
     await page.getByLabel('Shown time').selectOption({ label: '10 minutes' });
     await until('footage on the timeline', () => page.locator('.timeline .covered').count());
+    await timeline().scrollIntoViewIfNeeded();
     const covered = await page.locator('.timeline .covered').last().boundingBox();
     const y = covered.y + covered.height / 2;
     const goal = covered.x + covered.width * 0.3;

@@ -10,7 +10,7 @@ use model::{DeviceId, Hash, Secret, Timestamp};
 use reqwest::header::{
     CONNECTION, COOKIE, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
 };
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use seal::keyring::DeviceKeys;
 use seal::login::DeviceLogin;
 use seal::roster::{Roster, Statement, sign_next};
@@ -26,7 +26,7 @@ use crate::home::{DeviceFile, Home};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A sealed recording has at most 64 MiB (format.md section 5).
-const ANSWER_MAX: usize = 65 << 20;
+pub(crate) const ANSWER_MAX: usize = 65 << 20;
 
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,6 +37,31 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random numbers");
     bytes
+}
+
+/// How a cloud is spoken to: TLS, or not beyond this machine; and no other
+/// server on its word.
+pub(crate) fn http_to(cloud: &Url) -> anyhow::Result<reqwest::ClientBuilder> {
+    let local = cloud.scheme() == "http" && cloud.host_str() == Some("localhost");
+    ensure!(cloud.scheme() == "https" || local, "{cloud} must be https:// (http:// is for localhost only)");
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    // A proxy of the environment would get to see cookies in the clear.
+    Ok(if local { http.no_proxy() } else { http })
+}
+
+/// Makes a request ask for a WebSocket (RFC 6455 section 4.1).
+pub(crate) fn upgraded(request: RequestBuilder) -> RequestBuilder {
+    request
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, generate_key())
+}
+
+/// The WebSocket that a server agreed to with 101.
+pub(crate) async fn websocket(response: Response) -> reqwest::Result<WebSocketStream<reqwest::Upgraded>> {
+    let limits = WebSocketConfig::default().max_message_size(Some(LINK_FRAME_MAX));
+    Ok(WebSocketStream::from_raw_socket(response.upgrade().await?, Role::Client, Some(limits)).await)
 }
 
 /// The cloud, for calls before and after signing in.
@@ -58,16 +83,7 @@ pub(crate) struct Refused {
 
 impl Client {
     pub(crate) fn new(base: Url) -> anyhow::Result<Self> {
-        let local = base.host_str() == Some("localhost");
-        ensure!(
-            base.scheme() == "https" || (base.scheme() == "http" && local),
-            "{base} must be https:// (http:// is for localhost only)"
-        );
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("the HTTP client could not be made")?;
+        let http = http_to(&base)?.timeout(TIMEOUT).build().context("the HTTP client could not be made")?;
         Ok(Client { http, base, cookie: None })
     }
 
@@ -124,23 +140,16 @@ impl Client {
 
     /// A WebSocket, over the same connection and TLS as everything else.
     pub(crate) async fn socket(&self, path: &str) -> anyhow::Result<WebSocketStream<reqwest::Upgraded>> {
-        let mut request = self
-            .http
-            .get(self.base.join(path)?)
+        let mut request = upgraded(self.http.get(self.base.join(path)?))
             .header("x-lenskeep", "1")
-            .header(ORIGIN, self.base.origin().ascii_serialization())
-            .header(CONNECTION, "upgrade")
-            .header(UPGRADE, "websocket")
-            .header(SEC_WEBSOCKET_VERSION, "13")
-            .header(SEC_WEBSOCKET_KEY, generate_key());
+            .header(ORIGIN, self.base.origin().ascii_serialization());
         if let Some(cookie) = &self.cookie {
             request = request.header(COOKIE, cookie.expose());
         }
         let response = request.send().await.with_context(|| format!("{} cannot be reached", self.base))?;
         let status = response.status().as_u16();
         ensure!(status == 101, "the cloud refused the live stream (HTTP {status})");
-        let limits = WebSocketConfig::default().max_message_size(Some(LINK_FRAME_MAX));
-        Ok(WebSocketStream::from_raw_socket(response.upgrade().await?, Role::Client, Some(limits)).await)
+        Ok(websocket(response).await?)
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {

@@ -3,9 +3,11 @@
 
 #![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod app;
 mod camera;
 mod client;
 mod device;
+mod forward;
 mod grants;
 mod home;
 mod recordings;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Run cloud, gateway and a demonstration camera on this machine.
     Up(up::Arguments),
+    /// Serve the web app of this program on this machine, without any script of the cloud.
+    App(app::Arguments),
     /// This device.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -140,6 +144,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let home = Home::new(arguments.home)?;
     match arguments.command {
         Command::Up(arguments) => Box::pin(up::up(arguments)).await,
+        Command::App(arguments) => Box::pin(app::app(&home, arguments)).await,
         Command::Device(DeviceCommand::New { link, organisation, person }) => {
             Box::pin(device::set_up(&home, &link, organisation, person)).await
         }

@@ -33,10 +33,13 @@ pub(crate) struct Arguments {
     /// No demonstration camera.
     #[arg(long)]
     no_demo: bool,
+    /// Port on which `lenskeep app` serves people of this cloud.
+    #[arg(long, value_name = "PORT", default_value_t = APP_PORT)]
+    app_port: u16,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { data, listen, no_demo } = arguments;
+    let Arguments { data, listen, no_demo, app_port } = arguments;
     ensure!(
         listen.ip().is_loopback(),
         "`lenskeep up` serves this machine only: other addresses demand TLS. Run lenskeep-cloud with \
@@ -52,7 +55,7 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
             metrics: beside(listen, 2),
             ..Default::default()
         },
-        app_origins: vec![Url::parse(&format!("http://localhost:{APP_PORT}"))?],
+        app_origins: vec![Url::parse(&format!("http://localhost:{app_port}"))?],
         demo_camera: demo.as_ref().map(|(_, camera)| camera.clone()),
         ..Default::default()
     };

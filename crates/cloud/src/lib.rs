@@ -33,6 +33,6 @@ mod store;
 
 pub use config::{Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection};
 pub use http::guard::Who;
-pub use http::routes::{Port, Route, routes};
+pub use http::routes::{Port, Route, routes, web_app};
 pub use openapi::openapi;
 pub use start::{Running, check, migrate, start};

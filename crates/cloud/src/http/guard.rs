@@ -150,7 +150,8 @@ fn same_site(app: &App, request: &Request) -> Result<(), Problem> {
             StatusCode::FORBIDDEN,
             "other_site",
             "The request does not come from a page of this server.",
-            "Use the web app at its own address; programs send the header X-Lenskeep: 1.",
+            "Use the web app at its own address; programs send the header X-Lenskeep: 1. The origin of \
+             `lenskeep app` must stand in app_origins of the cloud's configuration.",
         ));
     }
     Ok(())

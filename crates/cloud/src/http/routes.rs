@@ -106,11 +106,21 @@ fn viewers() -> Vec<Row> {
 
 /// Anyone: the page is the same for everybody and holds nothing.
 fn pages() -> Vec<Row> {
-    let compressed = |handler: MethodRouter<Arc<App>>| handler.layer(CompressionLayer::new());
-    vec![
-        row(Port::Viewers, "GET", "/", Who::Anyone, compressed(get(page::index))),
-        row(Port::Viewers, "GET", "/{*path}", Who::Anyone, compressed(get(page::path))),
-    ]
+    let page = |(path, handler)| row(Port::Viewers, "GET", path, Who::Anyone, handler);
+    page_handlers().map(page).into()
+}
+
+fn page_handlers<S: Clone + Send + Sync + 'static>() -> [(&'static str, MethodRouter<S>); 2] {
+    let compressed = |handler: MethodRouter<S>| handler.layer(CompressionLayer::new());
+    [("/", compressed(get(page::index))), ("/{*path}", compressed(get(page::path)))]
+}
+
+/// The web app inside this program, with the headers that the cloud gives it,
+/// and nothing else: for programs that serve it without being a cloud.
+pub fn web_app() -> Router {
+    let add = |router: Router, (path, handler)| router.route(path, handler);
+    let router = page_handlers().into_iter().fold(Router::new(), add);
+    router.layer(middleware::from_fn_with_state(false, headers::add))
 }
 
 #[rustfmt::skip]

@@ -28,7 +28,7 @@ pub use check::{Report, StreamReport, test_camera};
 pub use error::SourceError;
 pub use limits::Limits;
 pub use source::{RtspSource, SourceEvent, Transport};
-pub use tls::probe_certificate;
+pub use tls::{pinned_config, probe_certificate};
 
 /// Entry points for the fuzzer and for the property tests.
 #[doc(hidden)]

@@ -58,16 +58,7 @@ async fn handshake(
     limits: &Limits,
 ) -> Result<(TlsStream<TcpStream>, Hash), SourceError> {
     let tls = |reason: String| SourceError::Tls { reason };
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned { pin, found: OnceLock::new(), provider: Arc::clone(&provider) });
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| tls(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
-    // A resumed session shows no certificate, and the pin may have changed.
-    config.resumption = Resumption::disabled();
+    let (config, verifier) = client_config(pin).map_err(|error| tls(error.to_string()))?;
     let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| tls(error.to_string()))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     match timeout(limits.connect, connecting).await {
@@ -85,6 +76,25 @@ async fn handshake(
             Err(SourceError::AnswerTimeout { step: "the TLS handshake", seconds: limits.connect.as_secs() })
         }
     }
+}
+
+/// TLS that trusts the certificate with this SHA-256 and no other; for
+/// `lenskeep app`, whose cloud may be as self-made as a camera.
+pub fn pinned_config(pin: Hash) -> Result<ClientConfig, rustls::Error> {
+    Ok(client_config(Some(pin))?.0)
+}
+
+fn client_config(pin: Option<Hash>) -> Result<(ClientConfig, Arc<Pinned>), rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Pinned { pin, found: OnceLock::new(), provider: Arc::clone(&provider) });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    // A resumed session shows no certificate, and the pin may have changed.
+    config.resumption = Resumption::disabled();
+    Ok((config, verifier))
 }
 
 /// As sockets and certificates want it: IPv6 without brackets.
@@ -109,7 +119,10 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = *self.found.get_or_init(|| seal::sha256(end_entity));
+        // Of the first connection, for whoever asks afterwards; each one is
+        // judged by what it shows itself.
+        let found = seal::sha256(end_entity);
+        self.found.get_or_init(|| found);
         match self.pin {
             Some(pin) if !seal::constant_time_eq(&pin.0, &found.0) => {
                 Err(CertificateError::ApplicationVerificationFailure.into())

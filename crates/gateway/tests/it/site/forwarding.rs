@@ -1,5 +1,7 @@
 //! Forwarding through the weather of a network.
 
+use std::time::Duration;
+
 use model::wire::RecordingStatus;
 use seal::recording::Recording;
 
@@ -10,9 +12,14 @@ async fn every_recording_arrives_once_whatever_the_store_answers() {
     let site = Site::enrolled().await;
     site.cloud.script(|script| script.put_answers = [503, 403, 429, 500].into());
     site.add_camera().await;
-    until("recordings are forwarded", || site.objects().len() >= 3).await;
+    until("recordings are forwarded", || site.objects().len() >= 3 && is_one_chain(&site)).await;
     let stored = site.cloud.puts().iter().filter(|(_, status)| *status == 201).count();
     assert_eq!(stored, site.cloud.objects().len());
+}
+
+/// Everything stored is genuine and named by its root; whether each recording
+/// follows one that is stored too.
+fn is_one_chain(site: &Site) -> bool {
     let roster = site.administrator.roster();
     let mut roots = Vec::new();
     for (name, bytes) in site.objects() {
@@ -23,10 +30,25 @@ async fn every_recording_arrives_once_whatever_the_store_answers() {
         roots.push((recording.header.header.started_at, footer.root, footer.previous_root));
     }
     roots.sort();
-    // One chain: each recording names the one before it.
-    for pair in roots.windows(2) {
-        assert_eq!(pair[1].2, Some(pair[0].1));
-    }
+    roots.windows(2).all(|pair| pair[1].2 == Some(pair[0].1))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_cloud_costs_no_recording() {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.cloud.script(|script| script.is_down = true);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let before = site.objects().len();
+    site.cloud.script(|script| script.is_down = false);
+    // Newest first: the oldest closes the chain.
+    until("what was recorded meanwhile arrives", || {
+        site.objects().len() >= before + 3 && is_one_chain(&site)
+    })
+    .await;
+    site.stop().await;
+    let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+    assert_eq!(gaps.count(), 0, "the camera never stopped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

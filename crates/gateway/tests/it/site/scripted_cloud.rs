@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
@@ -59,6 +61,8 @@ struct Heard {
 /// What it does instead of the truth.
 #[derive(Default)]
 pub(super) struct Script {
+    /// Everything is answered with 503 and the link is cut.
+    pub(super) is_down: bool,
     /// Served in place of the device's statements.
     pub(super) statements: Option<Vec<Envelope>>,
     /// Answers of the store, in turn; then 201.
@@ -101,6 +105,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/link", get(link))
             .route("/store/{*name}", put(store))
             .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
+            .layer(axum::middleware::from_fn_with_state(cloud.clone(), refuse_while_down))
             .with_state(cloud.clone());
         let tls = TlsListener { listener, acceptor: cloud.acceptor() };
         tokio::spawn(async move { axum::serve(tls, router).await.unwrap() });
@@ -137,6 +142,10 @@ impl ScriptedCloud {
 
     pub(super) fn script(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.script.lock().unwrap());
+    }
+
+    fn is_down(&self) -> bool {
+        self.script.lock().unwrap().is_down
     }
 
     pub(super) fn send(&self, message: ToGateway) {
@@ -208,6 +217,13 @@ impl axum::serve::Listener for TlsListener {
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
+
+async fn refuse_while_down(State(cloud): Cloud, request: Request, next: Next) -> Response {
+    if cloud.is_down() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    next.run(request).await
 }
 
 async fn enrol(State(cloud): Cloud, Json(request): Json<EnrolRequest>) -> Json<Value> {
@@ -322,8 +338,14 @@ async fn link(State(cloud): Cloud, upgrade: WebSocketUpgrade) -> impl IntoRespon
 
 async fn serve_link(cloud: Arc<ScriptedCloud>, mut socket: WebSocket) {
     let mut down = cloud.down.subscribe();
+    let mut look = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
+            _ = look.tick() => {
+                if cloud.is_down() {
+                    return;
+                }
+            }
             Ok(message) = down.recv() => {
                 let text = serde_json::to_string(&message).unwrap();
                 if socket.send(Message::Text(text.into())).await.is_err() {

@@ -1,5 +1,6 @@
 //! The product as a person runs it: the real programs, ended in every way.
 
+mod app;
 mod azure;
 mod support;
 mod walk;

@@ -23,7 +23,7 @@ impl OneBox {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let device = Device::new(folder.path());
-        let mut started = OneBox { folder, device, port: four_free_ports(), up: None, link: None };
+        let mut started = OneBox { folder, device, port: free_ports(5), up: None, link: None };
         started.start();
         started
     }
@@ -55,7 +55,7 @@ impl OneBox {
     pub(crate) fn start(&mut self) {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut up = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
-            .args(["up", "--listen", &listen, "--data"])
+            .args(["up", "--listen", &listen, "--app-port", &self.app_port().to_string(), "--data"])
             .arg(self.data())
             .env("LENSKEEP_LOG", "warn")
             .stdout(Stdio::piped())
@@ -75,6 +75,16 @@ impl OneBox {
         });
         std::thread::spawn(move || lines.for_each(drop));
         self.up = Some(up);
+    }
+
+    /// Of the web app and the API; that of gateways follows.
+    pub(crate) fn viewer_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where `lenskeep app` may serve people of this cloud.
+    pub(crate) fn app_port(&self) -> u16 {
+        self.port + 4
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -180,13 +190,13 @@ impl Device {
     }
 }
 
-/// The first of four neighbours that nobody listens on now.
-fn four_free_ports() -> u16 {
-    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+/// The first of so many neighbours that nobody listens on now.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    let free = |port: u16| ["127.0.0.1", "::1"].iter().all(|host| TcpListener::bind((*host, port)).is_ok());
     (0..100)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
-        .find(|&port| port < 65_000 && (0..4).all(|n| free(port + n)))
-        .expect("four free ports")
+        .find(|&port| port < 65_000 && (0..count).all(|n| free(port + n)))
+        .expect("free ports")
 }
 
 pub(crate) fn ffprobe(file: &Path, entries: &str) -> String {

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
 use crate::recover::RECORDINGS;
-use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent, Transport};
+use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
 use crate::viewers::Viewers;
 use crate::{clock, random};
 
@@ -169,7 +169,7 @@ impl StreamTask {
     async fn connect(&mut self, limits: &rtsp::Limits) -> Option<Result<RtspSource, SourceError>> {
         let cancel = self.cancel.clone();
         let access = self.access.clone();
-        let connecting = RtspSource::connect(&access, self.identity.rendition, Transport::Tcp, limits);
+        let connecting = RtspSource::connect_any(&access, self.identity.rendition, limits);
         let mut connecting = Box::pin(connecting);
         loop {
             tokio::select! {

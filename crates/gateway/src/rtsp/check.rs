@@ -7,7 +7,7 @@ use media::{TrackDescription, TrackKind};
 use model::{CameraAccess, Hash, Rendition};
 use tokio::time::Instant;
 
-use super::{Limits, RtspSource, SourceError, SourceEvent, Transport};
+use super::{Limits, RtspSource, SourceError, SourceEvent};
 
 /// `report` of a command's result (format.md section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ async fn test_stream(
     limits: &Limits,
 ) -> Result<StreamReport, SourceError> {
     let started = Instant::now();
-    let connecting = RtspSource::connect(access, rendition, Transport::Tcp, limits);
+    let connecting = RtspSource::connect_any(access, rendition, limits);
     let mut source = Box::pin(connecting).await?;
     loop {
         match source.next().await {

@@ -77,7 +77,26 @@ impl std::fmt::Debug for RtspSource {
     }
 }
 
+/// RTSP status of a camera that does not take pictures' transport (RFC 2326 section 11.3.14).
+const UNSUPPORTED_TRANSPORT: u16 = 461;
+
 impl RtspSource {
+    /// Over TCP, and over UDP from a camera without TLS that refuses TCP.
+    pub async fn connect_any(
+        access: &CameraAccess,
+        rendition: Rendition,
+        limits: &Limits,
+    ) -> Result<Self, SourceError> {
+        match Box::pin(Self::connect(access, rendition, Transport::Tcp, limits)).await {
+            Err(SourceError::Refused { status: UNSUPPORTED_TRANSPORT, .. })
+                if access.certificate.is_none() =>
+            {
+                Box::pin(Self::connect(access, rendition, Transport::Udp, limits)).await
+            }
+            connected => connected,
+        }
+    }
+
     /// Returns once the camera has answered PLAY.
     pub async fn connect(
         access: &CameraAccess,

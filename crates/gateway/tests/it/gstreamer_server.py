@@ -36,6 +36,7 @@ parser.add_argument("--audio", choices=AUDIO)
 parser.add_argument("--digest")
 parser.add_argument("--basic")
 parser.add_argument("--certificate")
+parser.add_argument("--udp-only", action="store_true")
 arguments = parser.parse_args()
 
 Gst.init(None)
@@ -56,6 +57,8 @@ server.set_service("0")
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(launch)
 factory.set_shared(True)
+if arguments.udp_only:
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
 
 credentials = arguments.digest or arguments.basic
 if credentials or arguments.certificate:

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use gateway::rtsp::{SourceError, Transport, probe_certificate};
+use gateway::rtsp::{Limits, RtspSource, SourceError, Transport, probe_certificate};
 use model::{CameraAccess, Rendition, Secret};
 
 use super::support::{lost, pull, quick, watch};
@@ -93,6 +93,18 @@ async fn h264_and_u_law_over_udp() {
     let server = Server::start(&["--video", "h264", "--audio", "ulaw"]);
     let codecs = codecs(&server.access("rtsp"), Transport::Udp).await;
     assert!(codecs[0].starts_with("avc1.") && codecs[1] == "ulaw", "{codecs:?}");
+}
+
+#[tokio::test]
+async fn a_camera_without_tcp_is_pulled_over_udp() {
+    let server = Server::start(&["--video", "h264", "--udp-only"]);
+    let access = server.access("rtsp");
+    let error = lost(&access, &quick()).await;
+    assert!(matches!(error, SourceError::Refused { status: 461, .. }), "{error}");
+    let limits = Limits::default();
+    let mut source = Box::pin(RtspSource::connect_any(&access, Rendition::Main, &limits)).await.unwrap();
+    let (tracks, ..) = pull(&mut source, 10).await;
+    assert!(tracks[0].codec.starts_with("avc1."));
 }
 
 #[tokio::test]

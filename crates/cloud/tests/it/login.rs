@@ -7,7 +7,7 @@ use seal::roster::Statement;
 use serde_json::json;
 
 use crate::support::passkey::Browser;
-use crate::support::world::{Person, genesis};
+use crate::support::world::{Answer, Person, genesis};
 use crate::support::{World, fresh, fresh_id, on_both_databases};
 
 on_both_databases!(
@@ -67,6 +67,50 @@ async fn a_passkey_sets_up_and_signs_in(world: World) {
     let credential = stranger.get(origin, &begun.body["options"]).await;
     let body = json!({ "ceremony": begun.body["ceremony"], "credential": credential });
     assert_eq!(world.anyone().post("/api/v1/login/passkey", &body).await.code(), "login_refused");
+}
+
+/// `lenskeep app` far from its cloud: passkeys of `localhost`, beside those of
+/// the cloud's name, and neither good in the other's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_origin_has_passkeys_of_its_own() {
+    let app: url::Url = "http://localhost:8475".parse().unwrap();
+    let site: url::Url = "https://cameras.example.org".parse().unwrap();
+    let world = World::with(None, |config| {
+        config.listen.public_url = Some(site.clone());
+        config.app_origins = vec![app.clone()];
+    })
+    .await;
+    let post = async |origin: &url::Url, path: &str, body: serde_json::Value| {
+        // As a request comes in that was forwarded: to the server's own name.
+        let url = format!("http://{}{path}", world.running.viewer_addr);
+        let origin = origin.origin().ascii_serialization();
+        let request = world.client.post(url).header("x-lenskeep", "1").header("origin", origin);
+        Answer::of(request.json(&body).send().await.unwrap()).await
+    };
+    let token = world.token();
+    let begun = post(&app, "/api/v1/setup/passkey", json!({ "token": token, "person_name": "Ada" })).await;
+    assert_eq!(begun.body["options"]["rp"]["id"], "localhost", "{}", begun.body);
+    let mut browser = Browser::default();
+    let credential = browser.create(&app, &begun.body["options"]).await;
+    let person = Person::new(serde_json::from_value(begun.body["person"].clone()).unwrap());
+    let (_, genesis) = genesis(&person);
+    let body = json!({
+        "token": token, "person": person.id, "person_name": "Ada", "genesis": genesis,
+        "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
+    });
+    assert_eq!(post(&app, "/api/v1/setup", body).await.status, StatusCode::CREATED);
+
+    let begun = post(&app, "/api/v1/login/passkey/begin", json!({})).await;
+    let credential = browser.get(&app, &begun.body["options"]).await;
+    let at_site = post(&site, "/api/v1/login/passkey/begin", json!({})).await;
+    assert_eq!(at_site.body["options"]["rpId"], "cameras.example.org");
+    let body = json!({ "ceremony": at_site.body["ceremony"], "credential": credential });
+    assert_eq!(post(&site, "/api/v1/login/passkey", body).await.code(), "login_refused");
+    let body = json!({ "ceremony": begun.body["ceremony"], "credential": credential });
+    assert_eq!(post(&app, "/api/v1/login/passkey", body).await.status, StatusCode::OK);
+
+    let stranger = "http://localhost:8476".parse().unwrap();
+    assert_eq!(post(&stranger, "/api/v1/login/passkey/begin", json!({})).await.code(), "other_site");
 }
 
 fn creation_options(person: PersonId) -> serde_json::Value {

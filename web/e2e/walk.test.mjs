@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { launch, look, picture, until, visitor } from './support/browser.mjs';
 import { addDemoCamera, liveMoves, openDemoCamera, setUp, shownTime } from './support/person.mjs';
-import { isReal, start } from './support/product.mjs';
+import { encryptedCamera, isReal, start } from './support/product.mjs';
 
 describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
   let product, browser, page, problems;
@@ -106,6 +106,26 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     await page.getByRole('button', { name: 'Test the connection' }).click();
     await page.locator('.notice.bad').waitFor({ timeout: 45_000 });
     await seen('add-camera');
+  });
+
+  it('sends an encrypted camera its password only after a person has trusted its certificate', async () => {
+    const camera = await encryptedCamera();
+    try {
+      await page.getByLabel('Address', { exact: true }).fill(camera.address);
+      await page.getByLabel('User name of the camera').fill('viewer');
+      await page.getByLabel('Password of the camera').fill('secret');
+      await page.getByRole('button', { name: 'Test the connection' }).click();
+      await page.getByRole('heading', { name: 'Is this your camera?' }).waitFor({ timeout: 45_000 });
+      const goOn = page.getByRole('button', { name: 'Go on with the test' });
+      assert.equal(await goOn.isDisabled(), true);
+      await seen('certificate');
+      await page.getByLabel('I trust this certificate').check();
+      await goOn.click();
+      await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
+      assert.equal(await page.getByRole('button', { name: 'Add the camera' }).isEnabled(), true);
+    } finally {
+      camera.stop();
+    }
   });
 
   for (const [link, heading] of [['Devices', 'Devices'], ['Gateways', 'Gateways'], ['Security', 'Security']]) {

@@ -1,10 +1,11 @@
 // What the tests walk through: the product that a link names, the product that a binary starts, or the stand-in.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { standIn } from './stand-in.mjs';
 
 const READY_MS = 60_000;
@@ -43,6 +44,16 @@ export async function start() {
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+/** A camera that speaks RTSPS, with user name `viewer` and password `secret`. Only its address matters to the stand-in. */
+export async function encryptedCamera() {
+  if (!process.env.LENSKEEP_BIN) return { address: 'rtsps://192.0.2.9/main', stop() {} };
+  const port = await freePort();
+  const binary = join(dirname(process.env.LENSKEEP_BIN), 'camera-sim');
+  const child = spawn(binary, ['--listen', `127.0.0.1:${port}`, '--tls', String(port + 1), '--user', 'viewer'], { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { address: `rtsps://127.0.0.1:${port + 1}/main`, stop: () => child.kill() };
 }
 
 /** `up` takes the ports after the first for gateways, metrics and the demonstration camera. */

@@ -92,7 +92,8 @@ export async function makeSite(seal) {
         const access = JSON.parse(Buffer.from(plain));
         const stream = ({ codec, width, height }) => ({ video_codec: codec, width, height, audio_codec: null, key_frame_after_ms: 420 });
         if (access.url.includes('nobody')) [ok, error] = [false, 'nothing answers at this address. Check the address, and that the camera is on and in the gateway’s network'];
-        else if (command.type === 'test_camera') report = { main: stream(films.main), sub: access.sub_url ? stream(films.sub) : null, certificate: access.url.startsWith('rtsps:') ? 'ab'.repeat(32) : null };
+        else if (command.type === 'test_camera' && access.url.startsWith('rtsps:') && access.certificate === null) report = { main: null, sub: null, certificate: 'ab'.repeat(32) };
+        else if (command.type === 'test_camera') report = { main: stream(films.main), sub: access.sub_url ? stream(films.sub) : null, certificate: access.certificate };
         else cameras.set(command.camera, { org, sub: access.sub_url !== null, keys: { video: random(32), audio: random(32) }, since: Date.now() });
       } else if (command.type === 'remove_camera') cameras.delete(command.camera);
       if (ok && command.type !== 'test_camera') state = hex(random(32));

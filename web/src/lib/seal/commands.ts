@@ -24,7 +24,8 @@ export type CameraCommand =
   | { type: 'set_retention'; bytes_max: number; age_days_max: number };
 
 const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
-const reportShape = object({ main: streamShape, sub: nullable(streamShape), certificate: nullable(hash) });
+// `main` is null for a camera whose certificate nobody has trusted yet: it was asked for nothing else.
+const reportShape = object({ main: nullable(streamShape), sub: nullable(streamShape), certificate: nullable(hash) });
 export type StreamReport = Of<typeof streamShape>;
 export type CameraReport = Of<typeof reportShape>;
 

@@ -127,7 +127,8 @@ impl Timeline {
             return;
         }
         if let (Some(a), Some(b)) = (first.reported_ms(), clock.reported_ms()) {
-            let apart_ms = a - b;
+            // Negative where this track stands later in the run than it was captured.
+            let apart_ms = b - a;
             if apart_ms.abs() <= DRIFT_MS_MAX {
                 clock.slew += apart_ms * clock.timescale / 1_000;
             }

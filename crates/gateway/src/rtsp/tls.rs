@@ -37,7 +37,8 @@ pub(super) async fn connect_tcp(host: &str, port: u16, limits: &Limits) -> Resul
             let _ = tcp.set_nodelay(true);
             Ok(tcp)
         }
-        Ok(Err(error)) => Err(SourceError::Connect { address: address(), reason: error.to_string() }),
+        // The kind in words; the number of the system's error helps nobody.
+        Ok(Err(error)) => Err(SourceError::Connect { address: address(), reason: error.kind().to_string() }),
         Err(_) => Err(SourceError::ConnectTimeout { address: address(), seconds: limits.connect.as_secs() }),
     }
 }

@@ -64,7 +64,10 @@ pub(crate) fn test() -> anyhow::Result<()> {
     cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--status-level", "slow"])?;
     step("Browser tests, against the programs that were just built");
     let product = std::env::current_dir()?.join("target/debug/lenskeep");
-    run(Command::new("npm").args(["run", "e2e", "--silent"]).current_dir("web").env("LENSKEEP_BIN", product))?;
+    run(Command::new("npm")
+        .args(["run", "e2e", "--silent"])
+        .current_dir("web")
+        .env("LENSKEEP_BIN", product))?;
     println!("\nAll is well ({} min).", begun.elapsed().as_secs().div_ceil(60));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `lenskeep-gateway`: the gateway on a machine of its own.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,8 +36,9 @@ enum Command {
         /// The cloud's gateway port, such as https://cloud.example.org:8471.
         #[arg(long, value_name = "URL")]
         cloud: Url,
-        /// File with the code that an administrator's device shows; `-` reads it from
-        /// standard input. Not an argument: arguments stand in the process list.
+        /// File with the code that an administrator's device shows; `-` asks for it, or
+        /// reads one line of standard input. Not an argument: arguments stand in the
+        /// process list.
         #[arg(long, value_name = "FILE", default_value = "-")]
         code: PathBuf,
     },
@@ -80,7 +82,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Run => None,
         Command::Enrol { cloud, code } => {
             let text = if code.as_os_str() == "-" {
-                std::io::read_to_string(std::io::stdin()).context("no code on standard input")?
+                ask_code()?
             } else {
                 std::fs::read_to_string(&code)
                     .with_context(|| format!("{} could not be read", code.display()))?
@@ -97,4 +99,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         end = running.failed() => return end,
     }
     running.shutdown().await
+}
+
+fn ask_code() -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        eprint!("Enrolment code: ");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("no code on standard input")?;
+    Ok(line)
 }

@@ -122,6 +122,8 @@ export class Player {
         this.state = event.state;
         this.note = event.note;
         if (event.state === 'playing') this.problem = null;
+        // The Worker has the last word: what it says may answer an earlier wish, and then another answer follows.
+        if (event.state === 'playing' && !this.held) this.running = true;
         if (event.state === 'paused' || event.state === 'ended') this.running = false;
         return;
       case 'picture':

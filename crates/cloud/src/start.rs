@@ -50,12 +50,16 @@ pub struct Running {
     /// SHA-256 of the CA certificate of the gateway port: what gateways pin.
     pub ca_sha256: Hash,
     app: Arc<App>,
+    /// Held while we run: a second server on this folder would take the set-up
+    /// token and half-written objects from under the first.
+    _lock: std::fs::File,
 }
 
 /// Opens database and store, brings the schema up to date, and listens.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     config.validate()?;
     make_private_folder(&config.data)?;
+    let lock = lock(&config.data)?;
     let viewers = listen("listen.viewers", config.listen.viewers).await?;
     let gateways = listen("listen.gateways", config.listen.gateways).await?;
     let metrics_port = listen("listen.metrics", config.listen.metrics).await?;
@@ -104,7 +108,16 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     app.tasks.spawn(purge(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
-    Ok(Running { viewer_addr, gateway_addr, metrics_addr, public_url, set_up_token, ca_sha256, app })
+    Ok(Running {
+        viewer_addr,
+        gateway_addr,
+        metrics_addr,
+        public_url,
+        set_up_token,
+        ca_sha256,
+        app,
+        _lock: lock,
+    })
 }
 
 impl Running {
@@ -135,7 +148,9 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     viewer_tls(&config.listen)?;
-    let database = Database::open(config.database_url().expose(), Missing::Refuse).await?;
+    let database = Database::open(config.database_url().expose(), Missing::Refuse)
+        .await
+        .context("on a new installation, run `lenskeep-cloud migrate` first")?;
     database.ping().await.context("the database does not answer")?;
     database.close().await;
     Broker::open(config)?;
@@ -146,6 +161,14 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("{key} = \"{address}\" cannot be listened on; is another server running there?")
     })
+}
+
+fn lock(data: &Path) -> anyhow::Result<std::fs::File> {
+    let path = data.join("lock");
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("{} could not be written", path.display()))?;
+    anyhow::ensure!(file.try_lock().is_ok(), "another server runs with the data folder {}", data.display());
+    Ok(file)
 }
 
 fn make_private_folder(path: &Path) -> anyhow::Result<()> {

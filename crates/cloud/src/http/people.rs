@@ -149,7 +149,9 @@ pub(crate) async fn invite(
 ) -> Result<Json<Invitation>, Problem> {
     let now = clock::now();
     check_name(&body.person_name)?;
-    if app.database.org_of_person(body.person).await?.is_some_and(|org| org != caller.org) {
+    // For newcomers alone: an invitation adds a passkey, and whoever has a
+    // session for a while must not make it theirs for good.
+    if app.database.org_of_person(body.person).await?.is_some() {
         return Err(Problem::invalid("The person's id is in use already."));
     }
     let roster = app.roster(caller.org, now).await?;
@@ -205,5 +207,10 @@ async fn invited(app: &App, token: &Secret, now: Timestamp) -> Result<(OrgId, On
     let found = app.database.one_time_token(hashed, TokenKind::Invitation, now).await?;
     let found = found.ok_or_else(Problem::token)?;
     let org = found.org.ok_or_else(Problem::token)?;
+    let person = found.person.ok_or_else(Problem::token)?;
+    // Another invitation for the same person was faster.
+    if app.database.org_of_person(person).await?.is_some() {
+        return Err(Problem::token());
+    }
     Ok((org, found))
 }

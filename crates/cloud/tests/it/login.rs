@@ -138,11 +138,14 @@ async fn the_set_up_token_works_once(world: World) {
     assert_eq!((second.status, second.code()), (StatusCode::UNAUTHORIZED, "token_refused"));
     assert_eq!(second.cookie(), None);
 
-    // Nor does a restart make a new one.
-    let config = world.config.clone();
+    // A second server on the same folder is refused; a restart makes no new token.
+    let (config, ca) = (world.config.clone(), world.running.ca_sha256);
+    let error = cloud::start(config.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("another server runs with the data folder"), "{error}");
+    world.running.shutdown().await;
     let again = cloud::start(config).await.unwrap();
     assert!(again.set_up_token.is_none());
-    assert_eq!(again.ca_sha256, world.running.ca_sha256);
+    assert_eq!(again.ca_sha256, ca);
     again.shutdown().await;
 }
 

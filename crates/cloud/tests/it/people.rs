@@ -13,6 +13,7 @@ use crate::support::{Gateway, World, fresh_id, on_both_databases};
 
 on_both_databases!(
     an_invitation_brings_a_person_in,
+    a_stolen_cookie_adds_no_passkey_to_anybody,
     a_stolen_cookie_does_not_change_the_roster,
     a_fork_of_the_roster_is_refused,
     other_organisations_are_not_found,
@@ -55,6 +56,28 @@ async fn an_invitation_brings_a_person_in(world: World) {
     let other = json!({ "device": organisation.admin.statement(), "invitation": null });
     let refused = world.as_person(&accepted.cookie().unwrap()).post("/api/v1/device-requests", &other).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+async fn a_stolen_cookie_adds_no_passkey_to_anybody(world: World) {
+    let organisation = world.found().await;
+    let api = organisation.api(&world);
+    let invite = json!({ "person": organisation.admin.id, "person_name": "Ada" });
+    assert_eq!(api.post("/api/v1/invitations", &invite).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    // Two invitations for one newcomer: the first that is accepted ends the other.
+    let ben = Person::new(PersonId::from_random(fresh_id()));
+    let invite = json!({ "person": ben.id, "person_name": "Ben" });
+    let tokens =
+        [api.post("/api/v1/invitations", &invite).await, api.post("/api/v1/invitations", &invite).await];
+    let [first, second] = tokens.map(|answer| answer.body["token"].clone());
+    let begun = world.anyone().post("/api/v1/invitations/passkey", &json!({ "token": first })).await;
+    let credential = Browser::default().create(&world.running.public_url, &begun.body["options"]).await;
+    let accept = json!({
+        "token": first, "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
+    });
+    assert_eq!(world.anyone().post("/api/v1/invitations/accept", &accept).await.status, StatusCode::OK);
+    let begun = world.anyone().post("/api/v1/invitations/passkey", &json!({ "token": second })).await;
+    assert_eq!(begun.code(), "token_refused");
 }
 
 async fn a_stolen_cookie_does_not_change_the_roster(world: World) {

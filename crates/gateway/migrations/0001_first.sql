@@ -9,7 +9,7 @@ CREATE TABLE recordings (
     bytes       INTEGER NOT NULL,
     path        TEXT    NOT NULL,             -- below the data folder
     report      TEXT    NOT NULL,             -- RECORDING of protocol.md, JSON
-    state       INTEGER NOT NULL              -- 0 kept here, 1 uploaded, 2 confirmed, 3 damaged
+    state       INTEGER NOT NULL              -- 0 kept here, 1 uploaded, 2 confirmed, 3 damaged, 4 refused
 ) STRICT;
 CREATE INDEX recordings_by_state ON recordings (state, started_at);
 CREATE INDEX recordings_by_age ON recordings (started_at);
@@ -22,12 +22,11 @@ CREATE TABLE grants (
     created_at  INTEGER NOT NULL,
     envelope    TEXT    NOT NULL,             -- JSON
     indexed     INTEGER NOT NULL DEFAULT 0,   -- the cloud's index has it
-    uploaded    INTEGER NOT NULL DEFAULT 0,   -- the store has it
+    uploaded    INTEGER NOT NULL DEFAULT 0,   -- 1 the store has it, 2 refused
     PRIMARY KEY (epoch, device)
 ) STRICT;
 
 CREATE TABLE gaps (
     id          INTEGER NOT NULL PRIMARY KEY,
-    gap         TEXT    NOT NULL,             -- GAP of protocol.md, JSON
-    reported    INTEGER NOT NULL DEFAULT 0
+    gap         TEXT    NOT NULL              -- GAP of protocol.md, JSON
 ) STRICT;

@@ -190,6 +190,8 @@ impl Drop for StoredIdentity {
 pub(crate) struct RosterLog {
     roster: Roster,
     file: File,
+    /// Bytes of whole statements.
+    length: u64,
 }
 
 impl RosterLog {
@@ -203,7 +205,7 @@ impl RosterLog {
         ensure!(roster.anchor() == anchor, "{} is another organisation's roster", path.display());
         let file = OpenOptions::new().append(true).open(&path)?;
         file.set_len(whole as u64)?;
-        Ok(RosterLog { roster, file })
+        Ok(RosterLog { roster, file, length: whole as u64 })
     }
 
     /// Starts the log anew with a whole roster, at enrolment.
@@ -221,8 +223,14 @@ impl RosterLog {
         for envelope in statements {
             let mut next = self.roster.clone();
             next.apply(envelope, now)?;
-            let written = self.file.write_all(&log_line(envelope, now)).and_then(|()| self.file.sync_data());
-            written.context("the roster could not be written")?;
+            let line = log_line(envelope, now);
+            let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+            if let Err(error) = written {
+                // Half a line, or one that nobody took in, must not stay.
+                let _ = self.file.set_len(self.length);
+                return Err(error).context("the roster could not be written");
+            }
+            self.length += line.len() as u64;
             self.roster = next;
         }
         Ok(())

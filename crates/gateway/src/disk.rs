@@ -152,9 +152,7 @@ impl Writer {
     fn take(&mut self, job: Job) {
         match job {
             Job::Open { number, path, bytes, failed, opened } => {
-                match create(&self.root.join(&path))
-                    .and_then(|mut file| file.write_all(&bytes).map(|()| file))
-                {
+                match begin(&self.root.join(&path), &bytes) {
                     Ok(file) => {
                         self.open.insert(number, OpenFile { file, path, failed });
                         // Nobody waits any more: the recording will be dropped.
@@ -211,4 +209,15 @@ fn create(path: &Path) -> io::Result<File> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)
+}
+
+/// A file that does not take even its beginning is removed again: each try on a
+/// full disk would leave another one.
+fn begin(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = create(path)?;
+    if let Err(error) = file.write_all(bytes) {
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(file)
 }

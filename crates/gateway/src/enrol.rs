@@ -10,7 +10,7 @@ use model::wire::{EnrolAnswer, EnrolRequest, Envelope};
 use reqwest::StatusCode;
 use seal::enrolment::{Code, Secret};
 use seal::roster::Roster;
-use tracing::info;
+use tracing::{info, warn};
 use url::Url;
 
 use crate::clock;
@@ -49,6 +49,19 @@ pub(crate) async fn enrol(
     let gateway = identity.public();
     let mac = enrolment.secret.gateway_mac(&gateway);
     let request = EnrolRequest { lookup: enrolment.secret.lookup(), gateway, mac };
+    ensure!(
+        enrolment.url.scheme() == "https",
+        "{} is not the cloud's gateway port, which looks like https://cloud.example.org:8471",
+        enrolment.url
+    );
+    let mut told = String::new();
+    let mut waiting = |reason: String| {
+        // Once for each reason: it is asked every second.
+        if told != reason {
+            warn!(reason, "waiting for the cloud");
+            told = reason;
+        }
+    };
     let (statements, mac) = loop {
         match cloud.enrolment(request.lookup).await {
             Ok(EnrolAnswer::Accepted { roster, mac }) => break (roster, mac),
@@ -56,11 +69,14 @@ pub(crate) async fn enrol(
             // The cloud has not heard of us yet, or has forgotten.
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
                 match cloud.enrol(&request).await {
-                    Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
-                    announced => announced?,
+                    Err(CloudError::Unreachable(reason)) => waiting(reason),
+                    announced => {
+                        announced?;
+                        info!(gateway = %identity.id, "announced; waiting for an administrator's device to let it in");
+                    }
                 }
             }
-            Err(CloudError::Unreachable(reason)) => info!(reason, "waiting for the cloud"),
+            Err(CloudError::Unreachable(reason)) => waiting(reason),
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(POLL).await;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
 use md5::{Digest as _, Md5};
 use model::OrgId;
@@ -76,6 +76,13 @@ enum Progress {
     More,
 }
 
+/// What became of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    Stored,
+    Refused,
+}
+
 impl Forwarder {
     /// Runs until dropped.
     pub(crate) async fn run(mut self) {
@@ -105,11 +112,19 @@ impl Forwarder {
     }
 
     async fn step(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
-        let grants = self.forward_grants(cloud).await?;
-        let recordings = self.forward_recordings(cloud).await?;
-        let reports = self.report(cloud).await?;
-        let more = [grants, recordings, reports].contains(&Progress::More);
-        Ok(if more { Progress::More } else { Progress::Idle })
+        // Each part has its turn, whatever becomes of the one before.
+        let parts = [
+            self.forward_grants(cloud).await,
+            self.forward_recordings(cloud).await,
+            self.report(cloud).await,
+        ];
+        let mut progress = Progress::Idle;
+        for part in parts {
+            if part? == Progress::More {
+                progress = Progress::More;
+            }
+        }
+        Ok(progress)
     }
 
     async fn forward_grants(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
@@ -129,8 +144,10 @@ impl Forwarder {
         let wanted = objects.iter().map(|(object, ..)| object.clone()).collect();
         let tokens = self.tokens(cloud, wanted).await?;
         for (token, (object, grant, bytes)) in tokens.into_iter().zip(objects) {
-            self.put(cloud, token, &object, bytes).await?;
-            self.index.grant_uploaded(&grant).await?;
+            match self.put(cloud, token, &object, bytes).await? {
+                Put::Stored => self.index.grant_uploaded(&grant).await?,
+                Put::Refused => self.index.grant_refused(&grant).await?,
+            }
         }
         Ok(Progress::More)
     }
@@ -184,9 +201,12 @@ impl Forwarder {
         let Some(bytes) = self.read(&pending).await? else {
             return self.index.set_state(id, State::Damaged).await;
         };
-        self.put(cloud, token, &object, bytes).await?;
-        debug!(recording = %id, bytes = object.bytes, "forwarded");
-        self.index.set_state(id, State::Uploaded).await
+        let state = match self.put(cloud, token, &object, bytes).await? {
+            Put::Stored => State::Uploaded,
+            Put::Refused => State::Refused,
+        };
+        debug!(recording = %id, bytes = object.bytes, ?state, "offered to the store");
+        self.index.set_state(id, state).await
     }
 
     /// The file, if it is still what was written.
@@ -228,9 +248,10 @@ impl Forwarder {
         token: UploadGrant,
         object: &UploadObject,
         bytes: Vec<u8>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Put> {
         if let Some(reason) = token.refused {
-            bail!("the cloud refuses {}: {reason}", object.name);
+            warn!(name = object.name, reason, "the cloud refuses an object; it stays here");
+            return Ok(Put::Refused);
         }
         let url = token.url.context("the cloud granted nothing and refused nothing")?;
         // The error would quote the URL, which is a credential.
@@ -246,6 +267,10 @@ impl Forwarder {
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, bytes.len());
         for (name, value) in &token.headers {
+            ensure!(
+                name.to_ascii_lowercase().starts_with("x-"),
+                "the cloud may not choose the header {name}"
+            );
             let name =
                 HeaderName::from_bytes(name.as_bytes()).context("the cloud named a header that is none")?;
             let value =
@@ -256,8 +281,8 @@ impl Forwarder {
         let response =
             sent.map_err(|error| anyhow::anyhow!("the store cannot be reached: {}", words(error)))?;
         match response.status() {
-            StatusCode::CREATED => Ok(()),
-            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(()),
+            StatusCode::CREATED => Ok(Put::Stored),
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(Put::Stored),
             status => bail!("the store refused {} with HTTP {}", object.name, status.as_u16()),
         }
     }
@@ -304,9 +329,13 @@ impl Forwarder {
             Some(RecordingStatus::NoEpochGrant) => self.index.resend_grants(pending.report.epoch).await?,
             Some(RecordingStatus::Mismatch) => {
                 error!(recording = %id, "the store holds other bytes than were sent; the recording stays here");
+                self.index.set_state(id, State::Refused).await?;
+                return Ok(true);
             }
             Some(RecordingStatus::Refused) => {
                 warn!(recording = %id, "the cloud refuses this recording; it stays here");
+                self.index.set_state(id, State::Refused).await?;
+                return Ok(true);
             }
             None => {}
         }

@@ -1,5 +1,6 @@
 //! The index: which recordings, grants and gaps are on disk, and what of them
-//! the cloud has. It can be rebuilt from the recordings.
+//! the cloud has. Rows of recordings can be rebuilt from the files; grants that
+//! were not forwarded yet are here alone.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +13,11 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{FromRow, Row as _};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
+/// Between tries of a write that failed.
+const RETRY: Duration = Duration::from_secs(1);
 /// Gaps in one report.
 pub(crate) const GAPS_MAX: i64 = 500;
 
@@ -29,6 +34,9 @@ pub(crate) enum State {
     Confirmed = 2,
     /// Its bytes are no longer those that were written.
     Damaged = 3,
+    /// The cloud does not take it, or holds other bytes under its name. It stays
+    /// here and is offered again after the next start.
+    Refused = 4,
 }
 
 /// A recording that waits to be sent or reported.
@@ -60,6 +68,16 @@ impl Index {
             anyhow::Ok(Index { pool })
         };
         open.await.with_context(|| format!("the index {} could not be opened", path.display()))
+    }
+
+    /// What was refused is offered once more.
+    pub(crate) async fn offer_refused_again(&self) -> anyhow::Result<()> {
+        sqlx::query("UPDATE recordings SET state = 0 WHERE state = ?")
+            .bind(State::Refused as i64)
+            .execute(&self.pool)
+            .await?;
+        sqlx::query("UPDATE grants SET uploaded = 0 WHERE uploaded = 2").execute(&self.pool).await?;
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {
@@ -208,6 +226,10 @@ impl Index {
         self.mark_grant("UPDATE grants SET uploaded = 1 WHERE epoch = ? AND device = ?", grant).await
     }
 
+    pub(crate) async fn grant_refused(&self, grant: &PendingGrant) -> anyhow::Result<()> {
+        self.mark_grant("UPDATE grants SET uploaded = 2 WHERE epoch = ? AND device = ?", grant).await
+    }
+
     async fn mark_grant(&self, query: &'static str, grant: &PendingGrant) -> anyhow::Result<()> {
         sqlx::query(query)
             .bind(grant.epoch.to_string())
@@ -247,16 +269,36 @@ impl Index {
     }
 
     pub(crate) async fn gaps_to_report(&self) -> anyhow::Result<Vec<(i64, Gap)>> {
-        let rows = sqlx::query("SELECT id, gap FROM gaps WHERE reported = 0 ORDER BY id LIMIT ?")
+        let rows = sqlx::query("SELECT id, gap FROM gaps ORDER BY id LIMIT ?")
             .bind(GAPS_MAX)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| anyhow::Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()
     }
 
+    /// The cloud has it; here it is of no further use.
     pub(crate) async fn gap_reported(&self, id: i64) -> anyhow::Result<()> {
-        sqlx::query("UPDATE gaps SET reported = 1 WHERE id = ?").bind(id).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM gaps WHERE id = ?").bind(id).execute(&self.pool).await?;
         Ok(())
+    }
+}
+
+/// Repeats a write until the disk takes it, or until we are told to end and it
+/// has been tried once more.
+pub(crate) async fn insist<F: Future<Output = anyhow::Result<()>>>(
+    what: &str,
+    cancel: &CancellationToken,
+    mut write: impl FnMut() -> F,
+) {
+    let mut is_told = false;
+    while let Err(error) = write().await {
+        if !std::mem::replace(&mut is_told, true) {
+            error!(error = format!("{error:#}"), "{what} could not be written into the index; trying again");
+        }
+        if cancel.is_cancelled() {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

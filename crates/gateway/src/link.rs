@@ -25,6 +25,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a word from the cloud for this long the connection is dead: it
 /// answers a ping of ours every [`PING`].
 const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// One frame that the network does not take for so long ends the link.
+const SEND_MAX: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(15);
 /// Sealed chunks that wait for the network; beyond it viewers lose groups of pictures.
 const FRAMES_QUEUE: usize = 256;
@@ -134,7 +136,9 @@ async fn serve(
                     None => return Ok(()),
                 },
             };
-            sink.send(message).await.context("the link broke")?;
+            // A cloud that answers pings and reads nothing is not there either.
+            let sent = timeout(SEND_MAX, sink.send(message)).await;
+            sent.context("the cloud takes nothing any more")?.context("the link broke")?;
         }
     };
     tokio::select! {

@@ -16,7 +16,7 @@ use crate::data::{DataFolder, Identity, Membership, RosterLog};
 use crate::disk::Disk;
 use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, store_client};
-use crate::index::Index;
+use crate::index::{Index, insist};
 use crate::keep::Keeper;
 use crate::recover::recover;
 use crate::stream;
@@ -106,6 +106,7 @@ async fn run(
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
     recover(&root, &index, roster.roster(), &identity).await?;
+    index.offer_refused_again().await?;
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();
     info!(gateway = %identity.id, %org, cameras = site.cameras.len(), "the gateway starts");
@@ -117,8 +118,8 @@ async fn run(
     let (gaps, gap_receiver) = stream::gap_channel();
     let (disk, stored) = Disk::start(root.clone())?;
 
-    let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver));
-    let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone()));
+    let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver, cancel.clone()));
+    let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone(), cancel.clone()));
     let forwarder = Forwarder {
         org,
         gateway: identity.id,
@@ -159,8 +160,8 @@ async fn run(
     // The streams are gone and with them all handles of the disk: its thread
     // flushes for the last time, and the index learns what is whole.
     network.abort();
-    keeping_stored.await??;
-    keeping_gaps.await??;
+    keeping_stored.await?;
+    keeping_gaps.await?;
     index.close().await;
     info!("all recordings are closed");
     outcome
@@ -171,7 +172,8 @@ async fn keep_stored(
     index: Index,
     mut stored: mpsc::Receiver<crate::disk::Stored>,
     wake: Arc<Notify>,
-) -> anyhow::Result<()> {
+    cancel: CancellationToken,
+) {
     while let Some(stored) = stored.recv().await {
         let closed = &stored.closed;
         let finished = &closed.finished;
@@ -182,10 +184,10 @@ async fn keep_stored(
             finished.bytes,
             finished.sha256,
         );
-        index.add_recording(&stored.path, &report).await.context("a recording could not be indexed")?;
+        // What never gets a row is brought in by the next start.
+        insist("a recording", &cancel, || index.add_recording(&stored.path, &report)).await;
         wake.notify_one();
     }
-    Ok(())
 }
 
 /// Looks at the data folder as a start would and says what it found.

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use media::{TrackDescription, TrackKind};
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
 use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
 use crate::viewers::Viewers;
@@ -362,13 +362,10 @@ pub(crate) fn gap_channel() -> (mpsc::Sender<Gap>, mpsc::Receiver<Gap>) {
     mpsc::channel(1_024)
 }
 
-/// Writes gaps into the index until all streams are gone.
-pub(crate) async fn keep_gaps(
-    index: crate::index::Index,
-    mut gaps: mpsc::Receiver<Gap>,
-) -> anyhow::Result<()> {
+/// Writes gaps into the index until all streams are gone. A full disk is the
+/// likeliest reason of a gap, so one that cannot be written waits.
+pub(crate) async fn keep_gaps(index: Index, mut gaps: mpsc::Receiver<Gap>, cancel: CancellationToken) {
     while let Some(gap) = gaps.recv().await {
-        index.add_gap(&gap).await.context("a gap could not be written into the index")?;
+        insist("a gap", &cancel, || index.add_gap(&gap)).await;
     }
-    Ok(())
 }

@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Status goes up this often even if nothing changed.
 const STATUS: Duration = Duration::from_secs(10);
 const SWEEP: Duration = Duration::from_secs(30);
+/// Watches on the link; the cloud has one for each stream that people watch.
+const WATCHES_MAX: usize = 4_096;
 /// Connection tests at the same time.
 const TESTS_MAX: usize = 4;
 
@@ -102,7 +104,7 @@ impl Supervisor {
                 },
                 Some(tested) = supervision.tests.join_next() => {
                     if let Ok((id, envelope)) = tested {
-                        supervision.answer(id, envelope).await;
+                        supervision.answer(id, envelope);
                     }
                 }
                 _ = tick.tick() => supervision.tick().await?,
@@ -266,7 +268,11 @@ impl Supervision {
         let Some((text, frames)) = self.link.clone() else { return };
         if !self.streams.contains_key(&key) {
             let reason = "this gateway does not record this stream".to_owned();
-            let _ = text.send(FromGateway::WatchFailed { stream: number, reason }).await;
+            // Never waited for: whoever asks without reading gets no answer.
+            let _ = text.try_send(FromGateway::WatchFailed { stream: number, reason });
+            return;
+        }
+        if self.watches.len() >= WATCHES_MAX {
             return;
         }
         self.watches.insert(number, key);
@@ -322,7 +328,7 @@ impl Supervision {
                 // Unsigned commands have no nonce that we would repeat.
                 let nonce = String::new();
                 let result = self.result(nonce, Err(error.to_string()));
-                self.answer(id, result).await;
+                self.answer(id, result);
                 return Ok(());
             }
         };
@@ -334,7 +340,7 @@ impl Supervision {
                 Ok(access) => self.test(id, command, access).await,
                 Err(error) => {
                     let result = self.result(command.nonce, Err(error.to_string()));
-                    self.answer(id, result).await;
+                    self.answer(id, result);
                 }
             }
             return Ok(());
@@ -352,7 +358,7 @@ impl Supervision {
             Err(error) => Err(error.to_string()),
         };
         let result = self.result(command.nonce, outcome);
-        self.answer(id, result).await;
+        self.answer(id, result);
         Ok(())
     }
 
@@ -360,7 +366,7 @@ impl Supervision {
         if self.tests.len() >= TESTS_MAX {
             let result =
                 self.result(command.nonce, Err("other connection tests are running; wait for them".into()));
-            self.answer(id, result).await;
+            self.answer(id, result);
             return;
         }
         let signer = self.own.identity.clone();
@@ -375,9 +381,12 @@ impl Supervision {
         sign_result(&self.own.identity, self.own.roster.roster().org(), nonce, outcome)
     }
 
-    async fn answer(&self, id: u64, envelope: Envelope) {
+    fn answer(&self, id: u64, envelope: Envelope) {
         if let Some((text, _)) = &self.link {
-            let _ = text.send(FromGateway::CommandResult { id, envelope }).await;
+            // Never waited for either.
+            if text.try_send(FromGateway::CommandResult { id, envelope }).is_err() {
+                warn!("the answer to a command was lost: the cloud does not read");
+            }
         }
     }
 }

@@ -92,3 +92,30 @@ async fn grants_are_known_before_what_they_open() {
     let first_recording = puts.iter().position(|(name, _)| name.ends_with(".lkr")).unwrap();
     assert!(first_grant < first_recording);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refused_recording_holds_nothing_up() {
+    let site = Site::enrolled().await;
+    site.cloud.script(|script| script.refusals = 1);
+    site.add_camera().await;
+    until("later recordings are confirmed", || {
+        let confirmed = site.cloud.reports().iter().map(|report| report.recordings.len()).sum::<usize>();
+        confirmed >= 2
+    })
+    .await;
+    assert!(site.objects().len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cloud_does_not_choose_where_in_the_clear_footage_goes() {
+    let site = Site::enrolled().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let elsewhere = format!("http://127.0.0.1:{port}/inside");
+    site.cloud.script(|script| script.upload_url = Some(elsewhere));
+    site.add_camera().await;
+    until("recordings wait", || site.cloud.grants().len() == 1).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(listener.accept().is_err(), "a plain HTTP server inside the site was spoken to");
+}

@@ -69,6 +69,8 @@ pub(super) struct Script {
     pub(super) put_answers: VecDeque<u16>,
     /// Answers to reports, in turn; then the truth.
     pub(super) report_answers: VecDeque<RecordingStatus>,
+    /// So many recordings are refused, from the first one asked for on.
+    pub(super) refusals: usize,
     /// Where to upload to, instead of its own store.
     pub(super) upload_url: Option<String>,
 }
@@ -278,8 +280,21 @@ async fn upload_grants(
     State(cloud): Cloud,
     Json(request): Json<UploadGrantRequest>,
 ) -> Json<UploadGrantAnswer> {
-    let elsewhere = cloud.script.lock().unwrap().upload_url.clone();
+    let mut script = cloud.script.lock().unwrap();
+    let elsewhere = script.upload_url.clone();
     let grant = |object: model::wire::UploadObject| {
+        if script.refusals > 0 && object.name.ends_with(".lkr") {
+            script.refusals -= 1;
+            let refused = Some("the test refuses it".to_owned());
+            let expires_at = now();
+            return UploadGrant {
+                name: object.name,
+                url: None,
+                headers: BTreeMap::new(),
+                expires_at,
+                refused,
+            };
+        }
         let own = format!("{}store/{}?sig=secret-token", cloud.url(), object.name);
         UploadGrant {
             url: Some(elsewhere.clone().unwrap_or(own)),

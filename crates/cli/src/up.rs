@@ -109,7 +109,11 @@ fn demo_password(data: &Path) -> anyhow::Result<Secret> {
     if let Ok(password) = std::fs::read_to_string(&path) {
         return Ok(Secret::new(password));
     }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data folder {} could not be made", data.display()))?;
     let password: String = random::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     written

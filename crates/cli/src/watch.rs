@@ -48,6 +48,9 @@ pub(crate) async fn watch(session: &Session, arguments: Arguments) -> anyhow::Re
     let Arguments { camera, rendition, seconds, json } = arguments;
     let begun = Instant::now();
     let until = begun + Duration::from_secs(seconds);
+    if !json {
+        println!("Watching for {seconds} s …");
+    }
     let path = format!("/api/v1/cameras/{camera}/live?rendition={rendition}");
     let mut socket = session.client.socket(&path).await?;
     let mut grants = Grants::new(session);

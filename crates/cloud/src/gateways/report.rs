@@ -105,6 +105,13 @@ async fn confirm(
         return Ok(RecordingStatus::Mismatch);
     }
     app.database.add_recording(caller.org, caller.gateway, recording, clock::now()).await?;
+    // Somebody with this gateway's certificate may have put another object in
+    // this recording's place. What is not indexed must not be dropped on site.
+    let indexed = app.database.recording(caller.org, recording.id).await?;
+    if indexed.is_none_or(|indexed| indexed.name != recording.name) {
+        tracing::warn!(gateway = %caller.gateway, id = %recording.id, "another object stands in the index under this id");
+        return Ok(RecordingStatus::Mismatch);
+    }
     app.metrics.recordings_confirmed.add(1);
     Ok(RecordingStatus::Confirmed)
 }

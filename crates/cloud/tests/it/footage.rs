@@ -12,6 +12,7 @@ use crate::support::{Gateway, Organisation, World, fresh, fresh_id, now, on_both
 
 on_both_databases!(
     a_recording_arrives_and_is_read_by_ranges,
+    a_false_object_in_its_place_does_not_confirm_a_recording,
     a_report_is_not_believed,
     a_gateway_names_only_what_is_its_own,
     keys_go_to_their_own_person,
@@ -100,6 +101,20 @@ async fn a_recording_arrives_and_is_read_by_ranges(world: World) {
         entries.iter().filter(|entry| entry["action"] == action).count()
     };
     assert_eq!((count("playback"), count("mint_upload")), (1, 2));
+}
+
+async fn a_false_object_in_its_place_does_not_confirm_a_recording(world: World) {
+    let site = site(&world).await;
+    site.hand_in_keys().await;
+    let (bytes, recording) = site.record();
+    let (other_bytes, other) = site.record();
+    assert_eq!(site.gateway.upload(bytes, &recording).await, StatusCode::CREATED);
+    assert_eq!(site.gateway.upload(other_bytes, &other).await, StatusCode::CREATED);
+    // With a stolen certificate: another object under the genuine header hash.
+    let mut false_one = other.clone();
+    false_one.id = recording.id;
+    assert_eq!(site.gateway.report(&false_one).await, "confirmed");
+    assert_eq!(site.gateway.report(&recording).await, "mismatch", "the gateway keeps the true one");
 }
 
 async fn a_report_is_not_believed(world: World) {

@@ -126,6 +126,7 @@ enum RecordingCommand {
 }
 
 fn main() -> ExitCode {
+    end_quietly_when_nobody_reads();
     let arguments = Arguments::parse();
     let default = if matches!(arguments.command, Command::Up(_)) { "info,sqlx=warn" } else { "warn" };
     let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new(default));
@@ -137,6 +138,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `lenskeep recording list | head`: `println!` panics when the reader has gone,
+/// which is no fault to report.
+fn end_quietly_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 #[tokio::main]

@@ -84,6 +84,26 @@ fn an_altered_recording_is_refused() {
 }
 
 #[test]
+fn a_reader_that_goes_is_no_error() {
+    let site = OneBox::new();
+    let link = site.link.clone().unwrap();
+    site.succeed(&["device", "new", "--link", &link]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = site
+        .command(&["camera", "list"])
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
 fn mistakes_are_named_with_their_remedy() {
     let site = OneBox::new();
     let error = site.fail(&["camera", "list"]);

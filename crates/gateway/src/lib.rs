@@ -23,6 +23,7 @@ mod run;
 mod stream;
 mod supervise;
 mod tls;
+mod trust;
 mod viewers;
 
 pub use config::{Config, RecordingSection, StoreSection};

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use model::Hash;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+use crate::trust::{self, Trust};
 
 /// Our transport certificate of 24 hours, with its key.
 #[derive(Debug)]
@@ -23,12 +25,7 @@ pub(crate) fn client_config(
     pin: Hash,
     certificate: Option<&ClientCertificate>,
 ) -> anyhow::Result<ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .context("TLS versions")?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PinnedCa { pin, provider }));
+    let builder = trust::client(Arc::new(PinnedCa(pin))).context("TLS versions")?;
     match certificate {
         None => Ok(builder.with_no_client_auth()),
         Some(certificate) => builder
@@ -39,53 +36,26 @@ pub(crate) fn client_config(
 
 /// Verifies a chain as usual, from the pinned CA in it.
 #[derive(Debug)]
-struct PinnedCa {
-    pin: Hash,
-    provider: Arc<CryptoProvider>,
-}
+struct PinnedCa(Hash);
 
-impl ServerCertVerifier for PinnedCa {
-    fn verify_server_cert(
+impl Trust for PinnedCa {
+    fn check(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        shown: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<(), rustls::Error> {
         let is_pinned = |certificate: &&CertificateDer<'_>| {
-            seal::constant_time_eq(&seal::sha256(certificate).0, &self.pin.0)
+            seal::constant_time_eq(&seal::sha256(certificate).0, &self.0.0)
         };
-        let Some(ca) = intermediates.iter().find(is_pinned) else {
-            return Err(CertificateError::UnknownIssuer.into());
-        };
+        let ca = chain.iter().find(is_pinned).ok_or(CertificateError::UnknownIssuer)?;
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        verifier.verify_server_cert(shown, chain, name, &[], now).map(drop)
     }
 }

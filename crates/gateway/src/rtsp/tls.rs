@@ -8,16 +8,16 @@ use std::sync::{Arc, OnceLock};
 
 use model::Hash;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Limits, SourceError};
+use crate::trust::{self, Trust};
 
 /// The fingerprint of whatever answers there, for a person to confirm before it
 /// is pinned. The other side has proved that it has the certificate's key,
@@ -59,15 +59,15 @@ async fn handshake(
     limits: &Limits,
 ) -> Result<(TlsStream<TcpStream>, Hash), SourceError> {
     let tls = |reason: String| SourceError::Tls { reason };
-    let (config, verifier) = client_config(pin).map_err(|error| tls(error.to_string()))?;
+    let (config, pinned_trust) = client_config(pin).map_err(|error| tls(error.to_string()))?;
     let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| tls(error.to_string()))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     match timeout(limits.connect, connecting).await {
         Ok(Ok(stream)) => {
-            let found = verifier.found.get().copied();
+            let found = pinned_trust.found.get().copied();
             Ok((stream, found.ok_or_else(|| tls("the camera showed no certificate".into()))?))
         }
-        Ok(Err(error)) => match (verifier.found.get(), pin) {
+        Ok(Err(error)) => match (pinned_trust.found.get(), pin) {
             (Some(&found), Some(pinned)) if found != pinned => {
                 Err(SourceError::WrongCertificate { found, pinned })
             }
@@ -86,16 +86,11 @@ pub fn pinned_config(pin: Hash) -> Result<ClientConfig, rustls::Error> {
 }
 
 fn client_config(pin: Option<Hash>) -> Result<(ClientConfig, Arc<Pinned>), rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned { pin, found: OnceLock::new(), provider: Arc::clone(&provider) });
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
+    let pinned = Arc::new(Pinned { pin, found: OnceLock::new() });
+    let mut config = trust::client(Arc::clone(&pinned))?.with_no_client_auth();
     // A resumed session shows no certificate, and the pin may have changed.
     config.resumption = Resumption::disabled();
-    Ok((config, verifier))
+    Ok((config, pinned))
 }
 
 /// As sockets and certificates want it: IPv6 without brackets.
@@ -108,51 +103,26 @@ struct Pinned {
     /// `None` accepts any certificate, for a probe that sends nothing.
     pin: Option<Hash>,
     found: OnceLock<Hash>,
-    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
+impl Trust for Pinned {
+    fn check(
         &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        shown: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
         _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+        _provider: &Arc<CryptoProvider>,
+    ) -> Result<(), rustls::Error> {
         // Of the first connection, for whoever asks afterwards; each one is
         // judged by what it shows itself.
-        let found = seal::sha256(end_entity);
+        let found = seal::sha256(shown);
         self.found.get_or_init(|| found);
         match self.pin {
             Some(pin) if !seal::constant_time_eq(&pin.0, &found.0) => {
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
-            _ => Ok(ServerCertVerified::assertion()),
+            _ => Ok(()),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -20,6 +20,7 @@ pub enum PayloadType {
     RecordingFooter,
     DeviceLogin,
     GatewayCertificate,
+    Action,
 }
 
 impl PayloadType {
@@ -33,6 +34,7 @@ impl PayloadType {
             PayloadType::RecordingFooter => "application/vnd.lenskeep.recording-footer.v1+json",
             PayloadType::DeviceLogin => "application/vnd.lenskeep.device-login.v1+json",
             PayloadType::GatewayCertificate => "application/vnd.lenskeep.gateway-certificate.v1+json",
+            PayloadType::Action => "application/vnd.lenskeep.action.v1+json",
         }
     }
 }

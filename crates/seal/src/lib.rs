@@ -6,6 +6,7 @@
 //! time and the random bytes, so vectors and simulations are exact. No other
 //! crate names a cryptographic primitive.
 
+pub mod action;
 mod canonical;
 pub mod command;
 pub mod enrolment;

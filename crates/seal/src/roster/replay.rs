@@ -37,7 +37,7 @@ pub enum RosterError {
     Forked,
     #[error("the statement's time is before its predecessor's or ahead of the clock")]
     Time,
-    #[error("needs {needed} signatures of administrators, has {found}")]
+    #[error("needs signatures of {needed} different administrators, has {found}")]
     Signatures { needed: u32, found: u32 },
     #[error("{0}")]
     Rule(&'static str),
@@ -54,6 +54,16 @@ struct Pending {
     effective_at: Timestamp,
     at: Timestamp,
     statement: Statement,
+}
+
+/// How far administrators agree on a statement.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    pub hash: Hash,
+    pub statement: Statement,
+    pub needed: u32,
+    /// Administrators who signed; with two devices, once.
+    pub people: BTreeSet<PersonId>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,6 +145,40 @@ impl Roster {
     /// 72 hours of a recovery count from there, not from the writer's word.
     /// After an error nothing has changed.
     pub fn apply(&mut self, envelope: &Envelope, seen_at: Timestamp) -> Result<(), RosterError> {
+        let (payload, hash) = self.follows(envelope, seen_at)?;
+        let before = (self.state.clone(), self.pending.clone());
+        let (seq, at) = (payload.seq, payload.at);
+        let is_snapshot = matches!(payload.statement, Statement::Snapshot { .. });
+        if let Err(error) = self.accept(envelope, payload, hash, seen_at) {
+            (self.state, self.pending) = before;
+            return Err(error);
+        }
+        if is_snapshot {
+            self.snapshot_seq = seq;
+        }
+        self.seq = seq;
+        self.head = hash;
+        self.last_at = at;
+        self.hashes.push(hash);
+        Ok(())
+    }
+
+    /// Whether a statement could come next if enough administrators signed it,
+    /// and who has. Everything but the number of signatures is checked.
+    pub fn agreement(&self, envelope: &Envelope, seen_at: Timestamp) -> Result<Agreement, RosterError> {
+        let (payload, hash) = self.follows(envelope, seen_at)?;
+        let mut after = self.clone();
+        after.settle(seen_at);
+        let (needed, people) = after.signed_by(envelope, &payload)?;
+        if people.is_empty() {
+            return Err(RosterError::Signatures { needed, found: 0 });
+        }
+        after.take_effect(payload.statement.clone(), payload.at)?;
+        Ok(Agreement { hash, statement: payload.statement, needed, people })
+    }
+
+    /// The payload, if it belongs at the end of this log, now.
+    fn follows(&self, envelope: &Envelope, seen_at: Timestamp) -> Result<(Payload, Hash), RosterError> {
         let bytes = envelope::payload(PayloadType::Roster, envelope)?;
         let payload: Payload = crate::from_canonical(bytes)?;
         if payload.org != self.org {
@@ -152,21 +196,7 @@ impl Roster {
         if self.seq - self.snapshot_seq >= STATEMENTS_MAX {
             return Err(RosterError::TooLong);
         }
-        let before = (self.state.clone(), self.pending.clone());
-        let (hash, seq, at) = (crate::sha256(bytes), payload.seq, payload.at);
-        let is_snapshot = matches!(payload.statement, Statement::Snapshot { .. });
-        if let Err(error) = self.accept(envelope, payload, hash, seen_at) {
-            (self.state, self.pending) = before;
-            return Err(error);
-        }
-        if is_snapshot {
-            self.snapshot_seq = seq;
-        }
-        self.seq = seq;
-        self.head = hash;
-        self.last_at = at;
-        self.hashes.push(hash);
-        Ok(())
+        Ok((payload, crate::sha256(bytes)))
     }
 
     fn accept(
@@ -219,6 +249,20 @@ impl Roster {
     }
 
     fn check_signatures(&self, envelope: &Envelope, payload: &Payload) -> Result<(), RosterError> {
+        let (needed, people) = self.signed_by(envelope, payload)?;
+        let found = people.len() as u32;
+        if found < needed {
+            return Err(RosterError::Signatures { needed, found });
+        }
+        Ok(())
+    }
+
+    /// How many different administrators must sign, and who did.
+    fn signed_by(
+        &self,
+        envelope: &Envelope,
+        payload: &Payload,
+    ) -> Result<(u32, BTreeSet<PersonId>), RosterError> {
         let good = envelope::signers(PayloadType::Roster, envelope, |keyid| {
             let device = self.state.devices.get(&keyid.parse().ok()?)?;
             verifying_key(&device.sign.0).ok()
@@ -228,16 +272,14 @@ impl Roster {
         let good: Vec<DeviceId> =
             good.iter().filter_map(|keyid| keyid.parse().ok()).filter(in_force).collect();
         let administrators = &self.state.administrators;
-        let found = good.iter().filter(|id| administrators.devices.contains(id)).count() as u32;
+        let agreeing = good.iter().filter(|id| administrators.devices.contains(id));
+        let people = people(&self.state, agreeing);
         let needed = match &payload.statement {
-            Statement::RevokeDevice { device } if good.contains(device) => return Ok(()),
+            Statement::RevokeDevice { device } if good.contains(device) => 0,
             Statement::RevokeDevice { .. } | Statement::RevokeGateway { .. } | Statement::Veto { .. } => 1,
             _ => administrators.k,
         };
-        if found < needed {
-            return Err(RosterError::Signatures { needed, found });
-        }
-        Ok(())
+        Ok((needed, people))
     }
 
     fn take_effect(&mut self, statement: Statement, at: Timestamp) -> Result<(), RosterError> {
@@ -289,9 +331,10 @@ impl Roster {
                 state.access.insert(person, Access { person, scope, until });
             }
             Statement::SetAdministrators { k, devices } => {
-                rule(k >= 1 && k as usize <= devices.len(), "k is from 1 to the number of devices")?;
                 let known = devices.iter().all(|device| state.devices.contains_key(device));
                 rule(known, "an administrator's device must be in the roster")?;
+                let people = people(state, devices.iter()).len();
+                rule(k >= 1 && k as usize <= people, "k is from 1 to the number of people")?;
                 state.administrators = Administrators { k, devices };
             }
             Statement::Veto { statement } => {
@@ -388,6 +431,11 @@ impl Roster {
         self.device_in_force(device, now)
             .is_some_and(|device| self.person_may_open(device.person, camera, now))
     }
+}
+
+/// Whose devices these are: somebody with two devices agrees once.
+fn people<'d>(state: &State, devices: impl Iterator<Item = &'d DeviceId>) -> BTreeSet<PersonId> {
+    devices.filter_map(|id| state.devices.get(id)).map(|device| device.person).collect()
 }
 
 fn verifying_key(bytes: &[u8]) -> Result<VerifyingKey, RosterError> {

@@ -23,6 +23,9 @@ pub(crate) fn ada() -> PersonId {
 pub(crate) fn ben() -> PersonId {
     PersonId::from_random([0xb0; 16])
 }
+pub(crate) fn cem() -> PersonId {
+    PersonId::from_random([0xce; 16])
+}
 pub(crate) fn device_id(n: u8) -> DeviceId {
     DeviceId::from_random([n; 16])
 }

@@ -1,6 +1,7 @@
 //! Tests of `seal` from outside. Vectors in `vectors/` are shared with the web
 //! app's reader; `UPDATE_VECTORS=1` writes them anew, which is a new version.
 
+mod action;
 mod command;
 mod fixture;
 mod grant;

@@ -11,7 +11,7 @@ use seal::roster::{
 };
 
 use crate::fixture::{
-    Log, T0, ada, ben, camera, camera_id, device, device_id, gateway, gateway_id, genesis_payload, keys,
+    Log, T0, ada, ben, camera, camera_id, cem, device, device_id, gateway, gateway_id, genesis_payload, keys,
     other_camera_id,
 };
 
@@ -127,8 +127,12 @@ fn times_neither_run_back_nor_ahead() {
 fn several_administrators_sign_what_widens_and_one_what_narrows() {
     let mut log = Log::populated();
     log.push(Statement::AddDevice { device: device(4, ada(), "Ada's phone") });
-    let both = BTreeSet::from([device_id(1), device_id(4)]);
-    log.push(Statement::SetAdministrators { k: 2, devices: both });
+    log.push(Statement::AddDevice { device: device(6, cem(), "Cem's laptop") });
+    let adas = BTreeSet::from([device_id(1), device_id(4)]);
+    let alone = log.signed(Statement::SetAdministrators { k: 2, devices: adas }, 1);
+    assert!(matches!(refused(&log, &alone), RosterError::Rule(_)), "two devices of one person are one");
+    let three = BTreeSet::from([device_id(1), device_id(4), device_id(6)]);
+    log.push(Statement::SetAdministrators { k: 2, devices: three });
     let add = Statement::AddDevice { device: device(5, ben(), "Ben's tablet") };
     let mut envelope = log.signed(add, 1);
     assert!(matches!(refused(&log, &envelope), RosterError::Signatures { needed: 2, found: 1 }));
@@ -137,9 +141,26 @@ fn several_administrators_sign_what_widens_and_one_what_narrows() {
     assert!(matches!(refused(&log, &envelope), RosterError::Envelope(_)), "the same key twice");
     envelope.signatures.pop();
     envelope::add_signature(PayloadType::Roster, &mut envelope, &device_id(4), &keys(4).sign);
+    let herself = refused(&log, &envelope);
+    assert!(matches!(herself, RosterError::Signatures { needed: 2, found: 1 }), "nobody agrees with herself");
+    envelope::add_signature(PayloadType::Roster, &mut envelope, &device_id(6), &keys(6).sign);
     assert!(log.roster.clone().apply(&envelope, T0.plus_ms(Timestamp::HOUR)).is_ok());
+    let agreement = log.roster.agreement(&envelope, T0.plus_ms(Timestamp::HOUR)).unwrap();
+    assert_eq!((agreement.needed, agreement.people), (2, BTreeSet::from([ada(), cem()])));
     let revoke = log.signed(Statement::RevokeGateway { gateway: gateway_id() }, 4);
     assert!(log.roster.clone().apply(&revoke, T0.plus_ms(Timestamp::HOUR)).is_ok());
+}
+
+/// Others are asked only for what could come next.
+#[test]
+fn agreement_is_sought_for_what_the_rules_allow() {
+    let log = Log::populated();
+    let later = T0.plus_ms(Timestamp::HOUR);
+    let spent = log.signed(Statement::AddDevice { device: device(2, ben(), "again") }, 1);
+    assert!(matches!(log.roster.agreement(&spent, later), Err(RosterError::Rule(_))));
+    let nobody = log.signed(Statement::AddDevice { device: device(9, ben(), "x") }, 2);
+    assert!(matches!(log.roster.agreement(&nobody, later), Err(RosterError::Signatures { found: 0, .. })));
+    assert!(matches!(log.roster.agreement(&log.envelopes[1], later), Err(RosterError::DoesNotFollow { .. })));
 }
 
 #[test]

@@ -94,6 +94,17 @@ fn command() {
 }
 
 #[test]
+fn action() {
+    let action = crate::action::export();
+    let envelope = action.sign(device_id(1), &keys(1).sign);
+    let hash = seal::sha256(&envelope.payload.0);
+    check(
+        "action",
+        &json!({ "action": action, "envelope": envelope, "hash": hash, "sign_seed": base64(keys(1).sign.seed()) }),
+    );
+}
+
+#[test]
 fn epoch_grant() {
     let key = |byte: u8| base64(&[byte; 32]);
     check(

@@ -150,10 +150,9 @@ function wait(facts: Facts, statement: Statement, { at, signers, hash, seenAt }:
 
 function decide(facts: Facts, statement: Exclude<Statement, { type: 'genesis' }>, { at, signers }: { at: number; signers: Set<string> }): Facts {
   const valid = (id: string) => signers.has(id) && at <= (facts.devices.get(id)?.until ?? -1);
-  const administrators = facts.administrators.devices.filter(valid);
-  const enough = administrators.length >= facts.administrators.k;
-  const needAll = () => (enough ? undefined : refuse(`${statement.type} needs ${facts.administrators.k} signatures of administrators and has ${administrators.length}`));
-  const needOne = () => (administrators.length > 0 ? undefined : refuse(`${statement.type} is not signed by an administrator`));
+  const agreeing = peopleOf(facts, facts.administrators.devices.filter(valid)).size;
+  const needAll = () => (agreeing >= facts.administrators.k ? undefined : refuse(`${statement.type} needs signatures of ${facts.administrators.k} different administrators and has ${agreeing}`));
+  const needOne = () => (agreeing > 0 ? undefined : refuse(`${statement.type} is not signed by an administrator`));
   const next = copy(facts);
 
   switch (statement.type) {
@@ -224,8 +223,9 @@ function effect(facts: Facts, statement: Pending['statement'], at: number): void
     return;
   }
   const { k, devices } = statement;
-  if (k < 1 || k > devices.length) refuse(`k is ${k}, of ${devices.length} administrators`);
   for (const id of devices) inForce(facts, id);
+  const people = peopleOf(facts, devices).size;
+  if (k < 1 || k > people) refuse(`k is ${k}, of ${people} administrators`);
   facts.administrators = { k, devices };
 }
 
@@ -250,6 +250,11 @@ function used(facts: Facts, id: string): boolean {
 
 function inForce(facts: Facts, id: string): Device {
   return facts.devices.get(id) ?? refuse(`${id} is not a device of the roster`);
+}
+
+/** Whose devices these are: somebody with two devices agrees once. */
+function peopleOf(facts: Facts, devices: string[]): Set<string> {
+  return new Set(devices.flatMap((id) => facts.devices.get(id)?.person ?? []));
 }
 
 function signKeyOf(facts: Facts, keyid: string): Uint8Array | undefined {

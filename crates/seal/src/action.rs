@@ -1,0 +1,126 @@
+//! Signed actions (section 6): what a person orders the cloud to do, where a
+//! session alone must not be enough. The signature covers the exact action,
+//! once, for a while, on top of the state that the author saw; the history
+//! keeps it, so that nobody can say later that the cloud invented it.
+
+use std::collections::BTreeSet;
+
+use model::wire::Envelope;
+use model::{CameraId, DeviceId, Hash, OrgId, PersonId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{self, EnvelopeError, PayloadType};
+use crate::keys::{SigningKey, VerifyingKey};
+use crate::roster::Roster;
+use crate::{CanonicalError, to_canonical};
+
+/// An action's longest life: long enough for other administrators to agree.
+pub const EXPIRES_AHEAD_MAX_MS: u64 = 72 * Timestamp::HOUR;
+/// Longest reason that a person states, in characters.
+pub const REASON_CHARS_MAX: usize = 500;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedAction {
+    pub org: OrgId,
+    /// 32 random bytes.
+    pub nonce: Hash,
+    pub expires_at: Timestamp,
+    /// What the author saw; each action says of what.
+    pub previous_state: Hash,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Taking footage out. `previous_state` is the roster's head.
+    Export { camera: CameraId, from: Timestamp, to: Timestamp, reason: Option<String> },
+}
+
+/// An action, and who signed it as the roster knows them.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub hash: Hash,
+    pub signed: SignedAction,
+    pub devices: BTreeSet<DeviceId>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("action: {0}")]
+    Payload(#[from] CanonicalError),
+    #[error("the action is for another organisation")]
+    OtherOrganisation,
+    #[error("the action has expired, or lives longer than 72 hours")]
+    Expired,
+    #[error("the signature of {0} is not of a device in force")]
+    Device(String),
+    #[error("a stretch of time ends after it begins")]
+    Stretch,
+    #[error("a reason has 1 to {REASON_CHARS_MAX} printable characters")]
+    Reason,
+}
+
+impl SignedAction {
+    pub fn sign(&self, device: DeviceId, key: &SigningKey) -> Envelope {
+        envelope::sign(PayloadType::Action, to_canonical(self), &device, key)
+    }
+
+    /// Every signature must be of a device in force; whether they are enough,
+    /// and whether the state is the present one, the caller knows.
+    pub fn verify(envelope: &Envelope, roster: &Roster, now: Timestamp) -> Result<Verified, ActionError> {
+        let bytes = envelope::payload(PayloadType::Action, envelope)?;
+        let key_of = |keyid: &str| {
+            let device = roster.device_in_force(keyid.parse().ok()?, now)?;
+            VerifyingKey::from_bytes(&device.sign.0).ok()
+        };
+        let good = envelope::signers(PayloadType::Action, envelope, key_of)?;
+        if let Some(stranger) = envelope.signatures.iter().find(|s| !good.contains(&s.keyid.as_str())) {
+            return Err(ActionError::Device(stranger.keyid.chars().take(100).collect()));
+        }
+        let devices = good.iter().filter_map(|keyid| keyid.parse().ok()).collect();
+        let signed: SignedAction = crate::from_canonical(bytes)?;
+        if signed.org != roster.org() {
+            return Err(ActionError::OtherOrganisation);
+        }
+        if signed.expires_at <= now || signed.expires_at > now.plus_ms(EXPIRES_AHEAD_MAX_MS) {
+            return Err(ActionError::Expired);
+        }
+        signed.action.check()?;
+        Ok(Verified { hash: crate::sha256(bytes), signed, devices })
+    }
+}
+
+impl Action {
+    fn check(&self) -> Result<(), ActionError> {
+        match self {
+            Action::Export { from, to, reason, .. } => {
+                if from >= to {
+                    return Err(ActionError::Stretch);
+                }
+                reason.as_deref().map_or(Ok(()), check_reason)
+            }
+        }
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), ActionError> {
+    let length = reason.chars().count();
+    if (1..=REASON_CHARS_MAX).contains(&length) && !reason.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(ActionError::Reason)
+    }
+}
+
+impl Verified {
+    /// How many different administrators signed: somebody with two devices
+    /// agrees once.
+    pub fn administrators(&self, roster: &Roster, now: Timestamp) -> BTreeSet<PersonId> {
+        let administrators = self.devices.iter().filter(|device| roster.is_administrator(**device, now));
+        administrators.filter_map(|device| roster.device(*device)).map(|device| device.person).collect()
+    }
+}

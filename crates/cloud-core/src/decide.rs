@@ -112,9 +112,10 @@ fn person_in_force<'a>(
 
 fn person_may(id: PersonId, person: &PersonFacts, request: &Request, facts: &Facts) -> Result<(), Denial> {
     match &request.action {
-        Action::Playback { camera, .. } | Action::Live { camera, .. } | Action::ListRecordings { camera } => {
-            may_open(person, facts, *camera)
-        }
+        Action::Playback { camera, .. }
+        | Action::Live { camera, .. }
+        | Action::ListRecordings { camera }
+        | Action::Export { camera, .. } => may_open(person, facts, *camera),
         Action::ReadGrants { device, .. } => match facts.device_owners.get(device) {
             Some(owner) if *owner == id && person.devices.contains(device) => Ok(()),
             _ => Err(Denial::Device),
@@ -132,7 +133,11 @@ fn person_may(id: PersonId, person: &PersonFacts, request: &Request, facts: &Fac
             administrator(person)?;
             gateway_in_force(request, facts, *gateway)
         }
-        Action::Invite { .. } | Action::ReadHistory => administrator(person),
+        Action::Invite { .. }
+        | Action::ReadHistory
+        | Action::Propose { .. }
+        | Action::Approve { .. }
+        | Action::Decline { .. } => administrator(person),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
         Action::AppendRoster { .. } => Ok(()),

@@ -59,6 +59,25 @@ pub enum Action {
     AppendRoster {
         statement: Hash,
     },
+    /// Asking other administrators to agree on what needs several of them.
+    Propose {
+        proposal: Hash,
+    },
+    /// Agreeing with what another administrator proposed.
+    Approve {
+        proposal: Hash,
+    },
+    /// Closing a proposal without its effect.
+    Decline {
+        proposal: Hash,
+    },
+    /// Taking footage out, as the person's device signed it.
+    Export {
+        camera: CameraId,
+        from: Timestamp,
+        to: Timestamp,
+        signature: Hash,
+    },
     ReadHistory,
     /// Reading the keys that were sealed to a device.
     ReadGrants {
@@ -128,6 +147,10 @@ impl Action {
             Action::Enrol { .. } => "enrol",
             Action::Invite { .. } => "invite",
             Action::AppendRoster { .. } => "append_roster",
+            Action::Propose { .. } => "propose",
+            Action::Approve { .. } => "approve",
+            Action::Decline { .. } => "decline",
+            Action::Export { .. } => "export",
             Action::ReadHistory => "read_history",
             Action::ReadGrants { .. } => "read_grants",
         }
@@ -145,6 +168,12 @@ impl Action {
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person } => person.to_string(),
             Action::AppendRoster { statement } => statement.to_string(),
+            Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
+                proposal.to_string()
+            }
+            Action::Export { camera, from, to, signature } => {
+                format!("{camera} {}-{} {signature}", from.0, to.0)
+            }
             Action::ReadHistory => String::new(),
             Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
         }

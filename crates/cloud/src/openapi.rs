@@ -7,7 +7,8 @@ use crate::http::types::{
     StreamStatusSchema,
 };
 use crate::http::{
-    cameras, enrolments, history, live, login, people, recordings, roster, setup, sites, status,
+    actions, cameras, enrolments, history, live, login, people, proposals, recordings, roster, setup, sites,
+    status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -32,6 +33,14 @@ use crate::problem::ProblemBody;
         login::who_am_i,
         roster::read,
         roster::append,
+        verifications::begin,
+        verifications::finish,
+        actions::act,
+        actions::signature,
+        proposals::list,
+        proposals::propose,
+        proposals::sign,
+        proposals::decline,
         people::device_requests,
         people::request_device,
         people::invite,

@@ -24,6 +24,7 @@ use crate::random;
 const CEREMONY_MS: u64 = 5 * Timestamp::MINUTE;
 const REGISTRATION: &str = "passkey-registration";
 const LOGIN: &str = "passkey-login";
+const VERIFICATION: &str = "passkey-verification";
 
 #[derive(Debug)]
 pub(crate) struct Passkeys {
@@ -59,6 +60,14 @@ struct Registration {
 struct Login {
     origin: String,
     state: DiscoverableAuthentication,
+}
+
+/// A sign-in for nothing but these payloads, in a session that is there.
+#[derive(Serialize, Deserialize)]
+struct Verification {
+    session: Hash,
+    subjects: Vec<Hash>,
+    login: Login,
 }
 
 impl Passkeys {
@@ -133,10 +142,8 @@ impl Passkeys {
         origin: Option<&str>,
         now: Timestamp,
     ) -> Result<(Hash, Value), PasskeyError> {
-        let (origin, webauthn) = self.relying_party(origin)?;
-        let (challenge, state) = webauthn.start_discoverable_authentication().map_err(refused)?;
-        let state = Login { origin: origin.to_owned(), state };
-        Ok((remember(database, LOGIN, &state, now).await?, public_key_options(challenge)))
+        let (options, login) = self.ask(origin)?;
+        Ok((remember(database, LOGIN, &login, now).await?, options))
     }
 
     pub(crate) async fn finish_login(
@@ -146,7 +153,53 @@ impl Passkeys {
         credential: Value,
         now: Timestamp,
     ) -> Result<(OrgId, PersonId), PasskeyError> {
-        let ceremony: Login = recall(database, LOGIN, ceremony, now).await?;
+        let login: Login = recall(database, LOGIN, ceremony, now).await?;
+        self.answered(database, login, credential).await
+    }
+
+    /// Has a passkey verify its user again, for these payloads in this session.
+    pub(crate) async fn begin_verification(
+        &self,
+        database: &Database,
+        origin: Option<&str>,
+        session: Hash,
+        subjects: Vec<Hash>,
+        now: Timestamp,
+    ) -> Result<(Hash, Value), PasskeyError> {
+        let (options, login) = self.ask(origin)?;
+        let state = Verification { session, subjects, login };
+        Ok((remember(database, VERIFICATION, &state, now).await?, options))
+    }
+
+    /// Who was verified, and for which payloads.
+    pub(crate) async fn finish_verification(
+        &self,
+        database: &Database,
+        ceremony: Hash,
+        credential: Value,
+        session: Hash,
+        now: Timestamp,
+    ) -> Result<((OrgId, PersonId), Vec<Hash>), PasskeyError> {
+        let begun: Verification = recall(database, VERIFICATION, ceremony, now).await?;
+        if begun.session != session {
+            return Err(PasskeyError::Refused("the verification was begun in another session".to_owned()));
+        }
+        Ok((self.answered(database, begun.login, credential).await?, begun.subjects))
+    }
+
+    fn ask(&self, origin: Option<&str>) -> Result<(Value, Login), PasskeyError> {
+        let (origin, webauthn) = self.relying_party(origin)?;
+        let (challenge, state) = webauthn.start_discoverable_authentication().map_err(refused)?;
+        Ok((public_key_options(challenge), Login { origin: origin.to_owned(), state }))
+    }
+
+    /// Whose passkey answered. The user must have been verified.
+    async fn answered(
+        &self,
+        database: &Database,
+        ceremony: Login,
+        credential: Value,
+    ) -> Result<(OrgId, PersonId), PasskeyError> {
         let credential: PublicKeyCredential = serde_json::from_value(credential).map_err(refused)?;
         let (_, webauthn) = self.relying_party(Some(&ceremony.origin))?;
         let (user, id) = webauthn.identify_discoverable_authentication(&credential).map_err(refused)?;

@@ -87,7 +87,10 @@ fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Times
         ..Facts::default()
     };
     match action {
-        Action::Playback { camera, .. } | Action::Live { camera, .. } | Action::ListRecordings { camera } => {
+        Action::Playback { camera, .. }
+        | Action::Live { camera, .. }
+        | Action::ListRecordings { camera }
+        | Action::Export { camera, .. } => {
             add_camera(&mut facts, roster, caller.person, *camera, now);
         }
         Action::Configure { gateway, signers } => {
@@ -99,8 +102,13 @@ fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Times
         Action::ReadGrants { device, .. } => {
             facts.device_owners.extend(roster.device(*device).map(|known| (*device, known.person)));
         }
-        Action::MintUpload(_) | Action::Invite { .. } | Action::AppendRoster { .. } | Action::ReadHistory => {
-        }
+        Action::MintUpload(_)
+        | Action::Invite { .. }
+        | Action::AppendRoster { .. }
+        | Action::Propose { .. }
+        | Action::Approve { .. }
+        | Action::Decline { .. }
+        | Action::ReadHistory => {}
     }
     facts
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use cloud_core::{Audited, Permit};
 use model::wire::Envelope;
-use model::{Hash, OrgId, Timestamp};
+use model::{DeviceId, Hash, OrgId, Timestamp};
 use seal::envelope::{self, PayloadType};
 use seal::roster::{Payload, Roster, RosterError, Statement};
 
@@ -141,6 +141,10 @@ impl Rosters {
 }
 
 impl Next {
+    pub(crate) fn signers(&self) -> Vec<DeviceId> {
+        self.envelope.signatures.iter().filter_map(|signature| signature.keyid.parse().ok()).collect()
+    }
+
     pub(crate) fn narrows(&self) -> bool {
         matches!(
             self.payload.statement,

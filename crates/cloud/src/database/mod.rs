@@ -4,6 +4,7 @@
 //! value ever stands in the text of a statement.
 
 mod accounts;
+mod approvals;
 mod enrolments;
 mod footage;
 mod history;
@@ -20,6 +21,7 @@ use sqlx::sqlite::{
 };
 
 pub(crate) use accounts::{OneTimeToken, SessionRow, TokenKind};
+pub(crate) use approvals::{ProposalRow, ProposalState};
 pub(crate) use enrolments::Enrolment;
 pub(crate) use history::HistoryRow;
 pub(crate) use value::params;

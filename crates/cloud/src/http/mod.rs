@@ -2,6 +2,7 @@
 //! table in `routes` is the only way in; it says of each route who may call
 //! it, and the guard in `guard` holds it to that before a handler runs.
 
+pub(crate) mod actions;
 pub(crate) mod cameras;
 pub(crate) mod enrolments;
 pub(crate) mod extract;
@@ -13,6 +14,7 @@ pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod page;
 pub(crate) mod people;
+pub(crate) mod proposals;
 pub(crate) mod recordings;
 pub(crate) mod roster;
 pub(crate) mod routes;
@@ -20,3 +22,4 @@ pub(crate) mod setup;
 pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod types;
+pub(crate) mod verifications;

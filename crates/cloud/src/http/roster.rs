@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use cloud_core::Action;
-use model::OrgId;
 use model::wire::{Envelope, ROSTER_PAGE_MAX};
+use model::{OrgId, Timestamp};
+use seal::roster::Roster;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,6 +17,7 @@ use super::types::{After, EnvelopeBody, Statements};
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
+use crate::rosters::Next;
 use crate::sessions::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +44,8 @@ pub(crate) async fn page(app: &App, org: OrgId, after: Option<u64>) -> Result<Ve
 }
 
 #[utoipa::path(post, path = "/api/v1/roster", request_body = EnvelopeBody,
-    responses((status = 200, body = Appended), (status = 409, description = "`roster_moved`, with the head")))]
+    responses((status = 200, body = Appended), (status = 403, description = "`verification_needed`"),
+              (status = 409, description = "`roster_moved`, with the head")))]
 pub(crate) async fn append(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -51,22 +54,45 @@ pub(crate) async fn append(
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
     let next = app.rosters.check_next(&app.database, caller.org, body.envelope, now).await?;
+    if !next.narrows() {
+        app.user_verified(&caller, &next.signers(), next.hash, now).await?;
+    }
+    Ok(Json(Appended { seq: add(&app, &caller, &roster, next, now).await? }))
+}
+
+/// Adds what several administrators have signed.
+pub(crate) async fn carry(
+    app: &App,
+    caller: &Caller,
+    roster: &Roster,
+    envelope: Envelope,
+    now: Timestamp,
+) -> Result<u64, Problem> {
+    let next = app.rosters.check_next(&app.database, caller.org, envelope, now).await?;
+    add(app, caller, roster, next, now).await
+}
+
+async fn add(
+    app: &App,
+    caller: &Caller,
+    roster: &Roster,
+    next: Next,
+    now: Timestamp,
+) -> Result<u64, Problem> {
     let action = Action::AppendRoster { statement: next.hash };
-    let seq = if next.narrows() {
-        // What takes rights away acts first and is written down after: a
-        // history that fails must not keep a stolen device in force.
-        let permit = app.decide(&caller, &roster, action, now)?;
-        let seq = app.rosters.append_narrowing(&app.database, next).await?;
-        app.hub.roster_changed(caller.org);
-        if let Err(error) = permit.record(&app.database).await {
-            tracing::error!(org = %caller.org, seq, "a statement that narrows is in force and not in the history: {error}");
-        }
-        seq
-    } else {
-        let audited = app.permit(&caller, &roster, action, now).await?;
+    if !next.narrows() {
+        let audited = app.permit(caller, roster, action, now).await?;
         let seq = app.rosters.append(&app.database, next, &audited).await?;
         app.hub.roster_changed(caller.org);
-        seq
-    };
-    Ok(Json(Appended { seq }))
+        return Ok(seq);
+    }
+    // What takes rights away acts first and is written down after: a history
+    // that fails must not keep a stolen device in force.
+    let permit = app.decide(caller, roster, action, now)?;
+    let seq = app.rosters.append_narrowing(&app.database, next).await?;
+    app.hub.roster_changed(caller.org);
+    if let Err(error) = permit.record(&app.database).await {
+        tracing::error!(org = %caller.org, seq, "a statement that narrows is in force and not in the history: {error}");
+    }
+    Ok(seq)
 }

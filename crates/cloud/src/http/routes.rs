@@ -14,8 +14,8 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
-    cameras, enrolments, headers, health, history, live, login, page, people, recordings, roster, setup,
-    sites, status,
+    actions, cameras, enrolments, headers, health, history, live, login, page, people, proposals, recordings,
+    roster, setup, sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -86,6 +86,14 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),
         viewer("GET", "/api/v1/roster", Session, get(roster::read)),
         viewer("POST", "/api/v1/roster", Session, post(roster::append)),
+        viewer("POST", "/api/v1/verifications/begin", Session, post(verifications::begin)),
+        viewer("POST", "/api/v1/verifications", Session, post(verifications::finish)),
+        viewer("POST", "/api/v1/actions", Session, post(actions::act)),
+        viewer("GET", "/api/v1/signatures/{hash}", Administrator, get(actions::signature)),
+        viewer("GET", "/api/v1/proposals", Administrator, get(proposals::list)),
+        viewer("POST", "/api/v1/proposals", Administrator, post(proposals::propose)),
+        viewer("POST", "/api/v1/proposals/{id}/signatures", Administrator, post(proposals::sign)),
+        viewer("POST", "/api/v1/proposals/{id}/decline", Administrator, post(proposals::decline)),
         viewer("GET", "/api/v1/device-requests", Administrator, get(people::device_requests)),
         viewer("POST", "/api/v1/device-requests", SessionOrToken, post(people::request_device)),
         viewer("POST", "/api/v1/invitations", Administrator, post(people::invite)),

@@ -93,6 +93,10 @@ pub(crate) async fn finish(
         return Err(Problem::invalid("The first statement names another person."));
     }
     let passkey = registered(&app, body.passkey, Some(body.person), now).await?;
+    let device = match &passkey {
+        Some(_) => None,
+        None => roster.devices_in_force(now).next().map(|device| device.id),
+    };
     let payload: Payload = seal::envelope::payload(PayloadType::Roster, &body.genesis)
         .ok()
         .and_then(|bytes| seal::from_canonical(bytes).ok())
@@ -107,7 +111,8 @@ pub(crate) async fn finish(
     if let Some(passkey) = passkey {
         transaction.add_passkey(org, body.person, &passkey.credential, &passkey.json, now).await?;
     }
-    let opened = sessions::open(&mut transaction, org, body.person, None, now).await?;
+    // Without a passkey it is the device that founded the organisation who is here.
+    let opened = sessions::open(&mut transaction, org, body.person, device, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     tracing::info!(%org, address = %peer.address, "organisation set up");

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use cloud_core::Action;
 use model::wire::Envelope;
 use model::{DeviceId, GatewayId, Hash, Timestamp};
-use seal::command::SiteCommand;
+use seal::command::{Command, SiteCommand};
 use seal::envelope::{self, PayloadType};
 use seal::keys::VerifyingKey;
 use seal::roster::Roster;
@@ -69,6 +69,7 @@ pub(crate) async fn list(
 #[utoipa::path(post, path = "/api/v1/gateways/{id}/commands", params(("id" = String, Path)),
     request_body = EnvelopeBody,
     responses((status = 200, body = EnvelopeBody, description = "the gateway's signed answer"),
+              (status = 403, description = "`verification_needed`"),
               (status = 504, description = "no answer within 30 seconds")))]
 pub(crate) async fn command(
     State(app): State<Arc<App>>,
@@ -89,7 +90,15 @@ pub(crate) async fn command(
         return Err(Problem::invalid("The command is for another gateway."));
     }
     let signers = signers(&roster, &body.envelope);
-    app.permit(&caller, &roster, Action::Configure { gateway, signers }, now).await?;
+    let permit =
+        app.decide(&caller, &roster, Action::Configure { gateway, signers: signers.clone() }, now)?;
+    let subject = seal::sha256(&body.envelope.payload.0);
+    // A test changes nothing.
+    if !matches!(command.command, Command::TestCamera { .. }) {
+        app.user_verified(&caller, &signers, subject, now).await?;
+    }
+    permit.record(&app.database).await?;
+    app.database.keep_signature(caller.org, subject, &body.envelope, now).await?;
     let answer = app.hub.command(gateway, body.envelope).ok_or_else(offline)?;
     match tokio::time::timeout(ANSWER_MAX, answer).await {
         Ok(Ok(envelope)) => Ok(Json(EnvelopeBody { envelope })),

@@ -1,6 +1,7 @@
 //! The cloud over real HTTP, with real devices and gateways: each test starts
 //! a server of its own. Whatever touches SQL runs on SQLite and on PostgreSQL.
 
+mod approvals;
 mod azurite;
 mod footage;
 mod live;

@@ -17,6 +17,7 @@ use seal::roster::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::passkey::Browser;
 use super::postgres::Postgres;
 use super::{fresh, fresh_id, now};
 
@@ -75,6 +76,25 @@ impl World {
     /// Sets up the organisation, without a passkey.
     pub(crate) async fn found(&self) -> Organisation {
         self.found_with(self.token()).await
+    }
+
+    /// Sets up the organisation as a browser does: with a passkey.
+    pub(crate) async fn found_with_passkey(&self) -> (Organisation, Browser) {
+        let (origin, mut browser) = (&self.running.public_url, Browser::default());
+        let body = json!({ "token": self.token(), "person_name": "Ada" });
+        let begun = self.anyone().post("/api/v1/setup/passkey", &body).await;
+        let credential = browser.create(origin, &begun.body["options"]).await;
+        let person = Person::new(serde_json::from_value(begun.body["person"].clone()).unwrap());
+        let (org, genesis) = genesis(&person);
+        let body = json!({
+            "token": self.token(), "person": person.id, "person_name": "Ada", "genesis": genesis,
+            "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
+        });
+        let done = self.anyone().post("/api/v1/setup", &body).await;
+        assert_eq!(done.status, StatusCode::CREATED, "{}", done.body);
+        let cookie = done.cookie().unwrap();
+        let roster = Roster::from_genesis(&genesis, now()).unwrap();
+        (Organisation { org, admin: Person { cookie, ..person }, roster }, browser)
     }
 
     /// A second organisation at the same server, which `start` never allows.
@@ -263,6 +283,15 @@ impl Answer {
 }
 
 impl Api<'_> {
+    /// Has the passkey verify its user for these payloads.
+    pub(crate) async fn confirm(&self, browser: &Browser, subjects: &[Hash]) -> Answer {
+        let begun = self.post("/api/v1/verifications/begin", &json!({ "subjects": subjects })).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let credential = browser.get(&self.world.running.public_url, &begun.body["options"]).await;
+        let body = json!({ "ceremony": begun.body["ceremony"], "credential": credential });
+        self.post("/api/v1/verifications", &body).await
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.world.origin());
         let request = self.world.client.request(method, url);

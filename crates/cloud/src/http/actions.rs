@@ -1,0 +1,96 @@
+//! `POST /api/v1/actions`: what a session alone must not be enough for, signed
+//! by a device of the person who is signed in (format.md section 6). The
+//! signature stays beside the history.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cloud_core::Action;
+use model::Hash;
+use seal::action::{self, SignedAction, Verified};
+use seal::roster::Roster;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::extract::{Json, Path};
+use super::types::EnvelopeBody;
+use crate::app::App;
+use crate::clock;
+use crate::problem::Problem;
+use crate::sessions::Caller;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Acted {
+    /// SHA-256 of the payload: how the history names the signature.
+    #[schema(value_type = String)]
+    signature: Hash,
+}
+
+#[utoipa::path(post, path = "/api/v1/actions", request_body = EnvelopeBody,
+    responses((status = 200, body = Acted), (status = 403, description = "`verification_needed`"),
+              (status = 409, description = "`state_moved` or `replayed`")))]
+pub(crate) async fn act(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<EnvelopeBody>,
+) -> Result<Json<Acted>, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    let verified = SignedAction::verify(&body.envelope, &roster, now)
+        .map_err(|error| Problem::invalid(format!("The action is not accepted: {error}.")))?;
+    own(&verified, &roster, &caller)?;
+    let action = match verified.signed.action {
+        action::Action::Export { camera, from, to, .. } => {
+            if verified.signed.previous_state != roster.head().1 {
+                return Err(moved());
+            }
+            Action::Export { camera, from, to, signature: verified.hash }
+        }
+    };
+    // What may not be seen is told before a touch of the passkey is asked for.
+    let permit = app.decide(&caller, &roster, action, now)?;
+    let devices: Vec<_> = verified.devices.into_iter().collect();
+    app.user_verified(&caller, &devices, verified.hash, now).await?;
+    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "replayed",
+            "This action was carried out before.",
+            "Sign a new one.",
+        ));
+    }
+    permit.record(&app.database).await?;
+    Ok(Json(Acted { signature: verified.hash }))
+}
+
+#[utoipa::path(get, path = "/api/v1/signatures/{hash}", params(("hash" = String, Path)),
+    responses((status = 200, body = EnvelopeBody)))]
+pub(crate) async fn signature(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(hash): Path<Hash>,
+) -> Result<Json<EnvelopeBody>, Problem> {
+    let envelope = app.database.signature(caller.org, hash).await?.ok_or_else(Problem::not_found)?;
+    Ok(Json(EnvelopeBody { envelope }))
+}
+
+/// Nobody acts with the signature of somebody else.
+fn own(verified: &Verified, roster: &Roster, caller: &Caller) -> Result<(), Problem> {
+    let of_caller = |device| roster.device(device).is_some_and(|device| device.person == caller.person);
+    if verified.devices.iter().copied().all(of_caller) {
+        Ok(())
+    } else {
+        Err(Problem::invalid("The signature must be of a device of yours."))
+    }
+}
+
+fn moved() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "state_moved",
+        "What the action was signed for has changed meanwhile.",
+        "Load it again, look at it, and sign anew.",
+    )
+}

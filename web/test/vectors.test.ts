@@ -4,10 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { seedsOf } from '../src/lib/device/recovery';
+import { actionShape } from '../src/lib/seal/action';
 import { base64, fromBase64, fromHex, fromUtf8, hex } from '../src/lib/seal/bytes';
 import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
-import { sha256, signPublicKey } from '../src/lib/seal/crypto';
-import { readEnvelope } from '../src/lib/seal/dsse';
+import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
+import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
 import { openGrant } from '../src/lib/seal/grants';
 import { recordingKeys } from '../src/lib/seal/header';
@@ -21,7 +22,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json']);
+    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -50,6 +51,16 @@ describe('shared vectors', () => {
       expect(roster.head, why).toEqual(vector.head);
       expect(roster.state, why).toEqual(vector.state);
     }
+  });
+
+  it('action: reads the same, and is signed by the same bytes', async () => {
+    const vector = load('action');
+    const envelope = readEnvelope(vector.envelope);
+    const { keyid } = envelope.signatures[0]!;
+    const opened = await openSignedBy(envelope, 'action.v1+json', actionShape, keyid, await signPublicKey(fromBase64(vector.sign_seed)));
+    expect(opened.document).toEqual(vector.action);
+    expect(hex(opened.hash)).toBe(vector.hash);
+    expect(await sign('action.v1+json', opened.document, await signer(keyid, fromBase64(vector.sign_seed)))).toEqual(vector.envelope);
   });
 
   it('epoch grant: opens to the same keys', async () => {

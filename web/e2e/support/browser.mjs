@@ -24,10 +24,12 @@ export async function visitor(browser, { prf = true, ...options } = {}) {
   page.on('dialog', (dialog) => void dialog.accept());
   const cdp = await context.newCDPSession(page);
   await cdp.send('WebAuthn.enable');
-  await cdp.send('WebAuthn.addVirtualAuthenticator', {
+  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
     options: { protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true, hasPrf: prf },
   });
-  return { context, page, cdp, problems };
+  /** Whether the authenticator recognises its user from now on. */
+  const verify = (isUserVerified) => cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified });
+  return { context, page, cdp, problems, verify };
 }
 
 /** The page as people see it in light, dark and on a phone; refuses what axe finds in light or dark. */

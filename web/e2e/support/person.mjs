@@ -34,6 +34,20 @@ export async function addDemoCamera(page) {
   await page.getByRole('link', { name: /Demo camera/ }).waitFor();
 }
 
+/** Invites a person, who makes a passkey and a key; compares the fingerprint and lets the device in. */
+export async function letIn(administrator, newcomer, name) {
+  await administrator.getByRole('link', { name: 'Devices', exact: true }).click();
+  await administrator.getByPlaceholder('Name of the person').fill(name);
+  await administrator.getByRole('button', { name: 'Make a link' }).click();
+  await newcomer.goto((await administrator.getByText(/\/join#token=/).textContent()).trim());
+  await newcomer.getByRole('button', { name: 'Make a passkey' }).click();
+  await newcomer.getByRole('button', { name: 'Make the key' }).click();
+  const asking = administrator.locator('article').filter({ hasText: name });
+  await asking.getByLabel('I have compared the fingerprint').check({ timeout: 20_000 });
+  await asking.getByRole('button', { name: 'Let it in' }).click();
+  await newcomer.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+}
+
 export async function openDemoCamera(page) {
   await page.getByRole('link', { name: 'Cameras', exact: true }).click();
   await page.getByRole('link', { name: /Demo camera/ }).click();

@@ -24,4 +24,7 @@ export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: Recordi
 export type HistoryEntry = Whole<'HistoryEntry'>;
 /** Unknown until seal has read it, because it will be signed. */
 export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown }>;
+export type ProposalState = 'open' | 'done' | 'declined' | 'expired' | 'stale';
+/** The envelope is read by seal, because it will be signed. */
+export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown }>;
 export type ErrorBody = Whole<'Problem'>;

@@ -6,10 +6,11 @@ import type { GatewayListing } from '../api/types';
 import { hex } from '../seal/bytes';
 import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult } from '../seal/commands';
 import { random } from '../seal/crypto';
-import { readEnvelope } from '../seal/dsse';
+import { type Envelope, readEnvelope } from '../seal/dsse';
 import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
-import type { Camera, Device, Gateway, Scope } from '../seal/statements';
+import type { Camera, Device, Gateway, Scope, Statement } from '../seal/statements';
+import { postSigned } from './confirmed';
 import { call } from './keeper';
 import type { Organisation } from './organisation.svelte';
 
@@ -51,11 +52,13 @@ export async function testCamera(organisation: Organisation, gateway: Gateway, c
 
 /** Names the camera in the roster, then gives the gateway its address. */
 export async function addCamera(organisation: Organisation, gateway: Gateway, camera: { id: string; name: string }, access: CameraAccess): Promise<void> {
-  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access });
-  await organisation.append({
+  const statement: Statement = {
     type: 'bind_camera',
     camera: { id: camera.id, name: camera.name, gateway: gateway.id, serial: null, certificate: access.certificate, groups: [] },
-  });
+  };
+  const prepared = await organisation.prepare(statement);
+  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access }, [prepared]);
+  await organisation.appendPrepared(prepared, statement);
 }
 
 /** Gives the gateway another address for a camera that the roster has. */
@@ -79,16 +82,15 @@ export async function removeCamera(organisation: Organisation, gateway: Gateway,
 /** Signs the device in the roster and, for a person who has none yet, the access. */
 export async function approveDevice(organisation: Organisation, device: Device, scope: Scope | null): Promise<void> {
   const until = Math.min(device.until, Date.now() + DEVICE_DAYS_MAX * DAY_MS);
-  if (scope && !organisation.state.access.some(({ person }) => person === device.person)) {
-    await organisation.append({ type: 'set_access', person: device.person, scope, until: null });
-  }
-  await organisation.append({ type: 'add_device', device: { ...device, until } });
+  const add: Statement = { type: 'add_device', device: { ...device, until } };
+  const newcomer = scope && !organisation.state.access.some(({ person }) => person === device.person);
+  await organisation.append(...(newcomer ? [{ type: 'set_access' as const, person: device.person, scope, until: null }] : []), add);
 }
 
-async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand): Promise<CommandResult> {
+async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand, alongside: readonly Envelope[] = []): Promise<CommandResult> {
   const { state } = await connected(gateway.id, 10_000);
   const { envelope, nonce } = await call('command', { org: organisation.org, gateway, state: state!, command: body });
-  const answer = await post<{ envelope: unknown }>(`/api/v1/gateways/${gateway.id}/commands`, { envelope });
+  const answer = await postSigned<{ envelope: unknown }>(`/api/v1/gateways/${gateway.id}/commands`, { envelope }, alongside);
   const result = await readResult(readEnvelope(answer.envelope), organisation.org, gateway, nonce);
   if (!result.ok) throw new Error(result.error ?? 'The gateway refused without saying why. Look at its log.');
   return result;

@@ -13,6 +13,10 @@ const ACTIONS: Record<string, string> = {
   enrol: 'handed over the roster',
   invite: 'invited a person',
   append_roster: 'changed the roster',
+  propose: 'proposed a change',
+  approve: 'agreed to a change',
+  decline: 'declined a change',
+  export: 'took footage out',
   read_history: 'read the history',
   read_grants: 'fetched sealed keys',
 };

@@ -1,12 +1,13 @@
 // The organisation as this browser replays it: fetches the roster's log, checks it against the pinned anchor and the highest head seen
 // before, and signs what follows. The server delivers statements; it decides nothing.
 
-import { ApiError, get, post } from '../api/client';
+import { ApiError, get } from '../api/client';
 import { loadRosterMemory, type RosterMemory, saveRosterMemory } from '../device/store';
 import type { Signer } from '../seal/crypto';
-import { type Envelope, readEnvelope } from '../seal/dsse';
-import { Roster } from '../seal/roster';
+import { countersign, type Envelope, readEnvelope } from '../seal/dsse';
+import { type Agreement, Roster } from '../seal/roster';
 import type { Camera, Gateway, State, Statement } from '../seal/statements';
+import { postSigned } from './confirmed';
 import { call } from './keeper';
 
 const PAGES_MAX = 200;
@@ -83,9 +84,34 @@ export class Organisation {
     await this.inTurn(() => this.catchUp());
   }
 
-  /** Signs a statement, has the server append it, and takes it itself. */
-  async append(statement: Statement): Promise<void> {
-    await this.inTurn(() => this.appendNow(statement));
+  /** Signs statements, has the server append them, and takes them itself. Where it needs several administrators, it proposes the first. */
+  async append(...statements: Statement[]): Promise<void> {
+    await this.inTurn(() => this.appendNow(statements));
+  }
+
+  /** Signs a statement without posting it, for an act that posts something else before. */
+  async prepare(statement: Statement): Promise<Envelope> {
+    return this.roster.next(statement, Date.now(), this.signer);
+  }
+
+  /** Posts what was prepared; signs anew if the roster has changed since. */
+  async appendPrepared(prepared: Envelope, statement: Statement): Promise<void> {
+    await this.inTurn(() => this.appendNow([statement], [prepared]));
+  }
+
+  /** Whether one signature is not enough for what widens. */
+  get needsOthers(): boolean {
+    return this.state.administrators.k > 1;
+  }
+
+  async agreement(envelope: Envelope): Promise<Agreement> {
+    return this.roster.agreement(envelope, Date.now());
+  }
+
+  /** Signs what another administrator proposed. */
+  async agree(id: string, envelope: Envelope): Promise<void> {
+    await postSigned(`/api/v1/proposals/${id}/signatures`, { envelope: await countersign('roster.v1+json', envelope, this.signer) });
+    await this.refresh();
   }
 
   private async catchUp(): Promise<void> {
@@ -99,17 +125,38 @@ export class Organisation {
     return done;
   }
 
-  private async appendNow(statement: Statement): Promise<void> {
+  private async appendNow(statements: Statement[], prepared?: Envelope[]): Promise<void> {
+    if (this.needsOthers && !statements.every(narrows)) return this.propose(statements);
+    let [left, envelopes] = [statements, prepared];
+    await this.behindOthers(async () => {
+      envelopes ??= await this.roster.following(left, Date.now(), this.signer);
+      while (envelopes.length > 0) {
+        const [envelope, ...alongside]: Envelope[] = envelopes;
+        await postSigned('/api/v1/roster', { envelope: envelope! }, alongside);
+        await this.take([envelope!]);
+        [left, envelopes] = [left.slice(1), alongside];
+      }
+    }, () => (envelopes = undefined));
+  }
+
+  /** One statement at a time: the next would follow what nobody has agreed to yet. */
+  private async propose(statements: Statement[]): Promise<never> {
+    await this.behindOthers(async () => {
+      const envelope = await this.roster.next(statements[0]!, Date.now(), this.signer);
+      await postSigned('/api/v1/proposals', { envelope, reason: '' });
+    });
+    throw new Proposed(statements.length - 1);
+  }
+
+  /** If somebody else was quicker: takes theirs and acts again behind it. */
+  private async behindOthers(act: () => Promise<void>, again: () => void = () => {}): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
-      const envelope = await this.roster.next(statement, Date.now(), this.signer);
       try {
-        await post('/api/v1/roster', { envelope });
-        await this.take([envelope]);
-        return;
+        return await act();
       } catch (error) {
-        // Somebody else was quicker: take theirs, sign again behind it.
         if (!(error instanceof ApiError && error.code === 'roster_moved') || attempt >= 3) throw error;
         await this.catchUp();
+        again();
       }
     }
   }
@@ -139,6 +186,16 @@ export class Organisation {
     this.pending = this.roster.facts.pending.map(({ hash, effective_at, statement }) => ({ hash, effective_at, type: statement.type }));
   }
 }
+
+/** Not an error of anybody's: what was asked for waits for other administrators. */
+export class Proposed extends Error {
+  constructor(left: number) {
+    super(left === 0 ? 'Proposed. It takes effect when enough administrators have agreed, on the page People.' : 'The first step is proposed. When enough administrators have agreed on the page People, do this again for the rest.');
+  }
+}
+
+/** What one administrator may do alone, because it only takes rights away. */
+const narrows = ({ type }: Statement) => type === 'revoke_device' || type === 'revoke_gateway' || type === 'veto';
 
 /** When this browser first saw statement `seq`; null if it never did. */
 function seenAt(seen: RosterMemory['seen'], seq: number, headSeq = Number.MAX_SAFE_INTEGER): number | null {

@@ -15,7 +15,8 @@ export type PayloadType =
   | 'epoch-grant.v1+json'
   | 'recording-header.v1+json'
   | 'recording-footer.v1+json'
-  | 'device-login.v1+json';
+  | 'device-login.v1+json'
+  | 'action.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),
@@ -42,6 +43,12 @@ export async function sign(type: PayloadType, document: unknown, ...signers: rea
   const signatures = [];
   for (const signer of signers) signatures.push({ keyid: signer.keyid, sig: base64(await signer.sign(signedBytes(type, payload))) });
   return { payloadType: TYPE + type, payload: base64(payload), signatures };
+}
+
+/** The same payload with one more signature, and no other: what whoever agrees sends. */
+export async function countersign(type: PayloadType, envelope: Envelope, signer: Signer): Promise<Envelope> {
+  const sig = base64(await signer.sign(signedBytes(type, fromBase64(envelope.payload))));
+  return { ...envelope, signatures: [{ keyid: signer.keyid, sig }] };
 }
 
 export interface Opened<T> {

@@ -4,7 +4,7 @@
 
 import { fromBase64, hex, refuse } from './bytes';
 import { type Envelope, openSignedBy, type PayloadType, peek, sign, signersOf } from './dsse';
-import type { Signer } from './crypto';
+import { type Signer, sha256 } from './crypto';
 import { CLOCK_AHEAD_MS_MAX, DAY_MS, DEVICE_DAYS_MAX, RECOVERY_DELAY_MS, STATEMENTS_MAX } from './limits';
 import { isFormatError } from './shape';
 import { type Access, type Administrators, type Camera, type Device, type Entry, entryShape, type Gateway, inOrder, type Recovery, type State, type Statement } from './statements';
@@ -35,6 +35,13 @@ interface Facts {
   access: Map<string, Access>;
   administrators: Administrators;
   pending: Pending[];
+}
+
+export interface Agreement {
+  statement: Statement;
+  /** How many different administrators must sign. */
+  needed: number;
+  agreed: Set<string>;
 }
 
 export class Roster {
@@ -116,10 +123,35 @@ export class Roster {
     return stateOf(this.current);
   }
 
-  /** Signs the statement that follows. `at` never falls behind the log, as other writers' clocks may be ahead. */
+  /** Signs the statement that follows. */
   async next(statement: Statement, now: number, ...signers: readonly Signer[]): Promise<Envelope> {
+    return (await this.following([statement], now, ...signers))[0]!;
+  }
+
+  /** Signs statements that follow one another. `at` never falls behind the log, as other writers' clocks may be ahead. */
+  async following(statements: readonly Statement[], now: number, ...signers: readonly Signer[]): Promise<Envelope[]> {
     const at = Math.max(now, this.last.at);
-    return sign(TYPE, { org: this.org, seq: this.last.seq + 1, previous: this.last.hash, at, statement }, ...signers);
+    let { seq, hash: previous } = this.last;
+    const envelopes = [];
+    for (const statement of statements) {
+      seq += 1;
+      const envelope = await sign(TYPE, { org: this.org, seq, previous, at, statement }, ...signers);
+      previous = hex(await sha256(fromBase64(envelope.payload)));
+      envelopes.push(envelope);
+    }
+    return envelopes;
+  }
+
+  /** What a proposal would change and who agrees; throws if it cannot come next. */
+  async agreement(envelope: Envelope, seenAt: number): Promise<Agreement> {
+    const { document } = await peek(envelope, TYPE, entryShape);
+    const { org, seq, previous, at, statement } = document;
+    if (org !== this.org || seq !== this.last.seq + 1 || previous !== this.last.hash || at < this.last.at) refuse('the proposal does not follow the roster as it is now');
+    notAhead(at, seenAt);
+    const facts = matured(this.current, seenAt);
+    const signers = await signersOf(envelope, TYPE, (keyid) => signKeyOf(facts, keyid));
+    const { k, devices } = facts.administrators;
+    return { statement, needed: k, agreed: peopleOf(facts, devices.filter((id) => signers.has(id))) };
   }
 
   mayOpen(device: string, camera: string, now: number): boolean {

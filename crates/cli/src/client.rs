@@ -11,6 +11,7 @@ use reqwest::header::{
     CONNECTION, COOKIE, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
 };
 use reqwest::{Method, RequestBuilder, Response};
+use seal::action::{Action, SignedAction};
 use seal::keyring::DeviceKeys;
 use seal::login::DeviceLogin;
 use seal::roster::{Roster, Statement, sign_next};
@@ -24,6 +25,8 @@ use url::Url;
 
 use crate::home::{DeviceFile, Home};
 
+/// Long enough for a clock that is a little off.
+const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A sealed recording has at most 64 MiB (format.md section 5).
 pub(crate) const ANSWER_MAX: usize = 65 << 20;
@@ -235,8 +238,32 @@ impl Session {
         }
     }
 
-    /// Signs a statement, has the cloud add it, and takes it in.
+    /// Signs an action and has the cloud carry it out.
+    pub(crate) async fn act(&mut self, action: Action) -> anyhow::Result<()> {
+        for _ in 0..3 {
+            let signed = SignedAction {
+                org: self.roster.org(),
+                nonce: Hash(random()),
+                expires_at: now().plus_ms(ACTION_LIFE_MS),
+                previous_state: self.roster.head().1,
+                action: action.clone(),
+            };
+            let envelope = signed.sign(self.device(), &self.keys.sign);
+            match self.client.post("/api/v1/actions", &json!({ "envelope": envelope })).await {
+                Ok(_) => return Ok(()),
+                // The roster has changed since it was read.
+                Err(error) if is(&error, "state_moved") => self.sync().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        bail!("the roster keeps moving; try again")
+    }
+
+    /// Signs a statement, has the cloud add it, and takes it in. Where it takes
+    /// several administrators, it is proposed, and that is an error to whoever
+    /// needs its effect now.
     pub(crate) async fn state(&mut self, statement: Statement) -> anyhow::Result<Envelope> {
+        let k = self.roster.state().administrators.k;
         for _ in 0..3 {
             let envelope = sign_next(&self.roster, now(), statement.clone(), self.device(), &self.keys.sign);
             match self.client.post("/api/v1/roster", &json!({ "envelope": envelope })).await {
@@ -245,14 +272,26 @@ impl Session {
                     return Ok(envelope);
                 }
                 // Somebody else was faster; ours must follow theirs.
-                Err(error) if error.downcast_ref::<Refused>().is_some_and(|r| r.code == "roster_moved") => {
-                    self.sync().await?;
+                Err(error) if is(&error, "roster_moved") => self.sync().await?,
+                // The rules may be asking for the others' signatures.
+                Err(error) if k > 1 && is(&error, "statement_refused") => {
+                    let body = json!({ "envelope": envelope, "reason": "" });
+                    self.client.post("/api/v1/proposals", &body).await?;
+                    let id = seal::roster::statement_hash(&envelope)?;
+                    bail!(
+                        "this takes {k} administrators, and is proposed to the others; each runs\n  \
+                         lenskeep approval agree {id}\nAfterwards run this command again for what is left."
+                    );
                 }
                 Err(error) => return Err(error),
             }
         }
         bail!("the roster keeps moving; try again")
     }
+}
+
+fn is(error: &anyhow::Error, code: &str) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| refused.code == code)
 }
 
 async fn login(client: &mut Client, file: &DeviceFile, keys: &DeviceKeys) -> anyhow::Result<()> {

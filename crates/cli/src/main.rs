@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
 mod app;
+mod approvals;
 mod camera;
 mod client;
 mod device;
@@ -58,8 +59,14 @@ enum Command {
     Export {
         #[command(flatten)]
         range: Range,
+        /// Why; stands in the history with this device's signature.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         out: PathBuf,
     },
+    /// What waits for several administrators to agree.
+    #[command(subcommand)]
+    Approval(approvals::ApprovalCommand),
     /// Check recordings (*.lkr) against the roster, offline and without keys.
     Verify {
         /// A roster file; default the one that this device has seen.
@@ -181,8 +188,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Recording(RecordingCommand::List { range, json }) => {
             Box::pin(recordings::list(&Box::pin(Session::open(&home)).await?, &range, json)).await
         }
-        Command::Export { range, out } => {
-            Box::pin(recordings::export(&Box::pin(Session::open(&home)).await?, &range, &out)).await
+        Command::Export { range, reason, out } => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(recordings::export(&mut session, &range, reason, &out)).await
+        }
+        Command::Approval(command) => {
+            approvals::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),
     }

@@ -13,6 +13,7 @@ use media::mp4::{Mp4Writer, Sample};
 use media::{TrackDescription, TrackKind};
 use model::wire::Gap;
 use model::{CameraId, EpochId, Hash, Rendition, Timestamp};
+use seal::action::Action;
 use seal::recording::{ChunkOpener, Recording};
 use serde::{Deserialize, Serialize};
 
@@ -100,9 +101,16 @@ async fn fetch(session: &Session, range: &Range) -> anyhow::Result<List> {
 
 /// Opens the recordings of a range and writes one MP4, or several where the
 /// camera's parameters changed.
-pub(crate) async fn export(session: &Session, range: &Range, out: &Path) -> anyhow::Result<()> {
+pub(crate) async fn export(
+    session: &mut Session,
+    range: &Range,
+    reason: Option<String>,
+    out: &Path,
+) -> anyhow::Result<()> {
     let list = fetch(session, range).await?;
     ensure!(!list.recordings.is_empty(), "there are no recordings in this time");
+    let Range { camera, from, to, .. } = *range;
+    session.act(Action::Export { camera, from, to, reason }).await?;
     let progress = ProgressBar::new(list.recordings.len() as u64);
     progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {eta} left")?);
     let mut grants = Grants::new(session);

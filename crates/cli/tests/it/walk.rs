@@ -21,7 +21,16 @@ fn from_a_camera_to_a_file_that_plays() {
     assert_eq!(list["recordings"][0]["available"], true, "{list}");
 
     let out = site.path("out.mp4");
-    site.succeed(&["export", "--camera", &camera, "--from", "10m", out.to_str().unwrap()]);
+    site.succeed(&[
+        "export",
+        "--camera",
+        &camera,
+        "--from",
+        "10m",
+        "--reason",
+        "a parcel",
+        out.to_str().unwrap(),
+    ]);
     let streams = ffprobe(&out, "stream=codec_name,width,height");
     assert!(streams.contains("codec_name=h264|width=1280|height=720"), "{streams}");
     let decoded =

@@ -20,6 +20,7 @@ mod merkle;
 pub mod recording;
 pub mod roster;
 pub mod sealed;
+pub mod tlog;
 
 pub use canonical::{CanonicalError, from_canonical, to_canonical};
 pub use hash::{Sha256, constant_time_eq, hkdf_sha256, hmac_sha256, sha256};

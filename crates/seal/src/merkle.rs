@@ -46,7 +46,7 @@ impl MerkleTree {
     }
 }
 
-fn node(left: Hash, right: Hash) -> Hash {
+pub(crate) fn node(left: Hash, right: Hash) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(&[1]);
     hasher.update(&left.0);

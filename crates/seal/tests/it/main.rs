@@ -7,4 +7,5 @@ mod fixture;
 mod grant;
 mod recording;
 mod roster;
+mod tlog;
 mod vectors;

@@ -57,8 +57,10 @@ pub fn decide(request: &Request, facts: &Facts, now: Timestamp) -> Result<Permit
             org: request.org,
             at: now,
             actor: request.principal.actor(),
+            device: request.principal.device(),
             action: request.action.name().to_owned(),
             resource: request.action.resource(),
+            signature: request.action.signature(),
         },
     ))
 }
@@ -120,7 +122,7 @@ fn person_may(id: PersonId, person: &PersonFacts, request: &Request, facts: &Fac
             Some(owner) if *owner == id && person.devices.contains(device) => Ok(()),
             _ => Err(Denial::Device),
         },
-        Action::Configure { gateway, signers } => {
+        Action::Configure { gateway, signers, .. } => {
             administrator(person)?;
             gateway_in_force(request, facts, *gateway)?;
             if signers.iter().any(|signer| facts.administrators.contains(signer)) {

@@ -1,8 +1,11 @@
-//! The history: one chain of entries per organisation. The hash of an entry
-//! is SHA-256(hash of the entry before ‖ canonical JSON of the entry), so an
-//! entry that was changed, removed or slipped in shows.
+//! The history: what was permitted, as entries of one transparency log per
+//! organisation (format.md section 7). Until the log's next checkpoint holds
+//! an entry, a chain does: its hash is SHA-256(hash of the entry before ‖
+//! leaf), so an entry that was changed, removed or slipped in shows.
 
-use model::{Hash, OrgId, Timestamp};
+use std::collections::BTreeMap;
+
+use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
 use serde::Serialize;
 
 /// One decision, as it is written down. Holds ids and names of things, never
@@ -12,17 +15,28 @@ pub struct Entry {
     pub org: OrgId,
     pub at: Timestamp,
     pub actor: String,
+    /// The device whose session it was.
+    pub device: Option<DeviceId>,
     pub action: String,
     pub resource: String,
+    /// SHA-256 of the payload that a device signed for it.
+    pub signature: Option<Hash>,
 }
 
-/// The place that an entry has in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The place that an entry has in the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub seq: u64,
     pub previous: Hash,
     pub hash: Hash,
+    /// How the leaf names the people of the entry.
+    pub references: References,
 }
+
+/// What stands for a person in the leaves. It comes from a salt that the
+/// server can forget: then nobody can tell any more whom the leaf is about,
+/// and the log is as it was.
+pub type References = BTreeMap<PersonId, Hash>;
 
 /// Where entries are kept. Appending is atomic: all entries, in this order,
 /// one after the other, or none.
@@ -36,33 +50,83 @@ impl Receipt {
     /// Recomputed, not believed: a history that answers with another entry's
     /// receipt is refused.
     pub fn is_for(&self, entry: &Entry) -> bool {
-        chain_hash(self.previous, self.seq, entry) == self.hash
+        entry
+            .leaf(self.seq, &self.references)
+            .is_some_and(|leaf| chain_hash(self.previous, &leaf) == self.hash)
     }
 }
 
-/// Before the first entry stand 32 zero bytes.
-pub fn chain_hash(previous: Hash, seq: u64, entry: &Entry) -> Hash {
-    #[derive(Serialize)]
-    struct Canonical<'a> {
-        org: OrgId,
-        seq: u64,
-        at: Timestamp,
-        actor: &'a str,
-        action: &'a str,
-        resource: &'a str,
+impl Entry {
+    /// People whom the entry names.
+    pub fn people(&self) -> impl Iterator<Item = PersonId> {
+        [&self.actor, &self.resource].into_iter().filter_map(|text| text.parse().ok())
     }
-    let canonical = serde_json::to_vec(&Canonical {
-        org: entry.org,
-        seq,
-        at: entry.at,
-        actor: &entry.actor,
-        action: &entry.action,
-        resource: &entry.resource,
-    })
-    .expect("ids, numbers and texts serialise");
-    let mut bytes = previous.0.to_vec();
-    bytes.extend_from_slice(&canonical);
-    seal::sha256(&bytes)
+
+    /// The entry as the log holds it: an API Activity of OCSF 1.x (class 6003),
+    /// with people by reference. None if a reference is missing.
+    pub fn leaf(&self, seq: u64, references: &References) -> Option<String> {
+        let named = |text: &str| match text.parse::<PersonId>() {
+            Ok(person) => references.get(&person).map(|reference| format!("ref_{reference}")),
+            Err(_) => Some(text.to_owned()),
+        };
+        let (actor, resource) = (named(&self.actor)?, named(&self.resource)?);
+        let leaf = Leaf {
+            class_uid: API_ACTIVITY,
+            activity_id: ACTIVITY_OTHER,
+            time: self.at,
+            status_id: STATUS_SUCCESS,
+            actor: Uid { uid: &actor },
+            api: Api { operation: &self.action },
+            resources: [Uid { uid: &resource }],
+            unmapped: Unmapped { org: self.org, seq, device: self.device, signature: self.signature },
+        };
+        Some(serde_json::to_string(&leaf).expect("ids, numbers and texts serialise"))
+    }
+}
+
+const API_ACTIVITY: u32 = 6003;
+/// What was done stands in `api.operation`.
+const ACTIVITY_OTHER: u32 = 99;
+const STATUS_SUCCESS: u32 = 1;
+
+#[derive(Serialize)]
+struct Leaf<'a> {
+    class_uid: u32,
+    activity_id: u32,
+    time: Timestamp,
+    status_id: u32,
+    actor: Uid<'a>,
+    api: Api<'a>,
+    resources: [Uid<'a>; 1],
+    unmapped: Unmapped,
+}
+
+#[derive(Serialize)]
+struct Uid<'a> {
+    uid: &'a str,
+}
+
+#[derive(Serialize)]
+struct Api<'a> {
+    operation: &'a str,
+}
+
+#[derive(Serialize)]
+struct Unmapped {
+    org: OrgId,
+    seq: u64,
+    device: Option<DeviceId>,
+    signature: Option<Hash>,
+}
+
+/// Before the first entry stand 32 zero bytes.
+pub fn chain_hash(previous: Hash, leaf: &str) -> Hash {
+    seal::sha256(&[&previous.0, leaf.as_bytes()].concat())
+}
+
+/// What stands for a person: HMAC-SHA-256 of the id under the person's salt.
+pub fn reference(salt: Hash, person: PersonId) -> Hash {
+    seal::hmac_sha256(&salt.0, &[person.to_string().as_bytes()])
 }
 
 #[cfg(test)]
@@ -71,7 +135,7 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use model::{CameraId, DeviceId, PersonId, Rendition};
+    use model::{CameraId, Rendition};
 
     use super::*;
     use crate::{Action, CameraFacts, Facts, Permit, PersonFacts, Principal, RecordError, Request, decide};
@@ -89,7 +153,10 @@ mod tests {
     struct Liar;
 
     fn receipt(entry: &Entry, seq: u64, previous: Hash) -> Receipt {
-        Receipt { seq, previous, hash: chain_hash(previous, seq, entry) }
+        let references: References =
+            entry.people().map(|person| (person, reference(Hash([9; 32]), person))).collect();
+        let hash = chain_hash(previous, &entry.leaf(seq, &references).unwrap());
+        Receipt { seq, previous, hash, references }
     }
 
     impl History for Chain {
@@ -155,27 +222,47 @@ mod tests {
         assert!(matches!(now_or_never(permit().record(&Liar)), Err(RecordError::Receipt)));
     }
 
-    #[test]
-    fn every_field_is_under_the_hash() {
-        let entry = Entry {
+    fn entry() -> Entry {
+        Entry {
             org: OrgId::from_random([1; 16]),
             at: Timestamp(1),
             actor: "a".into(),
+            device: None,
             action: "b".into(),
             resource: "c".into(),
-        };
-        let hash = chain_hash(Hash::default(), 0, &entry);
+            signature: None,
+        }
+    }
+
+    #[test]
+    fn every_field_is_in_the_leaf() {
+        let leaf = |entry: &Entry, seq| entry.leaf(seq, &References::new()).unwrap();
         let changed = [
-            Entry { org: OrgId::from_random([2; 16]), ..entry.clone() },
-            Entry { at: Timestamp(2), ..entry.clone() },
-            Entry { actor: "x".into(), ..entry.clone() },
-            Entry { action: "x".into(), ..entry.clone() },
-            Entry { resource: "x".into(), ..entry.clone() },
+            Entry { org: OrgId::from_random([2; 16]), ..entry() },
+            Entry { at: Timestamp(2), ..entry() },
+            Entry { actor: "x".into(), ..entry() },
+            Entry { device: Some(DeviceId::from_random([3; 16])), ..entry() },
+            Entry { action: "x".into(), ..entry() },
+            Entry { resource: "x".into(), ..entry() },
+            Entry { signature: Some(Hash([4; 32])), ..entry() },
         ];
         for other in changed {
-            assert_ne!(chain_hash(Hash::default(), 0, &other), hash);
+            assert_ne!(leaf(&other, 0), leaf(&entry(), 0));
         }
-        assert_ne!(chain_hash(Hash([1; 32]), 0, &entry), hash);
-        assert_ne!(chain_hash(Hash::default(), 1, &entry), hash);
+        assert_ne!(leaf(&entry(), 1), leaf(&entry(), 0));
+        assert_ne!(chain_hash(Hash([1; 32]), "x"), chain_hash(Hash::default(), "x"));
+    }
+
+    #[test]
+    fn people_stand_in_the_leaf_by_reference_alone() {
+        let person = PersonId::from_random([7; 16]);
+        let entry = Entry { actor: person.to_string(), resource: person.to_string(), ..entry() };
+        assert_eq!(entry.leaf(0, &References::new()), None);
+        let with = |salt| {
+            let references = References::from([(person, reference(Hash(salt), person))]);
+            entry.leaf(0, &references).unwrap()
+        };
+        assert!(!with([1; 32]).contains(&person.to_string()));
+        assert_ne!(with([1; 32]), with([2; 32]), "without the salt nobody can tell who it was");
     }
 }

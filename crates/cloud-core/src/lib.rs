@@ -15,7 +15,7 @@ pub mod relay;
 mod request;
 
 pub use decide::{Denial, UPLOAD_BYTES_MAX, decide};
-pub use history::{Entry, History, Receipt, chain_hash};
+pub use history::{Entry, History, Receipt, References, chain_hash, reference};
 pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};
 pub use request::{Action, CameraFacts, Facts, GatewayFacts, PersonFacts, Principal, Request};

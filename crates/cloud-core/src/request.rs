@@ -45,6 +45,8 @@ pub enum Action {
     /// Passing a signed command to a site.
     Configure {
         gateway: GatewayId,
+        /// SHA-256 of the command.
+        command: Hash,
         signers: Vec<DeviceId>,
     },
     /// Handing the roster to a gateway that came with an enrolment code.
@@ -127,6 +129,13 @@ pub struct PersonFacts {
 }
 
 impl Principal {
+    pub(crate) fn device(&self) -> Option<DeviceId> {
+        match self {
+            Principal::Gateway(_) => None,
+            Principal::Person { device, .. } => *device,
+        }
+    }
+
     pub(crate) fn actor(&self) -> String {
         match self {
             Principal::Gateway(gateway) => gateway.to_string(),
@@ -156,6 +165,18 @@ impl Action {
         }
     }
 
+    /// SHA-256 of what a device signed for it.
+    pub(crate) fn signature(&self) -> Option<Hash> {
+        match self {
+            Action::AppendRoster { statement: hash }
+            | Action::Propose { proposal: hash }
+            | Action::Approve { proposal: hash }
+            | Action::Export { signature: hash, .. }
+            | Action::Configure { command: hash, .. } => Some(*hash),
+            _ => None,
+        }
+    }
+
     /// What it is done to, as it stands in the history.
     pub fn resource(&self) -> String {
         match self {
@@ -171,9 +192,7 @@ impl Action {
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()
             }
-            Action::Export { camera, from, to, signature } => {
-                format!("{camera} {}-{} {signature}", from.0, to.0)
-            }
+            Action::Export { camera, from, to, .. } => format!("{camera} {}-{}", from.0, to.0),
             Action::ReadHistory => String::new(),
             Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
         }

@@ -17,6 +17,7 @@ use crate::ca::Ca;
 use crate::config::Config;
 use crate::database::Database;
 use crate::hub::Hub;
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::passkeys::Passkeys;
 use crate::problem::Problem;
@@ -46,6 +47,7 @@ pub(crate) struct App {
     pub(crate) broker: Broker,
     pub(crate) hub: Arc<Hub>,
     pub(crate) ca: Arc<Ca>,
+    pub(crate) log: Log,
     pub(crate) passkeys: Passkeys,
     pub(crate) limiter: Limiter,
     pub(crate) metrics: Arc<Metrics>,

@@ -74,6 +74,8 @@ pub struct StoreSection {
     pub footage: String,
     /// `azure`: container of epoch grants. Default `grants`.
     pub grants: String,
+    /// `azure`: container of the history's log. Default `history`.
+    pub history: String,
     /// `azure`: the identity that makes upload tokens. Default `managed-identity`.
     pub credential: CredentialKind,
     /// `azure`: file with a bearer token, read anew each time; for `token-file`.
@@ -149,6 +151,7 @@ impl Default for StoreSection {
             endpoint: None,
             footage: "footage".to_owned(),
             grants: "grants".to_owned(),
+            history: "history".to_owned(),
             credential: CredentialKind::default(),
             token_file: None,
             read_credential: None,

@@ -7,7 +7,7 @@
 //! `start` is the way in for programs; the binary `lenskeep-cloud` adds a
 //! command line. What happens between request and answer: `http::guard` (who
 //! asks), a handler, `permits` (decide), the history (record), then `broker`,
-//! `store`, `hub` or `rosters` (act).
+//! `store`, `hub` or `rosters` (act). `log` publishes the history behind them.
 
 mod app;
 mod broker;
@@ -18,6 +18,7 @@ mod database;
 mod gateways;
 mod http;
 mod hub;
+mod log;
 mod metrics;
 mod openapi;
 mod passkeys;

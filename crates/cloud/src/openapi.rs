@@ -56,6 +56,10 @@ use crate::problem::ProblemBody;
         recordings::read,
         recordings::epoch_grant,
         history::read,
+        history::checkpoint,
+        history::consistency,
+        history::tile,
+        history::proof,
     ),
     components(schemas(
         DeviceSchema,

@@ -93,7 +93,7 @@ fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Times
         | Action::Export { camera, .. } => {
             add_camera(&mut facts, roster, caller.person, *camera, now);
         }
-        Action::Configure { gateway, signers } => {
+        Action::Configure { gateway, signers, .. } => {
             facts.gateways = gateways(roster, [*gateway]);
             facts.administrators =
                 signers.iter().copied().filter(|signer| roster.is_administrator(*signer, now)).collect();

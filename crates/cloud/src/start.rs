@@ -25,11 +25,12 @@ use crate::database::{Database, Missing};
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
+use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::rosters::Rosters;
 use crate::serve::{Port, serve};
 use crate::store::Store;
-use crate::{clock, random, sessions};
+use crate::{clock, log, random, sessions};
 
 /// What is under way gets so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -75,6 +76,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let gateway_tls = gateway_tls(&ca, gateway_names(&config, &public_url))?;
     let store = Store::open(&config)?;
     store.prepare().await?;
+    let log = Log::open(&config.data, Shelf::open(&config)?)?;
     let metrics = Arc::default();
     let app = Arc::new(App {
         hosts: hosts(&public_url, viewer_addr),
@@ -91,6 +93,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         tasks: TaskTracker::new(),
         public_url: public_url.clone(),
         ca,
+        log,
         database,
         metrics,
         config,
@@ -106,6 +109,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         app.tasks.spawn(serve(port, app.tasks.clone(), app.shutdown.clone()));
     }
     app.tasks.spawn(purge(app.clone()));
+    app.tasks.spawn(log::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {

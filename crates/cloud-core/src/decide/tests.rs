@@ -139,7 +139,7 @@ fn keys_are_handed_to_their_own_person_only() {
 
 #[test]
 fn what_changes_a_site_needs_an_administrator_and_an_administrators_signature() {
-    let configure = |signers| Action::Configure { gateway: gateway(), signers };
+    let configure = |signers| Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers };
     assert_eq!(person_asks(configure(vec![device()]), &facts()), Ok(()));
     assert_eq!(person_asks(configure(vec![]), &facts()), Err(Denial::Unsigned));
     let mut member = facts();

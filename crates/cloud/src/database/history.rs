@@ -1,8 +1,8 @@
-//! The history's chain in SQL. One row of `organisations` is its head: whoever
+//! The history in SQL, as a chain; `log` publishes it. One row of `organisations` is its head: whoever
 //! extends the chain changes that row first, which makes others wait.
 
-use cloud_core::{Entry, History, Receipt, chain_hash};
-use model::{Hash, OrgId, Timestamp};
+use cloud_core::{Entry, History, Receipt, References, chain_hash};
+use model::{DeviceId, Hash, OrgId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +20,13 @@ pub(crate) struct HistoryRow {
     pub(crate) resource: String,
     #[schema(value_type = String)]
     pub(crate) hash: Hash,
+    /// The entry as the log holds it, with people by reference.
+    pub(crate) leaf: String,
+    #[schema(value_type = Option<String>)]
+    pub(crate) device: Option<DeviceId>,
+    /// SHA-256 of the payload that a device signed for it.
+    #[schema(value_type = Option<String>)]
+    pub(crate) signature: Option<Hash>,
 }
 
 impl History for Database {
@@ -44,9 +51,14 @@ impl Transaction {
         let (start, mut previous): (u64, Hash) = (row.number(0)? - count, row.parsed(1)?);
         let mut receipts = Vec::with_capacity(entries.len());
         for (seq, entry) in (start..).zip(entries) {
-            let hash = chain_hash(previous, seq, entry);
-            self.add_history(seq, entry, hash).await?;
-            receipts.push(Receipt { seq, previous, hash });
+            let mut references = References::new();
+            for person in entry.people() {
+                references.insert(person, self.reference(entry.org, person).await?);
+            }
+            let leaf = entry.leaf(seq, &references).expect("every person of the entry has a reference");
+            let hash = chain_hash(previous, &leaf);
+            self.add_history(seq, entry, &leaf, hash).await?;
+            receipts.push(Receipt { seq, previous, hash, references });
             previous = hash;
         }
         let sql = "UPDATE organisations SET history_head = $1 WHERE org = $2";
@@ -54,21 +66,42 @@ impl Transaction {
         Ok(receipts)
     }
 
-    async fn add_history(&mut self, seq: u64, entry: &Entry, hash: Hash) -> sqlx::Result<()> {
-        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let Entry { org, at, actor, action, resource } = entry;
-        let values = params![*org, seq, *at, actor.as_str(), action.as_str(), resource.as_str(), hash];
+    async fn add_history(&mut self, seq: u64, entry: &Entry, leaf: &str, hash: Hash) -> sqlx::Result<()> {
+        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let Entry { org, at, actor, device, action, resource, signature } = entry;
+        let (device, signature) = (device.map(|id| id.to_string()), signature.map(|hash| hash.to_string()));
+        let (actor, action, resource) = (actor.as_str(), action.as_str(), resource.as_str());
+        let values = params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature];
         self.execute(sql, values).await.map(drop)
     }
 }
 
+/// Which entries are wanted; absent texts want all.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// The position after the first one wanted.
+    pub(crate) before: u64,
+    pub(crate) limit: u64,
+    pub(crate) actor: Option<String>,
+    pub(crate) action: Option<String>,
+    /// Part of the resource.
+    pub(crate) about: Option<String>,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
 impl Database {
-    /// Newest first; `before` is the position after the first one wanted.
-    pub(crate) async fn history(&self, org: OrgId, before: u64, limit: u64) -> sqlx::Result<Vec<HistoryRow>> {
-        let sql = "SELECT seq, at, actor, action, resource, hash FROM history \
-                   WHERE org = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
-        let rows = self.all(sql, params![org, before, limit]).await?;
+    /// Newest first.
+    pub(crate) async fn history(&self, org: OrgId, filter: Filter) -> sqlx::Result<Vec<HistoryRow>> {
+        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature FROM history \
+                   WHERE org = $1 AND seq < $2 AND at >= $3 AND at <= $4 AND ($5 = '' OR actor = $5) \
+                   AND ($6 = '' OR action = $6) AND ($7 = '' OR REPLACE(resource, $7, '') <> resource) \
+                   ORDER BY seq DESC LIMIT $8";
+        let Filter { before, limit, actor, action, about, from, to } = filter;
+        let wanted = |text: Option<String>| text.unwrap_or_default();
+        let values = params![org, before, from, to, wanted(actor), wanted(action), wanted(about), limit];
+        let rows = self.all(sql, values).await?;
         rows.iter()
             .map(|row| {
                 Ok(HistoryRow {
@@ -78,6 +111,9 @@ impl Database {
                     action: row.text(3)?,
                     resource: row.text(4)?,
                     hash: row.parsed(5)?,
+                    leaf: row.text(6)?,
+                    device: row.text_or_null(7)?.map(|_| row.parsed(7)).transpose()?,
+                    signature: row.text_or_null(8)?.map(|_| row.parsed(8)).transpose()?,
                 })
             })
             .collect()

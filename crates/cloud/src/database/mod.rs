@@ -8,6 +8,7 @@ mod approvals;
 mod enrolments;
 mod footage;
 mod history;
+mod log;
 mod roster;
 mod value;
 
@@ -23,7 +24,8 @@ use sqlx::sqlite::{
 pub(crate) use accounts::{OneTimeToken, SessionRow, TokenKind};
 pub(crate) use approvals::{ProposalRow, ProposalState};
 pub(crate) use enrolments::Enrolment;
-pub(crate) use history::HistoryRow;
+pub(crate) use history::{Filter, HistoryRow};
+pub(crate) use log::LogRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};
 

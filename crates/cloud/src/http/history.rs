@@ -1,17 +1,22 @@
-//! Who was allowed what, newest first. Reading it is written down too.
+//! Who was allowed what: the entries, newest first, and the transparency log
+//! that holds them. Reading is written down too.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
+use model::{Hash, Timestamp};
+use seal::tlog::{self, Tile};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Json, Query};
+use super::extract::{Json, Path, Query};
 use crate::app::App;
 use crate::clock;
-use crate::database::HistoryRow;
+use crate::database::{Filter, HistoryRow, LogRow};
 use crate::problem::Problem;
 use crate::sessions::Caller;
 
@@ -23,6 +28,12 @@ const ENTRIES_MAX: u64 = 1_000;
 pub(crate) struct Stretch {
     before: Option<u64>,
     limit: Option<u64>,
+    actor: Option<String>,
+    action: Option<String>,
+    /// Part of the resource.
+    about: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,19 +41,130 @@ pub(crate) struct HistoryPage {
     entries: Vec<HistoryRow>,
 }
 
+/// The head of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LogHead {
+    /// Entries in the log.
+    size: u64,
+    /// The checkpoint as a signed note; empty while there is none.
+    note: String,
+    /// The log's key, as `name+hash+base64`.
+    key: String,
+    /// Why nothing is published any more.
+    fault: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Old {
+    /// The size that the caller has seen.
+    old: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Consistency {
+    note: String,
+    /// RFC 9162 section 2.1.4, from the caller's size to the note's.
+    #[schema(value_type = Vec<String>)]
+    proof: Vec<Hash>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Inclusion {
+    seq: u64,
+    leaf: String,
+    note: String,
+    /// RFC 9162 section 2.1.3.
+    #[schema(value_type = Vec<String>)]
+    proof: Vec<Hash>,
+}
+
 #[utoipa::path(get, path = "/api/v1/history",
     params(("before" = Option<u64>, Query, description = "only entries before this position"),
-           ("limit" = Option<u64>, Query, description = "at most so many; 100, and never more than 1000")),
+           ("limit" = Option<u64>, Query, description = "at most so many; 100, and never more than 1000"),
+           ("actor" = Option<String>, Query, description = "id of a person or gateway"),
+           ("action" = Option<String>, Query),
+           ("about" = Option<String>, Query, description = "a part of the resource, such as a camera's id"),
+           ("from" = Option<u64>, Query), ("to" = Option<u64>, Query, description = "times in milliseconds")),
     responses((status = 200, body = HistoryPage)))]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<Stretch>,
 ) -> Result<Json<HistoryPage>, Problem> {
+    permitted(&app, &caller).await?;
+    let filter = Filter {
+        before: query.before.unwrap_or(u64::MAX),
+        limit: query.limit.unwrap_or(ENTRIES_DEFAULT).min(ENTRIES_MAX),
+        actor: query.actor,
+        action: query.action,
+        about: query.about,
+        from: query.from.unwrap_or(Timestamp(0)),
+        to: query.to.unwrap_or(Timestamp(u64::MAX)),
+    };
+    let entries = app.database.history(caller.org, filter).await?;
+    Ok(Json(HistoryPage { entries }))
+}
+
+#[utoipa::path(get, path = "/api/v1/history/checkpoint", responses((status = 200, body = LogHead)))]
+pub(crate) async fn checkpoint(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<LogHead>, Problem> {
+    permitted(&app, &caller).await?;
+    let row = app.database.log(caller.org).await?;
+    let LogRow { size, note, fault } = row.unwrap_or(LogRow { size: 0, note: String::new(), fault: None });
+    Ok(Json(LogHead { size, note, key: app.log.public(caller.org).verifier_key(), fault }))
+}
+
+#[utoipa::path(get, path = "/api/v1/history/tile/{path}", params(("path" = String, Path, description = "as in C2SP tlog-tiles, after `tile/`")),
+    responses((status = 200, description = "the tile's or bundle's bytes", content_type = "application/octet-stream")))]
+pub(crate) async fn tile(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(path): Path<String>,
+) -> Result<Response, Problem> {
+    let tile = Tile::parse(&format!("tile/{path}")).map_err(|_| Problem::not_found())?;
+    permitted(&app, &caller).await?;
+    let bytes = app.log.tile(caller.org, tile).await?.ok_or_else(Problem::not_found)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+}
+
+#[utoipa::path(get, path = "/api/v1/history/consistency",
+    params(("old" = u64, Query, description = "the size that the caller has seen")),
+    responses((status = 200, body = Consistency)))]
+pub(crate) async fn consistency(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<Old>,
+) -> Result<Json<Consistency>, Problem> {
+    permitted(&app, &caller).await?;
+    let LogRow { size, note, .. } = published(&app, &caller).await?;
+    let parts = tlog::consistency(query.old, size).ok_or_else(Problem::not_found)?;
+    Ok(Json(Consistency { note, proof: app.log.proof(caller.org, size, parts).await? }))
+}
+
+#[utoipa::path(get, path = "/api/v1/history/{seq}/proof", params(("seq" = u64, Path)),
+    responses((status = 200, body = Inclusion), (status = 404, description = "not in the log, or not yet")))]
+pub(crate) async fn proof(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(seq): Path<u64>,
+) -> Result<Json<Inclusion>, Problem> {
+    permitted(&app, &caller).await?;
+    let LogRow { size, note, .. } = published(&app, &caller).await?;
+    let parts = tlog::inclusion(seq, size).ok_or_else(Problem::not_found)?;
+    let leaf = app.database.leaves(caller.org, seq, 1).await?.pop().ok_or_else(Problem::not_found)?.1;
+    Ok(Json(Inclusion { seq, leaf, note, proof: app.log.proof(caller.org, size, parts).await? }))
+}
+
+async fn permitted(app: &App, caller: &Caller) -> Result<(), Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
-    app.read_permit(&caller, &roster, Action::ReadHistory, now).await?;
-    let limit = query.limit.unwrap_or(ENTRIES_DEFAULT).min(ENTRIES_MAX);
-    let entries = app.database.history(caller.org, query.before.unwrap_or(u64::MAX), limit).await?;
-    Ok(Json(HistoryPage { entries }))
+    app.read_permit(caller, &roster, Action::ReadHistory, now).await.map(drop)
+}
+
+async fn published(app: &App, caller: &Caller) -> Result<LogRow, Problem> {
+    let row = app.database.log(caller.org).await?.filter(|row| row.size > 0);
+    row.ok_or_else(Problem::not_found)
 }

@@ -109,6 +109,10 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
         viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
         viewer("GET", "/api/v1/history", Administrator, get(history::read)),
+        viewer("GET", "/api/v1/history/checkpoint", Administrator, get(history::checkpoint)),
+        viewer("GET", "/api/v1/history/consistency", Administrator, get(history::consistency)),
+        viewer("GET", "/api/v1/history/tile/{*path}", Administrator, get(history::tile)),
+        viewer("GET", "/api/v1/history/{seq}/proof", Administrator, get(history::proof)),
     ]
 }
 

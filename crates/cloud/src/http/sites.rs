@@ -90,9 +90,9 @@ pub(crate) async fn command(
         return Err(Problem::invalid("The command is for another gateway."));
     }
     let signers = signers(&roster, &body.envelope);
-    let permit =
-        app.decide(&caller, &roster, Action::Configure { gateway, signers: signers.clone() }, now)?;
     let subject = seal::sha256(&body.envelope.payload.0);
+    let configure = Action::Configure { gateway, command: subject, signers: signers.clone() };
+    let permit = app.decide(&caller, &roster, configure, now)?;
     // A test changes nothing.
     if !matches!(command.command, Command::TestCamera { .. }) {
         app.user_verified(&caller, &signers, subject, now).await?;

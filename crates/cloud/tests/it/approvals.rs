@@ -155,9 +155,7 @@ async fn an_export_is_signed_once_and_kept(world: World) {
     assert_eq!(SignedAction::verify(&kept, &organisation.roster, now()).unwrap().signed, good);
     assert_eq!(api.get(&path).await.code(), "not_an_administrator");
     let entries = ada.get("/api/v1/history").await.body["entries"].clone();
-    let stands = |entry: &Value| {
-        entry["action"] == "export" && entry["resource"].as_str().unwrap().contains(signature)
-    };
+    let stands = |entry: &Value| entry["action"] == "export" && entry["signature"] == signature;
     assert_eq!(entries.as_array().unwrap().iter().filter(|entry| stands(entry)).count(), 1);
 }
 

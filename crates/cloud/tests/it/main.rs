@@ -4,6 +4,7 @@
 mod approvals;
 mod azurite;
 mod footage;
+mod history;
 mod live;
 mod login;
 mod people;

@@ -126,7 +126,8 @@ fn the_api_document_and_the_table_agree() {
     let rows: BTreeSet<(String, String)> = cloud::routes()
         .into_iter()
         .filter(|route| route.port == Port::Viewers && route.path.starts_with("/api/"))
-        .map(|route| (route.method.to_owned(), route.path.to_owned()))
+        // OpenAPI has no word for the rest of a path.
+        .map(|route| (route.method.to_owned(), route.path.replace("{*", "{")))
         .collect();
     assert_eq!(described, rows);
 }

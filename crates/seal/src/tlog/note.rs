@@ -63,7 +63,7 @@ impl Checkpoint {
             return Err(NoteError::Origin(checkpoint.origin.chars().take(100).collect()));
         }
         let id = key_id(log, ED25519);
-        let fits = |(name, bytes): &(&str, Vec<u8>)| {
+        let fits = |(name, bytes): &Signed<'_>| {
             *name == log.name
                 && bytes.split_first_chunk::<4>().is_some_and(|(found, signature)| {
                     *found == id && log.key.verify(body.as_bytes(), signature)
@@ -144,8 +144,11 @@ fn key_id(log: &LogKey, kind: u8) -> [u8; 4] {
     [hash.0[0], hash.0[1], hash.0[2], hash.0[3]]
 }
 
-/// The text that is signed, and who signed it with which bytes.
-fn parts(note: &str) -> Result<(&str, Vec<(&str, Vec<u8>)>), NoteError> {
+/// A name, and the bytes after it: key id and signature.
+type Signed<'n> = (&'n str, Vec<u8>);
+
+/// The text that is signed, and who signed it.
+fn parts(note: &str) -> Result<(&str, Vec<Signed<'_>>), NoteError> {
     if note.len() > NOTE_BYTES_MAX {
         return Err(NoteError::TooLong);
     }

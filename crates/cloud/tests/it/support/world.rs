@@ -57,6 +57,14 @@ impl World {
         World { running, config, client, _data: data, _postgres: postgres }
     }
 
+    /// The same data under a new process; its ports are others.
+    pub(crate) async fn restarted(self) -> Self {
+        let World { running, config, client, _data, _postgres } = self;
+        running.shutdown().await;
+        let running = cloud::start(config.clone()).await.unwrap();
+        World { running, config, client, _data, _postgres }
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.running.set_up_token.as_ref().unwrap().expose()
     }
@@ -101,21 +109,29 @@ impl World {
     pub(crate) async fn found_another(&self) -> Organisation {
         let token = Hash(fresh()).to_string();
         let hashed = seal::sha256(token.as_bytes()).to_string();
-        let sql = "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
-                   VALUES ('', $1, 'setup', '', '', $2, NULL)";
-        let expires_at = now().plus_ms(Timestamp::HOUR).0 as i64;
+        let expires_at = now().plus_ms(Timestamp::HOUR).0;
+        self.sql(&format!(
+            "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
+             VALUES ('', '{hashed}', 'setup', '', '', {expires_at}, NULL)"
+        ))
+        .await;
+        self.found_with(&token).await
+    }
+
+    /// Changes the database behind the server's back; gives the rows affected.
+    pub(crate) async fn sql(&self, sql: &str) -> u64 {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.config.database.url {
             Some(url) => {
                 let pool = sqlx::PgPool::connect(url.expose()).await.unwrap();
-                sqlx::query(sql).bind(hashed).bind(expires_at).execute(&pool).await.unwrap();
+                sqlx::query(sql).execute(&pool).await.unwrap().rows_affected()
             }
             None => {
                 let url = format!("sqlite:{}", self.config.data.join("cloud.db").display());
                 let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-                sqlx::query(sql).bind(hashed).bind(expires_at).execute(&pool).await.unwrap();
+                sqlx::query(sql).execute(&pool).await.unwrap().rows_affected()
             }
         }
-        self.found_with(&token).await
     }
 
     async fn found_with(&self, token: &str) -> Organisation {

@@ -1,0 +1,96 @@
+//! How far the history's logs are published, and what comes next.
+
+use model::{Hash, OrgId, PersonId, Timestamp};
+
+use super::{Database, Transaction, params};
+use crate::random;
+
+#[derive(Clone, Debug)]
+pub(crate) struct LogRow {
+    pub(crate) size: u64,
+    /// Empty before the first checkpoint.
+    pub(crate) note: String,
+    pub(crate) fault: Option<String>,
+}
+
+impl Database {
+    /// Organisations whose history goes on beyond their log.
+    pub(crate) async fn unpublished_logs(&self) -> sqlx::Result<Vec<OrgId>> {
+        let sql = "SELECT o.org FROM organisations o LEFT JOIN history_logs l ON l.org = o.org \
+                   WHERE l.org IS NULL OR (l.fault IS NULL AND l.size <> o.history_next)";
+        self.all(sql, vec![]).await?.iter().map(|row| row.parsed(0)).collect()
+    }
+
+    pub(crate) async fn log(&self, org: OrgId) -> sqlx::Result<Option<LogRow>> {
+        let sql = "SELECT size, note, fault FROM history_logs WHERE org = $1";
+        let row = self.optional(sql, params![org]).await?;
+        row.map(|row| Ok(LogRow { size: row.number(0)?, note: row.text(1)?, fault: row.text_or_null(2)? }))
+            .transpose()
+    }
+
+    /// Takes or keeps the lease; none while another node has it.
+    pub(crate) async fn lease_log(
+        &self,
+        org: OrgId,
+        node: Hash,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> sqlx::Result<Option<LogRow>> {
+        let sql = "INSERT INTO history_logs (org, size, note, lease_node, lease_until, fault) \
+                   VALUES ($1, 0, '', $2, $3, NULL) ON CONFLICT (org) DO NOTHING";
+        self.execute(sql, params![org, node, until]).await?;
+        let sql = "UPDATE history_logs SET lease_node = $1, lease_until = $2 \
+                   WHERE org = $3 AND (lease_node = $1 OR lease_until < $4) RETURNING size, note, fault";
+        let row = self.optional(sql, params![node, until, org, now]).await?;
+        row.map(|row| Ok(LogRow { size: row.number(0)?, note: row.text(1)?, fault: row.text_or_null(2)? }))
+            .transpose()
+    }
+
+    pub(crate) async fn release_logs(&self, node: Hash) -> sqlx::Result<()> {
+        let sql = "UPDATE history_logs SET lease_until = 0 WHERE lease_node = $1";
+        self.execute(sql, params![node]).await.map(drop)
+    }
+
+    /// False if somebody else was quicker, lease or not.
+    pub(crate) async fn publish_log(
+        &self,
+        org: OrgId,
+        node: Hash,
+        before: u64,
+        size: u64,
+        note: &str,
+    ) -> sqlx::Result<bool> {
+        let sql =
+            "UPDATE history_logs SET size = $1, note = $2 WHERE org = $3 AND lease_node = $4 AND size = $5";
+        Ok(self.execute(sql, params![size, note, org, node, before]).await? == 1)
+    }
+
+    pub(crate) async fn set_log_fault(&self, org: OrgId, fault: &str) -> sqlx::Result<()> {
+        let sql = "UPDATE history_logs SET fault = $1 WHERE org = $2";
+        self.execute(sql, params![fault, org]).await.map(drop)
+    }
+
+    /// Positions and leaves from `first` on, in order.
+    pub(crate) async fn leaves(
+        &self,
+        org: OrgId,
+        first: u64,
+        limit: u64,
+    ) -> sqlx::Result<Vec<(u64, String)>> {
+        let sql = "SELECT seq, leaf FROM history WHERE org = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+        let rows = self.all(sql, params![org, first, limit]).await?;
+        rows.iter().map(|row| Ok((row.number(0)?, row.text(1)?))).collect()
+    }
+}
+
+impl Transaction {
+    /// What stands for a person in the leaves; the salt is made when it is
+    /// first needed.
+    pub(crate) async fn reference(&mut self, org: OrgId, person: PersonId) -> sqlx::Result<Hash> {
+        let sql = "INSERT INTO person_salts (org, person, salt) VALUES ($1, $2, $3) ON CONFLICT (org, person) DO NOTHING";
+        self.execute(sql, params![org, person, random::token()]).await?;
+        let sql = "SELECT salt FROM person_salts WHERE org = $1 AND person = $2";
+        let row = self.optional(sql, params![org, person]).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(cloud_core::reference(row.parsed(0)?, person))
+    }
+}

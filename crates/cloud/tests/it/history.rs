@@ -1,0 +1,204 @@
+//! The history as a transparency log, and what somebody with the database, or
+//! with the store, can make of it.
+
+use std::time::Duration;
+
+use model::{Hash, PersonId};
+use reqwest::{Method, StatusCode};
+use seal::keys::VerifyingKey;
+use seal::roster::{Scope, Statement};
+use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
+use serde_json::Value;
+
+use crate::support::world::{Api, Organisation};
+use crate::support::{World, fresh_id, on_both_databases};
+
+on_both_databases!(
+    the_log_holds_every_entry_and_proves_it,
+    a_rewritten_entry_differs_from_the_log,
+    a_removed_entry_stops_the_log,
+    a_database_from_yesterday_stops_the_log,
+    a_changed_tile_stops_the_log,
+    what_filters_find_is_what_was_asked_for,
+);
+
+async fn act(world: &World, organisation: &mut Organisation, times: usize) {
+    for _ in 0..times {
+        let person = PersonId::from_random(fresh_id());
+        organisation.append(world, Statement::SetAccess { person, scope: Scope::All, until: None }).await;
+    }
+}
+
+/// The head, once it has so many entries or stands still.
+async fn head(api: &Api<'_>, size: u64) -> Value {
+    for _ in 0..200 {
+        let head = api.get("/api/v1/history/checkpoint").await.body;
+        if head["size"].as_u64().unwrap() >= size || !head["fault"].is_null() {
+            return head;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the log did not grow to {size}");
+}
+
+async fn fault(api: &Api<'_>) -> String {
+    let head = head(api, u64::MAX).await;
+    head["fault"].as_str().unwrap().to_owned()
+}
+
+fn key(head: &Value) -> LogKey {
+    let text = head["key"].as_str().unwrap();
+    let (name, rest) = text.split_once('+').unwrap();
+    let bytes: model::Base64 = serde_json::from_value(rest.split_once('+').unwrap().1.into()).unwrap();
+    LogKey { name: name.to_owned(), key: VerifyingKey::from_bytes(&bytes.0[1..]).unwrap() }
+}
+
+async fn tile(api: &Api<'_>, tile: Tile) -> Vec<u8> {
+    let response =
+        api.request(Method::GET, &format!("/api/v1/history/{}", tile.path())).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "{}", tile.path());
+    response.bytes().await.unwrap().to_vec()
+}
+
+fn hashes(value: &Value) -> Vec<Hash> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+async fn the_log_holds_every_entry_and_proves_it(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 3).await;
+    let api = organisation.api(&world);
+    let first = head(&api, 4).await;
+    let (log, note) = (key(&first), first["note"].as_str().unwrap());
+    let old = Checkpoint::verify(note, &log).unwrap();
+
+    act(&world, &mut organisation, 300).await;
+    let api = organisation.api(&world);
+    let newest = head(&api, old.size + 300).await;
+    assert_eq!(key(&newest), log, "one key");
+    let new = Checkpoint::verify(newest["note"].as_str().unwrap(), &log).unwrap();
+
+    let mut edge = Edge::default();
+    for index in 0..=new.size / 256 {
+        let width = (new.size - index * 256).min(256) as u16;
+        let bytes = tile(&api, Tile { level: None, index, width }).await;
+        for entry in Bundle::entries(&bytes, width).unwrap() {
+            edge.push(entry);
+            if edge.size() == old.size {
+                assert_eq!(edge.root(), old.root);
+            }
+        }
+    }
+    assert_eq!(edge.root(), new.root);
+
+    let path = format!("/api/v1/history/consistency?old={}", old.size);
+    let consistent = api.get(&path).await.body;
+    assert!(tlog::verify_consistency(
+        (old.size, old.root),
+        (new.size, new.root),
+        &hashes(&consistent["proof"])
+    ));
+    for seq in [0, 255, 256, new.size - 1] {
+        let proven = api.get(&format!("/api/v1/history/{seq}/proof")).await.body;
+        let leaf = tlog::leaf_hash(proven["leaf"].as_str().unwrap().as_bytes());
+        let proof = hashes(&proven["proof"]);
+        assert!(tlog::verify_inclusion(leaf, seq, new.size, &proof, new.root), "{seq}");
+    }
+    assert_eq!(
+        api.get(&format!("/api/v1/history/{}/proof", new.size + 50)).await.status,
+        StatusCode::NOT_FOUND
+    );
+    for path in
+        ["/api/v1/history/tile/0/../../x", "/api/v1/history/tile/9/000", "/api/v1/history/tile/0/000.p/0"]
+    {
+        assert_eq!(api.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+/// The log in the store is what was, whatever the database says later.
+async fn a_rewritten_entry_differs_from_the_log(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 2).await;
+    let api = organisation.api(&world);
+    let before = head(&api, 3).await["size"].as_u64().unwrap();
+    assert_eq!(
+        world.sql("UPDATE history SET leaf = REPLACE(leaf, 'append_roster', 'live') WHERE seq = 1").await,
+        1
+    );
+    act(&world, &mut organisation, 1).await;
+    let api = organisation.api(&world);
+    let size = head(&api, before + 1).await["size"].as_u64().unwrap();
+    let bytes = tile(&api, Tile { level: None, index: 0, width: size as u16 }).await;
+    let entries = Bundle::entries(&bytes, size as u16).unwrap();
+    let rows = api.get("/api/v1/history?before=2&limit=1").await.body;
+    assert_ne!(rows["entries"][0]["leaf"].as_str().unwrap().as_bytes(), entries[1], "the change shows");
+}
+
+async fn a_removed_entry_stops_the_log(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 1).await;
+    let api = organisation.api(&world);
+    let size = head(&api, 2).await["size"].as_u64().unwrap();
+    // Between the commit of an entry and its publication.
+    world.sql("UPDATE history_logs SET lease_node = 'another', lease_until = 9000000000000").await;
+    act(&world, &mut organisation, 2).await;
+    assert_eq!(world.sql(&format!("DELETE FROM history WHERE seq = {size}")).await, 1);
+    world.sql("UPDATE history_logs SET lease_until = 0").await;
+    let fault = fault(&organisation.api(&world)).await;
+    assert!(fault.contains("is missing from the database"), "{fault}");
+}
+
+/// Somebody restores an old database, or takes the last days out of it.
+async fn a_database_from_yesterday_stops_the_log(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 4).await;
+    let api = organisation.api(&world);
+    let size = head(&api, 5).await["size"].as_u64().unwrap();
+    let yesterday = size - 2;
+    world.sql(&format!("DELETE FROM history WHERE seq >= {yesterday}")).await;
+    world.sql(&format!("UPDATE organisations SET history_next = {yesterday}")).await;
+    world.sql("UPDATE history_logs SET size = 0, note = ''").await;
+    act(&world, &mut organisation, 2).await;
+    let fault = fault(&organisation.api(&world)).await;
+    assert!(fault.contains("not those of the published checkpoint"), "{fault}");
+}
+
+async fn a_changed_tile_stops_the_log(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 3).await;
+    let api = organisation.api(&world);
+    head(&api, 4).await;
+    let log = world.config.data.join("store/history").join(organisation.org.to_string());
+    // Each size that was published has its own.
+    for tile in std::fs::read_dir(log.join("tile/0/000.p")).unwrap() {
+        let path = tile.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    // As after a restart: what the process knew of the log's edge is gone.
+    let world = world.restarted().await;
+    act(&world, &mut organisation, 1).await;
+    let fault = fault(&organisation.api(&world)).await;
+    assert!(fault.contains("not those of the checkpoint"), "{fault}");
+}
+
+async fn what_filters_find_is_what_was_asked_for(world: World) {
+    let mut organisation = world.found().await;
+    act(&world, &mut organisation, 2).await;
+    let ben = organisation.add_person(&world, Some(Scope::All)).await;
+    world.as_person(&ben.cookie).get("/api/v1/history").await;
+    let api = organisation.api(&world);
+    let found = async |query: String| {
+        let page = api.get(&format!("/api/v1/history?{query}")).await;
+        page.body["entries"].as_array().unwrap_or_else(|| panic!("{query}: {}", page.body)).len()
+    };
+    assert_eq!(found("action=append_roster".to_owned()).await, 4);
+    assert_eq!(found(format!("actor={}", organisation.admin.id)).await, 5, "and this reading");
+    assert_eq!(found(format!("actor={}", ben.id)).await, 0, "he was refused");
+    assert_eq!(found("action=live".to_owned()).await, 0);
+    assert_eq!(found("from=1&to=2".to_owned()).await, 0);
+    let head = organisation.roster.head().1;
+    assert_eq!(found(format!("about={}", &head.to_string()[..20])).await, 1);
+    assert_eq!(found("about=%25' OR 1=1 --".replace(' ', "%20")).await, 0);
+}

@@ -14,6 +14,7 @@ const TEST: &[(&str, &str)] = &[
     ("ffmpeg", "ffmpeg"),
     ("initdb", "postgresql"),
     ("openssl", "openssl"),
+    ("pip3", "python3-pip"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
     ("/usr/lib/python3/dist-packages/gi", "python3-gi"),
     ("/usr/share/doc/gstreamer1.0-rtsp", "gstreamer1.0-rtsp"),
@@ -27,6 +28,10 @@ const TEST: &[(&str, &str)] = &[
 /// Azurite, the store of the tests, wants a newer Node than the web app.
 pub(crate) const AZURITE: &str = ".cache/azurite";
 const AZURITE_PACKAGES: [&str; 2] = ["node@22", "azurite@3.37.0"];
+/// A reader of transparency logs that others wrote. It names a newer Python
+/// than Debian 12 has, and needs nothing of it.
+const TLOG: &str = ".cache/aics-tlog";
+const TLOG_PACKAGE: &str = "aics-tlog==0.2.1";
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -47,6 +52,12 @@ pub(crate) fn test() -> anyhow::Result<()> {
         run(Command::new("npm")
             .args(["install", "--no-audit", "--no-fund", "--prefix", AZURITE])
             .args(AZURITE_PACKAGES))?;
+    }
+    if !Path::new(TLOG).join("aics_tlog").exists() {
+        step("Installing aics-tlog (a reader of transparency logs) into .cache");
+        let pip =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--ignore-requires-python"];
+        run(Command::new("python3").args(pip).args(["--target", TLOG, TLOG_PACKAGE]))?;
     }
     Ok(())
 }

@@ -81,6 +81,22 @@ impl Home {
         Ok(file.sync_all()?)
     }
 
+    /// Replaces a file as a whole; a crash leaves the old or the new one.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let (path, new) = (self.0.join(name), self.0.join(format!("{name}.new")));
+        let failed = || format!("{} could not be written", path.display());
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .with_context(failed)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).with_context(failed)?;
+        std::fs::rename(&new, &path).with_context(failed)?;
+        std::fs::File::open(&self.0).and_then(|folder| folder.sync_all()).with_context(failed)
+    }
+
     pub(crate) fn has_device(&self) -> bool {
         self.0.join("device.json").exists()
     }

@@ -5,6 +5,7 @@
 
 mod app;
 mod approvals;
+mod audit;
 mod camera;
 mod client;
 mod device;
@@ -67,6 +68,9 @@ enum Command {
     /// What waits for several administrators to agree.
     #[command(subcommand)]
     Approval(approvals::ApprovalCommand),
+    /// The history, and whether anybody rewrote it.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Check recordings (*.lkr) against the roster, offline and without keys.
     Verify {
         /// A roster file; default the one that this device has seen.
@@ -195,6 +199,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Approval(command) => {
             approvals::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
+        Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),
     }
 }

@@ -1,6 +1,7 @@
 //! The product as a person runs it: the real programs, ended in every way.
 
 mod app;
+mod audit;
 mod azure;
 mod support;
 mod walk;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use model::{Hash, PersonId};
 use reqwest::{Method, StatusCode};
-use seal::keys::VerifyingKey;
 use seal::roster::{Scope, Statement};
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde_json::Value;
@@ -47,10 +46,7 @@ async fn fault(api: &Api<'_>) -> String {
 }
 
 fn key(head: &Value) -> LogKey {
-    let text = head["key"].as_str().unwrap();
-    let (name, rest) = text.split_once('+').unwrap();
-    let bytes: model::Base64 = serde_json::from_value(rest.split_once('+').unwrap().1.into()).unwrap();
-    LogKey { name: name.to_owned(), key: VerifyingKey::from_bytes(&bytes.0[1..]).unwrap() }
+    LogKey::parse(head["key"].as_str().unwrap()).unwrap()
 }
 
 async fn tile(api: &Api<'_>, tile: Tile) -> Vec<u8> {

@@ -170,6 +170,23 @@ fn parts(note: &str) -> Result<(&str, Vec<Signed<'_>>), NoteError> {
 }
 
 impl LogKey {
+    /// The inverse of [`LogKey::verifier_key`].
+    pub fn parse(text: &str) -> Result<Self, NoteError> {
+        let shape = NoteError::Shape("a log's key is name+hash+base64");
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(_), Some(bytes)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(shape);
+        };
+        let bytes = STANDARD.decode(bytes).map_err(|_| shape.clone())?;
+        let key = match bytes.split_first() {
+            Some((&ED25519, key)) => VerifyingKey::from_bytes(key).map_err(|_| shape.clone())?,
+            _ => return Err(shape),
+        };
+        let key = LogKey { name: name.to_owned(), key };
+        // The hash in it, and nothing spelled otherwise.
+        if key.verifier_key() == text { Ok(key) } else { Err(shape) }
+    }
+
     /// `name+hash+base64` (C2SP signed-note), for other verifiers.
     pub fn verifier_key(&self) -> String {
         let bytes = [&[ED25519], self.key.as_bytes().as_slice()].concat();

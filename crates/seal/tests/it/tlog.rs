@@ -172,6 +172,20 @@ pub(crate) fn note() -> (String, LogKey, LogKey) {
 }
 
 #[test]
+fn a_key_has_one_spelling() {
+    let (_, log, _) = note();
+    let text = log.verifier_key();
+    assert_eq!(LogKey::parse(&text), Ok(log));
+    let (name, rest) = text.split_once('+').unwrap();
+    let (_, key) = rest.split_once('+').unwrap();
+    for bad in
+        [format!("{name}+00000000+{key}"), format!("x{text}"), name.to_owned(), String::new(), text + "="]
+    {
+        assert!(LogKey::parse(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn a_checkpoint_is_the_logs_and_nobody_elses() {
     let (note, log, witness) = note();
     assert_eq!(Checkpoint::verify(&note, &log).unwrap().size, 700);

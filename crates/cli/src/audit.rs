@@ -1,0 +1,310 @@
+//! `lenskeep audit`: the history, and whether it is still the one that was
+//! seen before. The cloud signs its checkpoints; this computes them anew from
+//! the entries, and remembers the highest.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use model::{CameraId, Hash, Timestamp};
+use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::client::Session;
+use crate::home::Home;
+use crate::times;
+
+/// Entries in a full bundle.
+const BUNDLE: u64 = 256;
+/// Longest file with a proof that is read.
+const PROOF_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Who was allowed what, newest first.
+    Show(Filter),
+    /// Compute the log anew from its entries, and compare it with what was
+    /// signed, with what was seen before, and with what the cloud shows.
+    Verify {
+        /// Check one entry by the file that `audit prove` wrote; needs no cloud.
+        #[arg(long, value_name = "FILE")]
+        proof: Option<PathBuf>,
+    },
+    /// Write a proof that an entry stands in the log.
+    Prove {
+        /// Its number, as `audit show` prints it.
+        number: u64,
+        out: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Filter {
+    /// Id of a person or gateway.
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// Such as `live`, `playback`, `export`, `append_roster`.
+    #[arg(long)]
+    action: Option<String>,
+    #[arg(long, value_name = "ID")]
+    camera: Option<CameraId>,
+    /// RFC 3339, or a time ago such as 15m or 2h.
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    from: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    to: Option<Timestamp>,
+    #[arg(long, default_value = "100")]
+    limit: u64,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    entries: Vec<Row>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Row {
+    seq: u64,
+    at: Timestamp,
+    actor: String,
+    action: String,
+    resource: String,
+    leaf: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    note: String,
+    key: String,
+    fault: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Proven {
+    seq: u64,
+    leaf: String,
+    note: String,
+    proof: Vec<Hash>,
+}
+
+/// What `audit prove` writes: all that is needed, for anybody.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProofFile {
+    key: String,
+    number: u64,
+    leaf: String,
+    note: String,
+    proof: Vec<Hash>,
+}
+
+/// `history.json`: the log as this device has seen it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    key: String,
+    note: String,
+}
+
+pub(crate) async fn run(home: &Home, command: AuditCommand) -> anyhow::Result<()> {
+    match command {
+        AuditCommand::Show(filter) => show(&Box::pin(Session::open(home)).await?, &filter).await,
+        AuditCommand::Verify { proof: Some(path) } => verify_proof(home, &path),
+        AuditCommand::Verify { proof: None } => verify(home, &Box::pin(Session::open(home)).await?).await,
+        AuditCommand::Prove { number, out } => {
+            prove(home, &Box::pin(Session::open(home)).await?, number, &out).await
+        }
+    }
+}
+
+async fn show(session: &Session, filter: &Filter) -> anyhow::Result<()> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &filter.limit.to_string());
+    let about = filter.camera.map(|camera| camera.to_string());
+    let from = filter.from.map(|at| at.0.to_string());
+    let to = filter.to.map(|at| at.0.to_string());
+    let wanted = [
+        ("actor", &filter.actor),
+        ("action", &filter.action),
+        ("about", &about),
+        ("from", &from),
+        ("to", &to),
+    ];
+    for (name, value) in wanted {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    let page: Page = session.client.get(&format!("/api/v1/history?{}", query.finish())).await?;
+    if filter.json {
+        println!("{}", serde_json::to_string_pretty(&page.entries)?);
+        return Ok(());
+    }
+    if page.entries.is_empty() {
+        println!("No entry is like that.");
+    }
+    for Row { seq, at, actor, action, resource, .. } in &page.entries {
+        println!("{seq:>8}  {}  {actor}  {action:<16}  {resource}", times::format(*at));
+    }
+    Ok(())
+}
+
+async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
+    let seen = Seen::read(home)?;
+    let head: Head = session.client.get("/api/v1/history/checkpoint").await?;
+    let key = pinned(seen.as_ref(), &head.key, session)?;
+    ensure!(!head.note.is_empty(), "the log has no checkpoint yet; try again in some seconds");
+    let new = Checkpoint::verify(&head.note, &key)?;
+    let old = seen.as_ref().map(|seen| Checkpoint::verify(&seen.note, &key)).transpose()?;
+    if let Some(old) = &old {
+        ensure!(
+            old.size <= new.size,
+            "the log has {} entries, and had {} when this device saw it: its end was cut off",
+            new.size,
+            old.size
+        );
+    }
+    let progress = ProgressBar::new(new.size);
+    progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {eta} left")?);
+    let mut edge = Edge::default();
+    for first in (0..new.size).step_by(BUNDLE as usize) {
+        let width = (new.size - first).min(BUNDLE);
+        let tile = Tile { level: None, index: first / BUNDLE, width: width as u16 };
+        let bytes = session.client.bytes(&format!("/api/v1/history/{}", tile.path())).await?;
+        let entries = Bundle::entries(&bytes, tile.width)?;
+        let path = format!("/api/v1/history?before={}&limit={width}", first + width);
+        let page: Page = session.client.get(&path).await?;
+        compare(first, &entries, &page.entries)?;
+        for entry in entries {
+            edge.push(entry);
+            if let Some(old) = old.as_ref().filter(|old| old.size == edge.size()) {
+                ensure!(
+                    old.root == edge.root(),
+                    "the first {} entries are not those that this device saw: the history was rewritten",
+                    old.size
+                );
+            }
+        }
+        progress.inc(width);
+    }
+    progress.finish_and_clear();
+    ensure!(edge.root() == new.root, "the entries are not those of the signed checkpoint");
+    Seen { key: key.verifier_key(), note: head.note }.write(home)?;
+    println!("{} entries, all in the log as signed", new.size);
+    match old {
+        Some(old) => println!("the {} that this device saw before are unchanged", old.size),
+        None => println!("seen for the first time; from now on this device remembers"),
+    }
+    if let Some(fault) = head.fault {
+        bail!("but the log stands still, and what came after is in no checkpoint: {fault}");
+    }
+    Ok(())
+}
+
+/// What the cloud shows to people must be what the log holds.
+fn compare(first: u64, entries: &[&[u8]], rows: &[Row]) -> anyhow::Result<()> {
+    ensure!(rows.len() == entries.len(), "the cloud hides entries between {first} and {}", first + BUNDLE);
+    for (row, entry) in rows.iter().rev().zip(entries) {
+        let same = row.leaf.as_bytes() == *entry && row.is_as_logged();
+        ensure!(same, "entry {} was changed in the database after it was logged", row.seq);
+    }
+    Ok(())
+}
+
+impl Row {
+    /// People stand in the log by reference; all else by itself.
+    fn is_as_logged(&self) -> bool {
+        let Ok(leaf) = serde_json::from_str::<Value>(&self.leaf) else {
+            // From before there was a log: the chain's hash alone.
+            return self.leaf.parse::<Hash>().is_ok();
+        };
+        let same = |logged: &Value, shown: &str| match logged.as_str() {
+            Some(logged) if logged.starts_with("ref_") => shown.starts_with("usr_"),
+            logged => logged == Some(shown),
+        };
+        leaf["unmapped"]["seq"] == self.seq
+            && leaf["time"] == self.at.0
+            && same(&leaf["api"]["operation"], &self.action)
+            && same(&leaf["actor"]["uid"], &self.actor)
+            && same(&leaf["resources"][0]["uid"], &self.resource)
+    }
+}
+
+async fn prove(home: &Home, session: &Session, number: u64, out: &Path) -> anyhow::Result<()> {
+    let head: Head = session.client.get("/api/v1/history/checkpoint").await?;
+    let key = pinned(Seen::read(home)?.as_ref(), &head.key, session)?;
+    let proven: Proven = session.client.get(&format!("/api/v1/history/{number}/proof")).await?;
+    let Proven { seq, leaf, note, proof } = proven;
+    let file = ProofFile { key: key.verifier_key(), number: seq, leaf, note, proof };
+    file.check()?;
+    ensure!(seq == number, "the cloud proved another entry than was asked for");
+    let text = serde_json::to_string_pretty(&file)? + "\n";
+    std::fs::write(out, text).with_context(|| format!("{} could not be written", out.display()))?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn verify_proof(home: &Home, path: &Path) -> anyhow::Result<()> {
+    let length =
+        std::fs::metadata(path).with_context(|| format!("{} could not be read", path.display()))?.len();
+    ensure!(length <= PROOF_BYTES_MAX, "{} is too long for a proof", path.display());
+    let file: ProofFile = serde_json::from_slice(&std::fs::read(path)?)
+        .with_context(|| format!("{} is no file of `lenskeep audit prove`", path.display()))?;
+    let checkpoint = file.check()?;
+    println!("entry {} of {} in {}:", file.number, checkpoint.size, checkpoint.origin);
+    println!("{}", file.leaf);
+    match Seen::read(home)? {
+        Some(seen) if seen.key == file.key => println!("signed with the key that this device knows"),
+        Some(_) => bail!("signed with another key than this device knows"),
+        None => println!("signed with {}; compare it with a key that you trust", file.key),
+    }
+    Ok(())
+}
+
+impl ProofFile {
+    fn check(&self) -> anyhow::Result<Checkpoint> {
+        let checkpoint = Checkpoint::verify(&self.note, &LogKey::parse(&self.key)?)?;
+        let leaf = tlog::leaf_hash(self.leaf.as_bytes());
+        let holds = tlog::verify_inclusion(leaf, self.number, checkpoint.size, &self.proof, checkpoint.root);
+        ensure!(holds, "the proof does not hold: this entry is not in the log");
+        Ok(checkpoint)
+    }
+}
+
+/// The log's key: the one that was seen first, for ever.
+fn pinned(seen: Option<&Seen>, offered: &str, session: &Session) -> anyhow::Result<LogKey> {
+    let key = LogKey::parse(offered)?;
+    ensure!(
+        key.name == format!("lenskeep/{}", session.file.org),
+        "the cloud offers the log of somebody else"
+    );
+    if let Some(seen) = seen {
+        ensure!(
+            seen.key == offered,
+            "the cloud signs its history with another key than before. If its data folder was not lost, \
+             do not trust it until you know why"
+        );
+    }
+    Ok(key)
+}
+
+impl Seen {
+    fn read(home: &Home) -> anyhow::Result<Option<Self>> {
+        let path = home.path().join("history.json");
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let seen = serde_json::from_slice(&bytes);
+                seen.map(Some).with_context(|| format!("{} is damaged", path.display()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} could not be read", path.display())),
+        }
+    }
+
+    fn write(&self, home: &Home) -> anyhow::Result<()> {
+        home.write_private("history.json", &serde_json::to_vec_pretty(self)?)
+    }
+}

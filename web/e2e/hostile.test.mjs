@@ -126,6 +126,41 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
   });
 
+  it('cannot cut off the history, nor rewrite it', { skip: !isReal && 'the stand-in publishes no log' }, async () => {
+    const open = async () => {
+      await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+      await page.getByRole('link', { name: 'History', exact: true }).click();
+    };
+    const bad = (text) => page.getByText('This history cannot be trusted').waitFor({ timeout: 30_000 }).then(() => page.getByText(text).waitFor());
+    const head = page.waitForResponse('**/api/v1/history/checkpoint').then((response) => response.json());
+    await open();
+    await page.getByText('Unbroken').waitFor({ timeout: 30_000 });
+    const before = await head;
+    // What the server does anyway makes the log grow: a reading of the history is an entry of it.
+    await until('the log to grow', async () => {
+      await open();
+      return page.getByText(/continuing the/).waitFor({ timeout: 2000 }).then(async () => !(await page.getByText(`${before.size} entries`).count()), () => false);
+    });
+    await lying('**/api/v1/history/checkpoint', () => before, () => open().then(() => bad('its end was cut off')));
+    await lying('**/api/v1/history/checkpoint', (answer) => ({ ...answer, note: answer.note.replace(/\n(\d+)\n/, (_, size) => `\n${Number(size) + 1}\n`) }), async () => {
+      await open();
+      await page.getByText(/not signed by the log/).waitFor({ timeout: 30_000 });
+    });
+    // A signed head that this browser's memory is no beginning of.
+    await lying(
+      '**/api/v1/history/consistency*',
+      (answer) => ({ ...answer, proof: answer.proof.map((hash) => hash.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))) }),
+      async () => {
+        await until('a proof to be asked for', async () => {
+          await open();
+          return page.getByText('the history was rewritten').waitFor({ timeout: 3000 }).then(() => true, () => false);
+        });
+      },
+    );
+    await open();
+    await page.getByText('Unbroken').waitFor({ timeout: 30_000 });
+  });
+
   it('cannot give keys that the gateway did not seal to this device', async () => {
     await lying(
       '**/api/v1/epochs/*/grants/*',

@@ -15,6 +15,7 @@ import { recordingKeys } from '../src/lib/seal/header';
 import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
 import { memorySource, Recording } from '../src/lib/seal/reader';
 import { Roster } from '../src/lib/seal/roster';
+import { isConsistent, isIncluded, openCheckpoint } from '../src/lib/seal/tlog';
 
 const folder = fileURLToPath(new URL('../../crates/seal/tests/it/vectors/', import.meta.url));
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
@@ -22,7 +23,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json']);
+    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -61,6 +62,30 @@ describe('shared vectors', () => {
     expect(opened.document).toEqual(vector.action);
     expect(hex(opened.hash)).toBe(vector.hash);
     expect(await sign('action.v1+json', opened.document, await signer(keyid, fromBase64(vector.sign_seed)))).toEqual(vector.envelope);
+  });
+
+  it('log: reads the checkpoint, and takes no proof but the right one', async () => {
+    const vector = load('tlog');
+    const checkpoint = await openCheckpoint(vector.note, vector.key);
+    expect(checkpoint.size).toBe(vector.size);
+    await expect(openCheckpoint(vector.note.replace('\n700\n', '\n701\n'), vector.key)).rejects.toThrow('not signed');
+    await expect(openCheckpoint(vector.note, vector.key.replace('lenskeep', 'lenskeeq'))).rejects.toThrow('damaged');
+    const next = { size: vector.size, root: vector.root };
+    for (const { old, root, proof } of vector.consistency) {
+      const head = { size: old, root };
+      expect(await isConsistent(head, next, proof), `${old}`).toBe(true);
+      expect(await isConsistent({ ...head, root: 'ab'.repeat(32) }, next, proof)).toBe(false);
+      if (old < vector.size) {
+        expect(await isConsistent(head, { ...next, root: 'ab'.repeat(32) }, proof)).toBe(false);
+        expect(await isConsistent(next, head, proof)).toBe(false);
+        expect(await isConsistent(head, next, proof.slice(1))).toBe(false);
+      }
+    }
+    for (const { index, leaf, proof } of vector.inclusion) {
+      expect(await isIncluded(fromBase64(leaf), index, next, proof), `${index}`).toBe(true);
+      expect(await isIncluded(fromBase64(leaf), index + 1, next, proof)).toBe(false);
+      expect(await isIncluded(fromBase64(base64(fromHex('00'))), index, next, proof)).toBe(false);
+    }
   });
 
   it('epoch grant: opens to the same keys', async () => {

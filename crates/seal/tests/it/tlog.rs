@@ -13,18 +13,18 @@ use seal::tlog::{
 };
 
 /// A log, and all tiles that were ever written for it.
-struct Log {
-    edge: Edge,
+pub(crate) struct Log {
+    pub(crate) edge: Edge,
     tiles: HashMap<String, Vec<u8>>,
     roots: Vec<Hash>,
 }
 
-fn leaf(n: u64) -> Vec<u8> {
+pub(crate) fn leaf(n: u64) -> Vec<u8> {
     format!("entry {n}").into_bytes()
 }
 
 impl Log {
-    fn of(size: u64) -> Self {
+    pub(crate) fn of(size: u64) -> Self {
         let (edge, roots) = (Edge::default(), vec![MerkleTree::new().root()]);
         let mut log = Log { edge, tiles: HashMap::new(), roots };
         let mut tree = MerkleTree::new();
@@ -53,7 +53,7 @@ impl Log {
         Tile::root(&hashes[range]).unwrap()
     }
 
-    fn proof(&self, parts: Vec<Part>) -> Vec<Hash> {
+    pub(crate) fn proof(&self, parts: Vec<Part>) -> Vec<Hash> {
         let part = |nodes: Part| fold(&nodes.into_iter().map(|node| self.node(node)).collect::<Vec<_>>());
         parts.into_iter().map(|nodes| part(nodes).unwrap()).collect()
     }

@@ -105,6 +105,29 @@ fn action() {
 }
 
 #[test]
+fn tlog() {
+    let (note, log, witness) = crate::tlog::note();
+    let log_of_700 = crate::tlog::Log::of(700);
+    let root = |size: u64| crate::tlog::Log::of(size).edge.root();
+    let consistency = [1, 2, 3, 255, 256, 257, 699, 700].map(|old| {
+        let proof = log_of_700.proof(seal::tlog::consistency(old, 700).unwrap());
+        json!({ "old": old, "root": root(old), "proof": proof })
+    });
+    let inclusion = [0, 1, 255, 256, 511, 699].map(|index| {
+        let proof = log_of_700.proof(seal::tlog::inclusion(index, 700).unwrap());
+        json!({ "index": index, "leaf": base64(&crate::tlog::leaf(index)), "proof": proof })
+    });
+    check(
+        "tlog",
+        &json!({
+            "note": note, "key": log.verifier_key(), "size": 700, "root": log_of_700.edge.root(),
+            "witness": witness.name, "witness_key": witness.key.to_base64(),
+            "consistency": consistency, "inclusion": inclusion,
+        }),
+    );
+}
+
+#[test]
 fn epoch_grant() {
     let key = |byte: u8| base64(&[byte; 32]);
     check(

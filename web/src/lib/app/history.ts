@@ -21,6 +21,7 @@ const ACTIONS: Record<string, string> = {
   read_grants: 'fetched sealed keys',
 };
 
+export const actionNames = Object.keys(ACTIONS);
 export const actionWords = (action: string): string => ACTIONS[action] ?? action.replaceAll('_', ' ');
 
 const STATEMENTS: Record<Statement['type'], string> = {

@@ -28,6 +28,15 @@ export interface RosterMemory {
 
 const STORE = 'kept';
 
+/** The history's log as this browser has seen it: whose key signs it, and the highest checkpoint. */
+export interface LogMemory {
+  key: string;
+  size: number;
+  root: string;
+}
+
+export const loadLogMemory = (): Promise<LogMemory | null> => load<LogMemory>('log');
+export const saveLogMemory = (memory: LogMemory): Promise<void> => save('log', memory);
 export const loadDevice = (): Promise<StoredDevice | null> => load<StoredDevice>('device');
 export const saveDevice = (device: StoredDevice): Promise<void> => save('device', device);
 export const loadRosterMemory = (): Promise<RosterMemory | null> => load<RosterMemory>('roster');

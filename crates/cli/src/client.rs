@@ -27,6 +27,8 @@ use crate::home::{DeviceFile, Home};
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
+/// How this program's sessions stand in their owner's list.
+const USER_AGENT: &str = concat!("lenskeep ", env!("CARGO_PKG_VERSION"));
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A sealed recording has at most 64 MiB (format.md section 5).
 pub(crate) const ANSWER_MAX: usize = 65 << 20;
@@ -86,7 +88,11 @@ pub(crate) struct Refused {
 
 impl Client {
     pub(crate) fn new(base: Url) -> anyhow::Result<Self> {
-        let http = http_to(&base)?.timeout(TIMEOUT).build().context("the HTTP client could not be made")?;
+        let http = http_to(&base)?
+            .user_agent(USER_AGENT)
+            .timeout(TIMEOUT)
+            .build()
+            .context("the HTTP client could not be made")?;
         Ok(Client { http, base, cookie: None })
     }
 

@@ -39,8 +39,8 @@ pub(crate) struct Hub {
     inner: Mutex<Inner>,
     next_stream: AtomicU32,
     next_serial: AtomicU64,
-    /// Changes when a roster did: whatever stays open asks again.
-    roster_changes: watch::Sender<u64>,
+    /// Changes when a roster did or a session ended: whatever stays open asks again.
+    rights_changes: watch::Sender<u64>,
     metrics: Arc<Metrics>,
     linger: Duration,
 }
@@ -130,7 +130,7 @@ impl Hub {
             inner: Mutex::default(),
             next_stream: AtomicU32::new(1),
             next_serial: AtomicU64::new(1),
-            roster_changes: watch::Sender::new(0),
+            rights_changes: watch::Sender::new(0),
             metrics,
             linger,
         })
@@ -189,11 +189,15 @@ impl Hub {
             inner.send(*gateway, ToGateway::RosterChanged);
         }
         drop(inner);
-        self.roster_changes.send_modify(|changes| *changes += 1);
+        self.sessions_changed();
     }
 
-    pub(crate) fn roster_changes(&self) -> watch::Receiver<u64> {
-        self.roster_changes.subscribe()
+    pub(crate) fn sessions_changed(&self) {
+        self.rights_changes.send_modify(|changes| *changes += 1);
+    }
+
+    pub(crate) fn rights_changes(&self) -> watch::Receiver<u64> {
+        self.rights_changes.subscribe()
     }
 
     /// Joins a stream, and asks the gateway for it if nobody else watches.

@@ -7,8 +7,8 @@ use crate::http::types::{
     StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, enrolments, history, live, login, people, proposals, recordings, roster, setup, sites,
-    status, verifications,
+    actions, cameras, enrolments, history, live, login, people, proposals, recordings, roster, sessions,
+    setup, sites, status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -31,6 +31,9 @@ use crate::problem::ProblemBody;
         login::device,
         login::logout,
         login::who_am_i,
+        sessions::list,
+        sessions::end,
+        sessions::end_others,
         roster::read,
         roster::append,
         verifications::begin,

@@ -11,6 +11,8 @@ use crate::random;
 pub(crate) const COOKIE: &str = "__Host-lenskeep";
 const IDLE_MS: u64 = 12 * Timestamp::HOUR;
 const LIFE_MS: u64 = 7 * Timestamp::DAY;
+/// Longest name of a browser that is kept.
+const CLIENT_CHARS_MAX: usize = 250;
 /// The time of last use is written at most this often.
 const TOUCH_MS: u64 = Timestamp::MINUTE;
 
@@ -56,11 +58,12 @@ pub(crate) async fn open(
     org: OrgId,
     person: PersonId,
     device: Option<DeviceId>,
+    client: String,
     now: Timestamp,
 ) -> sqlx::Result<Opened> {
     let token = random::token();
     let session = random::hashed(&token.to_string());
-    let row = SessionRow { org, person, device, created_at: now, seen_at: now };
+    let row = SessionRow { org, person, device, client, created_at: now, seen_at: now };
     transaction.add_session(session, &row).await?;
     let caller = Caller { org, person, device, session, ends_at: ends_at(&row) };
     Ok(Opened { caller, token })
@@ -102,7 +105,14 @@ pub(crate) async fn purge(database: &Database, now: Timestamp) -> sqlx::Result<u
     database.purge_sessions(now.minus_ms(LIFE_MS), now.minus_ms(IDLE_MS)).await
 }
 
-fn ends_at(row: &SessionRow) -> Timestamp {
+/// How the browser or program names itself: for its owner's eyes, never
+/// believed.
+pub(crate) fn client(headers: &HeaderMap) -> String {
+    let name = headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    name.chars().filter(|c| !c.is_control()).take(CLIENT_CHARS_MAX).collect()
+}
+
+pub(crate) fn ends_at(row: &SessionRow) -> Timestamp {
     row.created_at.plus_ms(LIFE_MS).min(row.seen_at.plus_ms(IDLE_MS))
 }
 

@@ -111,6 +111,7 @@ export async function standIn() {
     'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, streams: site.streams(id) })) }),
     'GET cameras/*/recordings': ({ part, query }) => site.recordings(part, query.get('rendition') ?? 'main', Number(query.get('from') ?? 0), Number(query.get('to') ?? Date.now())),
     'GET epochs/*/grants/*': async ({ last }) => site.grant(org.id, org.devices.find(({ id }) => id === last)),
+    'GET sessions': () => ({ sessions: [] }),
     'GET history/checkpoint': () => ({ size: 0, note: '', key: '', fault: null }),
     'GET history': ({ query }) => ({ entries: org.history.filter(({ seq }) => seq < Number(query.get('before') ?? Infinity)).reverse().slice(0, Number(query.get('limit') ?? 100)) }),
   };

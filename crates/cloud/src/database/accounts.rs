@@ -11,6 +11,7 @@ pub(crate) struct SessionRow {
     pub(crate) org: OrgId,
     pub(crate) person: PersonId,
     pub(crate) device: Option<DeviceId>,
+    pub(crate) client: String,
     pub(crate) created_at: Timestamp,
     pub(crate) seen_at: Timestamp,
 }
@@ -42,6 +43,17 @@ fn one_time_token(row: &Row) -> sqlx::Result<OneTimeToken> {
     Ok(OneTimeToken { org: row.parsed(0).ok(), person: row.parsed(1).ok(), person_name: row.text(2)? })
 }
 
+fn session(row: &Row) -> sqlx::Result<SessionRow> {
+    Ok(SessionRow {
+        org: row.parsed(0)?,
+        person: row.parsed(1)?,
+        device: row.text_or_null(2)?.map(|_| row.parsed(2)).transpose()?,
+        client: row.text(3)?,
+        created_at: row.time(4)?,
+        seen_at: row.time(5)?,
+    })
+}
+
 impl Database {
     pub(crate) async fn person_name(&self, org: OrgId, person: PersonId) -> sqlx::Result<Option<String>> {
         let sql = "SELECT name FROM people WHERE org = $1 AND person = $2";
@@ -55,15 +67,20 @@ impl Database {
     }
 
     pub(crate) async fn session(&self, token: Hash) -> sqlx::Result<Option<SessionRow>> {
-        let sql = "SELECT org, person, device, created_at, seen_at FROM sessions WHERE token = $1";
-        let Some(row) = self.optional(sql, params![token]).await? else { return Ok(None) };
-        Ok(Some(SessionRow {
-            org: row.parsed(0)?,
-            person: row.parsed(1)?,
-            device: row.text_or_null(2)?.map(|_| row.parsed(2)).transpose()?,
-            created_at: row.time(3)?,
-            seen_at: row.time(4)?,
-        }))
+        let sql = "SELECT org, person, device, client, created_at, seen_at FROM sessions WHERE token = $1";
+        self.optional(sql, params![token]).await?.as_ref().map(session).transpose()
+    }
+
+    /// Newest first, with their tokens' hashes.
+    pub(crate) async fn sessions_of(
+        &self,
+        org: OrgId,
+        person: PersonId,
+    ) -> sqlx::Result<Vec<(Hash, SessionRow)>> {
+        let sql = "SELECT org, person, device, client, created_at, seen_at, token FROM sessions \
+                   WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token LIMIT 1000";
+        let rows = self.all(sql, params![org, person]).await?;
+        rows.iter().map(|row| Ok((row.parsed(6)?, session(row)?))).collect()
     }
 
     pub(crate) async fn touch_session(&self, token: Hash, now: Timestamp) -> sqlx::Result<()> {
@@ -223,11 +240,12 @@ impl Transaction {
     }
 
     pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {
-        let sql = "INSERT INTO sessions (org, token, person, device, created_at, seen_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6)";
-        let SessionRow { org, person, device, created_at, seen_at } = *session;
+        let sql = "INSERT INTO sessions (org, token, person, device, client, created_at, seen_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let SessionRow { org, person, device, client, created_at, seen_at } = session;
         let device = device.map(|device| device.to_string());
-        self.execute(sql, params![org, token, person, device, created_at, seen_at]).await.map(drop)
+        let values = params![*org, token, *person, device, client.as_str(), *created_at, *seen_at];
+        self.execute(sql, values).await.map(drop)
     }
 
     pub(crate) async fn end_device_request(&mut self, org: OrgId, device: DeviceId) -> sqlx::Result<()> {

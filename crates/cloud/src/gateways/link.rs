@@ -60,7 +60,7 @@ async fn run(
     sink: &mut SplitSink<WebSocket, Message>,
     mut stream: futures_util::stream::SplitStream<WebSocket>,
 ) -> &'static str {
-    let mut changes = app.hub.roster_changes();
+    let mut changes = app.hub.rights_changes();
     let mut recheck = tokio::time::interval(RECHECK);
     let mut heard = Instant::now();
     let cut = end.cut.clone();

@@ -1,6 +1,6 @@
 //! `GET /api/v1/cameras/{id}/live`: sealed chunks to one viewer, as they come
 //! in. Whether the viewer may go on is asked again every few seconds and
-//! whenever the roster changes, beside the sending and not between two sends:
+//! whenever a roster changes or a session ends, beside the sending and not between two sends:
 //! a viewer that does not read is cut as promptly as any other.
 
 use std::sync::Arc;
@@ -129,7 +129,7 @@ async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &Notice<'_>) -
 
 /// Ends when the viewer may not go on.
 async fn refused(app: &App, caller: &Caller, key: StreamKey) {
-    let mut changes = app.hub.roster_changes();
+    let mut changes = app.hub.rights_changes();
     loop {
         let _ = tokio::time::timeout(RECHECK, changes.changed()).await;
         if !may_go_on(app, caller, key).await {

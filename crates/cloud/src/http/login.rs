@@ -54,6 +54,7 @@ pub(crate) async fn begin_passkey(
     responses((status = 200, body = Me)))]
 pub(crate) async fn passkey(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Json(body): Json<PasskeyAnswer>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
@@ -63,7 +64,7 @@ pub(crate) async fn passkey(
         return Err(Problem::too_many());
     }
     let mut transaction = app.database.begin().await?;
-    let opened = sessions::open(&mut transaction, org, person, None, now).await?;
+    let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
@@ -88,6 +89,7 @@ pub(crate) async fn device_challenge(
     responses((status = 200, body = Me)))]
 pub(crate) async fn device(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Json(body): Json<EnvelopeBody>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
@@ -103,7 +105,8 @@ pub(crate) async fn device(
     let verified = verify(&app, &login, &body, org, now).await?;
     let person = verified.ok_or_else(|| refused(&app, Problem::login()))?;
     let mut transaction = app.database.begin().await?;
-    let opened = sessions::open(&mut transaction, org, person, Some(device), now).await?;
+    let opened =
+        sessions::open(&mut transaction, org, person, Some(device), sessions::client(&headers), now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
@@ -137,6 +140,7 @@ pub(crate) async fn logout(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     app.database.end_session(caller.session).await?;
+    app.hub.sessions_changed();
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, sessions::removed_cookie())]).into_response())
 }
 

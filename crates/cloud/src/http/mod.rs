@@ -18,6 +18,7 @@ pub(crate) mod proposals;
 pub(crate) mod recordings;
 pub(crate) mod roster;
 pub(crate) mod routes;
+pub(crate) mod sessions;
 pub(crate) mod setup;
 pub(crate) mod sites;
 pub(crate) mod status;

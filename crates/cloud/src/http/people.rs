@@ -184,6 +184,7 @@ pub(crate) async fn begin_invitation(
     responses((status = 200, body = Me)))]
 pub(crate) async fn accept_invitation(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Json(body): Json<AcceptInvitation>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
@@ -196,7 +197,7 @@ pub(crate) async fn accept_invitation(
     transaction.use_token(token, TokenKind::Invitation, now).await?.ok_or_else(Problem::token)?;
     transaction.add_person(org, person, &invitation.person_name, now).await?;
     transaction.add_passkey(org, person, &passkey.credential, &passkey.json, now).await?;
-    let opened = sessions::open(&mut transaction, org, person, None, now).await?;
+    let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await

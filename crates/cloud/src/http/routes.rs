@@ -8,14 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use model::wire::BODY_MAX;
 use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, enrolments, headers, health, history, live, login, page, people, proposals, recordings,
-    roster, setup, sites, status, verifications,
+    roster, sessions, setup, sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -84,6 +84,9 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/login/device", Token, post(login::device)),
         viewer("POST", "/api/v1/logout", Session, post(login::logout)),
         viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),
+        viewer("GET", "/api/v1/sessions", Session, get(sessions::list)),
+        viewer("DELETE", "/api/v1/sessions", Session, delete(sessions::end_others)),
+        viewer("DELETE", "/api/v1/sessions/{id}", Session, delete(sessions::end)),
         viewer("GET", "/api/v1/roster", Session, get(roster::read)),
         viewer("POST", "/api/v1/roster", Session, post(roster::append)),
         viewer("POST", "/api/v1/verifications/begin", Session, post(verifications::begin)),

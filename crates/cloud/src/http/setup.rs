@@ -80,6 +80,7 @@ pub(crate) async fn begin(
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     Json(body): Json<Setup>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
@@ -112,7 +113,8 @@ pub(crate) async fn finish(
         transaction.add_passkey(org, body.person, &passkey.credential, &passkey.json, now).await?;
     }
     // Without a passkey it is the device that founded the organisation who is here.
-    let opened = sessions::open(&mut transaction, org, body.person, device, now).await?;
+    let opened =
+        sessions::open(&mut transaction, org, body.person, device, sessions::client(&headers), now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     tracing::info!(%org, address = %peer.address, "organisation set up");

@@ -230,7 +230,7 @@ async fn a_revoked_device_is_cut(world: World) {
     assert_eq!(text["type"], "ended");
     assert_eq!(viewer.next().await, Got::Nothing);
 
-    // Signing out ends what the session has open, at the next recheck.
+    // Signing out ends what the session has open, at once.
     organisation.api(&world).post("/api/v1/logout", &json!({})).await;
     let Got::Text(text) = admin.next().await else { panic!("a reason comes first") };
     assert_eq!(text["type"], "ended");

@@ -16,6 +16,7 @@ on_both_databases!(
     a_device_key_signs_in,
     a_proof_is_good_once_here_and_for_its_device,
     a_session_ends_with_its_device,
+    sessions_are_listed_and_ended_by_their_owner,
 );
 
 async fn a_passkey_sets_up_and_signs_in(world: World) {
@@ -206,4 +207,34 @@ async fn guessing_is_slowed() {
     assert!(slowed);
     let reading = world.anyone().request(Method::GET, "/api/v1/status").send().await.unwrap();
     assert_eq!(reading.status(), StatusCode::OK, "reading is not guessing");
+}
+
+async fn sessions_are_listed_and_ended_by_their_owner(world: World) {
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, None).await;
+    let again = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    let third = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    let (ada, again, third) = (organisation.api(&world), world.as_person(&again), world.as_person(&third));
+    let listed = ada.get("/api/v1/sessions").await.body["sessions"].clone();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.iter().filter(|session| session["own"] == true).count(), 1);
+    let text = serde_json::to_string(listed).unwrap();
+    let cookie = organisation.admin.cookie.split('=').nth(1).unwrap();
+    assert!(!text.contains(cookie) && !text.contains(&seal::sha256(cookie.as_bytes()).to_string()));
+
+    // Of somebody else it is not there.
+    let own = again.get("/api/v1/sessions").await.body["sessions"].clone();
+    let own = own.as_array().unwrap().iter().find(|session| session["own"] == true).unwrap()["id"].clone();
+    let path = format!("/api/v1/sessions/{}", own.as_str().unwrap());
+    assert_eq!(world.as_person(&ben.cookie).delete(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(again.get("/api/v1/me").await.status, StatusCode::OK);
+    assert_eq!(ada.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(again.get("/api/v1/me").await.code(), "signed_out");
+    assert_eq!(ada.delete(&path).await.status, StatusCode::NOT_FOUND, "it has ended");
+
+    assert_eq!(ada.delete("/api/v1/sessions").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(third.get("/api/v1/me").await.code(), "signed_out");
+    assert_eq!(ada.get("/api/v1/me").await.status, StatusCode::OK);
+    assert_eq!(world.as_person(&ben.cookie).get("/api/v1/me").await.status, StatusCode::OK);
 }

@@ -24,6 +24,8 @@ export const on = { signedOut: () => {} };
 export const get = <T>(path: string): Promise<T> => call<T>('GET', path);
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body);
 
+export const remove = (path: string): Promise<void> => call<void>('DELETE', path);
+
 /** Like `get`, with null for what does not exist or may not be seen. */
 export async function find<T>(path: string): Promise<T | null> {
   try {

@@ -22,6 +22,7 @@ export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
 export type HistoryEntry = Whole<'HistoryEntry'>;
+export type SessionListing = Whole<'SessionListing'>;
 export type LogHead = Whole<'LogHead'>;
 export type Consistency = Whole<'Consistency'>;
 /** Unknown until seal has read it, because it will be signed. */

@@ -44,8 +44,7 @@ export function bits(perSecond: number): string {
 }
 
 /** A device name that its owner recognises: browser and system, as far as the browser says. */
-export function browserName(): string {
-  const agent = navigator.userAgent;
+export function browserName(agent = navigator.userAgent): string {
   const browser = /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' : /Chrome\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : 'Browser';
   const system = /Android/.test(agent) ? 'Android' : /iPhone|iPad/.test(agent) ? 'iOS' : /Mac OS X/.test(agent) ? 'macOS' : /Windows/.test(agent) ? 'Windows' : /Linux/.test(agent) ? 'Linux' : 'this computer';
   return `${browser} on ${system}`;

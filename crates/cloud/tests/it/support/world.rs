@@ -321,6 +321,11 @@ impl Api<'_> {
         Answer::of(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        let request = self.request(Method::DELETE, path).header("x-lenskeep", "1");
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).header("x-lenskeep", "1");
         Answer::of(request.json(body).send().await.unwrap()).await

@@ -150,3 +150,24 @@ async fn without_the_store_nothing_is_promised() {
     std::fs::write(azurite.token_file("read"), "not a token").unwrap();
     assert_eq!(status(world.client.get(ready)).await, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+/// The history's log lies in the store: tiles first, then the checkpoint.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_historys_log_is_published_to_the_store() {
+    let azurite = Azurite::start().await;
+    let world = world(&azurite).await;
+    let mut organisation = world.found().await;
+    Gateway::enrolled(&world, &mut organisation).await;
+    let api = organisation.api(&world);
+    for _ in 0..100 {
+        let head = api.get("/api/v1/history/checkpoint").await.body;
+        assert_eq!(head["fault"], serde_json::Value::Null);
+        if head["size"].as_u64().unwrap() >= 3 {
+            let proof = api.get("/api/v1/history/0/proof").await;
+            assert_eq!(proof.status, StatusCode::OK, "{}", proof.body);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nothing was published");
+}

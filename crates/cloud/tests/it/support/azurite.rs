@@ -52,7 +52,7 @@ impl Azurite {
     /// Azurite writes its index every few seconds: what was killed may have
     /// forgotten them.
     async fn make_containers(&self) {
-        for container in ["footage", "grants"] {
+        for container in ["footage", "grants", "history"] {
             let made = self.as_owner(Method::PUT, &format!("{container}?restype=container")).await;
             assert!([StatusCode::CREATED, StatusCode::CONFLICT].contains(&made), "{made}");
         }

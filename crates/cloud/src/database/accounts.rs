@@ -107,6 +107,11 @@ impl Database {
         row.map(|row| Ok((row.parsed(0)?, row.parsed(1)?, row.text(2)?))).transpose()
     }
 
+    pub(crate) async fn has_passkey(&self, org: OrgId, person: PersonId) -> sqlx::Result<bool> {
+        let sql = "SELECT 1 FROM passkeys WHERE org = $1 AND person = $2 LIMIT 1";
+        Ok(self.optional(sql, params![org, person]).await?.is_some())
+    }
+
     pub(crate) async fn update_passkey(
         &self,
         org: OrgId,

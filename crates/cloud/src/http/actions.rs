@@ -52,7 +52,7 @@ pub(crate) async fn act(
     // What may not be seen is told before a touch of the passkey is asked for.
     let permit = app.decide(&caller, &roster, action, now)?;
     let devices: Vec<_> = verified.devices.into_iter().collect();
-    app.user_verified(&caller, &devices, verified.hash, now).await?;
+    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
     if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
         return Err(Problem::new(
             StatusCode::CONFLICT,

@@ -141,7 +141,7 @@ pub(crate) async fn propose(
         return Err(Problem::too_many());
     }
     let id = agreement.hash;
-    app.user_verified(&caller, &signers(&body.envelope), id, now).await?;
+    app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
     let audited = app.permit(&caller, &roster, Action::Propose { proposal: id }, now).await?;
     let row = ProposalRow {
         id,
@@ -183,7 +183,7 @@ pub(crate) async fn sign(
     }
     let added = agreement(&roster, &body.envelope, now)?;
     own_signature(&added, &caller)?;
-    app.user_verified(&caller, &signers(&body.envelope), id, now).await?;
+    app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
     let audited = app.permit(&caller, &roster, Action::Approve { proposal: id }, now).await?;
 
     let mut transaction = app.database.begin().await?;

@@ -55,7 +55,7 @@ pub(crate) async fn append(
     let roster = app.roster(caller.org, now).await?;
     let next = app.rosters.check_next(&app.database, caller.org, body.envelope, now).await?;
     if !next.narrows() {
-        app.user_verified(&caller, &next.signers(), next.hash, now).await?;
+        app.user_verified(&caller, &roster, &next.signers(), next.hash, now).await?;
     }
     Ok(Json(Appended { seq: add(&app, &caller, &roster, next, now).await? }))
 }

@@ -95,7 +95,7 @@ pub(crate) async fn command(
     let permit = app.decide(&caller, &roster, configure, now)?;
     // A test changes nothing.
     if !matches!(command.command, Command::TestCamera { .. }) {
-        app.user_verified(&caller, &signers, subject, now).await?;
+        app.user_verified(&caller, &roster, &signers, subject, now).await?;
     }
     permit.record(&app.database).await?;
     app.database.keep_signature(caller.org, subject, &body.envelope, now).await?;

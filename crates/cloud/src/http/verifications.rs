@@ -8,6 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use model::{DeviceId, Hash, Timestamp};
+use seal::roster::{DeviceKind, Roster};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -76,17 +77,22 @@ pub(crate) async fn finish(
 
 impl App {
     /// Uses up the verification for a payload. A session that a device's key
-    /// opened needs none where that device signed: its key is unlocked by
-    /// passphrase, and there is no passkey on a command line.
+    /// opened needs none where that device signed, if there is no passkey to
+    /// ask: on a command line, or for a person who has none. In a browser a
+    /// script could open such a session with the keys that the page unlocked.
     pub(crate) async fn user_verified(
         &self,
         caller: &Caller,
+        roster: &Roster,
         signers: &[DeviceId],
         subject: Hash,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if caller.device.is_some_and(|device| signers.contains(&device)) {
-            return Ok(());
+        if let Some(device) = caller.device.filter(|device| signers.contains(device)) {
+            let is_cli = roster.device(device).is_some_and(|device| device.kind == DeviceKind::Cli);
+            if is_cli || !self.database.has_passkey(caller.org, caller.person).await? {
+                return Ok(());
+            }
         }
         if self.database.take_verification(caller.org, caller.session, subject, now).await? {
             return Ok(());

@@ -40,6 +40,10 @@ async fn a_session_alone_changes_no_roster(world: World) {
     let body = json!({ "envelope": statement });
     let refused = api.post("/api/v1/roster", &body).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, "verification_needed"));
+    // A session that the unlocked key opened is worth no more.
+    let by_key = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    let by_key = world.as_person(&by_key).post("/api/v1/roster", &body).await;
+    assert_eq!(by_key.code(), "verification_needed");
     assert_eq!(api.confirm(&browser, &[hash(&statement)]).await.status, StatusCode::NO_CONTENT);
     assert_eq!(api.post("/api/v1/roster", &body).await.status, StatusCode::OK);
 }

@@ -7,6 +7,7 @@ mod footage;
 mod history;
 mod live;
 mod login;
+mod matrix;
 mod people;
 mod sites;
 mod support;

@@ -87,7 +87,7 @@ async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
 }
 
 fn router(forward: Forward, port: u16) -> Router {
-    let api = get(forward::forward).post(forward::forward);
+    let api = get(forward::forward).post(forward::forward).delete(forward::forward);
     let api = Router::new().route("/api/{*path}", api).with_state(Arc::new(forward));
     api.layer(middleware::map_response(forward::harmless))
         .merge(cloud::web_app())

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One decision, as it is written down. Holds ids and names of things, never
 /// tokens or keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub org: OrgId,
     pub at: Timestamp,

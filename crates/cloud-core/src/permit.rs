@@ -46,6 +46,10 @@ impl Permit {
         Permit { action, entry }
     }
 
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
     /// Writes the permit down. What widens fails closed: without a receipt
     /// for exactly this entry there is no `Audited`.
     pub async fn record<H: History>(self, history: &H) -> Result<Audited<Permit>, RecordError<H::Error>> {

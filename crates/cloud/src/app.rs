@@ -17,6 +17,7 @@ use crate::ca::Ca;
 use crate::config::Config;
 use crate::database::Database;
 use crate::hub::Hub;
+use crate::journal::Journal;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::passkeys::Passkeys;
@@ -48,6 +49,7 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) ca: Arc<Ca>,
     pub(crate) log: Log,
+    pub(crate) journal: Journal,
     pub(crate) passkeys: Passkeys,
     pub(crate) limiter: Limiter,
     pub(crate) metrics: Arc<Metrics>,

@@ -18,6 +18,7 @@ mod database;
 mod gateways;
 mod http;
 mod hub;
+mod journal;
 mod log;
 mod metrics;
 mod openapi;

@@ -25,6 +25,7 @@ use crate::database::{Database, Missing};
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
+use crate::journal::Journal;
 use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::rosters::Rosters;
@@ -94,6 +95,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         public_url: public_url.clone(),
         ca,
         log,
+        journal: Journal::at(&config.data),
         database,
         metrics,
         config,

@@ -200,6 +200,22 @@ fn the_page_comes_from_the_program_and_answers_from_the_cloud() {
     assert_eq!(head.header("content-length"), Some(size.to_string().as_str()));
     assert_eq!(part("GET", &format!("Range: bytes={size}-\r\n")).status(), 416);
 
+    // The history verifies through the app too, and other sessions are ended.
+    let said = (0..20).find_map(|_| {
+        let run = site.run(&["audit", "verify"]);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        run.status.success().then(|| String::from_utf8(run.stdout).unwrap())
+    });
+    assert!(said.unwrap().contains("all in the log as signed"));
+    let host = format!("localhost:{}", app.port);
+    let ask = |request: &str| {
+        app.ask(&format!("{request} HTTP/1.1\r\nHost: {host}\r\nX-Lenskeep: 1\r\nCookie: {cookie}\r\n"), "")
+    };
+    let count = || ask("GET /api/v1/sessions").json()["sessions"].as_array().unwrap().len();
+    assert!(count() > 1);
+    assert_eq!(ask("DELETE /api/v1/sessions").status(), 204);
+    assert_eq!(count(), 1);
+
     // Signed out: the browser is told to forget the cookie, and it is void.
     let host = format!("localhost:{}", app.port);
     let out =

@@ -234,9 +234,7 @@ pub(crate) async fn decline(
     transaction.open_proposal(caller.org, id, now).await?.ok_or_else(Problem::not_found)?;
     transaction.close_proposal(caller.org, id, ProposalState::Declined, Some(caller.person)).await?;
     transaction.commit().await?;
-    if let Err(error) = permit.record(&app.database).await {
-        tracing::error!(org = %caller.org, proposal = %id, "a proposal was declined and the history does not say so: {error}");
-    }
+    app.record_after(permit).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -91,8 +91,6 @@ async fn add(
     let permit = app.decide(caller, roster, action, now)?;
     let seq = app.rosters.append_narrowing(&app.database, next).await?;
     app.hub.roster_changed(caller.org);
-    if let Err(error) = permit.record(&app.database).await {
-        tracing::error!(org = %caller.org, seq, "a statement that narrows is in force and not in the history: {error}");
-    }
+    app.record_after(permit).await;
     Ok(seq)
 }

@@ -114,6 +114,11 @@ pub(crate) async fn run(app: Arc<App>) {
             () = app.shutdown.cancelled() => break,
             () = tokio::time::sleep(EVERY) => {}
         }
+        if let Err(error) = app.journal.merge(&app.database).await {
+            tracing::warn!(
+                "what was done while the history could not be written is not in it yet: {error:#}"
+            );
+        }
         publish(&app).await;
     }
     // What was permitted in the last moment is published too.

@@ -198,3 +198,42 @@ async fn what_filters_find_is_what_was_asked_for(world: World) {
     assert_eq!(found(format!("about={}", &head.to_string()[..20])).await, 1);
     assert_eq!(found("about=%25' OR 1=1 --".replace(' ', "%20")).await, 0);
 }
+
+/// As with a full disk: nothing can be added to the history.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_history_nothing_widens_and_everything_narrows() {
+    let world = World::on_sqlite().await;
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, Some(Scope::All)).await;
+    world
+        .sql("CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        .await;
+    let api = organisation.api(&world);
+    let person = PersonId::from_random(fresh_id());
+    let widens = Statement::SetAccess { person, scope: Scope::All, until: None };
+    let envelope = organisation.sign(widens, &organisation.admin);
+    let refused = api.post("/api/v1/roster", &serde_json::json!({ "envelope": envelope })).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, "history_unavailable"));
+
+    let revoke = organisation.sign(Statement::RevokeDevice { device: ben.device }, &organisation.admin);
+    let done = api.post("/api/v1/roster", &serde_json::json!({ "envelope": revoke })).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(world.as_person(&ben.cookie).get("/api/v1/me").await.code(), "signed_out");
+    let journal = world.config.data.join("history-journal.jsonl");
+    let statement = seal::roster::statement_hash(&revoke).unwrap().to_string();
+    assert!(std::fs::read_to_string(&journal).unwrap().contains(&statement));
+
+    // It outlives the process, and is merged when the history can be written.
+    let world = world.restarted().await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(journal.exists());
+    world.sql("DROP TRIGGER full").await;
+    for _ in 0..100 {
+        if !journal.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let found = organisation.api(&world).get(&format!("/api/v1/history?about={statement}")).await;
+    assert_eq!(found.body["entries"][0]["action"], "append_roster", "{}", found.body);
+}

@@ -70,6 +70,10 @@ impl Database {
         self.execute(sql, params![fault, org]).await.map(drop)
     }
 
+    pub(crate) async fn forget_log_faults(&self) -> sqlx::Result<()> {
+        self.execute("UPDATE history_logs SET fault = NULL", vec![]).await.map(drop)
+    }
+
     /// Positions and leaves from `first` on, in order.
     pub(crate) async fn leaves(
         &self,

@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
-use model::wire::Envelope;
+use model::wire::{Envelope, Signature};
 use model::{DeviceId, Hash, PersonId, Timestamp};
 use seal::roster::{Agreement, Roster, statement_hash};
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ pub(crate) async fn propose(
     }
     let roster = app.roster(caller.org, now).await?;
     let agreement = agreement(&roster, &body.envelope, now)?;
-    own_signature(&agreement, &caller)?;
+    own_signatures(&roster, &body.envelope, &caller)?;
     if agreement.people.len() as u32 >= agreement.needed {
         return Err(Problem::invalid(
             "The statement has all signatures that it needs: add it to the roster.",
@@ -181,8 +181,8 @@ pub(crate) async fn sign(
     if statement_hash(&body.envelope).ok() != Some(id) {
         return Err(Problem::invalid("The signature is of something else than the proposal."));
     }
-    let added = agreement(&roster, &body.envelope, now)?;
-    own_signature(&added, &caller)?;
+    agreement(&roster, &body.envelope, now)?;
+    own_signatures(&roster, &body.envelope, &caller)?;
     app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
     let audited = app.permit(&caller, &roster, Action::Approve { proposal: id }, now).await?;
 
@@ -248,9 +248,14 @@ fn agreement(roster: &Roster, envelope: &Envelope, now: Timestamp) -> Result<Agr
     })
 }
 
-/// Nobody brings the signature of somebody else.
-fn own_signature(agreement: &Agreement, caller: &Caller) -> Result<(), Problem> {
-    if agreement.people.iter().eq([&caller.person]) {
+/// Nobody brings the signature of somebody else, nor one of nobody, which
+/// would take the place of the others'.
+fn own_signatures(roster: &Roster, envelope: &Envelope, caller: &Caller) -> Result<(), Problem> {
+    let of_caller = |signature: &Signature| {
+        let device = signature.keyid.parse().ok().and_then(|device| roster.device(device));
+        device.is_some_and(|device| device.person == caller.person)
+    };
+    if envelope.signatures.iter().all(of_caller) {
         Ok(())
     } else {
         Err(Problem::invalid("The signature must be of a device of yours, and of nobody else's."))

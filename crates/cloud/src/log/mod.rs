@@ -109,6 +109,10 @@ impl Log {
 
 /// Runs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
+    // Somebody may have put things right; if not, the fault comes back.
+    if let Err(error) = app.database.forget_log_faults().await {
+        tracing::warn!("logs that stood still are not tried again: {error}");
+    }
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => break,

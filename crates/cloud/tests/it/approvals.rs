@@ -199,6 +199,11 @@ async fn two_administrators_agree_and_one_does_not(world: World) {
     let herself = signed_by(organisation.admin.device, &organisation.admin);
     assert_eq!(ada.post(&path, &herself).await.code(), "agreed_before", "nobody agrees with herself");
     assert_eq!(cems.post(&path, &herself).await.code(), "invalid", "nor with another's signature");
+    // Signatures of nobody would leave no room for those of others.
+    let mut stuffed = signed_by(cem.device, &cem);
+    let junk = json!({ "keyid": DeviceId::from_random(fresh_id()), "sig": "AAAA" });
+    stuffed["envelope"]["signatures"].as_array_mut().unwrap().push(junk);
+    assert_eq!(cems.post(&path, &stuffed).await.code(), "invalid");
     let forged = signed_by(cem.device, &organisation.admin);
     assert_eq!(cems.post(&path, &forged).await.code(), "statement_refused");
 

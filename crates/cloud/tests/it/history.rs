@@ -175,8 +175,11 @@ async fn a_changed_tile_stops_the_log(world: World) {
     // As after a restart: what the process knew of the log's edge is gone.
     let world = world.restarted().await;
     act(&world, &mut organisation, 1).await;
-    let fault = fault(&organisation.api(&world)).await;
-    assert!(fault.contains("not those of the checkpoint"), "{fault}");
+    let said = fault(&organisation.api(&world)).await;
+    assert!(said.contains("not those of the checkpoint"), "{said}");
+    // Another start tries again, and finds the same.
+    let world = world.restarted().await;
+    assert_eq!(fault(&organisation.api(&world)).await, said);
 }
 
 async fn what_filters_find_is_what_was_asked_for(world: World) {

@@ -17,10 +17,12 @@ pub mod keyring;
 pub mod keys;
 pub mod login;
 mod merkle;
+pub mod password;
 pub mod recording;
 pub mod roster;
 pub mod sealed;
 pub mod tlog;
+pub mod vault;
 
 pub use canonical::{CanonicalError, from_canonical, to_canonical};
 pub use hash::{Sha256, constant_time_eq, hkdf_sha256, hmac_sha256, sha256};

@@ -33,6 +33,11 @@ enum Task {
     },
     /// Write docs/openapi.json and the page's types from it.
     Openapi,
+    /// Make the filter of common passwords (crates/cloud/data/README.md).
+    Passwords {
+        /// One password a line.
+        file: std::path::PathBuf,
+    },
     #[command(subcommand)]
     Install(Install),
 }
@@ -55,13 +60,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
+    let task = Task::parse();
+    let task = match task {
+        // Before the folder changes under a relative path.
+        Task::Passwords { file } => Task::Passwords { file: std::path::absolute(file)? },
+        task => task,
+    };
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
-    match Task::parse() {
+    match task {
         Task::Up { arguments } => tasks::up(&arguments),
         Task::Test => tasks::test(),
         Task::Tidy => tidy::check(),
         Task::Bench { seconds } => bench::measure_all(seconds),
         Task::Openapi => tasks::openapi(),
+        Task::Passwords { file } => tasks::passwords(&file),
         Task::Install(Install::Build) => install::build(),
         Task::Install(Install::Test) => install::test(),
     }

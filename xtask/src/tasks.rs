@@ -1,5 +1,6 @@
 //! The tasks themselves: other programs in the right order.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -28,6 +29,13 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
 
 fn npm(arguments: &[&str]) -> anyhow::Result<()> {
     run(Command::new("npm").args(arguments).current_dir("web"))
+}
+
+/// The list itself is not kept: only what a server needs of it.
+pub(crate) fn passwords(file: &Path) -> anyhow::Result<()> {
+    run(Command::new("cargo")
+        .args(["run", "--quiet", "-p", "cloud", "--example", "passwords", "--"])
+        .arg(file))
 }
 
 pub(crate) fn up(arguments: &[String]) -> anyhow::Result<()> {

@@ -137,6 +137,10 @@ impl Client {
         serde_json::from_slice(&bytes).with_context(|| format!("the answer to {path}"))
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
     /// Like `post`, and keeps the session that the answer opens.
     pub(crate) async fn sign_in(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
         let response = self.send(Method::POST, path, Some(serde_json::to_value(body)?)).await?;
@@ -246,6 +250,11 @@ impl Session {
 
     /// Signs an action and has the cloud carry it out.
     pub(crate) async fn act(&mut self, action: Action) -> anyhow::Result<()> {
+        self.act_at("/api/v1/actions", action).await.map(drop)
+    }
+
+    /// The same where an action has a call of its own.
+    pub(crate) async fn act_at(&mut self, path: &str, action: Action) -> anyhow::Result<Value> {
         for _ in 0..3 {
             let signed = SignedAction {
                 org: self.roster.org(),
@@ -255,8 +264,8 @@ impl Session {
                 action: action.clone(),
             };
             let envelope = signed.sign(self.device(), &self.keys.sign);
-            match self.client.post("/api/v1/actions", &json!({ "envelope": envelope })).await {
-                Ok(_) => return Ok(()),
+            match self.client.post(path, &json!({ "envelope": envelope })).await {
+                Ok(answer) => return Ok(answer),
                 // The roster has changed since it was read.
                 Err(error) if is(&error, "state_moved") => self.sync().await?,
                 Err(error) => return Err(error),

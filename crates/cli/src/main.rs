@@ -13,6 +13,7 @@ mod forward;
 mod grants;
 mod home;
 mod recordings;
+mod services;
 mod times;
 mod up;
 mod verify;
@@ -68,6 +69,9 @@ enum Command {
     /// What waits for several administrators to agree.
     #[command(subcommand)]
     Approval(approvals::ApprovalCommand),
+    /// Accounts for programs that read lists.
+    #[command(subcommand)]
+    ServiceAccount(services::ServiceCommand),
     /// The history, and whether anybody rewrote it.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -198,6 +202,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Approval(command) => {
             approvals::run(&mut Box::pin(Session::open(&home)).await?, command).await
+        }
+        Command::ServiceAccount(command) => {
+            services::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),

@@ -4,6 +4,8 @@
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, PersonId, Timestamp};
 
+use seal::action::ServicePermission;
+
 use crate::permit::Permit;
 use crate::request::{Action, Facts, PersonFacts, Principal, Request};
 use crate::{Entry, ObjectName};
@@ -50,6 +52,7 @@ pub fn decide(request: &Request, facts: &Facts, now: Timestamp) -> Result<Permit
             let who = person_in_force(request, facts, device, now)?;
             person_may(person, who, request, facts)?;
         }
+        Principal::Service(_) => service_may(request, facts, now)?,
     }
     Ok(Permit::new(
         request.action.clone(),
@@ -139,12 +142,38 @@ fn person_may(id: PersonId, person: &PersonFacts, request: &Request, facts: &Fac
         | Action::ReadHistory
         | Action::Propose { .. }
         | Action::Approve { .. }
-        | Action::Decline { .. } => administrator(person),
+        | Action::Decline { .. }
+        | Action::CreateServiceAccount { .. }
+        | Action::RevokeServiceAccount { .. } => administrator(person),
+        // What is in the lists depends on the person.
+        Action::ListCameras | Action::ListGateways => Ok(()),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
         Action::AppendRoster { .. } => Ok(()),
-        Action::MintUpload(_) => Err(Denial::Principal),
+        // One's own; a way in for somebody else is nobody's to make.
+        Action::ChangeFactors { person, .. } if *person == id => Ok(()),
+        Action::ChangeFactors { .. } | Action::MintUpload(_) => Err(Denial::Principal),
     }
+}
+
+/// A program looks at lists, where its account says so. Nothing that it may
+/// do opens, changes or hands on anything.
+fn service_may(request: &Request, facts: &Facts, now: Timestamp) -> Result<(), Denial> {
+    let service = facts.service.as_ref().ok_or(Denial::Session)?;
+    if service.org != request.org || now >= service.ends_at {
+        return Err(Denial::Session);
+    }
+    let needed = match &request.action {
+        Action::ListCameras => ServicePermission::ListCameras,
+        Action::ListGateways => ServicePermission::ListGateways,
+        Action::ReadHistory => ServicePermission::ReadHistory,
+        Action::ListRecordings { camera } => match facts.cameras.get(camera) {
+            Some(camera) if camera.person_may_open => ServicePermission::ListRecordings,
+            _ => return Err(Denial::Camera),
+        },
+        _ => return Err(Denial::Principal),
+    };
+    if service.permissions.contains(&needed) { Ok(()) } else { Err(Denial::Principal) }
 }
 
 fn administrator(person: &PersonFacts) -> Result<(), Denial> {

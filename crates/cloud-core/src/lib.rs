@@ -18,4 +18,6 @@ pub use decide::{Denial, UPLOAD_BYTES_MAX, decide};
 pub use history::{Entry, History, Receipt, References, chain_hash, reference};
 pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};
-pub use request::{Action, CameraFacts, Facts, GatewayFacts, PersonFacts, Principal, Request};
+pub use request::{
+    Action, CameraFacts, FactorChange, Facts, GatewayFacts, PersonFacts, Principal, Request, ServiceFacts,
+};

@@ -2,10 +2,11 @@
 //! engine's input (principal, action, resource, entities), so that one can
 //! take the place of `decide` without changing a caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::UploadObject;
-use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, Timestamp};
+use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, ServiceId, Timestamp};
+use seal::action::ServicePermission;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -22,6 +23,8 @@ pub enum Principal {
     /// Authenticated by a session. `device` stands if the session was opened
     /// with a device key and not with a passkey.
     Person { person: PersonId, device: Option<DeviceId> },
+    /// Authenticated by the token of its account.
+    Service(ServiceId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +84,39 @@ pub enum Action {
         signature: Hash,
     },
     ReadHistory,
+    /// Looking at the cameras in one's scope, and at the gateways.
+    ListCameras,
+    ListGateways,
+    /// An account for a program, as an administrator's device signed it.
+    CreateServiceAccount {
+        account: ServiceId,
+        signature: Hash,
+    },
+    RevokeServiceAccount {
+        account: ServiceId,
+    },
+    /// Changing how a person signs in.
+    ChangeFactors {
+        person: PersonId,
+        change: FactorChange,
+    },
     /// Reading the keys that were sealed to a device.
     ReadGrants {
         epoch: EpochId,
         device: DeviceId,
     },
+}
+
+/// What happens to a person's ways of signing in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorChange {
+    AddPasskey,
+    RenamePasskey,
+    RemovePasskey,
+    SetPassword,
+    RemovePassword,
+    MakeRecoveryCodes,
+    UseRecoveryCode,
 }
 
 /// What the database and the roster say, gathered by the caller. An absent
@@ -98,6 +129,8 @@ pub struct Facts {
     pub cameras: BTreeMap<CameraId, CameraFacts>,
     /// The person who asks.
     pub person: Option<PersonFacts>,
+    /// The program that asks.
+    pub service: Option<ServiceFacts>,
     /// For each device that the request names: whose it is.
     pub device_owners: BTreeMap<DeviceId, PersonId>,
     /// Devices among those named that are administrators now.
@@ -114,8 +147,16 @@ pub struct GatewayFacts {
 pub struct CameraFacts {
     /// The gateway that the roster binds it to.
     pub gateway: GatewayId,
-    /// The roster lets the person who asks open it, now.
+    /// The roster lets the person who asks open it, now; or it is in the scope
+    /// of the program that asks.
     pub person_may_open: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServiceFacts {
+    pub org: OrgId,
+    pub ends_at: Timestamp,
+    pub permissions: BTreeSet<ServicePermission>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,7 +172,7 @@ pub struct PersonFacts {
 impl Principal {
     pub(crate) fn device(&self) -> Option<DeviceId> {
         match self {
-            Principal::Gateway(_) => None,
+            Principal::Gateway(_) | Principal::Service(_) => None,
             Principal::Person { device, .. } => *device,
         }
     }
@@ -140,6 +181,21 @@ impl Principal {
         match self {
             Principal::Gateway(gateway) => gateway.to_string(),
             Principal::Person { person, .. } => person.to_string(),
+            Principal::Service(service) => service.to_string(),
+        }
+    }
+}
+
+impl FactorChange {
+    fn name(self) -> &'static str {
+        match self {
+            FactorChange::AddPasskey => "add_passkey",
+            FactorChange::RenamePasskey => "rename_passkey",
+            FactorChange::RemovePasskey => "remove_passkey",
+            FactorChange::SetPassword => "set_password",
+            FactorChange::RemovePassword => "remove_password",
+            FactorChange::MakeRecoveryCodes => "make_recovery_codes",
+            FactorChange::UseRecoveryCode => "use_recovery_code",
         }
     }
 }
@@ -161,6 +217,11 @@ impl Action {
             Action::Decline { .. } => "decline",
             Action::Export { .. } => "export",
             Action::ReadHistory => "read_history",
+            Action::ListCameras => "list_cameras",
+            Action::ListGateways => "list_gateways",
+            Action::CreateServiceAccount { .. } => "create_service_account",
+            Action::RevokeServiceAccount { .. } => "revoke_service_account",
+            Action::ChangeFactors { change, .. } => change.name(),
             Action::ReadGrants { .. } => "read_grants",
         }
     }
@@ -172,6 +233,7 @@ impl Action {
             | Action::Propose { proposal: hash }
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
+            | Action::CreateServiceAccount { signature: hash, .. }
             | Action::Configure { command: hash, .. } => Some(*hash),
             _ => None,
         }
@@ -187,13 +249,16 @@ impl Action {
             Action::Live { camera, rendition } => format!("{camera} {rendition}"),
             Action::ListRecordings { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
-            Action::Invite { person } => person.to_string(),
+            Action::Invite { person } | Action::ChangeFactors { person, .. } => person.to_string(),
             Action::AppendRoster { statement } => statement.to_string(),
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()
             }
             Action::Export { camera, from, to, .. } => format!("{camera} {}-{}", from.0, to.0),
-            Action::ReadHistory => String::new(),
+            Action::CreateServiceAccount { account, .. } | Action::RevokeServiceAccount { account } => {
+                account.to_string()
+            }
+            Action::ReadHistory | Action::ListCameras | Action::ListGateways => String::new(),
             Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
         }
     }

@@ -12,20 +12,24 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::attempts::Attempts;
 use crate::broker::Broker;
 use crate::ca::Ca;
 use crate::config::Config;
 use crate::database::Database;
+use crate::http::passwords::Decoy;
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::passkeys::Passkeys;
+use crate::passwords::Hasher;
 use crate::problem::Problem;
 use crate::rate::Limiter;
 use crate::rosters::{Rosters, RostersError};
 use crate::sessions::Caller;
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// Repeated reads of one thing by one session are one entry in the history
 /// for this long: a seek is dozens of byte ranges.
@@ -52,6 +56,10 @@ pub(crate) struct App {
     pub(crate) journal: Journal,
     pub(crate) passkeys: Passkeys,
     pub(crate) limiter: Limiter,
+    pub(crate) attempts: Attempts,
+    pub(crate) vault: Vault,
+    pub(crate) hasher: Hasher,
+    pub(crate) decoy: Decoy,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) confirmations: Semaphore,
     pub(crate) tickets: Tickets,
@@ -88,8 +96,18 @@ impl App {
         action: Action,
         now: Timestamp,
     ) -> Result<Arc<Audited<Permit>>, Problem> {
-        let key = (caller.session, format!("{} {}", action.name(), action.resource()));
         let permit = self.decide(caller, roster, action, now)?;
+        self.recorded_read(caller.session, permit, now).await
+    }
+
+    /// `session` is the session or token that reads.
+    pub(crate) async fn recorded_read(
+        &self,
+        session: Hash,
+        permit: Permit,
+        now: Timestamp,
+    ) -> Result<Arc<Audited<Permit>>, Problem> {
+        let key = (session, format!("{} {}", permit.entry().action, permit.entry().resource));
         if let Some(audited) = self.tickets.find(&key, &permit, now) {
             return Ok(audited);
         }

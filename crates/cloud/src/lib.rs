@@ -10,31 +10,38 @@
 //! `store`, `hub` or `rosters` (act). `log` publishes the history behind them.
 
 mod app;
+mod attempts;
 mod broker;
 mod ca;
 mod clock;
+mod codes;
 mod config;
 mod database;
 mod gateways;
 mod http;
 mod hub;
 mod journal;
+mod known;
 mod log;
 mod metrics;
 mod openapi;
 mod passkeys;
+mod passwords;
 mod permits;
 mod problem;
 mod random;
 mod rate;
 mod rosters;
 mod serve;
+mod services;
 mod sessions;
 mod start;
 mod store;
+mod vault;
 
 pub use config::{Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection};
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};
 pub use openapi::openapi;
+pub use passwords::filter_of as password_filter_of;
 pub use start::{Running, check, migrate, start};

@@ -7,8 +7,8 @@ use crate::http::types::{
     StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, enrolments, history, live, login, people, proposals, recordings, roster, sessions,
-    setup, sites, status, verifications,
+    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, recordings,
+    recovery, roster, services, sessions, setup, sites, status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -29,6 +29,8 @@ use crate::problem::ProblemBody;
         login::passkey,
         login::device_challenge,
         login::device,
+        passwords::sign_in,
+        recovery::recover,
         login::logout,
         login::who_am_i,
         sessions::list,
@@ -38,6 +40,14 @@ use crate::problem::ProblemBody;
         roster::append,
         verifications::begin,
         verifications::finish,
+        verifications::by_code,
+        factors::list,
+        factors::change,
+        factors::rename,
+        factors::begin_passkey,
+        factors::add_passkey,
+        passwords::begin,
+        passwords::finish,
         actions::act,
         actions::signature,
         proposals::list,
@@ -58,6 +68,9 @@ use crate::problem::ProblemBody;
         live::live,
         recordings::read,
         recordings::epoch_grant,
+        services::list,
+        services::create,
+        services::revoke,
         history::read,
         history::checkpoint,
         history::consistency,

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 use webauthn_rs::prelude::{
-    DiscoverableAuthentication, DiscoverableKey, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Uuid, Webauthn, WebauthnBuilder,
+    CredentialID, DiscoverableAuthentication, DiscoverableKey, Passkey, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Uuid, Webauthn, WebauthnBuilder,
 };
 
 use crate::database::Database;
@@ -38,6 +38,8 @@ pub(crate) struct NewPasskey {
     pub(crate) person: PersonId,
     pub(crate) credential: String,
     pub(crate) json: String,
+    /// Where it works.
+    pub(crate) origin: String,
 }
 
 /// Why a ceremony did not end well; `Refused` is the visitor's doing.
@@ -83,6 +85,12 @@ impl Passkeys {
         Ok(Passkeys { relying_parties, default_origin: origin_of(public_url) })
     }
 
+    /// Where passkeys can be made: our own origin first.
+    pub(crate) fn origins(&self) -> Vec<String> {
+        let others = self.relying_parties.keys().filter(|origin| **origin != self.default_origin);
+        std::iter::once(&self.default_origin).chain(others).cloned().collect()
+    }
+
     /// Whether pages of this origin are ours.
     pub(crate) fn is_ours(&self, origin: &str) -> bool {
         self.relying_parties.contains_key(origin)
@@ -107,8 +115,11 @@ impl Passkeys {
         now: Timestamp,
     ) -> Result<(Hash, Value), PasskeyError> {
         let (origin, webauthn) = self.relying_party(origin)?;
-        let (challenge, state) =
-            webauthn.start_passkey_registration(user_handle(person), name, name, None).map_err(refused)?;
+        // One passkey per authenticator and place: it would replace the other.
+        let held = self.credentials_of(database, person).await?;
+        let (challenge, state) = webauthn
+            .start_passkey_registration(user_handle(person), name, name, Some(held))
+            .map_err(refused)?;
         let mut options = public_key_options(challenge);
         // The library leaves it to the device; we sign in without a user name.
         options["authenticatorSelection"]["residentKey"] = Value::from("required");
@@ -133,7 +144,19 @@ impl Passkeys {
             person: ceremony.person,
             credential: credential_text(passkey.cred_id().as_ref()),
             json,
+            origin: ceremony.origin,
         })
+    }
+
+    async fn credentials_of(
+        &self,
+        database: &Database,
+        person: PersonId,
+    ) -> Result<Vec<CredentialID>, PasskeyError> {
+        let Some(org) = database.org_of_person(person).await? else { return Ok(Vec::new()) };
+        let held = database.passkeys_of(org, person).await?;
+        let decoded = held.iter().filter_map(|passkey| URL_SAFE_NO_PAD.decode(&passkey.credential).ok());
+        Ok(decoded.map(CredentialID::from).collect())
     }
 
     pub(crate) async fn begin_login(
@@ -154,7 +177,7 @@ impl Passkeys {
         now: Timestamp,
     ) -> Result<(OrgId, PersonId), PasskeyError> {
         let login: Login = recall(database, LOGIN, ceremony, now).await?;
-        self.answered(database, login, credential).await
+        self.answered(database, login, credential, now).await
     }
 
     /// Has a passkey verify its user again, for these payloads in this session.
@@ -184,7 +207,7 @@ impl Passkeys {
         if begun.session != session {
             return Err(PasskeyError::Refused("the verification was begun in another session".to_owned()));
         }
-        Ok((self.answered(database, begun.login, credential).await?, begun.subjects))
+        Ok((self.answered(database, begun.login, credential, now).await?, begun.subjects))
     }
 
     fn ask(&self, origin: Option<&str>) -> Result<(Value, Login), PasskeyError> {
@@ -199,6 +222,7 @@ impl Passkeys {
         database: &Database,
         ceremony: Login,
         credential: Value,
+        now: Timestamp,
     ) -> Result<(OrgId, PersonId), PasskeyError> {
         let credential: PublicKeyCredential = serde_json::from_value(credential).map_err(refused)?;
         let (_, webauthn) = self.relying_party(Some(&ceremony.origin))?;
@@ -221,6 +245,7 @@ impl Passkeys {
             let json = serde_json::to_string(&passkey).map_err(refused)?;
             database.update_passkey(org, &id, &json).await?;
         }
+        database.passkey_used(org, &id, now).await?;
         Ok((org, person))
     }
 }

@@ -108,6 +108,11 @@ fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Times
         | Action::Propose { .. }
         | Action::Approve { .. }
         | Action::Decline { .. }
+        | Action::ChangeFactors { .. }
+        | Action::ListCameras
+        | Action::ListGateways
+        | Action::CreateServiceAccount { .. }
+        | Action::RevokeServiceAccount { .. }
         | Action::ReadHistory => {}
     }
     facts

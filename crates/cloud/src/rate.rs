@@ -3,7 +3,7 @@
 //! favours nobody who is being limited.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 use model::Timestamp;
@@ -42,10 +42,22 @@ struct Bucket {
     at: Timestamp,
 }
 
+/// What counts as one address: whoever has one of IPv6 has its /64.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
 impl Limiter {
     /// Takes one attempt; false if there is none left.
     pub(crate) fn allow(&self, key: Key, rate: Rate, now: Timestamp) -> bool {
         let full = u64::from(rate.burst) * rate.refill_ms;
+        let key = match key {
+            Key::Address(address) => Key::Address(network(address)),
+            Key::Account(_) => key,
+        };
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| bucket.credit_ms + now.ms_since(bucket.at) < full);
@@ -61,6 +73,15 @@ impl Limiter {
         }
         bucket.credit_ms -= rate.refill_ms;
         true
+    }
+
+    /// For an attempt that succeeded: it was no guess.
+    pub(crate) fn give_back(&self, key: &Key, rate: Rate) {
+        let full = u64::from(rate.burst) * rate.refill_ms;
+        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(key) {
+            bucket.credit_ms = (bucket.credit_ms + rate.refill_ms).min(full);
+        }
     }
 }
 

@@ -18,19 +18,23 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::app::{App, Tickets};
+use crate::attempts::Attempts;
 use crate::broker::Broker;
 use crate::ca::{Ca, ServerCertificate};
 use crate::config::{Config, Listen};
 use crate::database::{Database, Missing};
+use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
 use crate::journal::Journal;
 use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
+use crate::passwords::Hasher;
 use crate::rosters::Rosters;
 use crate::serve::{Port, serve};
 use crate::store::Store;
+use crate::vault::Vault;
 use crate::{clock, log, random, sessions};
 
 /// What is under way gets so long to end by itself.
@@ -79,6 +83,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     store.prepare().await?;
     let log = Log::open(&config.data, Shelf::open(&config)?)?;
     let metrics = Arc::default();
+    let vault = Vault::open(&config.data)?;
     let app = Arc::new(App {
         hosts: hosts(&public_url, viewer_addr),
         gateway_port: gateway_addr.port(),
@@ -88,6 +93,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         hub: Hub::new(Arc::clone(&metrics), LINGER),
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
         limiter: crate::rate::Limiter::default(),
+        attempts: Attempts::default(),
+        decoy: Decoy::new(&vault),
+        vault,
+        hasher: Hasher::default(),
         confirmations: App::confirmations(),
         tickets: Tickets::default(),
         shutdown: CancellationToken::new(),

@@ -82,6 +82,8 @@ ids! {
     CameraId = "cam_";
     /// The time during which one set of epoch keys is used by a gateway.
     EpochId = "ep_";
+    /// A program with an account of its own.
+    ServiceId = "svc_";
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
-pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId};
+pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, ServiceId};
 pub use time::Timestamp;
 
 use serde::{Deserialize, Serialize};

@@ -6,16 +6,19 @@
 use std::collections::BTreeSet;
 
 use model::wire::Envelope;
-use model::{CameraId, DeviceId, Hash, OrgId, PersonId, Timestamp};
+use model::{CameraId, DeviceId, Hash, OrgId, PersonId, ServiceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, EnvelopeError, PayloadType};
 use crate::keys::{SigningKey, VerifyingKey};
-use crate::roster::Roster;
+use crate::roster::{Roster, Scope};
 use crate::{CanonicalError, to_canonical};
 
 /// An action's longest life: long enough for other administrators to agree.
 pub const EXPIRES_AHEAD_MAX_MS: u64 = 72 * Timestamp::HOUR;
+/// A year, and a day for clocks and calendars.
+pub const SERVICE_LIFE_MAX_MS: u64 = 366 * Timestamp::DAY;
+const SERVICE_NAME_CHARS_MAX: usize = 200;
 /// Longest reason that a person states, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 
@@ -36,6 +39,25 @@ pub struct SignedAction {
 pub enum Action {
     /// Taking footage out. `previous_state` is the roster's head.
     Export { camera: CameraId, from: Timestamp, to: Timestamp, reason: Option<String> },
+    /// An account for a program, which may do these things, about these
+    /// cameras, until then. `previous_state` is the roster's head.
+    CreateServiceAccount {
+        account: ServiceId,
+        name: String,
+        permissions: BTreeSet<ServicePermission>,
+        scope: Scope,
+        until: Timestamp,
+    },
+}
+
+/// All that a program's account can be allowed: to look at lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServicePermission {
+    ListCameras,
+    ListGateways,
+    ListRecordings,
+    ReadHistory,
 }
 
 /// An action, and who signed it as the roster knows them.
@@ -62,6 +84,10 @@ pub enum ActionError {
     Stretch,
     #[error("a reason has 1 to {REASON_CHARS_MAX} printable characters")]
     Reason,
+    #[error(
+        "a program's account has a name of 1 to 200 printable characters, may do something, and ends within a year"
+    )]
+    ServiceAccount,
 }
 
 impl SignedAction {
@@ -89,14 +115,25 @@ impl SignedAction {
         if signed.expires_at <= now || signed.expires_at > now.plus_ms(EXPIRES_AHEAD_MAX_MS) {
             return Err(ActionError::Expired);
         }
-        signed.action.check()?;
+        signed.action.check(now)?;
         Ok(Verified { hash: crate::sha256(bytes), signed, devices })
     }
 }
 
 impl Action {
-    fn check(&self) -> Result<(), ActionError> {
+    fn check(&self, now: Timestamp) -> Result<(), ActionError> {
         match self {
+            Action::CreateServiceAccount { name, permissions, until, .. } => {
+                let named = (1..=SERVICE_NAME_CHARS_MAX).contains(&name.chars().count())
+                    && !name.trim().is_empty()
+                    && !name.chars().any(char::is_control);
+                let ends = *until > now && *until <= now.plus_ms(SERVICE_LIFE_MAX_MS);
+                if named && ends && !permissions.is_empty() {
+                    Ok(())
+                } else {
+                    Err(ActionError::ServiceAccount)
+                }
+            }
             Action::Export { from, to, reason, .. } => {
                 if from >= to {
                     return Err(ActionError::Stretch);

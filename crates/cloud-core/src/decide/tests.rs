@@ -4,7 +4,7 @@ use model::wire::Container;
 use model::{EpochId, Hash, OrgId, Rendition};
 
 use super::*;
-use crate::request::{CameraFacts, GatewayFacts};
+use crate::request::{CameraFacts, FactorChange, GatewayFacts, ServiceFacts};
 
 const NOW: Timestamp = Timestamp(1_763_836_800_000);
 
@@ -151,5 +151,57 @@ fn what_changes_a_site_needs_an_administrator_and_an_administrators_signature() 
         Action::Enrol { gateway: gateway() },
     ] {
         assert_eq!(person_asks(action, &member), Err(Denial::NotAdministrator));
+    }
+}
+
+#[test]
+fn nobody_changes_how_somebody_else_signs_in() {
+    let change = |person| Action::ChangeFactors { person, change: FactorChange::AddPasskey };
+    assert_eq!(person_asks(change(person()), &facts()), Ok(()));
+    assert_eq!(person_asks(change(PersonId::from_random([7; 16])), &facts()), Err(Denial::Principal));
+    assert_eq!(gateway_asks(change(person()), &facts()), Err(Denial::Principal));
+}
+
+#[test]
+fn a_program_looks_at_the_lists_of_its_account_and_does_nothing_else() {
+    let service = model::ServiceId::from_random([6; 16]);
+    let with = |permissions: &[ServicePermission], ends_at| Facts {
+        service: Some(ServiceFacts {
+            org: org(),
+            ends_at,
+            permissions: permissions.iter().copied().collect(),
+        }),
+        ..facts()
+    };
+    let asks = |action, facts: &Facts| ask(Principal::Service(service), action, facts);
+    use ServicePermission::{ListCameras, ListGateways, ListRecordings, ReadHistory};
+    let all = with(&[ListCameras, ListGateways, ListRecordings, ReadHistory], NOW.plus_ms(1));
+    let recordings = || Action::ListRecordings { camera: camera() };
+    for (permission, action) in [
+        (ListCameras, Action::ListCameras),
+        (ListGateways, Action::ListGateways),
+        (ReadHistory, Action::ReadHistory),
+        (ListRecordings, recordings()),
+    ] {
+        assert_eq!(asks(action.clone(), &with(&[permission], NOW.plus_ms(1))), Ok(()));
+        assert_eq!(asks(action.clone(), &with(&[permission], NOW)), Err(Denial::Session));
+        assert_eq!(asks(action.clone(), &facts()), Err(Denial::Session));
+        assert_eq!(asks(action, &with(&[], NOW.plus_ms(1))), Err(Denial::Principal));
+    }
+    let mut elsewhere = all.clone();
+    elsewhere.cameras.get_mut(&camera()).unwrap().person_may_open = false;
+    assert_eq!(asks(recordings(), &elsewhere), Err(Denial::Camera));
+    for action in [
+        recording_of(org(), camera(), 1),
+        Action::Live { camera: camera(), rendition: Rendition::Main },
+        Action::Playback { camera: camera(), recording: Hash([8; 32]) },
+        Action::AppendRoster { statement: Hash([8; 32]) },
+        Action::Invite { person: person() },
+        Action::ReadGrants { epoch: EpochId::from_random([6; 16]), device: device() },
+        Action::CreateServiceAccount { account: service, signature: Hash([8; 32]) },
+        Action::RevokeServiceAccount { account: service },
+        Action::ChangeFactors { person: person(), change: FactorChange::AddPasskey },
+    ] {
+        assert_eq!(asks(action, &all), Err(Denial::Principal));
     }
 }

@@ -20,6 +20,11 @@ pub(crate) struct SessionRow {
 pub(crate) enum TokenKind {
     Setup,
     Invitation,
+    /// A person may add a passkey, or set a password.
+    AddPasskey,
+    SetPassword,
+    /// A recovery code was used: one of both.
+    Recovery,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +40,9 @@ impl TokenKind {
         match self {
             TokenKind::Setup => "setup",
             TokenKind::Invitation => "invitation",
+            TokenKind::AddPasskey => "add_passkey",
+            TokenKind::SetPassword => "set_password",
+            TokenKind::Recovery => "recovery",
         }
     }
 }
@@ -168,6 +176,20 @@ impl Database {
         self.execute(sql, params![org, token, person, person_name, expires_at]).await.map(drop)
     }
 
+    /// Permission to add one way to sign in.
+    pub(crate) async fn add_factor_token(
+        &self,
+        kind: TokenKind,
+        org: OrgId,
+        token: Hash,
+        person: PersonId,
+        expires_at: Timestamp,
+    ) -> sqlx::Result<()> {
+        let sql = "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
+                   SELECT $1, $2, $3, $4, name, $5, NULL FROM people WHERE org = $1 AND person = $4";
+        self.execute(sql, params![org, token, kind.as_str(), person, expires_at]).await.map(drop)
+    }
+
     /// Looks at a token without using it up.
     pub(crate) async fn one_time_token(
         &self,
@@ -229,19 +251,6 @@ impl Transaction {
         let sql = "INSERT INTO people (org, person, name, created_at) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (org, person) DO NOTHING";
         self.execute(sql, params![org, person, name, now]).await.map(drop)
-    }
-
-    pub(crate) async fn add_passkey(
-        &mut self,
-        org: OrgId,
-        person: PersonId,
-        credential: &str,
-        passkey: &str,
-        now: Timestamp,
-    ) -> sqlx::Result<()> {
-        let sql =
-            "INSERT INTO passkeys (org, person, credential, passkey, created_at) VALUES ($1, $2, $3, $4, $5)";
-        self.execute(sql, params![org, person, credential, passkey, now]).await.map(drop)
     }
 
     pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {

@@ -6,10 +6,12 @@
 mod accounts;
 mod approvals;
 mod enrolments;
+mod factors;
 mod footage;
 mod history;
 mod log;
 mod roster;
+mod services;
 mod value;
 
 use std::str::FromStr as _;
@@ -24,8 +26,10 @@ use sqlx::sqlite::{
 pub(crate) use accounts::{OneTimeToken, SessionRow, TokenKind};
 pub(crate) use approvals::{ProposalRow, ProposalState};
 pub(crate) use enrolments::Enrolment;
+pub(crate) use factors::{PasskeyRow, PasswordLogin, Removed};
 pub(crate) use history::{Filter, HistoryRow};
 pub(crate) use log::LogRow;
+pub(crate) use services::ServiceRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};
 

@@ -75,7 +75,8 @@ from_id!(
     model::CameraId,
     model::EpochId,
     model::Hash,
-    model::Rendition
+    model::Rendition,
+    model::ServiceId
 );
 
 pub(super) fn sqlite(sql: &'static str, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {

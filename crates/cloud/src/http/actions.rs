@@ -8,7 +8,8 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
-use model::Hash;
+use model::wire::Envelope;
+use model::{Hash, Timestamp};
 use seal::action::{self, SignedAction, Verified};
 use seal::roster::Roster;
 use serde::Serialize;
@@ -38,15 +39,13 @@ pub(crate) async fn act(
 ) -> Result<Json<Acted>, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
-    let verified = SignedAction::verify(&body.envelope, &roster, now)
-        .map_err(|error| Problem::invalid(format!("The action is not accepted: {error}.")))?;
-    own(&verified, &roster, &caller)?;
+    let verified = verified(&body.envelope, &roster, &caller, now)?;
     let action = match verified.signed.action {
         action::Action::Export { camera, from, to, .. } => {
-            if verified.signed.previous_state != roster.head().1 {
-                return Err(moved());
-            }
             Action::Export { camera, from, to, signature: verified.hash }
+        }
+        action::Action::CreateServiceAccount { .. } => {
+            return Err(Problem::invalid("This action goes to /api/v1/service-accounts."));
         }
     };
     // What may not be seen is told before a touch of the passkey is asked for.
@@ -54,12 +53,7 @@ pub(crate) async fn act(
     let devices: Vec<_> = verified.devices.into_iter().collect();
     app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
     if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "replayed",
-            "This action was carried out before.",
-            "Sign a new one.",
-        ));
+        return Err(carried_out_before());
     }
     permit.record(&app.database).await?;
     Ok(Json(Acted { signature: verified.hash }))
@@ -74,6 +68,26 @@ pub(crate) async fn signature(
 ) -> Result<Json<EnvelopeBody>, Problem> {
     let envelope = app.database.signature(caller.org, hash).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(EnvelopeBody { envelope }))
+}
+
+/// Signed by devices of the caller alone, on top of the roster as it is.
+pub(crate) fn verified(
+    envelope: &Envelope,
+    roster: &Roster,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Verified, Problem> {
+    let verified = SignedAction::verify(envelope, roster, now)
+        .map_err(|error| Problem::invalid(format!("The action is not accepted: {error}.")))?;
+    own(&verified, roster, caller)?;
+    if verified.signed.previous_state != roster.head().1 {
+        return Err(moved());
+    }
+    Ok(verified)
+}
+
+pub(crate) fn carried_out_before() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "replayed", "This action was carried out before.", "Sign a new one.")
 }
 
 /// Nobody acts with the signature of somebody else.

@@ -1,4 +1,4 @@
-//! Cameras that the person may see, and what was recorded of them.
+//! Cameras that whoever asks may see, and what was recorded of them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::clock;
 use crate::permits::devices_in_force;
 use crate::problem::Problem;
-use crate::sessions::Caller;
+use crate::services::Asker;
 
 /// Recordings in one answer.
 const PAGE_MAX: usize = 1_000;
@@ -72,14 +72,21 @@ struct RecordingListing {
 #[utoipa::path(get, path = "/api/v1/cameras", responses((status = 200, body = Cameras)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
 ) -> Result<Json<Cameras>, Problem> {
     let now = clock::now();
-    let roster = app.roster(caller.org, now).await?;
-    if devices_in_force(&roster, caller.person, now).is_empty() {
-        return Ok(Json(Cameras { cameras: Vec::new() }));
+    let roster = app.roster(asker.org(), now).await?;
+    match &asker {
+        Asker::Person(caller) if devices_in_force(&roster, caller.person, now).is_empty() => {
+            return Ok(Json(Cameras { cameras: Vec::new() }));
+        }
+        Asker::Person(_) => {}
+        Asker::Service(_) => drop(app.reads(&asker, &roster, Action::ListCameras, now).await?),
     }
-    let visible = roster.cameras().filter(|camera| roster.person_may_open(caller.person, camera.id, now));
+    let visible = roster.cameras().filter(|camera| match &asker {
+        Asker::Person(caller) => roster.person_may_open(caller.person, camera.id, now),
+        Asker::Service(service) => service.sees(camera),
+    });
     let listing = |camera: &seal::roster::Camera| {
         let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
         let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();
@@ -96,19 +103,20 @@ pub(crate) async fn list(
     responses((status = 200, body = RecordingPage)))]
 pub(crate) async fn recordings(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
     Path(camera): Path<CameraId>,
     Query(query): Query<Stretch>,
 ) -> Result<Json<RecordingPage>, Problem> {
     let now = clock::now();
-    let roster = app.roster(caller.org, now).await?;
-    app.read_permit(&caller, &roster, Action::ListRecordings { camera }, now).await?;
+    let org = asker.org();
+    let roster = app.roster(org, now).await?;
+    app.reads(&asker, &roster, Action::ListRecordings { camera }, now).await?;
     let from = Timestamp(query.from.unwrap_or(0));
     let to = Timestamp(query.to.unwrap_or(u64::MAX));
     let rendition = query.rendition.unwrap_or(Rendition::Main);
     // One that began before `from` may reach into it.
     let stretch = (from.minus_ms(RECORDING_MS_MAX), to);
-    let rows = app.database.recordings(caller.org, camera, rendition, stretch, PAGE_MAX as u64 + 1).await?;
+    let rows = app.database.recordings(org, camera, rendition, stretch, PAGE_MAX as u64 + 1).await?;
     let more_from = rows.get(PAGE_MAX).map(|recording| recording.started_at);
     let recordings = rows
         .into_iter()
@@ -116,6 +124,6 @@ pub(crate) async fn recordings(
         .filter(|recording| recording.started_at.plus_ms(recording.duration_ms) > from)
         .map(|recording| RecordingListing { recording, available: true })
         .collect();
-    let gaps = app.database.gaps(caller.org, camera, rendition, (from, to), GAPS_MAX).await?;
+    let gaps = app.database.gaps(org, camera, rendition, (from, to), GAPS_MAX).await?;
     Ok(Json(RecordingPage { recordings, gaps, more_from }))
 }

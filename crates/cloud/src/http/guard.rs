@@ -17,6 +17,7 @@ use crate::permits::is_administrator;
 use crate::problem::Problem;
 use crate::rate::{Key, PER_ADDRESS};
 use crate::serve::Peer;
+use crate::services::{self, Asker};
 use crate::sessions;
 
 /// Who may call a route.
@@ -28,6 +29,10 @@ pub enum Who {
     /// address, as everything that could be guessed at.
     Token,
     Session,
+    /// A session, or a program's token; the handler asks what it may read.
+    Reader,
+    /// The same, but of people administrators only.
+    Auditor,
     /// A session, or an invitation that the handler checks.
     SessionOrToken,
     Administrator,
@@ -74,7 +79,14 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     match guard.who {
         Who::Anyone | Who::SignedUrl => {}
         Who::Token => within_rate(app, peer)?,
-        Who::Session | Who::SessionOrToken | Who::Administrator => {
+        Who::Reader | Who::Auditor if services::shown(request.headers()) => {
+            let Some(service) = services::authenticate(&app.database, request.headers(), now).await? else {
+                within_rate(app, peer)?;
+                return Err(Problem::signed_out());
+            };
+            request.extensions_mut().insert(Asker::Service(Arc::new(service)));
+        }
+        Who::Session | Who::Reader | Who::Auditor | Who::SessionOrToken | Who::Administrator => {
             let caller = sessions::authenticate(&app.database, request.headers(), now).await?;
             match caller {
                 Some(caller) => {
@@ -84,9 +96,12 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
                         app.database.end_session(caller.session).await?;
                         return Err(Problem::signed_out());
                     }
-                    if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
+                    if matches!(guard.who, Who::Administrator | Who::Auditor)
+                        && !is_administrator(&roster, caller.person, now)
+                    {
                         return Err(cloud_core::Denial::NotAdministrator.into());
                     }
+                    request.extensions_mut().insert(Asker::Person(caller));
                     request.extensions_mut().insert(caller);
                 }
                 None if guard.who == Who::SessionOrToken => within_rate(app, peer)?,

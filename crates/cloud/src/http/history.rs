@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::clock;
 use crate::database::{Filter, HistoryRow, LogRow};
 use crate::problem::Problem;
-use crate::sessions::Caller;
+use crate::services::Asker;
 
 const ENTRIES_DEFAULT: u64 = 100;
 const ENTRIES_MAX: u64 = 1_000;
@@ -89,10 +89,10 @@ pub(crate) struct Inclusion {
     responses((status = 200, body = HistoryPage)))]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
     Query(query): Query<Stretch>,
 ) -> Result<Json<HistoryPage>, Problem> {
-    permitted(&app, &caller).await?;
+    permitted(&app, &asker).await?;
     let filter = Filter {
         before: query.before.unwrap_or(u64::MAX),
         limit: query.limit.unwrap_or(ENTRIES_DEFAULT).min(ENTRIES_MAX),
@@ -102,31 +102,31 @@ pub(crate) async fn read(
         from: query.from.unwrap_or(Timestamp(0)),
         to: query.to.unwrap_or(Timestamp(u64::MAX)),
     };
-    let entries = app.database.history(caller.org, filter).await?;
+    let entries = app.database.history(asker.org(), filter).await?;
     Ok(Json(HistoryPage { entries }))
 }
 
 #[utoipa::path(get, path = "/api/v1/history/checkpoint", responses((status = 200, body = LogHead)))]
 pub(crate) async fn checkpoint(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
 ) -> Result<Json<LogHead>, Problem> {
-    permitted(&app, &caller).await?;
-    let row = app.database.log(caller.org).await?;
+    permitted(&app, &asker).await?;
+    let row = app.database.log(asker.org()).await?;
     let LogRow { size, note, fault } = row.unwrap_or(LogRow { size: 0, note: String::new(), fault: None });
-    Ok(Json(LogHead { size, note, key: app.log.public(caller.org).verifier_key(), fault }))
+    Ok(Json(LogHead { size, note, key: app.log.public(asker.org()).verifier_key(), fault }))
 }
 
 #[utoipa::path(get, path = "/api/v1/history/tile/{path}", params(("path" = String, Path, description = "as in C2SP tlog-tiles, after `tile/`")),
     responses((status = 200, description = "the tile's or bundle's bytes", content_type = "application/octet-stream")))]
 pub(crate) async fn tile(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
     Path(path): Path<String>,
 ) -> Result<Response, Problem> {
     let tile = Tile::parse(&format!("tile/{path}")).map_err(|_| Problem::not_found())?;
-    permitted(&app, &caller).await?;
-    let bytes = app.log.tile(caller.org, tile).await?.ok_or_else(Problem::not_found)?;
+    permitted(&app, &asker).await?;
+    let bytes = app.log.tile(asker.org(), tile).await?.ok_or_else(Problem::not_found)?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
@@ -135,36 +135,36 @@ pub(crate) async fn tile(
     responses((status = 200, body = Consistency)))]
 pub(crate) async fn consistency(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
     Query(query): Query<Old>,
 ) -> Result<Json<Consistency>, Problem> {
-    permitted(&app, &caller).await?;
-    let LogRow { size, note, .. } = published(&app, &caller).await?;
+    permitted(&app, &asker).await?;
+    let LogRow { size, note, .. } = published(&app, &asker).await?;
     let parts = tlog::consistency(query.old, size).ok_or_else(Problem::not_found)?;
-    Ok(Json(Consistency { note, proof: app.log.proof(caller.org, size, parts).await? }))
+    Ok(Json(Consistency { note, proof: app.log.proof(asker.org(), size, parts).await? }))
 }
 
 #[utoipa::path(get, path = "/api/v1/history/{seq}/proof", params(("seq" = u64, Path)),
     responses((status = 200, body = Inclusion), (status = 404, description = "not in the log, or not yet")))]
 pub(crate) async fn proof(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
     Path(seq): Path<u64>,
 ) -> Result<Json<Inclusion>, Problem> {
-    permitted(&app, &caller).await?;
-    let LogRow { size, note, .. } = published(&app, &caller).await?;
+    permitted(&app, &asker).await?;
+    let LogRow { size, note, .. } = published(&app, &asker).await?;
     let parts = tlog::inclusion(seq, size).ok_or_else(Problem::not_found)?;
-    let leaf = app.database.leaves(caller.org, seq, 1).await?.pop().ok_or_else(Problem::not_found)?.1;
-    Ok(Json(Inclusion { seq, leaf, note, proof: app.log.proof(caller.org, size, parts).await? }))
+    let leaf = app.database.leaves(asker.org(), seq, 1).await?.pop().ok_or_else(Problem::not_found)?.1;
+    Ok(Json(Inclusion { seq, leaf, note, proof: app.log.proof(asker.org(), size, parts).await? }))
 }
 
-async fn permitted(app: &App, caller: &Caller) -> Result<(), Problem> {
+async fn permitted(app: &App, asker: &Asker) -> Result<(), Problem> {
     let now = clock::now();
-    let roster = app.roster(caller.org, now).await?;
-    app.read_permit(caller, &roster, Action::ReadHistory, now).await.map(drop)
+    let roster = app.roster(asker.org(), now).await?;
+    app.reads(asker, &roster, Action::ReadHistory, now).await.map(drop)
 }
 
-async fn published(app: &App, caller: &Caller) -> Result<LogRow, Problem> {
-    let row = app.database.log(caller.org).await?.filter(|row| row.size > 0);
+async fn published(app: &App, asker: &Asker) -> Result<LogRow, Problem> {
+    let row = app.database.log(asker.org()).await?.filter(|row| row.size > 0);
     row.ok_or_else(Problem::not_found)
 }

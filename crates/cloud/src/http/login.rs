@@ -63,6 +63,7 @@ pub(crate) async fn passkey(
     if !app.limiter.allow(Key::Account(person.to_string()), PER_ACCOUNT, now) {
         return Err(Problem::too_many());
     }
+    end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
     let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
     transaction.commit().await?;
@@ -110,6 +111,15 @@ pub(crate) async fn device(
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
+}
+
+/// A session that the browser had before is not kept, whoever opened it.
+pub(crate) async fn end_previous(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<(), Problem> {
+    if let Some(before) = sessions::authenticate(&app.database, headers, now).await? {
+        app.database.end_session(before.session).await?;
+        app.hub.sessions_changed();
+    }
+    Ok(())
 }
 
 async fn verify(
@@ -162,5 +172,7 @@ pub(crate) async fn me(app: &App, caller: &Caller, now: Timestamp) -> Result<Me,
         person_name,
         devices: devices_in_force(&roster, caller.person, now),
         administrator: is_administrator(&roster, caller.person, now),
+        verified_by: app.verified_by(caller).await?,
+        recovery_used_at: app.database.recovery_codes(caller.org, caller.person).await?.used_at,
     })
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
-use super::setup::{origin, passkey_problem, registered, signed_in};
+use super::passwords::{self, CodeAnswer};
+use super::setup::{FIRST_PASSKEY, origin, passkey_problem, registered, signed_in};
 use super::types::{Ceremony, DAY_MS, DeviceSchema, Me, PasskeyAnswer, check_name};
 use crate::app::App;
 use crate::database::{OneTimeToken, TokenKind};
@@ -89,7 +90,9 @@ pub(crate) struct InvitationCeremony {
 pub(crate) struct AcceptInvitation {
     #[schema(value_type = String)]
     token: Secret,
-    passkey: PasskeyAnswer,
+    /// One of both.
+    passkey: Option<PasskeyAnswer>,
+    password: Option<CodeAnswer>,
 }
 
 #[utoipa::path(get, path = "/api/v1/device-requests", responses((status = 200, body = DeviceRequests)))]
@@ -190,20 +193,37 @@ pub(crate) async fn accept_invitation(
     let now = clock::now();
     let (org, invitation) = invited(&app, &body.token, now).await?;
     let person = invitation.person.ok_or_else(Problem::token)?;
-    let passkey =
-        registered(&app, Some(body.passkey), Some(person), now).await?.ok_or_else(Problem::token)?;
+    let passkey = registered(&app, body.passkey, Some(person), now).await?;
+    let password = match body.password {
+        Some(answer) => Some(passwords::enrolled(&app, answer, person, now).await?),
+        None => None,
+    };
+    if passkey.is_none() == password.is_none() {
+        return Err(Problem::invalid(
+            "An invitation is accepted with a passkey, or with a password and a code.",
+        ));
+    }
     let mut transaction = app.database.begin().await?;
     let token = random::hashed(body.token.expose());
     transaction.use_token(token, TokenKind::Invitation, now).await?.ok_or_else(Problem::token)?;
     transaction.add_person(org, person, &invitation.person_name, now).await?;
-    transaction.add_passkey(org, person, &passkey.credential, &passkey.json, now).await?;
+    if let Some(passkey) = passkey {
+        transaction.add_passkey(org, &passkey, FIRST_PASSKEY, now).await?;
+    }
+    if let Some(password) = password {
+        passwords::set(&app, &mut transaction, org, password, now).await?;
+    }
     let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
 }
 
-async fn invited(app: &App, token: &Secret, now: Timestamp) -> Result<(OrgId, OneTimeToken), Problem> {
+pub(crate) async fn invited(
+    app: &App,
+    token: &Secret,
+    now: Timestamp,
+) -> Result<(OrgId, OneTimeToken), Problem> {
     let hashed = random::hashed(token.expose());
     let found = app.database.one_time_token(hashed, TokenKind::Invitation, now).await?;
     let found = found.ok_or_else(Problem::token)?;

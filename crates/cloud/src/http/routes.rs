@@ -14,8 +14,8 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
-    actions, cameras, enrolments, headers, health, history, live, login, page, people, proposals, recordings,
-    roster, sessions, setup, sites, status, verifications,
+    actions, cameras, enrolments, factors, headers, health, history, live, login, page, passwords, people,
+    proposals, recordings, recovery, roster, services, sessions, setup, sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -70,7 +70,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Session, SessionOrToken, Token};
+    use Who::{Administrator, Anyone, Auditor, Reader, Session, SessionOrToken, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -82,6 +82,8 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/login/passkey", Token, post(login::passkey)),
         viewer("POST", "/api/v1/login/device/challenge", Token, post(login::device_challenge)),
         viewer("POST", "/api/v1/login/device", Token, post(login::device)),
+        viewer("POST", "/api/v1/login/password", Token, post(passwords::sign_in)),
+        viewer("POST", "/api/v1/login/recovery", Token, post(recovery::recover)),
         viewer("POST", "/api/v1/logout", Session, post(login::logout)),
         viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),
         viewer("GET", "/api/v1/sessions", Session, get(sessions::list)),
@@ -91,6 +93,15 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/roster", Session, post(roster::append)),
         viewer("POST", "/api/v1/verifications/begin", Session, post(verifications::begin)),
         viewer("POST", "/api/v1/verifications", Session, post(verifications::finish)),
+        viewer("POST", "/api/v1/verifications/code", Session, post(verifications::by_code)),
+        viewer("GET", "/api/v1/factors", Session, get(factors::list)),
+        viewer("POST", "/api/v1/factors", Session, post(factors::change)),
+        viewer("POST", "/api/v1/factors/passkeys/{id}", Session, post(factors::rename)),
+        // Token: of a verified change, or of a recovery code.
+        viewer("POST", "/api/v1/factors/passkey/begin", Token, post(factors::begin_passkey)),
+        viewer("POST", "/api/v1/factors/passkey", Token, post(factors::add_passkey)),
+        viewer("POST", "/api/v1/factors/password/begin", Token, post(passwords::begin)),
+        viewer("POST", "/api/v1/factors/password", Token, post(passwords::finish)),
         viewer("POST", "/api/v1/actions", Session, post(actions::act)),
         viewer("GET", "/api/v1/signatures/{hash}", Administrator, get(actions::signature)),
         viewer("GET", "/api/v1/proposals", Administrator, get(proposals::list)),
@@ -104,18 +115,21 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/invitations/accept", Token, post(people::accept_invitation)),
         viewer("GET", "/api/v1/enrolments/{lookup}", Administrator, get(enrolments::find)),
         viewer("POST", "/api/v1/enrolments/{lookup}/accept", Administrator, post(enrolments::accept)),
-        viewer("GET", "/api/v1/gateways", Session, get(sites::list)),
+        viewer("GET", "/api/v1/gateways", Reader, get(sites::list)),
         viewer("POST", "/api/v1/gateways/{id}/commands", Administrator, post(sites::command)),
-        viewer("GET", "/api/v1/cameras", Session, get(cameras::list)),
-        viewer("GET", "/api/v1/cameras/{id}/recordings", Session, get(cameras::recordings)),
+        viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
+        viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
         viewer("GET", "/api/v1/cameras/{id}/live", Session, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
         viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
-        viewer("GET", "/api/v1/history", Administrator, get(history::read)),
-        viewer("GET", "/api/v1/history/checkpoint", Administrator, get(history::checkpoint)),
-        viewer("GET", "/api/v1/history/consistency", Administrator, get(history::consistency)),
-        viewer("GET", "/api/v1/history/tile/{*path}", Administrator, get(history::tile)),
-        viewer("GET", "/api/v1/history/{seq}/proof", Administrator, get(history::proof)),
+        viewer("GET", "/api/v1/service-accounts", Administrator, get(services::list)),
+        viewer("POST", "/api/v1/service-accounts", Administrator, post(services::create)),
+        viewer("DELETE", "/api/v1/service-accounts/{id}", Administrator, delete(services::revoke)),
+        viewer("GET", "/api/v1/history", Auditor, get(history::read)),
+        viewer("GET", "/api/v1/history/checkpoint", Auditor, get(history::checkpoint)),
+        viewer("GET", "/api/v1/history/consistency", Auditor, get(history::consistency)),
+        viewer("GET", "/api/v1/history/tile/{*path}", Auditor, get(history::tile)),
+        viewer("GET", "/api/v1/history/{seq}/proof", Auditor, get(history::proof)),
     ]
 }
 

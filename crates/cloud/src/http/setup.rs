@@ -26,6 +26,9 @@ use crate::serve::Peer;
 use crate::sessions::Opened;
 use crate::{clock, random, rosters, sessions};
 
+/// What a passkey is called until its owner names it.
+pub(crate) const FIRST_PASSKEY: &str = "First passkey";
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BeginSetup {
@@ -110,7 +113,7 @@ pub(crate) async fn finish(
     rosters::add(&mut transaction, org, &payload, roster.anchor(), &body.genesis, now).await?;
     transaction.add_person(org, body.person, &body.person_name, now).await?;
     if let Some(passkey) = passkey {
-        transaction.add_passkey(org, body.person, &passkey.credential, &passkey.json, now).await?;
+        transaction.add_passkey(org, &passkey, FIRST_PASSKEY, now).await?;
     }
     // Without a passkey it is the device that founded the organisation who is here.
     let opened =

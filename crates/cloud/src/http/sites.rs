@@ -22,6 +22,7 @@ use super::types::EnvelopeBody;
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
+use crate::services::Asker;
 use crate::sessions::Caller;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -48,10 +49,14 @@ pub(crate) struct GatewayListing {
 #[utoipa::path(get, path = "/api/v1/gateways", responses((status = 200, body = Gateways)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    Extension(asker): Extension<Asker>,
 ) -> Result<Json<Gateways>, Problem> {
-    let roster = app.roster(caller.org, clock::now()).await?;
-    let certificates = app.database.certificates(caller.org).await?;
+    let (org, now) = (asker.org(), clock::now());
+    let roster = app.roster(org, now).await?;
+    if let Asker::Service(_) = &asker {
+        app.reads(&asker, &roster, Action::ListGateways, now).await?;
+    }
+    let certificates = app.database.certificates(org).await?;
     let listing = |gateway: &seal::roster::Gateway| {
         let status = app.hub.status(gateway.id);
         GatewayListing {

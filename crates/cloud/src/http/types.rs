@@ -5,6 +5,8 @@ use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::verifications::VerifiedBy;
+
 /// Names that people give to things, in characters.
 pub(crate) const NAME_MAX: usize = 200;
 
@@ -21,6 +23,11 @@ pub(crate) struct Me {
     #[schema(value_type = Vec<String>)]
     pub(crate) devices: Vec<DeviceId>,
     pub(crate) administrator: bool,
+    /// What confirms what widens; null if nothing but a device's key.
+    pub(crate) verified_by: Option<VerifiedBy>,
+    /// When a recovery code was used last: its owner wants to know.
+    #[schema(value_type = Option<u64>)]
+    pub(crate) recovery_used_at: Option<Timestamp>,
 }
 
 /// A passkey ceremony that has begun.

@@ -1,24 +1,26 @@
-//! A passkey verifies its user again, for exactly what is about to happen:
-//! the subjects are the hashes of the payloads that a device has signed. A
-//! stolen session, or a page left open, does not get past this.
+//! A person is verified again, for exactly what is about to happen: the
+//! subjects are the hashes of the payloads that a device has signed. A stolen
+//! session, or a page left open, does not get past this. Whoever has a passkey
+//! uses it; a code of an authenticator does for those alone who have none.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use model::{DeviceId, Hash, Timestamp};
+use model::{DeviceId, Hash, Secret, Timestamp};
 use seal::roster::{DeviceKind, Roster};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
+use super::passwords::seed;
 use super::setup::{origin, passkey_problem};
 use super::types::{Ceremony, PasskeyAnswer};
 use crate::app::App;
-use crate::clock;
 use crate::problem::Problem;
 use crate::sessions::Caller;
+use crate::{clock, codes};
 
 /// Payloads that one touch may confirm: the steps of one act.
 const SUBJECTS_MAX: usize = 8;
@@ -33,6 +35,24 @@ pub(crate) struct BeginVerification {
     subjects: Vec<Hash>,
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeVerification {
+    /// As for a passkey.
+    #[schema(value_type = Vec<String>)]
+    subjects: Vec<Hash>,
+    #[schema(value_type = String)]
+    code: Secret,
+}
+
+/// What a person is verified by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum VerifiedBy {
+    Passkey,
+    Code,
+}
+
 #[utoipa::path(post, path = "/api/v1/verifications/begin", request_body = BeginVerification,
     responses((status = 200, body = Ceremony)))]
 pub(crate) async fn begin(
@@ -41,9 +61,7 @@ pub(crate) async fn begin(
     headers: HeaderMap,
     Json(body): Json<BeginVerification>,
 ) -> Result<Json<Ceremony>, Problem> {
-    if body.subjects.is_empty() || body.subjects.len() > SUBJECTS_MAX {
-        return Err(Problem::invalid(format!("A verification is for 1 to {SUBJECTS_MAX} payloads.")));
-    }
+    check_subjects(&body.subjects)?;
     let origin = origin(&headers);
     let begun = app
         .passkeys
@@ -68,17 +86,83 @@ pub(crate) async fn finish(
     if (org, person) != (caller.org, caller.person) {
         return Err(Problem::login());
     }
+    remember(&app, &caller, subjects, now).await
+}
+
+#[utoipa::path(post, path = "/api/v1/verifications/code", request_body = CodeVerification,
+    responses((status = 204), (status = 401, description = "`signed_out` after too many"),
+              (status = 403, description = "`code_refused` or `passkey_needed`")))]
+pub(crate) async fn by_code(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<CodeVerification>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    check_subjects(&body.subjects)?;
+    if app.verified_by(&caller).await? != Some(VerifiedBy::Code) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "passkey_needed",
+            "This is confirmed with your passkey, not with a code.",
+            "Confirm it at /api/v1/verifications.",
+        ));
+    }
+    // Whoever has the session and not the authenticator does not guess for long.
+    let Ok(attempt) = app.attempts.code(caller.session, now) else {
+        app.database.end_session(caller.session).await?;
+        app.hub.sessions_changed();
+        return Err(Problem::signed_out());
+    };
+    let row = app.database.password_of(caller.org, caller.person).await?.ok_or_else(code_refused)?;
+    let step = codes::step_of(&seed(&app, &row)?, body.code.expose(), now).ok_or_else(code_refused)?;
+    if !app.database.use_code(caller.org, caller.person, step, now).await? {
+        return Err(code_refused());
+    }
+    app.attempts.succeeded(attempt);
+    remember(&app, &caller, body.subjects, now).await
+}
+
+fn check_subjects(subjects: &[Hash]) -> Result<(), Problem> {
+    if subjects.is_empty() || subjects.len() > SUBJECTS_MAX {
+        return Err(Problem::invalid(format!("A verification is for 1 to {SUBJECTS_MAX} payloads.")));
+    }
+    Ok(())
+}
+
+fn code_refused() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "code_refused",
+        "The code is not right, or was used before.",
+        "Type the code that your authenticator shows now. One that was used once is void: wait for the next one.",
+    )
+}
+
+async fn remember(
+    app: &App,
+    caller: &Caller,
+    subjects: Vec<Hash>,
+    now: Timestamp,
+) -> Result<StatusCode, Problem> {
     let expires_at = now.plus_ms(FRESH_MS);
     for subject in subjects {
-        app.database.add_verification(org, caller.session, subject, expires_at, now).await?;
+        app.database.add_verification(caller.org, caller.session, subject, expires_at, now).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl App {
+    pub(crate) async fn verified_by(&self, caller: &Caller) -> sqlx::Result<Option<VerifiedBy>> {
+        if self.database.has_passkey(caller.org, caller.person).await? {
+            return Ok(Some(VerifiedBy::Passkey));
+        }
+        let password = self.database.password_of(caller.org, caller.person).await?;
+        Ok(password.map(|_| VerifiedBy::Code))
+    }
+
     /// Uses up the verification for a payload. A session that a device's key
-    /// opened needs none where that device signed, if there is no passkey to
-    /// ask: on a command line, or for a person who has none. In a browser a
+    /// opened needs none where that device signed, if there is nothing else to
+    /// ask: on a command line, or for a person who has no way to sign in but it. In a browser a
     /// script could open such a session with the keys that the page unlocked.
     pub(crate) async fn user_verified(
         &self,
@@ -90,7 +174,7 @@ impl App {
     ) -> Result<(), Problem> {
         if let Some(device) = caller.device.filter(|device| signers.contains(device)) {
             let is_cli = roster.device(device).is_some_and(|device| device.kind == DeviceKind::Cli);
-            if is_cli || !self.database.has_passkey(caller.org, caller.person).await? {
+            if is_cli || self.verified_by(caller).await?.is_none() {
                 return Ok(());
             }
         }
@@ -100,7 +184,7 @@ impl App {
         Err(Problem::new(
             StatusCode::FORBIDDEN,
             "verification_needed",
-            "This needs your passkey once more.",
+            "This needs your passkey or code once more.",
             "Confirm the payload at /api/v1/verifications within two minutes before the request.",
         ))
     }

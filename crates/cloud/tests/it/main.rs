@@ -3,12 +3,14 @@
 
 mod approvals;
 mod azurite;
+mod factors;
 mod footage;
 mod history;
 mod live;
 mod login;
 mod matrix;
 mod people;
+mod services;
 mod sites;
 mod support;
 mod web;

@@ -58,13 +58,30 @@ struct Things {
     lookup: String,
     session: String,
     signature: Hash,
+    /// Ada's.
+    passkey: String,
+    /// An account of a program.
+    service: String,
     /// A size of the log that was published.
     size: u64,
 }
 
 fn cases(route: &Route, things: &Things) -> Vec<Case> {
     use Needs::{Ada, Administrator, AdministratorHere, Door, Nothing, Session, Till};
-    let Things { door, till, gateway, recordings, epoch, device, lookup, session, signature, size } = things;
+    let Things {
+        door,
+        till,
+        gateway,
+        recordings,
+        epoch,
+        device,
+        lookup,
+        session,
+        signature,
+        passkey,
+        service,
+        size,
+    } = things;
     let case = |needs, path: String, body: Value| Case { needs, path, body };
     let plain = |needs| vec![case(needs, route.path.to_owned(), json!({}))];
     match (route.method, route.path) {
@@ -72,30 +89,48 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         | ("POST", "/api/v1/setup/passkey" | "/api/v1/setup")
         | ("POST", "/api/v1/login/passkey/begin" | "/api/v1/login/passkey")
         | ("POST", "/api/v1/login/device/challenge" | "/api/v1/login/device")
+        | ("POST", "/api/v1/login/password" | "/api/v1/login/recovery")
+        | ("POST", "/api/v1/factors/passkey/begin" | "/api/v1/factors/passkey")
+        | ("POST", "/api/v1/factors/password/begin" | "/api/v1/factors/password")
         | ("POST", "/api/v1/invitations/passkey" | "/api/v1/invitations/accept") => plain(Nothing),
         // Here the body's token would do in place of a session.
         ("POST", "/api/v1/device-requests") => plain(Nothing),
         (
             "GET",
-            "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions",
+            "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions"
+            | "/api/v1/factors",
         )
         | (
             "POST",
-            "/api/v1/roster" | "/api/v1/verifications/begin" | "/api/v1/verifications" | "/api/v1/actions",
+            "/api/v1/roster"
+            | "/api/v1/verifications/begin"
+            | "/api/v1/verifications"
+            | "/api/v1/actions"
+            | "/api/v1/verifications/code"
+            | "/api/v1/factors",
         ) => plain(Session),
         // They would end the callers of the cases that follow.
         ("POST", "/api/v1/logout") | ("DELETE", "/api/v1/sessions") => vec![],
         ("DELETE", "/api/v1/sessions/{id}") => {
             vec![case(Ada, format!("/api/v1/sessions/{session}"), json!({}))]
         }
+        ("POST", "/api/v1/factors/passkeys/{id}") => {
+            vec![case(Ada, format!("/api/v1/factors/passkeys/{passkey}"), json!({ "name": "Key" }))]
+        }
         (
             "GET",
             "/api/v1/device-requests"
             | "/api/v1/proposals"
             | "/api/v1/history"
-            | "/api/v1/history/checkpoint",
+            | "/api/v1/history/checkpoint"
+            | "/api/v1/service-accounts",
         )
-        | ("POST", "/api/v1/invitations" | "/api/v1/proposals") => plain(Administrator),
+        | ("POST", "/api/v1/invitations" | "/api/v1/proposals" | "/api/v1/service-accounts") => {
+            plain(Administrator)
+        }
+        ("DELETE", "/api/v1/service-accounts/{id}") => {
+            vec![case(AdministratorHere, format!("/api/v1/service-accounts/{service}"), json!({}))]
+        }
         ("GET", "/api/v1/history/consistency") => {
             // The other organisation's log is shorter.
             vec![case(AdministratorHere, format!("{}?old={size}", route.path), json!({}))]
@@ -145,7 +180,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     /// Without, with an invented, with an ended session; with a session of a
-    /// device that was shut out; with two cookies.
+    /// device that was shut out; with two cookies; with a token in its place.
     Nobody,
     Forger,
     SignedOut,
@@ -269,6 +304,15 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
     }
     assert!((8..256).contains(&size), "{size}");
 
+    let service = ours.service(world, &["list_cameras"], Scope::All).await;
+    let (org, ada) = (ours.org, ours.admin.id);
+    world
+        .sql(&format!(
+            "INSERT INTO passkeys (org, person, credential, passkey, created_at) \
+             VALUES ('{org}', '{ada}', 'AAAA', '', 1)"
+        ))
+        .await;
+
     let forged = format!("__Host-lenskeep={}", Hash(fresh()));
     let who = BTreeMap::from([
         (Who::Nobody, vec![]),
@@ -292,6 +336,8 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
         lookup: gateway.secret.lookup().to_string(),
         session: own.as_str().unwrap().to_owned(),
         signature,
+        passkey: "AAAA".to_owned(),
+        service: service.id.to_string(),
         size,
     };
     (ours, things, who)

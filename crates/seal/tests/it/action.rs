@@ -1,10 +1,12 @@
 //! Signed actions: who may sign, for how long, and what does not pass.
 
 use model::wire::Envelope;
-use model::{Hash, Timestamp};
-use seal::action::{Action, ActionError, EXPIRES_AHEAD_MAX_MS, SignedAction};
+use model::{Hash, ServiceId, Timestamp};
+use seal::action::{
+    Action, ActionError, EXPIRES_AHEAD_MAX_MS, SERVICE_LIFE_MAX_MS, ServicePermission, SignedAction,
+};
 use seal::envelope::{self, PayloadType};
-use seal::roster::Statement;
+use seal::roster::{Scope, Statement};
 
 use crate::fixture::{Log, T0, ada, camera_id, cem, device, device_id, keys, org};
 
@@ -80,11 +82,43 @@ fn what_is_not_signed_for_here_and_now_is_refused() {
     let backwards = SignedAction { action: backwards, ..export() };
     assert!(matches!(refused(&backwards.sign(device_id(1), &keys(1).sign), T0), ActionError::Stretch));
     let reason = |text: &str| {
-        let Action::Export { camera, from, to, .. } = export().action;
-        let action = Action::Export { camera, from, to, reason: Some(text.to_owned()) };
+        let action = Action::Export {
+            camera: camera_id(),
+            from: T0,
+            to: T0.plus_ms(1),
+            reason: Some(text.to_owned()),
+        };
         refused(&SignedAction { action, ..export() }.sign(device_id(1), &keys(1).sign), T0)
     };
     for bad in ["", "two\nlines", &"x".repeat(501)] {
         assert!(matches!(reason(bad), ActionError::Reason), "{bad:?}");
+    }
+}
+
+#[test]
+fn an_account_of_a_program_has_a_name_something_to_do_and_an_end() {
+    let log = Log::populated();
+    let sign = |name: &str, permissions: &[ServicePermission], until: Timestamp| {
+        let action = Action::CreateServiceAccount {
+            account: ServiceId::from_random([7; 16]),
+            name: name.to_owned(),
+            permissions: permissions.iter().copied().collect(),
+            scope: Scope::All,
+            until,
+        };
+        let envelope = SignedAction { action, ..export() }.sign(device_id(1), &keys(1).sign);
+        SignedAction::verify(&envelope, &log.roster, T0)
+    };
+    let (read, year) = ([ServicePermission::ReadHistory], T0.plus_ms(SERVICE_LIFE_MAX_MS));
+    assert!(sign("Dashboard", &read, year).is_ok());
+    for bad in [
+        sign("Dashboard", &[], year),
+        sign("Dashboard", &read, year.plus_ms(1)),
+        sign("Dashboard", &read, T0),
+        sign(" ", &read, year),
+        sign("two\nlines", &read, year),
+        sign(&"x".repeat(201), &read, year),
+    ] {
+        assert!(matches!(bad, Err(ActionError::ServiceAccount)));
     }
 }

@@ -1,10 +1,12 @@
 //! What the tests have in common.
 
 pub(crate) mod azurite;
+pub(crate) mod factors;
 pub(crate) mod footage;
 pub(crate) mod gateway;
 pub(crate) mod passkey;
 pub(crate) mod postgres;
+pub(crate) mod services;
 pub(crate) mod world;
 
 pub(crate) use gateway::Gateway;

@@ -1,0 +1,146 @@
+//! `lenskeep service-account`: accounts for programs that read lists, such as
+//! a dashboard. This device signs what an account may do; the token is printed
+//! once.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::ValueEnum;
+use model::{CameraId, Hash, PersonId, ServiceId, Timestamp};
+use seal::action::{Action, ServicePermission};
+use seal::roster::Scope;
+use serde::{Deserialize, Serialize};
+
+use crate::client::{Session, now, random};
+use crate::times;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Make an account and print its token, once.
+    Create(Create),
+    /// Accounts, what they may do, and when they were used last.
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an account at once.
+    Revoke { id: ServiceId },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Create {
+    #[arg(long)]
+    name: String,
+    /// What it may do; repeat it for more.
+    #[arg(long = "allow", value_name = "WHAT", required = true)]
+    permissions: Vec<Permission>,
+    /// About this camera only; repeat it for more. Default: all cameras.
+    #[arg(long = "camera", value_name = "ID", conflicts_with = "groups")]
+    cameras: Vec<CameraId>,
+    /// About the cameras of this group only; repeat it for more.
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// Ends after so many days, at most 366.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=366))]
+    days: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Permission {
+    ListCameras,
+    ListGateways,
+    ListRecordings,
+    ReadHistory,
+}
+
+impl From<Permission> for ServicePermission {
+    fn from(permission: Permission) -> Self {
+        match permission {
+            Permission::ListCameras => ServicePermission::ListCameras,
+            Permission::ListGateways => ServicePermission::ListGateways,
+            Permission::ListRecordings => ServicePermission::ListRecordings,
+            Permission::ReadHistory => ServicePermission::ReadHistory,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Accounts {
+    accounts: Vec<Account>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Account {
+    id: ServiceId,
+    name: String,
+    permissions: Vec<ServicePermission>,
+    scope: Scope,
+    created_by: PersonId,
+    created_at: Timestamp,
+    ends_at: Timestamp,
+    used_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+}
+
+pub(crate) async fn run(session: &mut Session, command: ServiceCommand) -> anyhow::Result<()> {
+    match command {
+        ServiceCommand::Create(create) => make(session, create).await,
+        ServiceCommand::List { json } => list(session, json).await,
+        ServiceCommand::Revoke { id } => {
+            session.client.delete(&format!("/api/v1/service-accounts/{id}")).await?;
+            println!("revoked");
+            Ok(())
+        }
+    }
+}
+
+async fn make(session: &mut Session, create: Create) -> anyhow::Result<()> {
+    for camera in &create.cameras {
+        ensure!(session.roster.camera(*camera).is_some(), "{camera} is not a camera of this organisation");
+    }
+    let scope = match (create.cameras.is_empty(), create.groups.is_empty()) {
+        (true, true) => Scope::All,
+        (false, _) => Scope::Cameras { cameras: create.cameras.into_iter().collect() },
+        (true, false) => Scope::Groups { groups: create.groups.into_iter().collect() },
+    };
+    let permissions: BTreeSet<ServicePermission> = create.permissions.into_iter().map(Into::into).collect();
+    let account = ServiceId::from_random(random());
+    let until = now().plus_ms(create.days * Timestamp::DAY);
+    let action = Action::CreateServiceAccount { account, name: create.name, permissions, scope, until };
+    let answer = session.act_at("/api/v1/service-accounts", action).await?;
+    let Some(token) = answer["token"].as_str() else { bail!("the cloud made the account and gave no token") };
+    // The cloud's words on a terminal: only what a token can be.
+    let hex = token.strip_prefix("lkst_").context("the cloud gave something else than a token")?;
+    ensure!(hex.parse::<Hash>().is_ok(), "the cloud gave something else than a token");
+    eprintln!("{account} ends {}. This is its token; it is not shown again:", times::format(until));
+    println!("{token}");
+    Ok(())
+}
+
+async fn list(session: &Session, as_json: bool) -> anyhow::Result<()> {
+    let Accounts { accounts } = session.client.get("/api/v1/service-accounts").await?;
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&accounts)?);
+        return Ok(());
+    }
+    if accounts.is_empty() {
+        println!("There are no service accounts.");
+    }
+    for account in &accounts {
+        let state = match (account.revoked_at, account.ends_at <= now()) {
+            (Some(at), _) => format!("revoked {}", times::format(at)),
+            (None, true) => format!("ended {}", times::format(account.ends_at)),
+            (None, false) => format!("ends {}", times::format(account.ends_at)),
+        };
+        let used =
+            account.used_at.map_or("never used".to_owned(), |at| format!("used {}", times::format(at)));
+        let name: String = account.name.chars().filter(|c| !c.is_control()).collect();
+        println!("{}  {name}  {state}, {used}", account.id);
+        println!(
+            "  {} {}",
+            serde_json::to_string(&account.permissions)?,
+            serde_json::to_string(&account.scope)?
+        );
+    }
+    Ok(())
+}

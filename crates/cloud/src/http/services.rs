@@ -1,0 +1,157 @@
+//! Accounts of programs, as administrators make and end them. Making one is an
+//! action that a device signs and a person is verified for; ending one takes
+//! something away, so it acts at once.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cloud_core::Action;
+use model::{PersonId, Secret, ServiceId, Timestamp};
+use seal::action::{self, ServicePermission};
+use seal::roster::Scope;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::actions::{carried_out_before, verified};
+use super::extract::{Json, Path};
+use super::types::EnvelopeBody;
+use crate::app::App;
+use crate::database::ServiceRow;
+use crate::problem::Problem;
+use crate::sessions::Caller;
+use crate::{clock, services};
+
+/// Of one organisation, in force.
+const SERVICES_MAX: u64 = 100;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceAccounts {
+    /// Newest first.
+    accounts: Vec<ServiceListing>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceListing {
+    #[schema(value_type = String)]
+    id: ServiceId,
+    name: String,
+    /// `list_cameras`, `list_gateways`, `list_recordings`, `read_history`.
+    #[schema(value_type = Vec<String>)]
+    permissions: Vec<ServicePermission>,
+    /// SCOPE of format.md section 2.
+    #[schema(value_type = Object)]
+    scope: Scope,
+    #[schema(value_type = String)]
+    created_by: PersonId,
+    #[schema(value_type = u64)]
+    created_at: Timestamp,
+    #[schema(value_type = u64)]
+    ends_at: Timestamp,
+    #[schema(value_type = Option<u64>)]
+    used_at: Option<Timestamp>,
+    #[schema(value_type = Option<u64>)]
+    revoked_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceToken {
+    #[schema(value_type = String)]
+    id: ServiceId,
+    /// Shown once.
+    #[schema(value_type = String)]
+    token: Secret,
+    #[schema(value_type = u64)]
+    ends_at: Timestamp,
+}
+
+#[utoipa::path(get, path = "/api/v1/service-accounts", responses((status = 200, body = ServiceAccounts)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<ServiceAccounts>, Problem> {
+    let listing = |row: ServiceRow| ServiceListing {
+        id: row.account,
+        name: row.name,
+        permissions: row.permissions.into_iter().collect(),
+        scope: row.scope,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        ends_at: row.ends_at,
+        used_at: (row.used_at.0 > 0).then_some(row.used_at),
+        revoked_at: row.revoked_at,
+    };
+    let accounts = app.database.services(caller.org).await?.into_iter().map(listing).collect();
+    Ok(Json(ServiceAccounts { accounts }))
+}
+
+#[utoipa::path(post, path = "/api/v1/service-accounts", request_body = EnvelopeBody,
+    responses((status = 200, body = ServiceToken), (status = 403, description = "`verification_needed`"),
+              (status = 409, description = "`state_moved` or `replayed`")))]
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<EnvelopeBody>,
+) -> Result<Json<ServiceToken>, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    let verified = verified(&body.envelope, &roster, &caller, now)?;
+    let action::Action::CreateServiceAccount { account, name, permissions, scope, until } =
+        verified.signed.action
+    else {
+        return Err(Problem::invalid("The signed action makes no service account."));
+    };
+    let action = Action::CreateServiceAccount { account, signature: verified.hash };
+    let permit = app.decide(&caller, &roster, action, now)?;
+    let devices: Vec<_> = verified.devices.into_iter().collect();
+    // Any device of a person may sign in their name; this takes an
+    // administrator's.
+    if !devices.iter().any(|device| roster.is_administrator(*device, now)) {
+        return Err(cloud_core::Denial::Unsigned.into());
+    }
+    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
+    if app.database.count_services(caller.org, now).await? >= SERVICES_MAX {
+        return Err(Problem::invalid(format!(
+            "There are {SERVICES_MAX} service accounts. Revoke one first."
+        )));
+    }
+    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
+        return Err(carried_out_before());
+    }
+    let audited = permit.record(&app.database).await?;
+    let (token, hashed) = services::new_token();
+    let row = ServiceRow {
+        org: caller.org,
+        account,
+        name,
+        permissions,
+        scope,
+        created_by: caller.person,
+        created_at: now,
+        ends_at: until,
+        used_at: Timestamp(0),
+        revoked_at: None,
+    };
+    if !app.database.add_service(&row, hashed, &audited).await? {
+        return Err(Problem::invalid("The account's id is in use already."));
+    }
+    Ok(Json(ServiceToken { id: account, token, ends_at: until }))
+}
+
+#[utoipa::path(delete, path = "/api/v1/service-accounts/{id}", params(("id" = String, Path)),
+    responses((status = 204), (status = 404)))]
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(account): Path<ServiceId>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    let permit = app.decide(&caller, &roster, Action::RevokeServiceAccount { account }, now)?;
+    if !app.database.revoke_service(caller.org, account, now).await? {
+        return Err(Problem::not_found());
+    }
+    app.record_after(permit).await;
+    Ok(StatusCode::NO_CONTENT)
+}

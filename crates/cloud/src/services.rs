@@ -1,0 +1,159 @@
+//! Programs that ask in their own name: `Authorization: Bearer lkst_…`. The
+//! token has 256 random bits, is stored hashed, and is looked up with every
+//! request: one that was revoked is worth nothing a moment later. It opens
+//! nothing that stays open, and no other route takes it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use cloud_core::{Action, Audited, CameraFacts, Facts, Permit, Principal, Request, ServiceFacts, decide};
+use model::{Hash, OrgId, Secret, ServiceId, Timestamp};
+use seal::action::ServicePermission;
+use seal::roster::{Camera, Roster, Scope};
+
+use crate::app::App;
+use crate::database::Database;
+use crate::problem::Problem;
+use crate::random;
+use crate::sessions::Caller;
+
+const PREFIX: &str = "lkst_";
+/// The time of last use is written at most this often.
+const TOUCH_MS: u64 = Timestamp::MINUTE;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) org: OrgId,
+    pub(crate) account: ServiceId,
+    ends_at: Timestamp,
+    permissions: BTreeSet<ServicePermission>,
+    scope: Scope,
+    /// The token's name in the database.
+    token: Hash,
+}
+
+/// Whoever may read lists: a person, or a program.
+#[derive(Clone, Debug)]
+pub(crate) enum Asker {
+    Person(Caller),
+    Service(Arc<Service>),
+}
+
+pub(crate) fn new_token() -> (Secret, Hash) {
+    let token = format!("{PREFIX}{}", random::token());
+    let hashed = random::hashed(&token);
+    (Secret::new(token), hashed)
+}
+
+/// Whether a request wants to be a program's; then its cookie counts nothing.
+pub(crate) fn shown(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION)
+}
+
+pub(crate) async fn authenticate(
+    database: &Database,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> sqlx::Result<Option<Service>> {
+    let Some(token) = token(headers) else { return Ok(None) };
+    let token = random::hashed(token);
+    let Some(row) = database.service_of(token, now).await? else { return Ok(None) };
+    if now.ms_since(row.used_at) > TOUCH_MS {
+        database.touch_service(row.account, now).await?;
+    }
+    Ok(Some(Service {
+        org: row.org,
+        account: row.account,
+        ends_at: row.ends_at,
+        permissions: row.permissions,
+        scope: row.scope,
+        token,
+    }))
+}
+
+/// The one well-formed token of a request.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let token = value.to_str().ok()?.strip_prefix("Bearer ")?;
+    token.strip_prefix(PREFIX)?.parse::<Hash>().ok()?;
+    Some(token)
+}
+
+impl Service {
+    pub(crate) fn sees(&self, camera: &Camera) -> bool {
+        self.scope.includes(camera)
+    }
+
+    fn facts(&self, roster: &Roster, action: &Action) -> Facts {
+        let Service { org, ends_at, .. } = *self;
+        let service = ServiceFacts { org, ends_at, permissions: self.permissions.clone() };
+        let mut facts = Facts { service: Some(service), ..Facts::default() };
+        if let Action::ListRecordings { camera } = action
+            && let Some(known) = roster.camera(*camera)
+        {
+            let in_scope = CameraFacts { gateway: known.gateway, person_may_open: self.sees(known) };
+            facts.cameras.insert(*camera, in_scope);
+        }
+        facts
+    }
+}
+
+impl Asker {
+    pub(crate) fn org(&self) -> OrgId {
+        match self {
+            Asker::Person(caller) => caller.org,
+            Asker::Service(service) => service.org,
+        }
+    }
+}
+
+impl App {
+    /// Decided every time, written down once in a while.
+    pub(crate) async fn reads(
+        &self,
+        asker: &Asker,
+        roster: &Roster,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Arc<Audited<Permit>>, Problem> {
+        let service = match asker {
+            Asker::Person(caller) => return self.read_permit(caller, roster, action, now).await,
+            Asker::Service(service) => service,
+        };
+        let facts = service.facts(roster, &action);
+        let principal = Principal::Service(service.account);
+        let request = Request { org: service.org, principal, action };
+        let permit = decide(&request, &facts, now).inspect_err(|denial| {
+            self.metrics.denials.add(1);
+            tracing::info!(service = %service.account, action = request.action.name(), "denied: {denial}");
+        })?;
+        self.recorded_read(service.token, permit, now).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn one_well_formed_token_or_none() {
+        let (secret, _) = new_token();
+        let of = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, HeaderValue::try_from(*value).unwrap());
+            }
+            token(&headers).map(str::to_owned)
+        };
+        let good = format!("Bearer {}", secret.expose());
+        assert_eq!(of(&[&good]).as_deref(), Some(secret.expose()));
+        let basic = good.replace("Bearer", "Basic");
+        for bad in [vec![], vec![good.as_str(), &good], vec![basic.as_str()], vec!["Bearer lkst_x"]] {
+            assert_eq!(of(&bad), None);
+        }
+    }
+}

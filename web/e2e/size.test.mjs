@@ -9,12 +9,12 @@ import { gzipSync } from 'node:zlib';
 
 const web = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-it('is under 150 kB compressed in all, every page and the Worker included', async () => {
+it('is under 160 kB compressed in all, every page and the Worker included', async () => {
   const files = (await readdir(join(web, 'dist'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name));
   const sizes = await Promise.all(files.map(async ({ parentPath, path, name }) => gzipSync(await readFile(join(parentPath ?? path, name)), { level: 9 }).length));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${files.length} files, ${total} bytes compressed`);
-  assert.ok(total < 150_000, `${total} bytes`);
+  assert.ok(total < 160_000, `${total} bytes`);
 });
 
 it('holds no script, style or picture inside the HTML, where the policy would refuse it', async () => {

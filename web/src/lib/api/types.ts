@@ -1,6 +1,8 @@
 // What the server says, from the OpenAPI document of the server's own code (`npm run types`), with the words of docs/protocol.md section 3
 // where the document says only "text". None of it is proof: pictures, gateways and people are believed by signatures alone (src/lib/seal).
 
+import type { ServicePermission } from '../seal/action';
+import type { Scope } from '../seal/statements';
 import type { components } from './schema';
 
 type Schemas = components['schemas'];
@@ -14,6 +16,12 @@ export type GapReason = 'camera_unreachable' | 'camera_refused' | 'stalled' | 'r
 export type DemoCamera = Whole<'DemoCamera'>;
 export type Status = Narrow<Whole<'Status'>, { demo_camera: DemoCamera | null }>;
 export type Me = Whole<'Me'>;
+export type Factors = Narrow<Whole<'Factors'>, { passkeys: Whole<'PasskeyListing'>[]; password: Whole<'PasswordListing'> | null; recovery: Whole<'RecoveryListing'> }>;
+export type Changed = Whole<'Changed'>;
+export type PasswordCeremony = Whole<'PasswordCeremony'>;
+export type Recovery = Whole<'Recovery'>;
+export type ServiceListing = Narrow<Whole<'ServiceListing'>, { scope: Scope; permissions: ServicePermission[] }>;
+export type ServiceToken = Whole<'ServiceToken'>;
 export type Ceremony = Narrow<Whole<'Ceremony'>, { options: unknown }>;
 export type StreamStatus = Narrow<Whole<'StreamStatus'>, { rendition: Rendition; state: 'connecting' | 'recording' | 'failed' }>;
 export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: StreamStatus[] }>;

@@ -45,6 +45,11 @@ export class Organisation {
     return organisation;
   }
 
+  /** Hash of the newest statement: what an action is signed on top of. */
+  get headHash(): string {
+    return this.roster.head.hash;
+  }
+
   get org(): string {
     return this.roster.org;
   }

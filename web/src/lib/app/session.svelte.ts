@@ -45,6 +45,11 @@ class Session {
   /** Anchor that came with an invitation's link, by the hand of the administrator and not of the server. */
   invitedTo: string | null = null;
 
+  /** Also learns whether a recovery code was used meanwhile. */
+  async refreshMe(): Promise<void> {
+    if (this.me) this.me = await get<Me>('/api/v1/me');
+  }
+
   async refreshStatus(): Promise<void> {
     this.status = await get<Status>('/api/v1/status');
   }
@@ -73,6 +78,11 @@ class Session {
     if (!this.me) this.signedIn(await this.deviceLogin(stored));
     this.unlocked = true;
     await this.enter();
+  }
+
+  /** Signs in; this browser's key stays locked. */
+  async signInByPassword(login: string, password: string, code: string): Promise<void> {
+    this.signedIn(await post<Me>('/api/v1/login/password', { login, password, code }));
   }
 
   async unlock(opener: Opener): Promise<void> {

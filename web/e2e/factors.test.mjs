@@ -143,6 +143,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
     await grace.page.getByRole('button', { name: 'I have them' }).click();
     // Turning away changes nothing.
     await grace.page.getByRole('button', { name: /Make new ones/ }).click();
+    await dialog.getByLabel('Code').waitFor();
     await grace.page.keyboard.press('Escape');
     await grace.page.getByText('Nothing was confirmed').waitFor();
   });

@@ -23,7 +23,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -54,8 +54,8 @@ describe('shared vectors', () => {
     }
   });
 
-  it('action: reads the same, and is signed by the same bytes', async () => {
-    const vector = load('action');
+  it.each(['action', 'service-account'])('%s: reads the same, and is signed by the same bytes', async (name) => {
+    const vector = load(name);
     const envelope = readEnvelope(vector.envelope);
     const { keyid } = envelope.signatures[0]!;
     const opened = await openSignedBy(envelope, 'action.v1+json', actionShape, keyid, await signPublicKey(fromBase64(vector.sign_seed)));

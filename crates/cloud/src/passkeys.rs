@@ -156,7 +156,7 @@ impl Passkeys {
         let Some(org) = database.org_of_person(person).await? else { return Ok(Vec::new()) };
         let held = database.passkeys_of(org, person).await?;
         let decoded = held.iter().filter_map(|passkey| URL_SAFE_NO_PAD.decode(&passkey.credential).ok());
-        Ok(decoded.map(CredentialID::from).collect())
+        Ok(decoded.collect())
     }
 
     pub(crate) async fn begin_login(

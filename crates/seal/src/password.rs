@@ -18,7 +18,7 @@ const PASSES_MAX: u32 = 16;
 /// The text that is stored.
 pub fn hash(password: &str, salt: [u8; 16]) -> String {
     let hash = derive(password, &salt, MEMORY_KIB, PASSES, LANES).expect("our own parameters are valid");
-    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(&*hash));
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(*hash));
     format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}")
 }
 

@@ -3,5 +3,6 @@
 mod app;
 mod audit;
 mod azure;
+mod services;
 mod support;
 mod walk;

@@ -34,6 +34,7 @@ fn facts() -> Facts {
             devices: vec![device()],
             administrator: true,
         }),
+        service: None,
         device_owners: BTreeMap::from([(device(), person())]),
         administrators: vec![device()],
     }

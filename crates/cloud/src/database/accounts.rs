@@ -183,8 +183,11 @@ impl Database {
         org: OrgId,
         token: Hash,
         person: PersonId,
-        expires_at: Timestamp,
+        (now, expires_at): (Timestamp, Timestamp),
     ) -> sqlx::Result<()> {
+        let sql = "DELETE FROM one_time_tokens \
+                   WHERE kind IN ('add_passkey', 'set_password', 'recovery') AND expires_at < $1";
+        self.execute(sql, params![now]).await?;
         let sql = "INSERT INTO one_time_tokens (org, token, kind, person, person_name, expires_at, used_at) \
                    SELECT $1, $2, $3, $4, name, $5, NULL FROM people WHERE org = $1 AND person = $4";
         self.execute(sql, params![org, token, kind.as_str(), person, expires_at]).await.map(drop)

@@ -309,7 +309,7 @@ async fn token_for(
     now: Timestamp,
 ) -> Result<Changed, Problem> {
     let (token, expires_at) = (random::token().to_string(), now.plus_ms(TOKEN_MS));
-    app.database.add_factor_token(kind, org, random::hashed(&token), person, expires_at).await?;
+    app.database.add_factor_token(kind, org, random::hashed(&token), person, (now, expires_at)).await?;
     Ok(Changed { token: Some(Secret::new(token)), expires_at: Some(expires_at), codes: Vec::new() })
 }
 

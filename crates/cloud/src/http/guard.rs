@@ -28,6 +28,9 @@ pub enum Who {
     /// Whoever holds a one-time token, which the handler checks. Limited per
     /// address, as everything that could be guessed at.
     Token,
+    /// Whoever knows a password and a code, which the handler checks and
+    /// limits: a limit per address alone would keep out those who are known.
+    SignIn,
     Session,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
@@ -77,7 +80,7 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
         same_site(app, request)?;
     }
     match guard.who {
-        Who::Anyone | Who::SignedUrl => {}
+        Who::Anyone | Who::SignedUrl | Who::SignIn => {}
         Who::Token => within_rate(app, peer)?,
         Who::Reader | Who::Auditor if services::shown(request.headers()) => {
             let Some(service) = services::authenticate(&app.database, request.headers(), now).await? else {

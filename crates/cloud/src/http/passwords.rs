@@ -281,7 +281,12 @@ fn cut(password: &str) -> String {
 
 fn refused(app: &App) -> Problem {
     app.metrics.logins_refused.add(1);
-    Problem::login()
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "login_refused",
+        "Signing in did not succeed.",
+        "Check name, password and code. Each code counts once: wait for the next one, or use a passkey.",
+    )
 }
 
 fn taken() -> Problem {

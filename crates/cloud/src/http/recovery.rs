@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cloud_core::FactorChange;
 use model::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,12 @@ pub(crate) async fn recover(
     let attempt = app.attempts.recovery(peer.address, now)?;
     let refused = || {
         app.metrics.logins_refused.add(1);
-        Problem::login()
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "login_refused",
+            "This recovery code is not one of those in force.",
+            "Take one that was not used, of the newest ten.",
+        )
     };
     let code = codes::recovery_hash(body.code.expose()).ok_or_else(refused)?;
     let (org, person) = app.database.owner_of_code(code).await?.ok_or_else(refused)?;
@@ -62,7 +68,7 @@ pub(crate) async fn recover(
     app.attempts.succeeded(attempt);
     let (token, expires_at) = (random::token().to_string(), now.plus_ms(TOKEN_MS));
     let hashed = random::hashed(&token);
-    app.database.add_factor_token(TokenKind::Recovery, org, hashed, person, expires_at).await?;
+    app.database.add_factor_token(TokenKind::Recovery, org, hashed, person, (now, expires_at)).await?;
     let person_name = app.database.person_name(org, person).await?.unwrap_or_default();
     tracing::warn!(%org, %person, "a recovery code was used");
     Ok(Json(Recovery { token: Secret::new(token), expires_at, person_name }))

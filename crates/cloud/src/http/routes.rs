@@ -70,7 +70,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Auditor, Reader, Session, SessionOrToken, Token};
+    use Who::{Administrator, Anyone, Auditor, Reader, Session, SessionOrToken, SignIn, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -82,7 +82,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/login/passkey", Token, post(login::passkey)),
         viewer("POST", "/api/v1/login/device/challenge", Token, post(login::device_challenge)),
         viewer("POST", "/api/v1/login/device", Token, post(login::device)),
-        viewer("POST", "/api/v1/login/password", Token, post(passwords::sign_in)),
+        viewer("POST", "/api/v1/login/password", SignIn, post(passwords::sign_in)),
         viewer("POST", "/api/v1/login/recovery", Token, post(recovery::recover)),
         viewer("POST", "/api/v1/logout", Session, post(login::logout)),
         viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),

@@ -448,6 +448,14 @@ async fn guessing_passwords_is_slowed_and_locks_nobody_out() {
     let body = json!({ "login": "ada", "password": PASSWORD, "code": authenticator.code(0) });
     let owner = world.as_person(&known).post("/api/v1/login/password", &body).await;
     assert_eq!(owner.status, StatusCode::OK, "{}", owner.body);
+    // Nor does a flood from her own network.
+    let neighbour = from(Ipv4Addr::LOCALHOST);
+    for attempt in 0..100 {
+        guess(&neighbour, &format!("person{attempt}"), "x").await;
+    }
+    let body = json!({ "login": "ada", "password": PASSWORD, "code": authenticator.code(1) });
+    let owner = world.as_person(&known).post("/api/v1/login/password", &body).await;
+    assert_eq!(owner.status, StatusCode::OK, "{}", owner.body);
     // Nor with her passkey, nor is another name anywhere else.
     let begun = world.anyone().post("/api/v1/login/passkey/begin", &json!({})).await;
     let credential = browser.get(&world.running.public_url, &begun.body["options"]).await;

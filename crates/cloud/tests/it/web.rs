@@ -103,7 +103,7 @@ async fn every_route_refuses_whoever_may_not_call_it() {
         let expected: &[u16] = match route.who {
             Who::Session | Who::Reader | Who::Auditor | Who::Administrator | Who::Gateway => &[401],
             // The body is not even of the right shape; a token decides next.
-            Who::Token | Who::SessionOrToken => &[200, 401, 422],
+            Who::Token | Who::SessionOrToken | Who::SignIn => &[200, 401, 422],
             Who::SignedUrl => &[403],
             Who::Anyone => &[200, 404],
         };

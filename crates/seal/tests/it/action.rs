@@ -25,6 +25,17 @@ pub(crate) fn export() -> SignedAction {
     }
 }
 
+pub(crate) fn service_account() -> SignedAction {
+    let action = Action::CreateServiceAccount {
+        account: ServiceId::from_random([0x7a; 16]),
+        name: "Wall of the \"Löwen\"".to_owned(),
+        permissions: [ServicePermission::ReadHistory, ServicePermission::ListCameras].into(),
+        scope: Scope::Cameras { cameras: [camera_id()].into() },
+        until: T0.plus_ms(90 * Timestamp::DAY),
+    };
+    SignedAction { action, ..export() }
+}
+
 #[test]
 fn a_device_in_force_signs_an_action() {
     let log = Log::populated();

@@ -95,13 +95,16 @@ fn command() {
 
 #[test]
 fn action() {
-    let action = crate::action::export();
-    let envelope = action.sign(device_id(1), &keys(1).sign);
-    let hash = seal::sha256(&envelope.payload.0);
-    check(
-        "action",
-        &json!({ "action": action, "envelope": envelope, "hash": hash, "sign_seed": base64(keys(1).sign.seed()) }),
-    );
+    for (name, action) in
+        [("action", crate::action::export()), ("service-account", crate::action::service_account())]
+    {
+        let envelope = action.sign(device_id(1), &keys(1).sign);
+        let hash = seal::sha256(&envelope.payload.0);
+        check(
+            name,
+            &json!({ "action": action, "envelope": envelope, "hash": hash, "sign_seed": base64(keys(1).sign.seed()) }),
+        );
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ const PASSWORD = 'purple otter quay 91';
 const skip = givenLink !== null ? 'the link is used up by the walk' : !isReal && 'the stand-in checks no password';
 
 describe('ways to sign in', { timeout: 400_000, skip }, () => {
-  let product, browser, ada, grace, anew, code, codes;
+  let product, browser, ada, grace, anew, elsewhere, code, codes;
   const found = [];
   const seen = (page) => async (name) => void found.push(...(await look(page, name)));
   const ways = () => ada.page.getByRole('region', { name: 'Ways to sign in' });
@@ -19,7 +19,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
   before(async () => {
     product = await start();
     browser = await launch();
-    [ada, grace, anew] = [await visitor(browser), await visitor(browser), await visitor(browser)];
+    [ada, grace, anew, elsewhere] = [await visitor(browser), await visitor(browser), await visitor(browser), await visitor(browser)];
   });
   after(async () => {
     await browser?.close();
@@ -77,7 +77,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
 
   it('signs in with password and code, and not with a code that is wrong', async () => {
     await ada.page.getByRole('button', { name: 'Sign out' }).first().click();
-    await ada.page.getByRole('button', { name: 'Sign in with password and code' }).click();
+    await ada.page.getByRole('button', { name: 'Use a password and a code' }).click();
     const sign = async (digits) => {
       await ada.page.getByLabel('Name', { exact: true }).fill('ada@example.org');
       await ada.page.getByLabel('Password', { exact: true }).fill(PASSWORD);
@@ -167,8 +167,27 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
     assert.equal(await ask('/api/v1/cameras'), 401);
   });
 
+  it('makes a link by which another place gets a passkey, once', async () => {
+    await ada.page.getByRole('link', { name: 'Security', exact: true }).click();
+    await ways().getByRole('button', { name: /^Add one for localhost:/ }).click();
+    const link = (await ways().getByText(/\/passkey#token=/).textContent()).trim();
+    // The program at that origin is not part of this test; the token is good at each of the cloud's origins.
+    const here = new URL(product.link).origin + link.slice(new URL(link).origin.length);
+    await elsewhere.page.goto(here);
+    await seen(elsewhere.page)('passkey-here');
+    await elsewhere.page.getByRole('button', { name: 'Make a passkey' }).click();
+    await elsewhere.page.getByRole('heading', { name: 'Your passkey is ready' }).waitFor();
+    await elsewhere.page.goto(new URL('/', here).href);
+    await elsewhere.page.goto(here);
+    await elsewhere.page.getByRole('button', { name: 'Make a passkey' }).click();
+    await elsewhere.page.getByText('The link is not valid').waitFor();
+    await elsewhere.page.goto(new URL('/', here).href);
+    await elsewhere.page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await elsewhere.page.getByRole('heading', { name: 'Make the key of this browser' }).waitFor();
+  });
+
   it('had no violation that axe finds, and no error of page or policy', () => {
     assert.deepEqual(found, []);
-    assert.deepEqual([...ada.problems, ...grace.problems, ...anew.problems], []);
+    assert.deepEqual([...ada.problems, ...grace.problems, ...anew.problems, ...elsewhere.problems], []);
   });
 });

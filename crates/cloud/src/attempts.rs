@@ -19,7 +19,8 @@ const PER_PAIR: Rate = Rate { burst: 5, refill_ms: Timestamp::MINUTE };
 /// All networks together try one name: 480 a day, of which a guess at the
 /// code of somebody whose password is known succeeds with one in 700.
 const PER_NAME: Rate = Rate { burst: 20, refill_ms: 3 * Timestamp::MINUTE };
-const PER_CLIENT: Rate = Rate { burst: 10, refill_ms: 30 * Timestamp::SECOND };
+/// One browser that is known: its cookie may have been copied.
+const PER_CLIENT: Rate = Rate { burst: 10, refill_ms: 3 * Timestamp::MINUTE };
 /// Codes tried with one session, which ends when there is none left.
 const PER_SESSION: Rate = Rate { burst: 10, refill_ms: Timestamp::HOUR };
 

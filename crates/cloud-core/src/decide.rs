@@ -1,12 +1,22 @@
 //! The one place that says yes. Facts in, decision out; what no rule permits
 //! is denied. It never looks anything up and never acts.
+//!
+//! Two things must agree. The floor, here, is what roster, signatures and
+//! sessions allow: no policy widens it. Above it the organisation's policies
+//! judge ([`crate::policy`]). Some things rest on the floor alone: a person's
+//! own ways to sign in, what only takes away, and what k administrators signed
+//! to change the roster or the policies themselves. So no set of policies, and
+//! none that fails to load, locks the administrators out of the next one.
+
+use std::collections::BTreeSet;
 
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, PersonId, Timestamp};
 
-use seal::action::ServicePermission;
-
 use crate::permit::Permit;
+use crate::policy::{
+    Asker, Circumstances, Missing, Object, Operation, PersonAsker, Policies, Question, Rule,
+};
 use crate::request::{Action, Facts, PersonFacts, Principal, Request};
 use crate::{Entry, ObjectName};
 
@@ -15,7 +25,7 @@ pub const UPLOAD_BYTES_MAX: u64 = 64 << 20;
 
 /// Why not. `cloud::http` turns it into an answer, and shows most of them as
 /// "not found".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     #[error("the gateway is not in this organisation's roster, or is revoked")]
     Gateway,
@@ -37,22 +47,49 @@ pub enum Denial {
     Device,
     #[error("this kind of principal may not do this")]
     Principal,
+    #[error("{found} of {needed} administrators signed")]
+    Approvals { needed: u32, found: u32 },
+    #[error("no role of the person includes this")]
+    Role,
+    #[error("policy {} forbids it: {}", .0.id, .0.why)]
+    Policy(Rule),
+    #[error("the policies demand a reason")]
+    NoReason,
+    #[error("the policies demand a session with two factors")]
+    SecondFactor,
+    #[error("there is no set of policies that could be asked")]
+    NoPolicies,
+    #[error("the policies gave no answer: {0}")]
+    Unanswered(String),
 }
 
-pub fn decide(request: &Request, facts: &Facts, now: Timestamp) -> Result<Permit, Denial> {
-    match request.principal {
-        Principal::Gateway(gateway) => {
-            gateway_in_force(request, facts, gateway)?;
-            match &request.action {
-                Action::MintUpload(object) => may_create(request, facts, gateway, object)?,
-                _ => return Err(Denial::Principal),
-            }
-        }
+/// What the policies are asked beyond the floor, or nothing.
+type Asked = Option<(Operation, Object)>;
+
+/// `policies` is the organisation's set; none if it could not be loaded.
+pub fn decide(
+    request: &Request,
+    facts: &Facts,
+    policies: Option<&Policies>,
+    now: Timestamp,
+) -> Result<Permit, Denial> {
+    let asked = match request.principal {
+        Principal::Gateway(gateway) => gateway_floor(request, facts, gateway)?,
         Principal::Person { person, device } => {
             let who = person_in_force(request, facts, device, now)?;
-            person_may(person, who, request, facts)?;
+            person_floor(person, who, request, facts)?
         }
-        Principal::Service(_) => service_may(request, facts, now)?,
+        Principal::Service(_) => service_floor(request, facts, now)?,
+    };
+    if let Some((operation, object)) = asked {
+        let policies = policies.ok_or(Denial::NoPolicies)?;
+        let question = Question {
+            asker: asker(request.principal, facts),
+            operation,
+            object,
+            circumstances: circumstances(facts, now),
+        };
+        permitted(policies, &question)?;
     }
     Ok(Permit::new(
         request.action.clone(),
@@ -64,24 +101,121 @@ pub fn decide(request: &Request, facts: &Facts, now: Timestamp) -> Result<Permit
             action: request.action.name().to_owned(),
             resource: request.action.resource(),
             signature: request.action.signature(),
+            policy: policies.map(Policies::digest),
         },
     ))
 }
 
-fn gateway_in_force(request: &Request, facts: &Facts, gateway: GatewayId) -> Result<(), Denial> {
+/// Whether a camera stands in the lists of whoever asks.
+pub fn sees(
+    principal: Principal,
+    facts: &Facts,
+    camera: CameraId,
+    policies: &Policies,
+    now: Timestamp,
+) -> bool {
+    let Ok(object) = opened(facts, camera) else { return false };
+    if matches!(principal, Principal::Person { .. })
+        && facts.person.as_ref().is_none_or(|person| person.devices.is_empty())
+    {
+        return false;
+    }
+    let question = Question {
+        asker: asker(principal, facts),
+        operation: Operation::See,
+        object,
+        circumstances: circumstances(facts, now),
+    };
+    policies.ask(&question).is_ok_and(|answer| answer.allowed)
+}
+
+fn permitted(policies: &Policies, question: &Question) -> Result<(), Denial> {
+    let answer = policies.ask(question).map_err(|error| Denial::Unanswered(error.to_string()))?;
+    if answer.allowed {
+        return Ok(());
+    }
+    match policies.missing(question) {
+        Some(Missing::Reason) => return Err(Denial::NoReason),
+        Some(Missing::SecondFactor) => return Err(Denial::SecondFactor),
+        None => {}
+    }
+    Err(match (answer.rules.into_iter().next(), &question.asker, &question.object) {
+        (Some(rule), ..) => Denial::Policy(rule),
+        (None, Asker::Service { .. }, _) => Denial::Principal,
+        (None, _, Object::Organisation { .. } | Object::Gateway { .. }) => Denial::NotAdministrator,
+        (None, ..) => Denial::Role,
+    })
+}
+
+fn asker(principal: Principal, facts: &Facts) -> Asker {
+    match principal {
+        Principal::Gateway(gateway) => Asker::Gateway {
+            id: gateway.to_string(),
+            posture: facts.gateways.get(&gateway).map_or_else(Default::default, |known| known.posture),
+        },
+        Principal::Person { person, .. } => {
+            let id = person.to_string();
+            let Some(known) = &facts.person else {
+                return Asker::Person(PersonAsker { id, ..PersonAsker::default() });
+            };
+            let asker = PersonAsker {
+                id,
+                has_device: !known.devices.is_empty(),
+                opens: known.opens.clone(),
+                administers: known.administrator,
+                ..PersonAsker::default()
+            };
+            Asker::Person(asker.with_roles(&known.roles))
+        }
+        Principal::Service(service) => {
+            let known = facts.service.as_ref();
+            Asker::Service {
+                id: service.to_string(),
+                opens: known.map_or_else(BTreeSet::new, |known| known.opens.clone()),
+                permissions: known.map_or_else(BTreeSet::new, |known| known.permissions.clone()),
+            }
+        }
+    }
+}
+
+fn circumstances(facts: &Facts, now: Timestamp) -> Circumstances {
+    let person = facts.person.as_ref();
+    Circumstances {
+        now,
+        second_factor: person.is_some_and(|person| person.second_factor),
+        approvals: facts.approvals,
+        network: person.and_then(|person| person.network),
+        reason: person.and_then(|person| person.reason.clone()),
+    }
+}
+
+fn gateway_in_force(request: &Request, facts: &Facts, gateway: GatewayId) -> Result<Object, Denial> {
     let known = facts.gateways.get(&gateway).ok_or(Denial::Gateway)?;
     if known.revoked || known.org != request.org {
         return Err(Denial::Gateway);
     }
-    Ok(())
+    Ok(Object::Gateway { id: gateway.to_string(), posture: known.posture })
 }
 
-fn may_create(
+fn gateway_floor(request: &Request, facts: &Facts, gateway: GatewayId) -> Result<Asked, Denial> {
+    let itself = gateway_in_force(request, facts, gateway)?;
+    match &request.action {
+        Action::MintUpload(object) => {
+            let object = creatable(request, facts, gateway, object)?.unwrap_or(itself);
+            Ok(Some((Operation::MintUpload, object)))
+        }
+        _ => Err(Denial::Principal),
+    }
+}
+
+/// The camera whose recording the gateway may create under this name; none if
+/// it is the gateway's own grant.
+fn creatable(
     request: &Request,
     facts: &Facts,
     gateway: GatewayId,
     object: &UploadObject,
-) -> Result<(), Denial> {
+) -> Result<Option<Object>, Denial> {
     if object.bytes == 0 || object.bytes > UPLOAD_BYTES_MAX {
         return Err(Denial::ObjectSize);
     }
@@ -89,13 +223,14 @@ fn may_create(
     if name.org() != request.org {
         return Err(Denial::ObjectName);
     }
-    let own = match name {
-        ObjectName::Recording { camera, .. } => {
-            facts.cameras.get(&camera).is_some_and(|c| c.gateway == gateway)
-        }
-        ObjectName::EpochGrant { gateway: named, .. } => named == gateway,
-    };
-    if own { Ok(()) } else { Err(Denial::ObjectName) }
+    match name {
+        ObjectName::Recording { camera, .. } => match facts.cameras.get(&camera) {
+            Some(known) if known.gateway == gateway => Ok(Some(camera_object(camera, known))),
+            _ => Err(Denial::ObjectName),
+        },
+        ObjectName::EpochGrant { gateway: named, .. } if named == gateway => Ok(None),
+        ObjectName::EpochGrant { .. } => Err(Denial::ObjectName),
+    }
 }
 
 fn person_in_force<'a>(
@@ -115,78 +250,113 @@ fn person_in_force<'a>(
     }
 }
 
-fn person_may(id: PersonId, person: &PersonFacts, request: &Request, facts: &Facts) -> Result<(), Denial> {
+fn person_floor(
+    id: PersonId,
+    person: &PersonFacts,
+    request: &Request,
+    facts: &Facts,
+) -> Result<Asked, Denial> {
+    let organisation = || Object::Organisation {
+        id: request.org.to_string(),
+        administrators_needed: facts.administrators_needed,
+    };
+    let of_camera = |operation, camera| -> Result<Asked, Denial> {
+        if person.devices.is_empty() {
+            return Err(Denial::NoDevice);
+        }
+        Ok(Some((operation, opened(facts, camera)?)))
+    };
+    let of_organisation = |operation| Ok(Some((operation, organisation())));
     match &request.action {
-        Action::Playback { camera, .. }
-        | Action::Live { camera, .. }
-        | Action::ListRecordings { camera }
-        | Action::Export { camera, .. } => may_open(person, facts, *camera),
+        Action::Playback { camera, .. } => of_camera(Operation::Playback, *camera),
+        Action::Live { camera, .. } => of_camera(Operation::Live, *camera),
+        Action::ListRecordings { camera } => of_camera(Operation::ListRecordings, *camera),
+        Action::Export { camera, .. } => of_camera(Operation::Export, *camera),
         Action::ReadGrants { device, .. } => match facts.device_owners.get(device) {
-            Some(owner) if *owner == id && person.devices.contains(device) => Ok(()),
+            Some(owner) if *owner == id && person.devices.contains(device) => {
+                let object = Object::Device { id: device.to_string(), owner: owner.to_string() };
+                Ok(Some((Operation::ReadGrants, object)))
+            }
             _ => Err(Denial::Device),
         },
         Action::Configure { gateway, signers, .. } => {
-            administrator(person)?;
-            gateway_in_force(request, facts, *gateway)?;
+            let object = gateway_in_force(request, facts, *gateway)?;
             if signers.iter().any(|signer| facts.administrators.contains(signer)) {
-                Ok(())
+                Ok(Some((Operation::Configure, object)))
             } else {
                 Err(Denial::Unsigned)
             }
         }
         Action::Enrol { gateway } => {
-            administrator(person)?;
-            gateway_in_force(request, facts, *gateway)
+            Ok(Some((Operation::Enrol, gateway_in_force(request, facts, *gateway)?)))
         }
-        Action::Invite { .. }
-        | Action::ReadHistory
-        | Action::Propose { .. }
-        | Action::Approve { .. }
-        | Action::Decline { .. }
-        | Action::CreateServiceAccount { .. }
-        | Action::RevokeServiceAccount { .. } => administrator(person),
+        Action::Invite { .. } => of_organisation(Operation::Invite),
+        Action::ReadHistory => of_organisation(Operation::ReadHistory),
+        Action::Propose { .. } => of_organisation(Operation::Propose),
+        Action::Approve { .. } => of_organisation(Operation::Approve),
+        Action::CreateServiceAccount { .. } => of_organisation(Operation::CreateServiceAccount),
         // What is in the lists depends on the person.
-        Action::ListCameras | Action::ListGateways => Ok(()),
+        Action::ListCameras => of_organisation(Operation::ListCameras),
+        Action::ListGateways => of_organisation(Operation::ListGateways),
+        Action::AssignRoles { .. } => {
+            approved(facts)?;
+            of_organisation(Operation::AssignRoles)
+        }
+        Action::SetPolicy { .. } => approved(facts).map(|()| None),
+        // These only take away.
+        Action::Decline { .. } | Action::RevokeServiceAccount { .. } => administrator(person).map(|()| None),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
-        Action::AppendRoster { .. } => Ok(()),
+        Action::AppendRoster { .. } => Ok(None),
         // One's own; a way in for somebody else is nobody's to make.
-        Action::ChangeFactors { person, .. } if *person == id => Ok(()),
+        Action::ChangeFactors { person, .. } if *person == id => Ok(None),
         Action::ChangeFactors { .. } | Action::MintUpload(_) => Err(Denial::Principal),
     }
 }
 
 /// A program looks at lists, where its account says so. Nothing that it may
 /// do opens, changes or hands on anything.
-fn service_may(request: &Request, facts: &Facts, now: Timestamp) -> Result<(), Denial> {
+fn service_floor(request: &Request, facts: &Facts, now: Timestamp) -> Result<Asked, Denial> {
     let service = facts.service.as_ref().ok_or(Denial::Session)?;
     if service.org != request.org || now >= service.ends_at {
         return Err(Denial::Session);
     }
-    let needed = match &request.action {
-        Action::ListCameras => ServicePermission::ListCameras,
-        Action::ListGateways => ServicePermission::ListGateways,
-        Action::ReadHistory => ServicePermission::ReadHistory,
-        Action::ListRecordings { camera } => match facts.cameras.get(camera) {
-            Some(camera) if camera.person_may_open => ServicePermission::ListRecordings,
-            _ => return Err(Denial::Camera),
-        },
-        _ => return Err(Denial::Principal),
+    let organisation = Object::Organisation {
+        id: request.org.to_string(),
+        administrators_needed: facts.administrators_needed,
     };
-    if service.permissions.contains(&needed) { Ok(()) } else { Err(Denial::Principal) }
+    match &request.action {
+        Action::ListCameras => Ok(Some((Operation::ListCameras, organisation))),
+        Action::ListGateways => Ok(Some((Operation::ListGateways, organisation))),
+        Action::ReadHistory => Ok(Some((Operation::ReadHistory, organisation))),
+        Action::ListRecordings { camera } => Ok(Some((Operation::ListRecordings, opened(facts, *camera)?))),
+        _ => Err(Denial::Principal),
+    }
 }
 
 fn administrator(person: &PersonFacts) -> Result<(), Denial> {
     if person.administrator { Ok(()) } else { Err(Denial::NotAdministrator) }
 }
 
-fn may_open(person: &PersonFacts, facts: &Facts, camera: CameraId) -> Result<(), Denial> {
-    if person.devices.is_empty() {
-        return Err(Denial::NoDevice);
-    }
+/// As many administrators as the roster demands signed this.
+fn approved(facts: &Facts) -> Result<(), Denial> {
+    let Facts { approvals: found, administrators_needed: needed, .. } = *facts;
+    if needed > 0 && found >= needed { Ok(()) } else { Err(Denial::Approvals { needed, found }) }
+}
+
+fn opened(facts: &Facts, camera: CameraId) -> Result<Object, Denial> {
     match facts.cameras.get(&camera) {
-        Some(camera) if camera.person_may_open => Ok(()),
+        Some(known) if known.person_may_open => Ok(camera_object(camera, known)),
         _ => Err(Denial::Camera),
+    }
+}
+
+fn camera_object(id: CameraId, known: &crate::CameraFacts) -> Object {
+    Object::Camera {
+        id: id.to_string(),
+        gateway: known.gateway.to_string(),
+        groups: known.groups.clone(),
+        posture: known.posture,
     }
 }
 

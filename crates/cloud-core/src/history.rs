@@ -21,6 +21,8 @@ pub struct Entry {
     pub resource: String,
     /// SHA-256 of the payload that a device signed for it.
     pub signature: Option<Hash>,
+    /// The set of policies that was asked.
+    pub policy: Option<Hash>,
 }
 
 /// The place that an entry has in the history.
@@ -78,7 +80,13 @@ impl Entry {
             actor: Uid { uid: &actor },
             api: Api { operation: &self.action },
             resources: [Uid { uid: &resource }],
-            unmapped: Unmapped { org: self.org, seq, device: self.device, signature: self.signature },
+            unmapped: Unmapped {
+                org: self.org,
+                seq,
+                device: self.device,
+                signature: self.signature,
+                policy: self.policy,
+            },
         };
         Some(serde_json::to_string(&leaf).expect("ids, numbers and texts serialise"))
     }
@@ -117,6 +125,7 @@ struct Unmapped {
     seq: u64,
     device: Option<DeviceId>,
     signature: Option<Hash>,
+    policy: Option<Hash>,
 }
 
 /// Before the first entry stand 32 zero bytes.
@@ -138,6 +147,7 @@ mod tests {
     use model::{CameraId, Rendition};
 
     use super::*;
+    use crate::policy::Policies;
     use crate::{Action, CameraFacts, Facts, Permit, PersonFacts, Principal, RecordError, Request, decide};
 
     /// These histories never wait.
@@ -198,14 +208,25 @@ mod tests {
                 session_ends_at: Timestamp(2),
                 devices: vec![DeviceId::from_random([3; 16])],
                 administrator: false,
+                opens: ["all".to_owned()].into(),
+                roles: Default::default(),
+                second_factor: true,
+                network: None,
+                reason: None,
             }),
             ..Facts::default()
         };
         let gateway = model::GatewayId::from_random([4; 16]);
-        facts.cameras.insert(camera, CameraFacts { gateway, person_may_open: true });
+        let known = CameraFacts {
+            gateway,
+            groups: Default::default(),
+            posture: Default::default(),
+            person_may_open: true,
+        };
+        facts.cameras.insert(camera, known);
         let principal = Principal::Person { person: PersonId::from_random([5; 16]), device: None };
         let action = Action::Live { camera, rendition: Rendition::Main };
-        decide(&Request { org, principal, action }, &facts, Timestamp(1)).unwrap()
+        decide(&Request { org, principal, action }, &facts, Some(&Policies::builtin()), Timestamp(1)).unwrap()
     }
 
     #[test]
@@ -231,6 +252,7 @@ mod tests {
             action: "b".into(),
             resource: "c".into(),
             signature: None,
+            policy: None,
         }
     }
 
@@ -245,6 +267,7 @@ mod tests {
             Entry { action: "x".into(), ..entry() },
             Entry { resource: "x".into(), ..entry() },
             Entry { signature: Some(Hash([4; 32])), ..entry() },
+            Entry { policy: Some(Hash([4; 32])), ..entry() },
         ];
         for other in changed {
             assert_ne!(leaf(&other, 0), leaf(&entry(), 0));

@@ -11,10 +11,11 @@ mod decide;
 mod history;
 mod object_name;
 mod permit;
+pub mod policy;
 pub mod relay;
 mod request;
 
-pub use decide::{Denial, UPLOAD_BYTES_MAX, decide};
+pub use decide::{Denial, UPLOAD_BYTES_MAX, decide, sees};
 pub use history::{Entry, History, Receipt, References, chain_hash, reference};
 pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};

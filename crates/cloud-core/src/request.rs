@@ -1,12 +1,14 @@
-//! What is asked, by whom, and what is known about it. Shaped like a policy
-//! engine's input (principal, action, resource, entities), so that one can
-//! take the place of `decide` without changing a caller.
+//! What is asked, by whom, and what is known about it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, ServiceId, Timestamp};
 use seal::action::ServicePermission;
+use seal::role::Roles;
+
+use crate::policy::Posture;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -95,6 +97,17 @@ pub enum Action {
     RevokeServiceAccount {
         account: ServiceId,
     },
+    /// Giving a person these roles in place of those before, as
+    /// administrators' devices signed it.
+    AssignRoles {
+        person: PersonId,
+        signature: Hash,
+    },
+    /// Putting a set of policies in force, as administrators' devices signed it.
+    SetPolicy {
+        digest: Hash,
+        signature: Hash,
+    },
     /// Changing how a person signs in.
     ChangeFactors {
         person: PersonId,
@@ -135,18 +148,25 @@ pub struct Facts {
     pub device_owners: BTreeMap<DeviceId, PersonId>,
     /// Devices among those named that are administrators now.
     pub administrators: Vec<DeviceId>,
+    /// Different administrators whose devices signed what is asked.
+    pub approvals: u32,
+    /// How many of them the roster demands.
+    pub administrators_needed: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct GatewayFacts {
     pub org: OrgId,
     pub revoked: bool,
+    pub posture: Posture,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CameraFacts {
     /// The gateway that the roster binds it to.
     pub gateway: GatewayId,
+    pub groups: BTreeSet<String>,
+    pub posture: Posture,
     /// The roster lets the person who asks open it, now; or it is in the scope
     /// of the program that asks.
     pub person_may_open: bool,
@@ -157,6 +177,8 @@ pub struct ServiceFacts {
     pub org: OrgId,
     pub ends_at: Timestamp,
     pub permissions: BTreeSet<ServicePermission>,
+    /// Places in the account's scope, as policies name them.
+    pub opens: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -167,6 +189,15 @@ pub struct PersonFacts {
     pub devices: Vec<DeviceId>,
     /// One of them is an administrator.
     pub administrator: bool,
+    /// Places that the roster lets the devices open, as policies name them.
+    pub opens: BTreeSet<String>,
+    pub roles: Roles,
+    /// The session was opened with two factors.
+    pub second_factor: bool,
+    /// Where the request comes from.
+    pub network: Option<IpAddr>,
+    /// What the person gave as the reason for what this session looks at.
+    pub reason: Option<String>,
 }
 
 impl Principal {
@@ -221,6 +252,8 @@ impl Action {
             Action::ListGateways => "list_gateways",
             Action::CreateServiceAccount { .. } => "create_service_account",
             Action::RevokeServiceAccount { .. } => "revoke_service_account",
+            Action::AssignRoles { .. } => "assign_roles",
+            Action::SetPolicy { .. } => "set_policy",
             Action::ChangeFactors { change, .. } => change.name(),
             Action::ReadGrants { .. } => "read_grants",
         }
@@ -234,6 +267,8 @@ impl Action {
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
+            | Action::AssignRoles { signature: hash, .. }
+            | Action::SetPolicy { signature: hash, .. }
             | Action::Configure { command: hash, .. } => Some(*hash),
             _ => None,
         }
@@ -249,7 +284,10 @@ impl Action {
             Action::Live { camera, rendition } => format!("{camera} {rendition}"),
             Action::ListRecordings { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
-            Action::Invite { person } | Action::ChangeFactors { person, .. } => person.to_string(),
+            Action::Invite { person }
+            | Action::AssignRoles { person, .. }
+            | Action::ChangeFactors { person, .. } => person.to_string(),
+            Action::SetPolicy { digest, .. } => digest.to_string(),
             Action::AppendRoster { statement } => statement.to_string(),
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, EnvelopeError, PayloadType};
 use crate::keys::{SigningKey, VerifyingKey};
+use crate::role::{ASSIGNMENTS_MAX, Roles};
 use crate::roster::{Roster, Scope};
 use crate::{CanonicalError, to_canonical};
 
@@ -48,6 +49,17 @@ pub enum Action {
         scope: Scope,
         until: Timestamp,
     },
+    /// All roles of a person, in place of those before. `previous_state` is
+    /// [`roles_state`] of those.
+    AssignRoles { person: PersonId, roles: Roles },
+    /// The set of policies with this digest. `previous_state` is the digest of
+    /// the set in force.
+    SetPolicy { digest: Hash },
+}
+
+/// What [`Action::AssignRoles`] follows.
+pub fn roles_state(person: PersonId, roles: &Roles) -> Hash {
+    crate::sha256(&to_canonical(&(person, roles)))
 }
 
 /// All that a program's account can be allowed: to look at lists.
@@ -84,6 +96,8 @@ pub enum ActionError {
     Stretch,
     #[error("a reason has 1 to {REASON_CHARS_MAX} printable characters")]
     Reason,
+    #[error("a person has at most {ASSIGNMENTS_MAX} roles")]
+    Roles,
     #[error(
         "a program's account has a name of 1 to 200 printable characters, may do something, and ends within a year"
     )]
@@ -134,6 +148,8 @@ impl Action {
                     Err(ActionError::ServiceAccount)
                 }
             }
+            Action::AssignRoles { roles, .. } if roles.len() > ASSIGNMENTS_MAX => Err(ActionError::Roles),
+            Action::AssignRoles { .. } | Action::SetPolicy { .. } => Ok(()),
             Action::Export { from, to, reason, .. } => {
                 if from >= to {
                     return Err(ActionError::Stretch);

@@ -19,6 +19,7 @@ pub mod login;
 mod merkle;
 pub mod password;
 pub mod recording;
+pub mod role;
 pub mod roster;
 pub mod sealed;
 pub mod tlog;

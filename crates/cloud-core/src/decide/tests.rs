@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 
 use model::wire::Container;
 use model::{EpochId, Hash, OrgId, Rendition};
+use seal::action::ServicePermission;
 
 use super::*;
+use crate::policy::{Files, Posture};
 use crate::request::{CameraFacts, FactorChange, GatewayFacts, ServiceFacts};
 
 const NOW: Timestamp = Timestamp(1_763_836_800_000);
@@ -26,18 +28,47 @@ fn device() -> DeviceId {
 
 fn facts() -> Facts {
     Facts {
-        gateways: BTreeMap::from([(gateway(), GatewayFacts { org: org(), revoked: false })]),
-        cameras: BTreeMap::from([(camera(), CameraFacts { gateway: gateway(), person_may_open: true })]),
+        gateways: BTreeMap::from([(
+            gateway(),
+            GatewayFacts { org: org(), revoked: false, posture: Posture::Unknown },
+        )]),
+        cameras: BTreeMap::from([(
+            camera(),
+            CameraFacts {
+                gateway: gateway(),
+                groups: BTreeSet::from(["doors".to_owned()]),
+                posture: Posture::Unknown,
+                person_may_open: true,
+            },
+        )]),
         person: Some(PersonFacts {
             org: org(),
             session_ends_at: NOW.plus_ms(1),
             devices: vec![device()],
             administrator: true,
+            opens: BTreeSet::from(["all".to_owned()]),
+            roles: BTreeSet::new(),
+            second_factor: false,
+            network: None,
+            reason: None,
         }),
         service: None,
         device_owners: BTreeMap::from([(device(), person())]),
         administrators: vec![device()],
+        approvals: 0,
+        administrators_needed: 2,
     }
+}
+
+fn live() -> Action {
+    Action::Live { camera: camera(), rendition: Rendition::Main }
+}
+
+/// The built-in policies, and these.
+fn with_policies(text: &str) -> Policies {
+    let mut files: Files = Policies::builtin().files().clone();
+    files.insert("own.cedar".to_owned(), text.to_owned());
+    Policies::parse(files).unwrap()
 }
 
 fn recording_of(org: OrgId, camera: CameraId, bytes: u64) -> Action {
@@ -57,7 +88,11 @@ fn recording_of(org: OrgId, camera: CameraId, bytes: u64) -> Action {
 }
 
 fn ask(principal: Principal, action: Action, facts: &Facts) -> Result<(), Denial> {
-    decide(&Request { org: org(), principal, action }, facts, NOW).map(|_| ())
+    ask_of(&Policies::builtin(), principal, action, facts)
+}
+
+fn ask_of(policies: &Policies, principal: Principal, action: Action, facts: &Facts) -> Result<(), Denial> {
+    decide(&Request { org: org(), principal, action }, facts, Some(policies), NOW).map(|_| ())
 }
 
 fn gateway_asks(action: Action, facts: &Facts) -> Result<(), Denial> {
@@ -100,14 +135,14 @@ fn a_revoked_or_foreign_gateway_gets_nothing() {
     let mut facts = facts();
     facts.gateways.get_mut(&gateway()).unwrap().revoked = true;
     assert_eq!(gateway_asks(recording_of(org(), camera(), 1), &facts), Err(Denial::Gateway));
-    facts.gateways.insert(gateway(), GatewayFacts { org: OrgId::from_random([7; 16]), revoked: false });
+    facts.gateways.get_mut(&gateway()).unwrap().revoked = false;
+    facts.gateways.get_mut(&gateway()).unwrap().org = OrgId::from_random([7; 16]);
     assert_eq!(gateway_asks(recording_of(org(), camera(), 1), &facts), Err(Denial::Gateway));
     assert_eq!(gateway_asks(recording_of(org(), camera(), 1), &Facts::default()), Err(Denial::Gateway));
 }
 
 #[test]
 fn watching_needs_a_session_a_device_and_access() {
-    let live = || Action::Live { camera: camera(), rendition: Rendition::Main };
     assert_eq!(person_asks(live(), &facts()), Ok(()));
     let mut ended = facts();
     ended.person.as_mut().unwrap().session_ends_at = NOW;
@@ -171,6 +206,7 @@ fn a_program_looks_at_the_lists_of_its_account_and_does_nothing_else() {
             org: org(),
             ends_at,
             permissions: permissions.iter().copied().collect(),
+            opens: BTreeSet::from(["all".to_owned()]),
         }),
         ..facts()
     };
@@ -205,4 +241,192 @@ fn a_program_looks_at_the_lists_of_its_account_and_does_nothing_else() {
     ] {
         assert_eq!(asks(action, &all), Err(Denial::Principal));
     }
+}
+
+fn person_of(policies: &Policies, facts: &Facts, action: Action) -> Result<(), Denial> {
+    ask_of(policies, Principal::Person { person: person(), device: None }, action, facts)
+}
+
+#[test]
+fn no_policy_widens_the_floor() {
+    let everything = with_policies("@id(\"x\") @why(\"y\") permit (principal, action, resource);");
+    let mut facts = facts();
+    facts.cameras.get_mut(&camera()).unwrap().person_may_open = false;
+    assert_eq!(person_of(&everything, &facts, live()), Err(Denial::Camera));
+    facts.administrators.clear();
+    let configure = Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers: vec![device()] };
+    assert_eq!(person_of(&everything, &facts, configure), Err(Denial::Unsigned));
+    let elsewhere =
+        Action::ReadGrants { epoch: EpochId::from_random([6; 16]), device: DeviceId::from_random([7; 16]) };
+    assert_eq!(person_of(&everything, &facts, elsewhere), Err(Denial::Device));
+    let other_camera = recording_of(org(), CameraId::from_random([7; 16]), 1);
+    let gateway = Principal::Gateway(gateway());
+    assert_eq!(ask_of(&everything, gateway, other_camera, &facts), Err(Denial::ObjectName));
+    assert_eq!(ask_of(&everything, gateway, live(), &facts), Err(Denial::Principal));
+    facts.person.as_mut().unwrap().session_ends_at = NOW;
+    assert_eq!(person_of(&everything, &facts, Action::ReadHistory), Err(Denial::Session));
+}
+
+#[test]
+fn a_policy_forbids_and_says_which_and_why() {
+    let night = with_policies(
+        "@id(\"quiet\") @why(\"nobody watches on Saturdays\") \
+         forbid (principal, action == Action::\"live\", resource) when { context.weekday == 6 };",
+    );
+    let refusal = Rule { id: "quiet".into(), why: "nobody watches on Saturdays".into() };
+    assert_eq!(person_of(&night, &facts(), live()), Err(Denial::Policy(refusal)));
+    let list = Action::ListRecordings { camera: camera() };
+    assert_eq!(person_of(&night, &facts(), list), Ok(()));
+}
+
+#[test]
+fn what_a_person_can_bring_is_asked_for() {
+    let policies = with_policies(
+        "@id(\"a\") @why(\"b\") forbid (principal is Person, action == Action::\"playback\", resource) \
+         unless { context has reason }; \
+         @id(\"c\") @why(\"d\") forbid (principal is Person, action == Action::\"live\", resource) \
+         unless { context.secondFactor };",
+    );
+    let mut facts = facts();
+    let playback = || Action::Playback { camera: camera(), recording: Hash([8; 32]) };
+    assert_eq!(person_of(&policies, &facts, playback()), Err(Denial::NoReason));
+    assert_eq!(person_of(&policies, &facts, live()), Err(Denial::SecondFactor));
+    facts.person.as_mut().unwrap().reason = Some("a parcel is missing".to_owned());
+    facts.person.as_mut().unwrap().second_factor = true;
+    assert_eq!(person_of(&policies, &facts, playback()), Ok(()));
+    assert_eq!(person_of(&policies, &facts, live()), Ok(()));
+}
+
+#[test]
+fn a_network_is_a_condition() {
+    let office = with_policies(
+        "@id(\"a\") @why(\"b\") forbid (principal is Person, action == Action::\"live\", resource) \
+         unless { context has network && context.network.isInRange(ip(\"192.0.2.0/24\")) };",
+    );
+    let mut facts = facts();
+    let mut from = |address: &str| {
+        facts.person.as_mut().unwrap().network = Some(address.parse().unwrap());
+        person_of(&office, &facts, live()).is_ok()
+    };
+    assert!(from("192.0.2.7"));
+    assert!(from("::ffff:192.0.2.7"), "the same address in other clothes");
+    assert!(!from("198.51.100.1"));
+}
+
+#[test]
+fn a_prohibition_that_fails_denies() {
+    let policies = with_policies(
+        "@id(\"a\") @why(\"b\") forbid (principal is Person, action == Action::\"live\", resource) \
+         when { context.approvals + 9223372036854775807 > 0 && context.secondFactor };",
+    );
+    let mut facts = facts();
+    assert_eq!(person_of(&policies, &facts, live()), Ok(()));
+    facts.approvals = 1;
+    assert!(matches!(person_of(&policies, &facts, live()), Err(Denial::Unanswered(_))));
+}
+
+#[test]
+fn roles_narrow_what_the_roster_opens() {
+    let builtin = Policies::builtin();
+    let mut facts = facts();
+    facts.person.as_mut().unwrap().administrator = false;
+    let export = || Action::Export {
+        camera: camera(),
+        from: Timestamp(1),
+        to: Timestamp(2),
+        signature: Hash([8; 32]),
+    };
+    let configure =
+        || Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers: vec![device()] };
+    assert_eq!(person_of(&builtin, &facts, export()), Ok(()), "without roles: viewer and operator");
+    let mut with = |roles: &[&str], action| {
+        facts.person.as_mut().unwrap().roles = roles.iter().map(|role| role.parse().unwrap()).collect();
+        person_of(&builtin, &facts, action)
+    };
+    for place in ["all", "group:doors", &format!("camera:{}", camera()), &format!("gateway:{}", gateway())] {
+        assert_eq!(with(&[&format!("viewer {place}")], live()), Ok(()));
+        assert_eq!(with(&[&format!("viewer {place}")], export()), Err(Denial::Role));
+        assert_eq!(with(&[&format!("operator {place}")], export()), Ok(()));
+    }
+    assert_eq!(with(&["viewer group:yard"], live()), Err(Denial::Role));
+    assert_eq!(with(&["auditor all"], live()), Err(Denial::Role));
+    assert_eq!(with(&["auditor all"], Action::ReadHistory), Ok(()));
+    assert_eq!(with(&["viewer all"], Action::ReadHistory), Err(Denial::NotAdministrator));
+    assert_eq!(with(&[&format!("installer gateway:{}", gateway())], configure()), Ok(()));
+    assert_eq!(
+        with(&["installer gateway:gw_00000000000000000000000000000009"], configure()),
+        Err(Denial::NotAdministrator)
+    );
+    assert_eq!(with(&["installer all"], Action::Invite { person: person() }), Err(Denial::NotAdministrator));
+}
+
+#[test]
+fn one_administrator_against_two_sets_nothing() {
+    let mut facts = facts();
+    let roles = || Action::AssignRoles { person: person(), signature: Hash([8; 32]) };
+    let policy = || Action::SetPolicy { digest: Hash([7; 32]), signature: Hash([8; 32]) };
+    for (approvals, needed) in [(0, 2), (1, 2), (0, 0)] {
+        (facts.approvals, facts.administrators_needed) = (approvals, needed);
+        let denial = Err(Denial::Approvals { needed, found: approvals });
+        assert_eq!(person_asks(roles(), &facts), denial);
+        assert_eq!(person_asks(policy(), &facts), denial);
+    }
+    (facts.approvals, facts.administrators_needed) = (2, 2);
+    assert_eq!(person_asks(roles(), &facts), Ok(()));
+    assert_eq!(person_asks(policy(), &facts), Ok(()));
+}
+
+#[test]
+fn no_set_of_policies_locks_administrators_out_of_the_next() {
+    let nothing = with_policies("@id(\"x\") @why(\"y\") forbid (principal, action, resource);");
+    let mut facts = facts();
+    facts.approvals = 2;
+    let set = Action::SetPolicy { digest: Hash([7; 32]), signature: Hash([8; 32]) };
+    assert_eq!(person_of(&nothing, &facts, set.clone()), Ok(()));
+    assert_eq!(person_of(&nothing, &facts, Action::AppendRoster { statement: Hash([8; 32]) }), Ok(()));
+    assert!(matches!(person_of(&nothing, &facts, live()), Err(Denial::Policy(_))));
+    // Nor does one that could not be loaded, which permits nothing.
+    let principal = Principal::Person { person: person(), device: None };
+    let unloaded = |action| decide(&Request { org: org(), principal, action }, &facts, None, NOW).map(|_| ());
+    assert_eq!(unloaded(set), Ok(()));
+    assert_eq!(unloaded(live()), Err(Denial::NoPolicies));
+}
+
+#[test]
+fn failing_posture_takes_tokens_and_live_pictures_away() {
+    let mut facts = facts();
+    facts.cameras.get_mut(&camera()).unwrap().posture = Posture::Failing;
+    assert!(matches!(person_asks(live(), &facts), Err(Denial::Policy(_))));
+    let playback = Action::Playback { camera: camera(), recording: Hash([8; 32]) };
+    assert_eq!(person_asks(playback, &facts), Ok(()), "what was recorded stays open");
+    assert_eq!(gateway_asks(recording_of(org(), camera(), 1), &facts), Ok(()));
+    facts.gateways.get_mut(&gateway()).unwrap().posture = Posture::Failing;
+    assert!(matches!(gateway_asks(recording_of(org(), camera(), 1), &facts), Err(Denial::Policy(_))));
+}
+
+#[test]
+fn a_decision_names_its_policies() {
+    let request = Request {
+        org: org(),
+        principal: Principal::Gateway(gateway()),
+        action: recording_of(org(), camera(), 1),
+    };
+    let policies = Policies::builtin();
+    let permit = decide(&request, &facts(), Some(&policies), NOW).unwrap();
+    assert_eq!(permit.entry().policy, Some(policies.digest()));
+}
+
+#[test]
+fn lists_hold_what_may_be_seen() {
+    let policies = Policies::builtin();
+    let principal = Principal::Person { person: person(), device: None };
+    let mut facts = facts();
+    facts.person.as_mut().unwrap().administrator = false;
+    assert!(sees(principal, &facts, camera(), &policies, NOW));
+    assert!(!sees(principal, &facts, CameraId::from_random([7; 16]), &policies, NOW));
+    facts.person.as_mut().unwrap().roles = ["auditor all".parse().unwrap()].into();
+    assert!(!sees(principal, &facts, camera(), &policies, NOW));
+    facts.person.as_mut().unwrap().roles.clear();
+    facts.person.as_mut().unwrap().devices.clear();
+    assert!(!sees(principal, &facts, camera(), &policies, NOW));
 }

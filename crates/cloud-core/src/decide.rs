@@ -15,7 +15,7 @@ use model::{CameraId, DeviceId, GatewayId, PersonId, Timestamp};
 
 use crate::permit::Permit;
 use crate::policy::{
-    Asker, Circumstances, Missing, Object, Operation, PersonAsker, Policies, Question, Rule,
+    Answer, Asker, Circumstances, Missing, Object, Operation, PersonAsker, Policies, Question, Rule,
 };
 use crate::request::{Action, Facts, PersonFacts, Principal, Request};
 use crate::{Entry, ObjectName};
@@ -114,19 +114,51 @@ pub fn sees(
     policies: &Policies,
     now: Timestamp,
 ) -> bool {
-    let Ok(object) = opened(facts, camera) else { return false };
+    match explain(principal, facts, Operation::See, camera, policies, now) {
+        Explanation::Policies(answer) => answer.allowed,
+        Explanation::Floor(_) => false,
+    }
+}
+
+/// Why an answer about a camera comes out as it does.
+#[derive(Clone, Debug)]
+pub enum Explanation {
+    /// Roster or devices refuse, and no policy is asked.
+    Floor(Denial),
+    Policies(Answer),
+}
+
+pub fn explain(
+    principal: Principal,
+    facts: &Facts,
+    operation: Operation,
+    camera: CameraId,
+    policies: &Policies,
+    now: Timestamp,
+) -> Explanation {
+    let answer = camera_question(principal, facts, operation, camera, now)
+        .and_then(|question| policies.ask(&question).map_err(|error| Denial::Unanswered(error.to_string())));
+    answer.map_or_else(Explanation::Floor, Explanation::Policies)
+}
+
+fn camera_question(
+    principal: Principal,
+    facts: &Facts,
+    operation: Operation,
+    camera: CameraId,
+    now: Timestamp,
+) -> Result<Question, Denial> {
     if matches!(principal, Principal::Person { .. })
         && facts.person.as_ref().is_none_or(|person| person.devices.is_empty())
     {
-        return false;
+        return Err(Denial::NoDevice);
     }
-    let question = Question {
+    Ok(Question {
         asker: asker(principal, facts),
-        operation: Operation::See,
-        object,
+        operation,
+        object: opened(facts, camera)?,
         circumstances: circumstances(facts, now),
-    };
-    policies.ask(&question).is_ok_and(|answer| answer.allowed)
+    })
 }
 
 fn permitted(policies: &Policies, question: &Question) -> Result<(), Denial> {
@@ -308,6 +340,8 @@ fn person_floor(
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
         Action::AppendRoster { .. } => Ok(None),
+        // A person may always say more.
+        Action::StateReason { .. } => Ok(None),
         // One's own; a way in for somebody else is nobody's to make.
         Action::ChangeFactors { person, .. } if *person == id => Ok(None),
         Action::ChangeFactors { .. } | Action::MintUpload(_) => Err(Denial::Principal),

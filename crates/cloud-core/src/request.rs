@@ -108,6 +108,10 @@ pub enum Action {
         digest: Hash,
         signature: Hash,
     },
+    /// Saying why one looks at what one looks at.
+    StateReason {
+        reference: Hash,
+    },
     /// Changing how a person signs in.
     ChangeFactors {
         person: PersonId,
@@ -254,6 +258,7 @@ impl Action {
             Action::RevokeServiceAccount { .. } => "revoke_service_account",
             Action::AssignRoles { .. } => "assign_roles",
             Action::SetPolicy { .. } => "set_policy",
+            Action::StateReason { .. } => "state_reason",
             Action::ChangeFactors { change, .. } => change.name(),
             Action::ReadGrants { .. } => "read_grants",
         }
@@ -287,7 +292,9 @@ impl Action {
             Action::Invite { person }
             | Action::AssignRoles { person, .. }
             | Action::ChangeFactors { person, .. } => person.to_string(),
-            Action::SetPolicy { digest, .. } => digest.to_string(),
+            Action::SetPolicy { digest: hash, .. } | Action::StateReason { reference: hash } => {
+                hash.to_string()
+            }
             Action::AppendRoster { statement } => statement.to_string(),
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()

@@ -27,6 +27,7 @@ use crate::passwords::Hasher;
 use crate::problem::Problem;
 use crate::rate::Limiter;
 use crate::rosters::{Rosters, RostersError};
+use crate::rules::RulesCache;
 use crate::sessions::Caller;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -48,6 +49,7 @@ pub(crate) struct App {
     pub(crate) gateway_port: u16,
     pub(crate) database: Database,
     pub(crate) rosters: Rosters,
+    pub(crate) rules: RulesCache,
     pub(crate) store: Store,
     pub(crate) broker: Broker,
     pub(crate) hub: Arc<Hub>,
@@ -96,7 +98,7 @@ impl App {
         action: Action,
         now: Timestamp,
     ) -> Result<Arc<Audited<Permit>>, Problem> {
-        let permit = self.decide(caller, roster, action, now)?;
+        let permit = self.decide(caller, roster, action, now).await?;
         self.recorded_read(caller.session, permit, now).await
     }
 

@@ -189,10 +189,10 @@ impl Hub {
             inner.send(*gateway, ToGateway::RosterChanged);
         }
         drop(inner);
-        self.sessions_changed();
+        self.rights_changed();
     }
 
-    pub(crate) fn sessions_changed(&self) {
+    pub(crate) fn rights_changed(&self) {
         self.rights_changes.send_modify(|changes| *changes += 1);
     }
 

@@ -32,6 +32,7 @@ mod problem;
 mod random;
 mod rate;
 mod rosters;
+mod rules;
 mod serve;
 mod services;
 mod sessions;

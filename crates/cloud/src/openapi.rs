@@ -2,13 +2,14 @@
 
 use utoipa::OpenApi;
 
+use crate::http::rules::RuleSchema;
 use crate::http::types::{
     DeviceSchema, EnvelopeSchema, GapSchema, GatewayKeysSchema, RecordingSchema, SignatureSchema,
     StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, recordings,
-    recovery, roster, services, sessions, setup, sites, status, verifications,
+    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, reasons,
+    recordings, recovery, roster, rules, services, sessions, setup, sites, status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -71,6 +72,13 @@ use crate::problem::ProblemBody;
         services::list,
         services::create,
         services::revoke,
+        rules::policy,
+        rules::set_policy,
+        rules::roles,
+        rules::assign_roles,
+        rules::explanation,
+        reasons::state,
+        reasons::read,
         history::read,
         history::checkpoint,
         history::consistency,
@@ -85,6 +93,7 @@ use crate::problem::ProblemBody;
         RecordingSchema,
         SignatureSchema,
         StreamStatusSchema,
+        RuleSchema,
         ProblemBody,
     ))
 )]

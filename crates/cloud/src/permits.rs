@@ -2,36 +2,63 @@
 //! database and roster, asks `cloud_core::decide`, and has the history write
 //! the permit down. Handlers get their permits here and nowhere else.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cloud_core::{
     Action, Audited, CameraFacts, Denial, Facts, GatewayFacts, Permit, PersonFacts, Principal, Request,
     decide,
 };
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, OrgId, PersonId, Timestamp};
-use seal::roster::Roster;
+use seal::role::{Place, Roles};
+use seal::roster::{Camera, Roster, Scope};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::rules::Rules;
 use crate::sessions::Caller;
+
+/// For how long a stated reason is good.
+pub(crate) const REASON_MS: u64 = Timestamp::HOUR;
 
 impl App {
     /// Asks whether the caller may; nothing is recorded yet.
-    pub(crate) fn decide(
+    pub(crate) async fn decide(
         &self,
         caller: &Caller,
         roster: &Roster,
         action: Action,
         now: Timestamp,
-    ) -> Result<Permit, Denial> {
-        let facts = facts_of_person(caller, roster, &action, now);
+    ) -> Result<Permit, Problem> {
+        self.decide_signed(caller, roster, action, 0, now).await
+    }
+
+    /// The same, for what so many different administrators signed.
+    pub(crate) async fn decide_signed(
+        &self,
+        caller: &Caller,
+        roster: &Roster,
+        action: Action,
+        approvals: u32,
+        now: Timestamp,
+    ) -> Result<Permit, Problem> {
+        let rules = self.rules.current(&self.database, roster).await?;
+        let mut facts = facts_of_person(caller, roster, &rules, &action, now);
+        facts.approvals = approvals;
         let principal = Principal::Person { person: caller.person, device: caller.device };
         let request = Request { org: caller.org, principal, action };
-        let decision = decide(&request, &facts, now);
-        if let Err(denial) = &decision {
+        let mut decision = decide(&request, &facts, rules.policies.as_ref(), now);
+        if let (Err(Denial::NoReason), Some(person)) = (&decision, &mut facts.person) {
+            person.reason = self.database.reason_of(caller.session, now.minus_ms(REASON_MS)).await?;
+            if person.reason.is_some() {
+                decision = decide(&request, &facts, rules.policies.as_ref(), now);
+            }
+        }
+        decision.map_err(|denial| {
             self.metrics.denials.add(1);
             tracing::info!(person = %caller.person, action = request.action.name(), "denied: {denial}");
-        }
-        decision
+            denial.into()
+        })
     }
 
     /// The whole line: decide and record.
@@ -42,29 +69,30 @@ impl App {
         action: Action,
         now: Timestamp,
     ) -> Result<Audited<Permit>, Problem> {
-        let permit = self.decide(caller, roster, action, now)?;
+        let permit = self.decide(caller, roster, action, now).await?;
         Ok(permit.record(&self.database).await?)
     }
 
     /// One decision per object, in order.
-    pub(crate) fn decide_uploads(
+    pub(crate) async fn decide_uploads(
         &self,
         org: OrgId,
         gateway: GatewayId,
         roster: &Roster,
         objects: Vec<UploadObject>,
         now: Timestamp,
-    ) -> Vec<Result<Permit, Denial>> {
+    ) -> sqlx::Result<Vec<Result<Permit, Denial>>> {
+        let rules = self.rules.current(&self.database, roster).await?;
         let mut facts = Facts { gateways: gateways(roster, [gateway]), ..Facts::default() };
         for camera in roster.cameras().filter(|camera| camera.gateway == gateway) {
-            facts.cameras.insert(camera.id, CameraFacts { gateway, person_may_open: false });
+            facts.cameras.insert(camera.id, camera_facts(camera, false));
         }
         let ask = |object| {
             let request =
                 Request { org, principal: Principal::Gateway(gateway), action: Action::MintUpload(object) };
-            decide(&request, &facts, now)
+            decide(&request, &facts, rules.policies.as_ref(), now)
         };
-        objects.into_iter().map(ask).collect()
+        Ok(objects.into_iter().map(ask).collect())
     }
 }
 
@@ -76,23 +104,76 @@ pub(crate) fn is_administrator(roster: &Roster, person: PersonId, now: Timestamp
     devices_in_force(roster, person, now).into_iter().any(|device| roster.is_administrator(device, now))
 }
 
-fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Timestamp) -> Facts {
-    let mut facts = Facts {
-        person: Some(PersonFacts {
-            org: caller.org,
-            session_ends_at: caller.ends_at,
-            devices: devices_in_force(roster, caller.person, now),
-            administrator: is_administrator(roster, caller.person, now),
-        }),
-        ..Facts::default()
-    };
-    match action {
+/// What is known of somebody whose session is not asked about, and of all
+/// cameras in `cameras`.
+pub(crate) fn facts_about(
+    (org, person): (OrgId, PersonId),
+    roster: &Roster,
+    roles: Roles,
+    cameras: impl IntoIterator<Item = CameraId>,
+    now: Timestamp,
+) -> Facts {
+    let mut facts = Facts { administrators_needed: roster.state().administrators.k, ..Facts::default() };
+    let access = roster.state().access.get(&person);
+    let access = access.filter(|access| access.until.is_none_or(|until| now <= until));
+    let mut opens = access.map_or_else(BTreeSet::new, |access| places(&access.scope));
+    for id in cameras {
+        if let Some(camera) = roster.camera(id) {
+            let may_open = roster.person_may_open(person, id, now);
+            if may_open && matches!(access.map(|access| &access.scope), Some(Scope::Cameras { .. })) {
+                opens.insert(Place::Camera(id).to_string());
+            }
+            facts.cameras.insert(id, camera_facts(camera, may_open));
+        }
+    }
+    facts.person = Some(PersonFacts {
+        org,
+        session_ends_at: Timestamp(u64::MAX),
+        devices: devices_in_force(roster, person, now),
+        administrator: is_administrator(roster, person, now),
+        opens,
+        roles,
+        second_factor: true,
+        network: None,
+        reason: None,
+    });
+    facts
+}
+
+/// What is known of a caller, and of all cameras in `cameras`.
+pub(crate) fn facts_of_caller(
+    caller: &Caller,
+    roster: &Roster,
+    rules: &Rules,
+    cameras: impl IntoIterator<Item = CameraId>,
+    now: Timestamp,
+) -> Facts {
+    let roles = rules.roles(caller.person);
+    let mut facts = facts_about((caller.org, caller.person), roster, roles, cameras, now);
+    if let Some(person) = &mut facts.person {
+        person.session_ends_at = caller.ends_at;
+        person.second_factor = caller.device.is_none();
+        person.network = caller.network;
+    }
+    facts
+}
+
+fn facts_of_person(
+    caller: &Caller,
+    roster: &Roster,
+    rules: &Rules,
+    action: &Action,
+    now: Timestamp,
+) -> Facts {
+    let camera = match action {
         Action::Playback { camera, .. }
         | Action::Live { camera, .. }
         | Action::ListRecordings { camera }
-        | Action::Export { camera, .. } => {
-            add_camera(&mut facts, roster, caller.person, *camera, now);
-        }
+        | Action::Export { camera, .. } => Some(*camera),
+        _ => None,
+    };
+    let mut facts = facts_of_caller(caller, roster, rules, camera, now);
+    match action {
         Action::Configure { gateway, signers, .. } => {
             facts.gateways = gateways(roster, [*gateway]);
             facts.administrators =
@@ -102,34 +183,35 @@ fn facts_of_person(caller: &Caller, roster: &Roster, action: &Action, now: Times
         Action::ReadGrants { device, .. } => {
             facts.device_owners.extend(roster.device(*device).map(|known| (*device, known.person)));
         }
-        Action::MintUpload(_)
-        | Action::Invite { .. }
-        | Action::AppendRoster { .. }
-        | Action::Propose { .. }
-        | Action::Approve { .. }
-        | Action::Decline { .. }
-        | Action::ChangeFactors { .. }
-        | Action::ListCameras
-        | Action::ListGateways
-        | Action::CreateServiceAccount { .. }
-        | Action::RevokeServiceAccount { .. }
-        | Action::ReadHistory => {}
+        // The rest is about nothing that the roster would know.
+        _ => {}
     }
     facts
 }
 
-fn add_camera(facts: &mut Facts, roster: &Roster, person: PersonId, camera: CameraId, now: Timestamp) {
-    if let Some(known) = roster.camera(camera) {
-        let person_may_open = roster.person_may_open(person, camera, now);
-        facts.cameras.insert(camera, CameraFacts { gateway: known.gateway, person_may_open });
+/// A scope as policies name it. Cameras that are named one by one are not
+/// here: whoever asks adds the one that is asked about.
+pub(crate) fn places(scope: &Scope) -> BTreeSet<String> {
+    let place = |place: Place| place.to_string();
+    match scope {
+        Scope::All => BTreeSet::from([place(Place::All)]),
+        Scope::Groups { groups } => groups.iter().map(|group| place(Place::Group(group.clone()))).collect(),
+        Scope::Cameras { .. } => BTreeSet::new(),
     }
 }
 
-fn gateways<const N: usize>(
-    roster: &Roster,
-    ids: [GatewayId; N],
-) -> std::collections::BTreeMap<GatewayId, GatewayFacts> {
+pub(crate) fn camera_facts(camera: &Camera, person_may_open: bool) -> CameraFacts {
+    CameraFacts {
+        gateway: camera.gateway,
+        groups: camera.groups.clone(),
+        posture: Default::default(),
+        person_may_open,
+    }
+}
+
+fn gateways<const N: usize>(roster: &Roster, ids: [GatewayId; N]) -> BTreeMap<GatewayId, GatewayFacts> {
     let revoked = |id: &GatewayId| roster.state().revoked_gateways.contains(id);
     let known = ids.into_iter().filter(|id| roster.gateway(*id).is_some() || revoked(id));
-    known.map(|id| (id, GatewayFacts { org: roster.org(), revoked: revoked(&id) })).collect()
+    let facts = |id| GatewayFacts { org: roster.org(), revoked: revoked(&id), posture: Default::default() };
+    known.map(|id| (id, facts(id))).collect()
 }

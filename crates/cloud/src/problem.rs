@@ -212,6 +212,45 @@ impl From<Denial> for Problem {
                 "None of your devices is in the roster.",
                 "Ask an administrator to add this device.",
             ),
+            Denial::Approvals { needed, found } => Problem::new(
+                StatusCode::FORBIDDEN,
+                "more_approvals_needed",
+                format!("This takes {needed} administrators, and {found} signed."),
+                "Propose it, so that the others can agree.",
+            ),
+            Denial::Role => Problem::new(
+                StatusCode::FORBIDDEN,
+                "role",
+                "None of your roles includes this.",
+                "Ask an administrator for a role that does.",
+            ),
+            Denial::Policy(rule) => Problem::new(
+                StatusCode::FORBIDDEN,
+                "policy",
+                format!("The organisation's policy \u{201c}{}\u{201d} forbids this: {}.", rule.id, rule.why),
+                "Ask an administrator, who can see and change the policies.",
+            ),
+            Denial::NoReason => Problem::new(
+                StatusCode::FORBIDDEN,
+                "reason_needed",
+                "The organisation's policies want to know why.",
+                "State a reason at /api/v1/reasons; it is good for an hour of this session.",
+            ),
+            Denial::SecondFactor => Problem::new(
+                StatusCode::FORBIDDEN,
+                "second_factor_needed",
+                "The organisation's policies demand two factors for this.",
+                "Sign in with a passkey, or with password and code.",
+            ),
+            Denial::NoPolicies | Denial::Unanswered(_) => {
+                tracing::error!("nothing is permitted: {denial}");
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "policy_unavailable",
+                    "The organisation's policies give no answer, so nothing is permitted.",
+                    "An administrator puts a set in force that loads: `lenskeep policy apply`.",
+                )
+            }
             Denial::Gateway
             | Denial::ObjectName
             | Denial::ObjectSize

@@ -7,15 +7,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use cloud_core::{Action, Audited, CameraFacts, Facts, Permit, Principal, Request, ServiceFacts, decide};
-use model::{Hash, OrgId, Secret, ServiceId, Timestamp};
+use cloud_core::{Action, Audited, Facts, Permit, Principal, Request, ServiceFacts, decide};
+use model::{CameraId, Hash, OrgId, Secret, ServiceId, Timestamp};
 use seal::action::ServicePermission;
-use seal::roster::{Camera, Roster, Scope};
+use seal::role::Place;
+use seal::roster::{Roster, Scope};
 
 use crate::app::App;
 use crate::database::Database;
+use crate::permits::{camera_facts, facts_of_caller, places};
 use crate::problem::Problem;
 use crate::random;
+use crate::rules::Rules;
 use crate::sessions::Caller;
 
 const PREFIX: &str = "lkst_";
@@ -82,20 +85,19 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Service {
-    pub(crate) fn sees(&self, camera: &Camera) -> bool {
-        self.scope.includes(camera)
-    }
-
-    fn facts(&self, roster: &Roster, action: &Action) -> Facts {
+    fn facts(&self, roster: &Roster, cameras: impl IntoIterator<Item = CameraId>) -> Facts {
         let Service { org, ends_at, .. } = *self;
-        let service = ServiceFacts { org, ends_at, permissions: self.permissions.clone() };
-        let mut facts = Facts { service: Some(service), ..Facts::default() };
-        if let Action::ListRecordings { camera } = action
-            && let Some(known) = roster.camera(*camera)
-        {
-            let in_scope = CameraFacts { gateway: known.gateway, person_may_open: self.sees(known) };
-            facts.cameras.insert(*camera, in_scope);
+        let mut opens = places(&self.scope);
+        let mut facts = Facts::default();
+        for id in cameras {
+            let Some(camera) = roster.camera(id) else { continue };
+            let in_scope = self.scope.includes(camera);
+            if in_scope && matches!(self.scope, Scope::Cameras { .. }) {
+                opens.insert(Place::Camera(id).to_string());
+            }
+            facts.cameras.insert(id, camera_facts(camera, in_scope));
         }
+        facts.service = Some(ServiceFacts { org, ends_at, permissions: self.permissions.clone(), opens });
         facts
     }
 }
@@ -105,6 +107,23 @@ impl Asker {
         match self {
             Asker::Person(caller) => caller.org,
             Asker::Service(service) => service.org,
+        }
+    }
+
+    /// Who asks, and what is known about these cameras.
+    pub(crate) fn facts(
+        &self,
+        roster: &Roster,
+        rules: &Rules,
+        cameras: impl IntoIterator<Item = CameraId>,
+        now: Timestamp,
+    ) -> (Principal, Facts) {
+        match self {
+            Asker::Person(caller) => {
+                let principal = Principal::Person { person: caller.person, device: caller.device };
+                (principal, facts_of_caller(caller, roster, rules, cameras, now))
+            }
+            Asker::Service(service) => (Principal::Service(service.account), service.facts(roster, cameras)),
         }
     }
 }
@@ -122,10 +141,15 @@ impl App {
             Asker::Person(caller) => return self.read_permit(caller, roster, action, now).await,
             Asker::Service(service) => service,
         };
-        let facts = service.facts(roster, &action);
+        let camera = match &action {
+            Action::ListRecordings { camera } => Some(*camera),
+            _ => None,
+        };
+        let facts = service.facts(roster, camera);
+        let rules = self.rules.current(&self.database, roster).await?;
         let principal = Principal::Service(service.account);
         let request = Request { org: service.org, principal, action };
-        let permit = decide(&request, &facts, now).inspect_err(|denial| {
+        let permit = decide(&request, &facts, rules.policies.as_ref(), now).inspect_err(|denial| {
             self.metrics.denials.add(1);
             tracing::info!(service = %service.account, action = request.action.name(), "denied: {denial}");
         })?;

@@ -2,6 +2,8 @@
 //! ends after 12 hours without use or after 7 days. Being signed in permits
 //! nothing by itself; `decide` asks the roster each time.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
 
@@ -26,6 +28,8 @@ pub(crate) struct Caller {
     /// The session's name in the database.
     pub(crate) session: Hash,
     pub(crate) ends_at: Timestamp,
+    /// Where the request comes from, as the guard saw it.
+    pub(crate) network: Option<IpAddr>,
 }
 
 /// A session just opened; the cookie's value does not print.
@@ -65,7 +69,7 @@ pub(crate) async fn open(
     let session = random::hashed(&token.to_string());
     let row = SessionRow { org, person, device, client, created_at: now, seen_at: now };
     transaction.add_session(session, &row).await?;
-    let caller = Caller { org, person, device, session, ends_at: ends_at(&row) };
+    let caller = Caller { org, person, device, session, ends_at: ends_at(&row), network: None };
     Ok(Opened { caller, token })
 }
 
@@ -97,7 +101,7 @@ pub(crate) async fn check(
     if now.ms_since(row.seen_at) > TOUCH_MS {
         database.touch_session(session, now).await?;
     }
-    Ok(Some(Caller { org: row.org, person: row.person, device: row.device, session, ends_at }))
+    Ok(Some(Caller { org: row.org, person: row.person, device: row.device, session, ends_at, network: None }))
 }
 
 /// Forgets sessions that have ended; called from time to time.

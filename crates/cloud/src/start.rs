@@ -32,6 +32,7 @@ use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::rosters::Rosters;
+use crate::rules::RulesCache;
 use crate::serve::{Port, serve};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -88,6 +89,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         hosts: hosts(&public_url, viewer_addr),
         gateway_port: gateway_addr.port(),
         rosters: Rosters::default(),
+        rules: RulesCache::default(),
         store,
         broker: Broker::open(&config)?,
         hub: Hub::new(Arc::clone(&metrics), LINGER),

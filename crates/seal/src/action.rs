@@ -154,19 +154,15 @@ impl Action {
                 if from >= to {
                     return Err(ActionError::Stretch);
                 }
-                reason.as_deref().map_or(Ok(()), check_reason)
+                if reason.as_deref().is_none_or(is_reason) { Ok(()) } else { Err(ActionError::Reason) }
             }
         }
     }
 }
 
-fn check_reason(reason: &str) -> Result<(), ActionError> {
-    let length = reason.chars().count();
-    if (1..=REASON_CHARS_MAX).contains(&length) && !reason.chars().any(char::is_control) {
-        Ok(())
-    } else {
-        Err(ActionError::Reason)
-    }
+/// Whether a text can be a stated reason.
+pub fn is_reason(text: &str) -> bool {
+    (1..=REASON_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 impl Verified {

@@ -1,5 +1,6 @@
 //! Verifications of users, signatures that are kept, and proposals.
 
+use cloud_core::policy::Files;
 use cloud_core::{Audited, Permit};
 use model::wire::Envelope;
 use model::{Hash, OrgId, PersonId, Timestamp};
@@ -21,6 +22,8 @@ pub(crate) struct ProposalRow {
     pub(crate) person: PersonId,
     pub(crate) envelope: Envelope,
     pub(crate) reason: String,
+    /// Of a set of policies.
+    pub(crate) files: Option<Files>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) state: ProposalState,
@@ -57,6 +60,7 @@ fn proposal(row: &Row) -> sqlx::Result<ProposalRow> {
         expires_at: row.time(5)?,
         state: ProposalState::of(&row.text(6)?),
         closed_by: row.text_or_null(7)?.map(|_| row.parsed(7)).transpose()?,
+        files: row.text_or_null(8)?.map(|_| row.json(8)).transpose()?,
     })
 }
 
@@ -112,7 +116,7 @@ impl Database {
 
     /// Newest first, open ones before all others.
     pub(crate) async fn proposals(&self, org: OrgId, limit: u64) -> sqlx::Result<Vec<ProposalRow>> {
-        let sql = "SELECT proposal, person, envelope, reason, created_at, expires_at, state, closed_by FROM proposals \
+        let sql = "SELECT proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files FROM proposals \
                    WHERE org = $1 ORDER BY CASE state WHEN 'open' THEN 0 ELSE 1 END, created_at DESC, proposal LIMIT $2";
         let rows = self.all(sql, params![org, limit]).await?;
         rows.iter().map(proposal).collect()
@@ -133,10 +137,12 @@ impl Transaction {
         proposal: &ProposalRow,
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<bool> {
-        let sql = "INSERT INTO proposals (org, proposal, person, envelope, reason, created_at, expires_at, state, closed_by) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', NULL) ON CONFLICT (org, proposal) DO NOTHING";
-        let ProposalRow { id, person, envelope, reason, created_at, expires_at, .. } = proposal;
-        let values = params![org, *id, *person, json(envelope), reason.as_str(), *created_at, *expires_at];
+        let sql = "INSERT INTO proposals (org, proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', NULL, $8) ON CONFLICT (org, proposal) DO NOTHING";
+        let ProposalRow { id, person, envelope, reason, files, created_at, expires_at, .. } = proposal;
+        let files = files.as_ref().map(|files| serde_json::to_string(files).expect("texts serialise"));
+        let (envelope, reason) = (json(envelope), reason.as_str());
+        let values = params![org, *id, *person, envelope, reason, *created_at, *expires_at, files];
         Ok(self.execute(sql, values).await? == 1)
     }
 
@@ -150,7 +156,7 @@ impl Transaction {
         // Takes the row's lock on PostgreSQL; SQLite holds the write lock already.
         let sql = "UPDATE proposals SET state = state \
                    WHERE org = $1 AND proposal = $2 AND state = 'open' AND expires_at > $3 \
-                   RETURNING proposal, person, envelope, reason, created_at, expires_at, state, closed_by";
+                   RETURNING proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files";
         self.optional(sql, params![org, id, now]).await?.as_ref().map(proposal).transpose()
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct HistoryRow {
     /// SHA-256 of the payload that a device signed for it.
     #[schema(value_type = Option<String>)]
     pub(crate) signature: Option<Hash>,
+    /// The set of policies that was asked.
+    #[schema(value_type = Option<String>)]
+    pub(crate) policy: Option<Hash>,
 }
 
 impl History for Database {
@@ -67,12 +70,13 @@ impl Transaction {
     }
 
     async fn add_history(&mut self, seq: u64, entry: &Entry, leaf: &str, hash: Hash) -> sqlx::Result<()> {
-        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let Entry { org, at, actor, device, action, resource, signature } = entry;
-        let (device, signature) = (device.map(|id| id.to_string()), signature.map(|hash| hash.to_string()));
+        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature, policy) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let Entry { org, at, actor, device, action, resource, signature, policy } = entry;
+        let text = |hash: &Option<Hash>| hash.map(|hash| hash.to_string());
+        let (device, signature, policy) = (device.map(|id| id.to_string()), text(signature), text(policy));
         let (actor, action, resource) = (actor.as_str(), action.as_str(), resource.as_str());
-        let values = params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature];
+        let values = params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature, policy];
         self.execute(sql, values).await.map(drop)
     }
 }
@@ -94,7 +98,7 @@ pub(crate) struct Filter {
 impl Database {
     /// Newest first.
     pub(crate) async fn history(&self, org: OrgId, filter: Filter) -> sqlx::Result<Vec<HistoryRow>> {
-        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature FROM history \
+        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy FROM history \
                    WHERE org = $1 AND seq < $2 AND at >= $3 AND at <= $4 AND ($5 = '' OR actor = $5) \
                    AND ($6 = '' OR action = $6) AND ($7 = '' OR REPLACE(resource, $7, '') <> resource) \
                    ORDER BY seq DESC LIMIT $8";
@@ -114,6 +118,7 @@ impl Database {
                     leaf: row.text(6)?,
                     device: row.text_or_null(7)?.map(|_| row.parsed(7)).transpose()?,
                     signature: row.text_or_null(8)?.map(|_| row.parsed(8)).transpose()?,
+                    policy: row.text_or_null(9)?.map(|_| row.parsed(9)).transpose()?,
                 })
             })
             .collect()

@@ -11,6 +11,7 @@ mod footage;
 mod history;
 mod log;
 mod roster;
+mod rules;
 mod services;
 mod value;
 
@@ -29,6 +30,7 @@ pub(crate) use enrolments::Enrolment;
 pub(crate) use factors::{PasskeyRow, PasswordLogin, Removed};
 pub(crate) use history::{Filter, HistoryRow};
 pub(crate) use log::LogRow;
+pub(crate) use rules::{PolicySetRow, ReasonRow, RolesRow};
 pub(crate) use services::ServiceRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};

@@ -34,7 +34,7 @@ pub(crate) async fn grants(
     }
     let authority = authority(&headers)?;
     let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
-    let decisions = app.decide_uploads(caller.org, caller.gateway, &caller.roster, objects, now);
+    let decisions = app.decide_uploads(caller.org, caller.gateway, &caller.roster, objects, now).await?;
 
     // One entry in the history each, in one transaction; then the tokens.
     let mut permits = Vec::new();

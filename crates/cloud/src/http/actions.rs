@@ -44,12 +44,12 @@ pub(crate) async fn act(
         action::Action::Export { camera, from, to, .. } => {
             Action::Export { camera, from, to, signature: verified.hash }
         }
-        action::Action::CreateServiceAccount { .. } => {
-            return Err(Problem::invalid("This action goes to /api/v1/service-accounts."));
-        }
+        action::Action::CreateServiceAccount { .. } => return Err(elsewhere("/api/v1/service-accounts")),
+        action::Action::AssignRoles { .. } => return Err(elsewhere("/api/v1/roles")),
+        action::Action::SetPolicy { .. } => return Err(elsewhere("/api/v1/policy")),
     };
     // What may not be seen is told before a touch of the passkey is asked for.
-    let permit = app.decide(&caller, &roster, action, now)?;
+    let permit = app.decide(&caller, &roster, action, now).await?;
     let devices: Vec<_> = verified.devices.into_iter().collect();
     app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
     if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
@@ -86,12 +86,16 @@ pub(crate) fn verified(
     Ok(verified)
 }
 
+fn elsewhere(path: &str) -> Problem {
+    Problem::invalid(format!("This action goes to {path}."))
+}
+
 pub(crate) fn carried_out_before() -> Problem {
     Problem::new(StatusCode::CONFLICT, "replayed", "This action was carried out before.", "Sign a new one.")
 }
 
 /// Nobody acts with the signature of somebody else.
-fn own(verified: &Verified, roster: &Roster, caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn own(verified: &Verified, roster: &Roster, caller: &Caller) -> Result<(), Problem> {
     let of_caller = |device| roster.device(device).is_some_and(|device| device.person == caller.person);
     if verified.devices.iter().copied().all(of_caller) {
         Ok(())
@@ -100,7 +104,7 @@ fn own(verified: &Verified, roster: &Roster, caller: &Caller) -> Result<(), Prob
     }
 }
 
-fn moved() -> Problem {
+pub(crate) fn moved() -> Problem {
     Problem::new(
         StatusCode::CONFLICT,
         "state_moved",

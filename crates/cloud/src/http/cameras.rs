@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use cloud_core::Action;
+use cloud_core::{Action, Denial, sees};
 use model::wire::{Gap, Recording, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,6 @@ use super::extract::{Json, Path, Query};
 use super::types::{GapSchema, RecordingSchema, StreamStatusSchema};
 use crate::app::App;
 use crate::clock;
-use crate::permits::devices_in_force;
 use crate::problem::Problem;
 use crate::services::Asker;
 
@@ -76,17 +75,13 @@ pub(crate) async fn list(
 ) -> Result<Json<Cameras>, Problem> {
     let now = clock::now();
     let roster = app.roster(asker.org(), now).await?;
-    match &asker {
-        Asker::Person(caller) if devices_in_force(&roster, caller.person, now).is_empty() => {
-            return Ok(Json(Cameras { cameras: Vec::new() }));
-        }
-        Asker::Person(_) => {}
-        Asker::Service(_) => drop(app.reads(&asker, &roster, Action::ListCameras, now).await?),
+    if let Asker::Service(_) = &asker {
+        app.reads(&asker, &roster, Action::ListCameras, now).await?;
     }
-    let visible = roster.cameras().filter(|camera| match &asker {
-        Asker::Person(caller) => roster.person_may_open(caller.person, camera.id, now),
-        Asker::Service(service) => service.sees(camera),
-    });
+    let rules = app.rules.current(&app.database, &roster).await?;
+    let policies = rules.policies.as_ref().ok_or(Denial::NoPolicies)?;
+    let (principal, facts) = asker.facts(&roster, &rules, roster.cameras().map(|camera| camera.id), now);
+    let visible = roster.cameras().filter(|camera| sees(principal, &facts, camera.id, policies, now));
     let listing = |camera: &seal::roster::Camera| {
         let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
         let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();

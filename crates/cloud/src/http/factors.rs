@@ -176,9 +176,9 @@ pub(crate) async fn change(
     let permit = match &change {
         // Written down when it is added.
         Change::AddPasskey { .. } | Change::SetPassword { .. } => None,
-        other => {
-            Some(app.decide(&caller, &roster, Action::ChangeFactors { person, change: other.kind() }, now)?)
-        }
+        other => Some(
+            app.decide(&caller, &roster, Action::ChangeFactors { person, change: other.kind() }, now).await?,
+        ),
     };
     let subject = seal::sha256(&seal::to_canonical(&Subject { org, person, change: &change }));
     app.user_verified(&caller, &roster, &[], subject, now).await?;
@@ -284,7 +284,7 @@ pub(crate) async fn ticket(
     now: Timestamp,
 ) -> Result<Audited<Permit>, Problem> {
     let ends_at = now.plus_ms(TOKEN_MS);
-    let caller = Caller { org, person, device: None, session: random::token(), ends_at };
+    let caller = Caller { org, person, device: None, session: random::token(), ends_at, network: None };
     let roster = app.roster(org, now).await?;
     app.permit(&caller, &roster, Action::ChangeFactors { person, change }, now).await
 }

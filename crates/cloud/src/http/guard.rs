@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::rate::{Key, PER_ADDRESS};
 use crate::serve::Peer;
 use crate::services::{self, Asker};
-use crate::sessions;
+use crate::sessions::{self, Caller};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,6 @@ pub enum Who {
     Session,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
-    /// The same, but of people administrators only.
-    Auditor,
     /// A session, or an invitation that the handler checks.
     SessionOrToken,
     Administrator,
@@ -82,26 +80,25 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     match guard.who {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
         Who::Token => within_rate(app, peer)?,
-        Who::Reader | Who::Auditor if services::shown(request.headers()) => {
+        Who::Reader if services::shown(request.headers()) => {
             let Some(service) = services::authenticate(&app.database, request.headers(), now).await? else {
                 within_rate(app, peer)?;
                 return Err(Problem::signed_out());
             };
             request.extensions_mut().insert(Asker::Service(Arc::new(service)));
         }
-        Who::Session | Who::Reader | Who::Auditor | Who::SessionOrToken | Who::Administrator => {
+        Who::Session | Who::Reader | Who::SessionOrToken | Who::Administrator => {
             let caller = sessions::authenticate(&app.database, request.headers(), now).await?;
             match caller {
                 Some(caller) => {
+                    let caller = Caller { network: peer.map(|peer| peer.address), ..caller };
                     let roster = app.roster(caller.org, now).await?;
                     // A session that a device opened ends with the device.
                     if caller.device.is_some_and(|device| roster.device_in_force(device, now).is_none()) {
                         app.database.end_session(caller.session).await?;
                         return Err(Problem::signed_out());
                     }
-                    if matches!(guard.who, Who::Administrator | Who::Auditor)
-                        && !is_administrator(&roster, caller.person, now)
-                    {
+                    if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
                         return Err(cloud_core::Denial::NotAdministrator.into());
                     }
                     request.extensions_mut().insert(Asker::Person(caller));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use cloud_core::Action;
@@ -143,10 +144,15 @@ async fn may_go_on(app: &App, caller: &Caller, key: StreamKey) -> bool {
     // A database that does not answer is no reason to cut people off for the
     // seconds that it takes; nobody can be revoked in it meanwhile either.
     let Ok(session) = sessions::check(&app.database, caller.session, now).await else { return true };
-    let Some(caller) = session else { return false };
+    let Some(session) = session else { return false };
+    let caller = Caller { network: caller.network, ..session };
     let Ok(roster) = app.roster(caller.org, now).await else { return true };
     let bound = roster.camera(key.camera).is_some_and(|camera| camera.gateway == key.gateway);
     let action = Action::Live { camera: key.camera, rendition: key.rendition };
     // What was permitted at the start is only confirmed here.
-    bound && app.decide(&caller, &roster, action, now).is_ok()
+    bound
+        && match app.decide(&caller, &roster, action, now).await {
+            Ok(_) => true,
+            Err(problem) => problem.status == StatusCode::INTERNAL_SERVER_ERROR,
+        }
 }

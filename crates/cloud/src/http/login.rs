@@ -117,7 +117,7 @@ pub(crate) async fn device(
 pub(crate) async fn end_previous(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<(), Problem> {
     if let Some(before) = sessions::authenticate(&app.database, headers, now).await? {
         app.database.end_session(before.session).await?;
-        app.hub.sessions_changed();
+        app.hub.rights_changed();
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ pub(crate) async fn logout(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     app.database.end_session(caller.session).await?;
-    app.hub.sessions_changed();
+    app.hub.rights_changed();
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, sessions::removed_cookie())]).into_response())
 }
 

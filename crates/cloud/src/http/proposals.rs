@@ -1,26 +1,32 @@
 //! What needs several administrators: one proposes, others agree, each with
 //! the signature of a device and a fresh look of the passkey. The roster's own
-//! rules count the signatures, by people; this only collects them.
+//! rules, and those of signed actions, count the signatures, by people; this
+//! only collects them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
+use cloud_core::policy::Files;
 use model::wire::{Envelope, Signature};
 use model::{DeviceId, Hash, PersonId, Timestamp};
-use seal::roster::{Agreement, Roster, statement_hash};
+use seal::envelope::PayloadType;
+use seal::roster::{Roster, RosterError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Json, Path};
 use super::roster::carry;
+use super::rules;
 use super::types::{EnvelopeBody, EnvelopeSchema};
 use crate::app::App;
 use crate::clock;
 use crate::database::{ProposalRow, ProposalState};
 use crate::problem::Problem;
+use crate::rosters::RostersError;
 use crate::sessions::Caller;
 
 /// A proposal that nobody agreed on by then is void.
@@ -34,11 +40,16 @@ const REASON_CHARS_MAX: usize = 500;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Propose {
-    /// A statement of the roster, signed by a device of the caller's.
+    /// A statement of the roster, or an action that assigns roles or sets
+    /// policies, signed by a device of the caller's.
     #[schema(value_type = EnvelopeSchema)]
     envelope: Envelope,
     /// For the others, at most 500 characters; may be empty.
     reason: String,
+    /// With a `set_policy`: the files, by name.
+    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
+    files: Option<Files>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +81,8 @@ pub(crate) struct Proposal {
     #[schema(value_type = EnvelopeSchema)]
     envelope: Envelope,
     reason: String,
+    #[schema(value_type = Option<Object>)]
+    files: Option<Files>,
     #[schema(value_type = u64)]
     created_at: Timestamp,
     #[schema(value_type = u64)]
@@ -99,7 +112,7 @@ pub(crate) async fn list(
 
 fn shown(row: ProposalRow, roster: &Roster, now: Timestamp) -> Proposal {
     let agreement = match row.state {
-        ProposalState::Open => roster.agreement(&row.envelope, now).ok(),
+        ProposalState::Open => agreement(roster, &row.envelope, now).ok(),
         _ => None,
     };
     let state = match row.state {
@@ -108,11 +121,11 @@ fn shown(row: ProposalRow, roster: &Roster, now: Timestamp) -> Proposal {
         state => state.as_str(),
     };
     let (needed, agreed) = match agreement {
-        Some(Agreement { needed, people, .. }) => (Some(needed), people.into_iter().collect()),
+        Some(Agreed { needed, people, .. }) => (Some(needed), people.into_iter().collect()),
         None => (None, Vec::new()),
     };
-    let ProposalRow { id, person, envelope, reason, created_at, expires_at, closed_by, .. } = row;
-    Proposal { id, person, envelope, reason, created_at, expires_at, state, needed, agreed, closed_by }
+    let ProposalRow { id, person, envelope, reason, files, created_at, expires_at, closed_by, .. } = row;
+    Proposal { id, person, envelope, reason, files, created_at, expires_at, state, needed, agreed, closed_by }
 }
 
 #[utoipa::path(post, path = "/api/v1/proposals", request_body = Propose,
@@ -134,13 +147,16 @@ pub(crate) async fn propose(
     own_signatures(&roster, &body.envelope, &caller)?;
     if agreement.people.len() as u32 >= agreement.needed {
         return Err(Problem::invalid(
-            "The statement has all signatures that it needs: add it to the roster.",
+            "This has all signatures that it needs: hand it in without proposing it.",
         ));
     }
     if app.database.count_open_proposals(caller.org, now).await? >= OPEN_MAX {
         return Err(Problem::too_many());
     }
-    let id = agreement.hash;
+    if is_action(&body.envelope) {
+        rules::check(&app, &roster, &body.envelope, body.files.clone(), now).await?;
+    }
+    let id = agreement.id;
     app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
     let audited = app.permit(&caller, &roster, Action::Propose { proposal: id }, now).await?;
     let row = ProposalRow {
@@ -148,6 +164,7 @@ pub(crate) async fn propose(
         person: caller.person,
         envelope: body.envelope,
         reason: body.reason,
+        files: body.files,
         created_at: now,
         expires_at: now.plus_ms(LIFE_MS),
         state: ProposalState::Open,
@@ -178,7 +195,7 @@ pub(crate) async fn sign(
 ) -> Result<Json<Proposed>, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
-    if statement_hash(&body.envelope).ok() != Some(id) {
+    if seal::sha256(&body.envelope.payload.0) != id {
         return Err(Problem::invalid("The signature is of something else than the proposal."));
     }
     agreement(&roster, &body.envelope, now)?;
@@ -197,7 +214,7 @@ pub(crate) async fn sign(
             "Ask another administrator.",
         ));
     }
-    let mut envelope = known.envelope;
+    let mut envelope = known.envelope.clone();
     envelope.signatures.extend(body.envelope.signatures);
     let after = agreement(&roster, &envelope, now)?;
     transaction.sign_proposal(caller.org, id, &envelope, &audited).await?;
@@ -206,7 +223,12 @@ pub(crate) async fn sign(
     let enough = after.people.len() as u32 >= after.needed;
     let state = if enough { ProposalState::Done } else { ProposalState::Open };
     if enough {
-        carry(&app, &caller, &roster, envelope, now).await?;
+        if is_action(&envelope) {
+            let order = rules::order(&app, &caller, &roster, &envelope, known.files, now).await?;
+            order.carry_out(&app, &caller, &envelope, now).await?;
+        } else {
+            carry(&app, &caller, &roster, envelope, now).await?;
+        }
         let mut transaction = app.database.begin().await?;
         transaction.close_proposal(caller.org, id, state, None).await?;
         transaction.commit().await?;
@@ -229,7 +251,7 @@ pub(crate) async fn decline(
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
     // It takes nothing but a right away, so it acts before it is written down.
-    let permit = app.decide(&caller, &roster, Action::Decline { proposal: id }, now)?;
+    let permit = app.decide(&caller, &roster, Action::Decline { proposal: id }, now).await?;
     let mut transaction = app.database.begin().await?;
     transaction.open_proposal(caller.org, id, now).await?.ok_or_else(Problem::not_found)?;
     transaction.close_proposal(caller.org, id, ProposalState::Declined, Some(caller.person)).await?;
@@ -238,14 +260,28 @@ pub(crate) async fn decline(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn agreement(roster: &Roster, envelope: &Envelope, now: Timestamp) -> Result<Agreement, Problem> {
+/// How far administrators agree.
+struct Agreed {
+    id: Hash,
+    needed: u32,
+    people: BTreeSet<PersonId>,
+}
+
+fn is_action(envelope: &Envelope) -> bool {
+    envelope.payload_type == PayloadType::Action.as_str()
+}
+
+fn agreement(roster: &Roster, envelope: &Envelope, now: Timestamp) -> Result<Agreed, Problem> {
+    if is_action(envelope) {
+        let (id, people) = rules::agreement(roster, envelope, now)?;
+        return Ok(Agreed { id, needed: roster.state().administrators.k, people });
+    }
     let (seq, head) = roster.head();
-    roster.agreement(envelope, now).map_err(|error| match error {
-        seal::roster::RosterError::DoesNotFollow { .. } | seal::roster::RosterError::Forked => {
-            crate::rosters::RostersError::Moved { seq, head }.into()
-        }
-        error => crate::rosters::RostersError::Refused(error).into(),
-    })
+    let agreement = roster.agreement(envelope, now).map_err(|error| match error {
+        RosterError::DoesNotFollow { .. } | RosterError::Forked => RostersError::Moved { seq, head }.into(),
+        error => Problem::from(RostersError::Refused(error)),
+    })?;
+    Ok(Agreed { id: agreement.hash, needed: agreement.needed, people: agreement.people })
 }
 
 /// Nobody brings the signature of somebody else, nor one of nobody, which

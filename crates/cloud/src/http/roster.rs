@@ -88,7 +88,7 @@ async fn add(
     }
     // What takes rights away acts first and is written down after: a history
     // that fails must not keep a stolen device in force.
-    let permit = app.decide(caller, roster, action, now)?;
+    let permit = app.decide(caller, roster, action, now).await?;
     let seq = app.rosters.append_narrowing(&app.database, next).await?;
     app.hub.roster_changed(caller.org);
     app.record_after(permit).await;

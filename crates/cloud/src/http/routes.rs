@@ -15,7 +15,8 @@ use tower_http::compression::CompressionLayer;
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, enrolments, factors, headers, health, history, live, login, page, passwords, people,
-    proposals, recordings, recovery, roster, services, sessions, setup, sites, status, verifications,
+    proposals, reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status,
+    verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -70,7 +71,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Auditor, Reader, Session, SessionOrToken, SignIn, Token};
+    use Who::{Administrator, Anyone, Reader, Session, SessionOrToken, SignIn, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -116,7 +117,7 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/enrolments/{lookup}", Administrator, get(enrolments::find)),
         viewer("POST", "/api/v1/enrolments/{lookup}/accept", Administrator, post(enrolments::accept)),
         viewer("GET", "/api/v1/gateways", Reader, get(sites::list)),
-        viewer("POST", "/api/v1/gateways/{id}/commands", Administrator, post(sites::command)),
+        viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
         viewer("GET", "/api/v1/cameras/{id}/live", Session, get(live::live)),
@@ -125,11 +126,18 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/service-accounts", Administrator, get(services::list)),
         viewer("POST", "/api/v1/service-accounts", Administrator, post(services::create)),
         viewer("DELETE", "/api/v1/service-accounts/{id}", Administrator, delete(services::revoke)),
-        viewer("GET", "/api/v1/history", Auditor, get(history::read)),
-        viewer("GET", "/api/v1/history/checkpoint", Auditor, get(history::checkpoint)),
-        viewer("GET", "/api/v1/history/consistency", Auditor, get(history::consistency)),
-        viewer("GET", "/api/v1/history/tile/{*path}", Auditor, get(history::tile)),
-        viewer("GET", "/api/v1/history/{seq}/proof", Auditor, get(history::proof)),
+        viewer("GET", "/api/v1/policy", Administrator, get(rules::policy)),
+        viewer("POST", "/api/v1/policy", Administrator, post(rules::set_policy)),
+        viewer("GET", "/api/v1/roles", Administrator, get(rules::roles)),
+        viewer("POST", "/api/v1/roles", Administrator, post(rules::assign_roles)),
+        viewer("POST", "/api/v1/explanations", Session, post(rules::explanation)),
+        viewer("POST", "/api/v1/reasons", Session, post(reasons::state)),
+        viewer("GET", "/api/v1/reasons/{reference}", Reader, get(reasons::read)),
+        viewer("GET", "/api/v1/history", Reader, get(history::read)),
+        viewer("GET", "/api/v1/history/checkpoint", Reader, get(history::checkpoint)),
+        viewer("GET", "/api/v1/history/consistency", Reader, get(history::consistency)),
+        viewer("GET", "/api/v1/history/tile/{*path}", Reader, get(history::tile)),
+        viewer("GET", "/api/v1/history/{seq}/proof", Reader, get(history::proof)),
     ]
 }
 

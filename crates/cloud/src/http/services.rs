@@ -103,7 +103,7 @@ pub(crate) async fn create(
         return Err(Problem::invalid("The signed action makes no service account."));
     };
     let action = Action::CreateServiceAccount { account, signature: verified.hash };
-    let permit = app.decide(&caller, &roster, action, now)?;
+    let permit = app.decide(&caller, &roster, action, now).await?;
     let devices: Vec<_> = verified.devices.into_iter().collect();
     // Any device of a person may sign in their name; this takes an
     // administrator's.
@@ -148,7 +148,7 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
-    let permit = app.decide(&caller, &roster, Action::RevokeServiceAccount { account }, now)?;
+    let permit = app.decide(&caller, &roster, Action::RevokeServiceAccount { account }, now).await?;
     if !app.database.revoke_service(caller.org, account, now).await? {
         return Err(Problem::not_found());
     }

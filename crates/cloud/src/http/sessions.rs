@@ -73,7 +73,7 @@ pub(crate) async fn end(
     let (token, _) =
         rows.into_iter().find(|(token, _)| public_id(*token) == id).ok_or_else(Problem::not_found)?;
     app.database.end_session(token).await?;
-    app.hub.sessions_changed();
+    app.hub.rights_changed();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn end_others(
             app.database.end_session(token).await?;
         }
     }
-    app.hub.sessions_changed();
+    app.hub.rights_changed();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -97,7 +97,7 @@ pub(crate) async fn command(
     let signers = signers(&roster, &body.envelope);
     let subject = seal::sha256(&body.envelope.payload.0);
     let configure = Action::Configure { gateway, command: subject, signers: signers.clone() };
-    let permit = app.decide(&caller, &roster, configure, now)?;
+    let permit = app.decide(&caller, &roster, configure, now).await?;
     // A test changes nothing.
     if !matches!(command.command, Command::TestCamera { .. }) {
         app.user_verified(&caller, &roster, &signers, subject, now).await?;

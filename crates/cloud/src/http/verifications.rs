@@ -110,7 +110,7 @@ pub(crate) async fn by_code(
     // Whoever has the session and not the authenticator does not guess for long.
     let Ok(attempt) = app.attempts.code(caller.session, now) else {
         app.database.end_session(caller.session).await?;
-        app.hub.sessions_changed();
+        app.hub.rights_changed();
         return Err(Problem::signed_out());
     };
     let row = app.database.password_of(caller.org, caller.person).await?.ok_or_else(code_refused)?;

@@ -108,19 +108,24 @@ impl Link {
 }
 
 /// A viewer's WebSocket.
-struct Viewer {
+pub(crate) struct Viewer {
     socket: WebSocketStream<TcpStream>,
 }
 
 #[derive(Debug, PartialEq)]
-enum Got {
+pub(crate) enum Got {
     Text(Value),
     Binary(Vec<u8>),
     Nothing,
 }
 
 impl Viewer {
-    async fn open(world: &World, cookie: &str, camera: CameraId, origin: &str) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        world: &World,
+        cookie: &str,
+        camera: CameraId,
+        origin: &str,
+    ) -> Result<Self, Error> {
         let address = world.running.viewer_addr;
         let url = format!("ws://localhost:{}/api/v1/cameras/{camera}/live?rendition=main", address.port());
         let mut request = url.into_client_request().unwrap();
@@ -131,7 +136,7 @@ impl Viewer {
         Ok(Viewer { socket })
     }
 
-    async fn next(&mut self) -> Got {
+    pub(crate) async fn next(&mut self) -> Got {
         loop {
             match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("something comes") {
                 Some(Ok(Message::Text(text))) => return Got::Text(serde_json::from_str(&text).unwrap()),
@@ -143,7 +148,7 @@ impl Viewer {
     }
 }
 
-fn status_of(result: Result<Viewer, Error>) -> u16 {
+pub(crate) fn status_of(result: Result<Viewer, Error>) -> u16 {
     match result {
         Err(Error::Http(response)) => response.status().as_u16(),
         Err(error) => panic!("{error}"),

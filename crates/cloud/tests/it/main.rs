@@ -10,6 +10,7 @@ mod live;
 mod login;
 mod matrix;
 mod people;
+mod rules;
 mod services;
 mod sites;
 mod support;

@@ -30,6 +30,9 @@ enum Needs {
     Till,
     /// To be Ada.
     Ada,
+    /// A session of the organisation whose thing the path names; what comes
+    /// then depends on what was signed.
+    SessionHere,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ struct Things {
     lookup: String,
     session: String,
     signature: Hash,
+    /// Why Ada looked.
+    reason: String,
     /// Ada's.
     passkey: String,
     /// An account of a program.
@@ -67,7 +72,7 @@ struct Things {
 }
 
 fn cases(route: &Route, things: &Things) -> Vec<Case> {
-    use Needs::{Ada, Administrator, AdministratorHere, Door, Nothing, Session, Till};
+    use Needs::{Ada, Administrator, AdministratorHere, Door, Nothing, Session, SessionHere, Till};
     let Things {
         door,
         till,
@@ -78,6 +83,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         lookup,
         session,
         signature,
+        reason,
         passkey,
         service,
         size,
@@ -107,6 +113,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
             | "/api/v1/verifications"
             | "/api/v1/actions"
             | "/api/v1/verifications/code"
+            | "/api/v1/reasons"
             | "/api/v1/factors",
         ) => plain(Session),
         // They would end the callers of the cases that follow.
@@ -123,11 +130,18 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
             | "/api/v1/proposals"
             | "/api/v1/history"
             | "/api/v1/history/checkpoint"
-            | "/api/v1/service-accounts",
+            | "/api/v1/service-accounts"
+            | "/api/v1/policy"
+            | "/api/v1/roles",
         )
-        | ("POST", "/api/v1/invitations" | "/api/v1/proposals" | "/api/v1/service-accounts") => {
-            plain(Administrator)
-        }
+        | (
+            "POST",
+            "/api/v1/invitations"
+            | "/api/v1/proposals"
+            | "/api/v1/service-accounts"
+            | "/api/v1/policy"
+            | "/api/v1/roles",
+        ) => plain(Administrator),
         ("DELETE", "/api/v1/service-accounts/{id}") => {
             vec![case(AdministratorHere, format!("/api/v1/service-accounts/{service}"), json!({}))]
         }
@@ -140,6 +154,14 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         }
         ("GET", "/api/v1/history/{seq}/proof") => {
             vec![case(AdministratorHere, format!("/api/v1/history/{}/proof", size - 1), json!({}))]
+        }
+        ("POST", "/api/v1/explanations") => [(Door, door), (Till, till)]
+            .map(|(needs, camera)| {
+                case(needs, route.path.to_owned(), json!({ "operation": "live", "camera": camera }))
+            })
+            .into(),
+        ("GET", "/api/v1/reasons/{reference}") => {
+            vec![case(AdministratorHere, format!("/api/v1/reasons/{reason}"), json!({}))]
         }
         ("GET", "/api/v1/signatures/{hash}") => {
             vec![case(AdministratorHere, format!("/api/v1/signatures/{signature}"), json!({}))]
@@ -159,7 +181,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("POST", "/api/v1/gateways/{id}/commands") => {
             let envelope = json!({ "payloadType": "x", "payload": "eA==", "signatures": [] });
             let path = format!("/api/v1/gateways/{gateway}/commands");
-            vec![case(AdministratorHere, path, json!({ "envelope": envelope }))]
+            vec![case(SessionHere, path, json!({ "envelope": envelope }))]
         }
         ("GET", "/api/v1/cameras/{id}/recordings" | "/api/v1/cameras/{id}/live") => {
             [(Door, door), (Till, till)]
@@ -204,7 +226,8 @@ fn expected(who: Who, needs: Needs) -> Outcome {
         Needs::Administrator | Needs::AdministratorHere if !matches!(who, Who::Ada | Who::Zoe) => {
             Outcome::NotAdministrator
         }
-        Needs::AdministratorHere if who == Who::Zoe => Outcome::NotFound,
+        Needs::AdministratorHere | Needs::SessionHere if who == Who::Zoe => Outcome::NotFound,
+        Needs::SessionHere => Outcome::Through,
         Needs::Administrator | Needs::AdministratorHere => Outcome::Through,
         Needs::Door if matches!(who, Who::Ada | Who::Ben) => Outcome::Through,
         Needs::Till | Needs::Ada if who == Who::Ada => Outcome::Through,
@@ -293,6 +316,9 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
     let second = world.device_login(ours.org, &ours.admin).await.cookie().unwrap();
     let listed = world.as_person(&second).get("/api/v1/sessions").await.body["sessions"].clone();
     let own = listed.as_array().unwrap().iter().find(|session| session["own"] == true).unwrap()["id"].clone();
+    ours.api(world).post("/api/v1/reasons", &json!({ "reason": "a parcel is missing" })).await;
+    let stated = ours.api(world).get("/api/v1/history?action=state_reason").await;
+    let reason = stated.body["entries"][0]["resource"].as_str().unwrap().to_owned();
     // The log follows within a moment, and tiles stay once they were written.
     let mut size = 0;
     for _ in 0..100 {
@@ -336,6 +362,7 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
         lookup: gateway.secret.lookup().to_string(),
         session: own.as_str().unwrap().to_owned(),
         signature,
+        reason,
         passkey: "AAAA".to_owned(),
         service: service.id.to_string(),
         size,

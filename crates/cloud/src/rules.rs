@@ -1,0 +1,134 @@
+//! What an organisation set: its policies and who has which role. SQL holds
+//! them beside what administrators signed; this keeps them parsed, and looks
+//! before every use whether there is something newer, so that several nodes
+//! agree. What does not fit its signature is not believed: whoever can write
+//! to the database alone changes no rule.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+use cloud_core::policy::{Policies, PolicyError};
+use model::wire::Envelope;
+use model::{Hash, OrgId, PersonId, Timestamp};
+use seal::action::{Action, SignedAction};
+use seal::envelope::{self, PayloadType};
+use seal::keys::VerifyingKey;
+use seal::role::Roles;
+use seal::roster::Roster;
+
+use crate::database::{Database, PolicySetRow, RolesRow};
+
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// None if what is stored does not load: it does not fit what was signed,
+    /// or this program's schema is another. Nothing is put in its place,
+    /// because that could permit what was forbidden.
+    pub(crate) policies: Option<Policies>,
+    /// When administrators put the set in force, and what they signed; absent
+    /// for the one that is built in.
+    pub(crate) set: Option<(Timestamp, Hash)>,
+    roles: BTreeMap<PersonId, Roles>,
+    /// Numbers of the newest set and the newest assignment.
+    pub(crate) version: (u64, u64),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StoredError {
+    #[error("what administrators signed is missing or says something else")]
+    Signed,
+    #[error("{0}")]
+    Policy(PolicyError),
+}
+
+impl Rules {
+    pub(crate) fn roles(&self, person: PersonId) -> Roles {
+        self.roles.get(&person).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn all_roles(&self) -> &BTreeMap<PersonId, Roles> {
+        &self.roles
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RulesCache {
+    cached: RwLock<HashMap<OrgId, Arc<Rules>>>,
+}
+
+impl RulesCache {
+    pub(crate) async fn current(&self, database: &Database, roster: &Roster) -> sqlx::Result<Arc<Rules>> {
+        let org = roster.org();
+        let version = database.rules_version(org).await?;
+        let cached = self.cached.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&org).cloned();
+        if let Some(rules) = cached.filter(|rules| rules.version == version) {
+            return Ok(rules);
+        }
+        let rules = Arc::new(load(database, roster, version).await?);
+        let mut cached = self.cached.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        cached.insert(org, rules.clone());
+        Ok(rules)
+    }
+}
+
+async fn load(database: &Database, roster: &Roster, version: (u64, u64)) -> sqlx::Result<Rules> {
+    let org = roster.org();
+    let row = database.policy_set(org).await?;
+    let set = row.as_ref().map(|row| (row.at, row.signature));
+    let envelope = match &row {
+        Some(row) => database.signature(org, row.signature).await?,
+        None => None,
+    };
+    let assigned = database.roles(org).await?;
+    let loaded = roles(&assigned, roster).and_then(|roles| Ok((policies(row, envelope, roster)?, roles)));
+    let (policies, roles) = match loaded {
+        Ok((policies, roles)) => (Some(policies), roles),
+        Err(error) => {
+            tracing::error!(%org, "policies or roles do not load, and nothing is permitted: {error}");
+            (None, BTreeMap::new())
+        }
+    };
+    Ok(Rules { policies, set, roles, version })
+}
+
+fn policies(
+    row: Option<PolicySetRow>,
+    envelope: Option<Envelope>,
+    roster: &Roster,
+) -> Result<Policies, StoredError> {
+    let Some(row) = row else { return Ok(Policies::builtin()) };
+    let signed = signed(&envelope.ok_or(StoredError::Signed)?, roster)?;
+    if signed.action != (Action::SetPolicy { digest: cloud_core::policy::digest(&row.files) }) {
+        return Err(StoredError::Signed);
+    }
+    Policies::parse(row.files).map_err(|errors| {
+        StoredError::Policy(errors.into_iter().next().expect("a set that does not load has a fault"))
+    })
+}
+
+fn roles(assigned: &[RolesRow], roster: &Roster) -> Result<BTreeMap<PersonId, Roles>, StoredError> {
+    let one = |row: &RolesRow| {
+        let expected = Action::AssignRoles { person: row.person, roles: row.roles.clone() };
+        if signed(&row.envelope, roster)?.action == expected {
+            Ok((row.person, row.roles.clone()))
+        } else {
+            Err(StoredError::Signed)
+        }
+    };
+    assigned.iter().map(one).collect()
+}
+
+/// Whether the signers were administrators, and enough, was judged when it was
+/// put in force; by now they may be neither.
+fn signed(envelope: &Envelope, roster: &Roster) -> Result<SignedAction, StoredError> {
+    let key_of = |keyid: &str| {
+        let device = roster.device(keyid.parse().ok()?)?;
+        VerifyingKey::from_bytes(&device.sign.0).ok()
+    };
+    let signers = envelope::signers(PayloadType::Action, envelope, key_of).unwrap_or_default();
+    let payload = envelope::payload(PayloadType::Action, envelope).ok();
+    let signed: Option<SignedAction> = payload.and_then(|bytes| seal::from_canonical(bytes).ok());
+    match signed {
+        Some(signed) if !signers.is_empty() && signed.org == roster.org() => Ok(signed),
+        _ => Err(StoredError::Signed),
+    }
+}

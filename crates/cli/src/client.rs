@@ -27,6 +27,8 @@ use crate::home::{DeviceFile, Home};
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
+/// What others have days to agree on ends this much before the latest end.
+const MARGIN_MS: u64 = 10 * Timestamp::MINUTE;
 /// How this program's sessions stand in their owner's list.
 const USER_AGENT: &str = concat!("lenskeep ", env!("CARGO_PKG_VERSION"));
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -256,14 +258,7 @@ impl Session {
     /// The same where an action has a call of its own.
     pub(crate) async fn act_at(&mut self, path: &str, action: Action) -> anyhow::Result<Value> {
         for _ in 0..3 {
-            let signed = SignedAction {
-                org: self.roster.org(),
-                nonce: Hash(random()),
-                expires_at: now().plus_ms(ACTION_LIFE_MS),
-                previous_state: self.roster.head().1,
-                action: action.clone(),
-            };
-            let envelope = signed.sign(self.device(), &self.keys.sign);
+            let envelope = self.signed(self.roster.head().1, action.clone(), ACTION_LIFE_MS);
             match self.client.post(path, &json!({ "envelope": envelope })).await {
                 Ok(answer) => return Ok(answer),
                 // The roster has changed since it was read.
@@ -272,6 +267,45 @@ impl Session {
             }
         }
         bail!("the roster keeps moving; try again")
+    }
+
+    /// An action on top of a state, good for so many milliseconds.
+    fn signed(&self, previous_state: Hash, action: Action, life_ms: u64) -> Envelope {
+        let signed = SignedAction {
+            org: self.roster.org(),
+            nonce: Hash(random()),
+            expires_at: now().plus_ms(life_ms),
+            previous_state,
+            action,
+        };
+        signed.sign(self.device(), &self.keys.sign)
+    }
+
+    /// Signs what as many administrators must sign as the roster demands, and
+    /// has the cloud put it in force, or proposes it to the others. `body` is
+    /// what goes with it.
+    pub(crate) async fn order(
+        &self,
+        path: &str,
+        (previous_state, action): (Hash, Action),
+        mut body: Value,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let k = self.roster.state().administrators.k;
+        if k <= 1 {
+            body["envelope"] = json!(self.signed(previous_state, action, ACTION_LIFE_MS));
+            self.client.post(path, &body).await?;
+            println!("in force");
+            return Ok(());
+        }
+        let envelope = self.signed(previous_state, action, seal::action::EXPIRES_AHEAD_MAX_MS - MARGIN_MS);
+        let id = seal::sha256(&envelope.payload.0);
+        body["envelope"] = json!(envelope);
+        body["reason"] = json!(reason);
+        self.client.post("/api/v1/proposals", &body).await?;
+        println!("This takes {k} administrators, and is proposed to the others; each runs");
+        println!("  lenskeep approval agree {id}");
+        Ok(())
     }
 
     /// Signs a statement, has the cloud add it, and takes it in. Where it takes

@@ -12,7 +12,9 @@ mod device;
 mod forward;
 mod grants;
 mod home;
+mod policy;
 mod recordings;
+mod roles;
 mod services;
 mod times;
 mod up;
@@ -72,6 +74,12 @@ enum Command {
     /// Accounts for programs that read lists.
     #[command(subcommand)]
     ServiceAccount(services::ServiceCommand),
+    /// Sets of policies: check, test, ask, compare, put in force.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Who has which role where.
+    #[command(subcommand)]
+    Role(roles::RoleCommand),
     /// The history, and whether anybody rewrote it.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -206,6 +214,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::ServiceAccount(command) => {
             services::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
+        Command::Policy(command) => Box::pin(policy::run(&home, command)).await,
+        Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),
     }

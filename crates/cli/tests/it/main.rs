@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod azure;
+mod policy;
 mod services;
 mod support;
 mod walk;

@@ -91,21 +91,28 @@ impl Circumstances {
 impl PersonAsker {
     /// Whoever has no role anywhere is viewer and operator of what the roster
     /// opens: an organisation that needs no roles assigns none.
-    pub fn with_roles(mut self, roles: &Roles) -> Self {
-        if roles.is_empty() {
-            let everywhere = BTreeSet::from([Place::All.to_string()]);
-            return PersonAsker { views: everywhere.clone(), operates: everywhere, ..self };
-        }
-        for assignment in roles {
-            let places = match assignment.role {
+    pub fn with_roles(self, roles: &Roles) -> Self {
+        self.with_places(roles.iter().map(|assignment| (assignment.role, assignment.place.to_string())))
+    }
+
+    /// The same, with places whose ids are any names.
+    pub fn with_places(mut self, roles: impl IntoIterator<Item = (Role, String)>) -> Self {
+        let mut any = false;
+        for (role, place) in roles {
+            let places = match role {
                 Role::Viewer => &mut self.views,
                 Role::Operator => &mut self.operates,
                 Role::Auditor => &mut self.audits,
                 Role::Installer => &mut self.installs,
             };
-            places.insert(assignment.place.to_string());
+            places.insert(place);
+            any = true;
         }
-        self
+        if any {
+            return self;
+        }
+        let everywhere = BTreeSet::from([Place::All.to_string()]);
+        PersonAsker { views: everywhere.clone(), operates: everywhere, ..self }
     }
 }
 

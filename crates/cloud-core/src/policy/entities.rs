@@ -43,15 +43,20 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
 #[error("the question does not fit the schema: {0}")]
 pub struct Unfit(String);
 
-/// With a schema, both are checked against it.
-pub(super) fn built(question: &Question, schema: Option<&Schema>) -> Result<(Request, Entities), Unfit> {
+/// With the attributes that `names` says can matter. With a schema, all is
+/// checked against it.
+pub(super) fn built(
+    question: &Question,
+    names: impl Fn(&str) -> bool,
+    schema: Option<&Schema>,
+) -> Result<(Request, Entities), Unfit> {
     let unfit = |error: &dyn std::fmt::Display| Unfit(error.to_string());
-    let (principal, resource) = (asker(&question.asker)?, object(&question.object)?);
+    let (principal, resource) = (asker(&question.asker, &names)?, object(&question.object, &names)?);
     let request = Request::new(
         principal.uid(),
         NAMES.operations[&question.operation].clone(),
         resource.uid(),
-        context(&question.circumstances)?,
+        context(&question.circumstances, &names)?,
         schema,
     );
     // A gateway that stores its own grants is both.
@@ -82,19 +87,25 @@ fn entity(kind: &str, id: &str, attributes: Attributes, parents: Vec<String>) ->
     Entity::new(uid(&NAMES.kinds[kind], id), attributes, parents).map_err(|error| Unfit(error.to_string()))
 }
 
-fn asker(asker: &Asker) -> Result<Entity, Unfit> {
+fn asker(asker: &Asker, names: impl Fn(&str) -> bool) -> Result<Entity, Unfit> {
     let (id, attributes, places) = match asker {
         Asker::Person(person) => {
-            let attributes = [
-                ("opens", scopes(&person.opens)),
+            let mut attributes = named([
                 ("hasDevice", RestrictedExpression::new_bool(person.has_device)),
-                ("views", scopes(&person.views)),
-                ("operates", scopes(&person.operates)),
-                ("audits", scopes(&person.audits)),
-                ("installs", scopes(&person.installs)),
                 ("administers", RestrictedExpression::new_bool(person.administers)),
-            ];
-            (&person.id, named(attributes), Vec::new())
+            ]);
+            for (name, places) in [
+                ("opens", &person.opens),
+                ("views", &person.views),
+                ("operates", &person.operates),
+                ("audits", &person.audits),
+                ("installs", &person.installs),
+            ] {
+                if names(name) {
+                    attributes.insert(name.to_owned(), scopes(places));
+                }
+            }
+            (&person.id, attributes, Vec::new())
         }
         Asker::Gateway { id, posture } => (
             id,
@@ -110,7 +121,7 @@ fn asker(asker: &Asker) -> Result<Entity, Unfit> {
     entity(asker.kind(), id, attributes, places)
 }
 
-fn object(object: &Object) -> Result<Entity, Unfit> {
+fn object(object: &Object, names: impl Fn(&str) -> bool) -> Result<Entity, Unfit> {
     let (id, attributes) = match object {
         Object::Organisation { id, administrators_needed } => {
             let needed = RestrictedExpression::new_long(i64::from(*administrators_needed));
@@ -118,8 +129,12 @@ fn object(object: &Object) -> Result<Entity, Unfit> {
         }
         Object::Gateway { id, posture } => (id, named([("posture", text(posture.as_str()))])),
         Object::Camera { id, gateway, posture, .. } => {
-            let gateway = RestrictedExpression::new_entity_uid(uid(&NAMES.kinds["Gateway"], gateway));
-            (id, named([("gateway", gateway), ("posture", text(posture.as_str()))]))
+            let mut attributes = named([("posture", text(posture.as_str()))]);
+            if names("gateway") {
+                let gateway = RestrictedExpression::new_entity_uid(uid(&NAMES.kinds["Gateway"], gateway));
+                attributes.insert("gateway".to_owned(), gateway);
+            }
+            (id, attributes)
         }
         Object::Device { id, owner } => {
             (id, named([("owner", RestrictedExpression::new_entity_uid(uid(&NAMES.person, owner)))]))
@@ -132,19 +147,25 @@ fn named<const N: usize>(attributes: [(&str, RestrictedExpression); N]) -> Attri
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn context(circumstances: &Circumstances) -> Result<Context, Unfit> {
+fn context(circumstances: &Circumstances, names: impl Fn(&str) -> bool) -> Result<Context, Unfit> {
     let Circumstances { now, second_factor, approvals, network, reason } = circumstances;
     let mut attributes = vec![
-        ("now".to_owned(), RestrictedExpression::new_datetime(date(*now))),
         ("weekday".to_owned(), RestrictedExpression::new_long(weekday(*now))),
         ("secondFactor".to_owned(), RestrictedExpression::new_bool(*second_factor)),
         ("approvals".to_owned(), RestrictedExpression::new_long(i64::from(*approvals))),
     ];
-    if let Some(network) = network {
+    if names("now") {
+        attributes.push(("now".to_owned(), RestrictedExpression::new_datetime(date(*now))));
+    }
+    if let Some(network) = network
+        && names("network")
+    {
         attributes
             .push(("network".to_owned(), RestrictedExpression::new_ip(network.to_canonical().to_string())));
     }
-    if let Some(reason) = reason {
+    if let Some(reason) = reason
+        && names("reason")
+    {
         attributes.push(("reason".to_owned(), text(reason)));
     }
     Context::from_pairs(attributes).map_err(|error| Unfit(error.to_string()))

@@ -6,6 +6,7 @@
 mod bounds;
 mod entities;
 mod question;
+mod selection;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -15,6 +16,8 @@ use miette::Diagnostic;
 use model::Hash;
 use seal::action::ServicePermission;
 use serde::Serialize;
+
+use selection::Selections;
 
 pub use entities::Unfit;
 pub use question::{Asker, Circumstances, Object, Operation, PersonAsker, Posture, Question};
@@ -50,7 +53,8 @@ pub type Files = BTreeMap<String, String>;
 pub struct Policies {
     files: Files,
     digest: Hash,
-    set: PolicySet,
+    selections: Selections,
+    authorizer: Authorizer,
     rules: HashMap<PolicyId, Rule>,
     warnings: Vec<String>,
 }
@@ -139,7 +143,9 @@ impl Policies {
             return Err(errors);
         }
         let warnings = validation.validation_warnings().map(|warning| warning.to_string()).collect();
-        Ok(Policies { digest: digest(&files), files, set, rules, warnings })
+        let selections = Selections::of(&set).map_err(|error| vec![fault("the set", error.to_string())])?;
+        let digest = digest(&files);
+        Ok(Policies { files, digest, selections, authorizer: Authorizer::new(), rules, warnings })
     }
 
     pub fn digest(&self) -> Hash {
@@ -173,8 +179,15 @@ impl Policies {
     }
 
     fn answer(&self, question: &Question, schema: Option<&Schema>) -> Result<Answer, AskError> {
-        let (request, entities) = entities::built(question, schema)?;
-        let response = Authorizer::new().is_authorized(&request, &self.set, &entities);
+        let Some(selection) = self.selections.of_question(question) else {
+            if schema.is_some() {
+                entities::built(question, |_| true, schema)?;
+            }
+            return Ok(Answer { allowed: false, rules: Vec::new() });
+        };
+        let names = |attribute: &str| schema.is_some() || selection.names(attribute);
+        let (request, entities) = entities::built(question, names, schema)?;
+        let response = self.authorizer.is_authorized(&request, &selection.set, &entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Err(AskError::Policy(error.to_string()));
         }
@@ -192,10 +205,16 @@ impl Policies {
             self.ask(&changed).is_ok_and(|answer| answer.allowed)
         };
         let asked = &question.circumstances;
-        if asked.reason.is_none() && with(|asked| asked.reason = Some("a reason".to_owned())) {
+        let selection = self.selections.of_question(question)?;
+        if asked.reason.is_none()
+            && selection.names("reason")
+            && with(|asked| asked.reason = Some("a reason".to_owned()))
+        {
             return Some(Missing::Reason);
         }
-        let helps = !asked.second_factor && with(|asked| asked.second_factor = true);
+        let helps = !asked.second_factor
+            && selection.names("secondFactor")
+            && with(|asked| asked.second_factor = true);
         helps.then_some(Missing::SecondFactor)
     }
 }

@@ -1,5 +1,6 @@
 // The parts of pages that only work things out.
 
+import { type Assignment, policyDigest, rolesState, sortedRoles } from '../src/lib/seal/action';
 import { describe, expect, it } from 'vitest';
 import type { Gap, HistoryEntry, RecordingListing } from '../src/lib/api/types';
 import { splitCameraUrl } from '../src/lib/app/cameraUrl';
@@ -66,9 +67,25 @@ describe('an invitation', () => {
 });
 
 describe('the history', () => {
-  const entry = (seq: number, action: string, resource: string) => ({ seq, at: seq * 10, actor: 'a', action, resource, hash: '', leaf: '', device: null, signature: null }) satisfies HistoryEntry;
+  const entry = (seq: number, action: string, resource: string) => ({ seq, at: seq * 10, actor: 'a', action, resource, hash: '', leaf: '', device: null, signature: null, policy: null }) satisfies HistoryEntry;
   it('makes one row of entries that say the same in a row', () => {
     const found = rows([entry(4, 'playback', 'r1'), entry(3, 'playback', 'r1'), entry(2, 'live', 'c'), entry(1, 'playback', 'r1')]);
     expect(found.map(({ seq, times, since }) => [seq, times, since])).toEqual([[4, 2, 30], [2, 1, 20], [1, 1, 10]]);
+  });
+});
+
+describe('roles and policies', () => {
+  const [person, camera] = [`usr_${'1'.repeat(32)}`, `cam_${'2'.repeat(32)}`];
+  it('writes assignments in the order in which the server writes them', async () => {
+    const mixed: Assignment[] = [
+      { role: 'operator', place: 'group:b' },
+      { role: 'viewer', place: `camera:${camera}` },
+      { role: 'operator', place: 'all' },
+      { role: 'viewer', place: 'group:a' },
+    ];
+    expect(sortedRoles(mixed).map(({ role, place }) => `${role} ${place}`)).toEqual(['viewer group:a', `viewer camera:${camera}`, 'operator all', 'operator group:b']);
+    // The same as roles_state of crates/seal, whose test has these figures too.
+    expect(await rolesState(person, mixed)).toBe('711098e3d9efba1693b48253d81ef35c660063d7e4c1b6a3196a9fa807e1ea31');
+    expect(await policyDigest({ 'b.cedar': 'permit', 'a.cedar': 'ü\n"' })).toBe('e2f131370177ccd855fb91302eaaaba210ebe4ad18fae9f04a77b1048965a820');
   });
 });

@@ -115,7 +115,7 @@ pub fn sees(
     now: Timestamp,
 ) -> bool {
     match explain(principal, facts, Operation::See, camera, policies, now) {
-        Explanation::Policies(answer) => answer.allowed,
+        Explanation::Policies(answer, _) => answer.allowed,
         Explanation::Floor(_) => false,
     }
 }
@@ -125,7 +125,8 @@ pub fn sees(
 pub enum Explanation {
     /// Roster or devices refuse, and no policy is asked.
     Floor(Denial),
-    Policies(Answer),
+    /// What the policies say, and what would turn a no into a yes.
+    Policies(Answer, Option<Missing>),
 }
 
 pub fn explain(
@@ -136,9 +137,17 @@ pub fn explain(
     policies: &Policies,
     now: Timestamp,
 ) -> Explanation {
-    let answer = camera_question(principal, facts, operation, camera, now)
-        .and_then(|question| policies.ask(&question).map_err(|error| Denial::Unanswered(error.to_string())));
-    answer.map_or_else(Explanation::Floor, Explanation::Policies)
+    let question = match camera_question(principal, facts, operation, camera, now) {
+        Ok(question) => question,
+        Err(denial) => return Explanation::Floor(denial),
+    };
+    match policies.ask(&question) {
+        Ok(answer) => {
+            let missing = if answer.allowed { None } else { policies.missing(&question) };
+            Explanation::Policies(answer, missing)
+        }
+        Err(error) => Explanation::Floor(Denial::Unanswered(error.to_string())),
+    }
 }
 
 fn camera_question(

@@ -173,3 +173,23 @@ impl Verified {
         administrators.filter_map(|device| roster.device(*device)).map(|device| device.person).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The web app's test has the same figure.
+    #[test]
+    fn the_state_of_roles_is_of_their_canonical_form() {
+        let person: PersonId = "usr_11111111111111111111111111111111".parse().unwrap();
+        let texts = [
+            "operator group:b",
+            "viewer camera:cam_22222222222222222222222222222222",
+            "operator all",
+            "viewer group:a",
+        ];
+        let roles: Roles = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let expected = "711098e3d9efba1693b48253d81ef35c660063d7e4c1b6a3196a9fa807e1ea31";
+        assert_eq!(roles_state(person, &roles).to_string(), expected);
+    }
+}

@@ -120,7 +120,7 @@ async fn a_set_and_roles_are_put_in_force_and_shown() {
     let listed = site.succeed(&["role", "list"]);
     assert!(listed.contains("Nobody has a role"), "{listed}");
     assert!(
-        site.fail(&["role", "assign", "per_00000000000000000000000000000001", "viewer all"])
+        site.fail(&["role", "assign", "usr_00000000000000000000000000000001", "viewer all"])
             .contains("nobody in the roster")
     );
 }

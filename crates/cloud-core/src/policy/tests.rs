@@ -164,6 +164,15 @@ fn the_digest_is_of_every_byte_and_name() {
     assert_ne!(one.digest(), Policies::parse(files(&format!("{text} "))).unwrap().digest());
     let renamed = Files::from([("other.cedar".to_owned(), text.to_owned())]);
     assert_ne!(one.digest(), digest(&renamed));
+    // The web app's test has the same figure.
+    let pinned = Files::from([
+        ("b.cedar".to_owned(), "permit".to_owned()),
+        ("a.cedar".to_owned(), "ü\n\"".to_owned()),
+    ]);
+    assert_eq!(
+        digest(&pinned).to_string(),
+        "e2f131370177ccd855fb91302eaaaba210ebe4ad18fae9f04a77b1048965a820"
+    );
 }
 
 /// What is left out for speed must not change an answer, however a policy

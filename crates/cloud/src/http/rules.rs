@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cloud_core::policy::{Files, Operation, Policies, PolicyError, Rule};
+use cloud_core::policy::{Files, Missing, Operation, Policies, PolicyError, Rule};
 use cloud_core::{Action, Explanation, Principal, explain};
 use model::wire::Envelope;
 use model::{CameraId, Hash, PersonId, Timestamp};
@@ -24,7 +24,7 @@ use super::types::EnvelopeSchema;
 use crate::app::App;
 use crate::clock;
 use crate::database::PolicySetRow;
-use crate::permits::{facts_about, is_administrator};
+use crate::permits::{REASON_MS, facts_about, facts_of_caller, is_administrator};
 use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::sessions::Caller;
@@ -100,6 +100,8 @@ pub(crate) struct Explained {
     /// The policies that decided.
     #[schema(value_type = Vec<RuleSchema>)]
     rules: Vec<Rule>,
+    /// `reason` or `second_factor`, if that would turn the no into a yes.
+    missing: Option<&'static str>,
 }
 
 #[derive(ToSchema)]
@@ -182,20 +184,34 @@ pub(crate) async fn explanation(
         .ok_or_else(|| Problem::invalid("The operation is none that is done to cameras."))?;
     let rules = app.rules.current(&app.database, &roster).await?;
     let at = body.at.unwrap_or(now);
-    let facts = facts_about((caller.org, person), &roster, rules.roles(person), [body.camera], at);
-    if person == caller.person && !facts.cameras.get(&body.camera).is_some_and(|known| known.person_may_open)
-    {
-        return Err(Problem::not_found());
-    }
+    let facts = if person == caller.person {
+        let mut facts = facts_of_caller(&caller, &roster, &rules, [body.camera], at);
+        let since = now.minus_ms(REASON_MS);
+        if let Some(person) = &mut facts.person {
+            person.reason = app.database.reason_of(caller.session, since).await?;
+        }
+        if !facts.cameras.get(&body.camera).is_some_and(|known| known.person_may_open) {
+            return Err(Problem::not_found());
+        }
+        facts
+    } else {
+        facts_about((caller.org, person), &roster, rules.roles(person), [body.camera], at)
+    };
     let policies = rules.policies.as_ref().ok_or(cloud_core::Denial::NoPolicies)?;
     let principal = Principal::Person { person, device: None };
     Ok(Json(match explain(principal, &facts, operation, body.camera, policies, at) {
         Explanation::Floor(denial) => {
-            Explained { allowed: false, refused: Some(denial.to_string()), rules: Vec::new() }
+            Explained { allowed: false, refused: Some(denial.to_string()), rules: Vec::new(), missing: None }
         }
-        Explanation::Policies(answer) => {
-            Explained { allowed: answer.allowed, refused: None, rules: answer.rules }
-        }
+        Explanation::Policies(answer, missing) => Explained {
+            allowed: answer.allowed,
+            refused: None,
+            rules: answer.rules,
+            missing: missing.map(|missing| match missing {
+                Missing::Reason => "reason",
+                Missing::SecondFactor => "second_factor",
+            }),
+        },
     }))
 }
 

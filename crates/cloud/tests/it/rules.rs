@@ -273,13 +273,16 @@ async fn whoever_watches_is_cut_by_a_new_policy(world: World) {
 }
 
 async fn a_reason_is_asked_for_and_kept_out_of_the_log(world: World) {
-    let (organisation, _gateway, _camera, recording) = site(&world).await;
+    let (organisation, _gateway, camera, recording) = site(&world).await;
     let text = "@id(\"why\") @why(\"looking back is justified\") \
                 forbid (principal is Person, action == Action::\"playback\", resource) unless { context has reason };";
     applied(&organisation, &world, text).await;
     let api = organisation.api(&world);
     let path = format!("/api/v1/recordings/{recording}");
     assert_eq!(api.get(&path).await.code(), "reason_needed");
+    let asked = json!({ "operation": "playback", "camera": camera });
+    let missing = async || api.post("/api/v1/explanations", &asked).await.body["missing"].clone();
+    assert_eq!(missing().await, "reason");
     for empty in
         [json!({ "reason": " " }), json!({ "reason": "a\u{7}b" }), json!({ "reason": "x".repeat(501) })]
     {
@@ -287,7 +290,7 @@ async fn a_reason_is_asked_for_and_kept_out_of_the_log(world: World) {
     }
     let stated = api.post("/api/v1/reasons", &json!({ "reason": "Mrs Grey lost her purse" })).await;
     assert_eq!(stated.status, StatusCode::NO_CONTENT, "{}", stated.body);
-    assert_eq!(api.get(&path).await.status, StatusCode::OK);
+    assert_eq!((api.get(&path).await.status, missing().await), (StatusCode::OK, Value::Null));
     // Of this session, not of the person's others.
     let other = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
     assert_eq!(world.as_person(&other).get(&path).await.code(), "reason_needed");

@@ -37,5 +37,5 @@ export type Consistency = Whole<'Consistency'>;
 export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown }>;
 export type ProposalState = 'open' | 'done' | 'declined' | 'expired' | 'stale';
 /** The envelope is read by seal, because it will be signed. */
-export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown }>;
+export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown; files: Record<string, unknown> | null }>;
 export type ErrorBody = Whole<'Problem'>;

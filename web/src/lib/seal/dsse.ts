@@ -51,6 +51,8 @@ export async function countersign(type: PayloadType, envelope: Envelope, signer:
   return { ...envelope, signatures: [{ keyid: signer.keyid, sig }] };
 }
 
+export const isAction = ({ payloadType }: Envelope): boolean => payloadType === `${TYPE}action.v1+json`;
+
 export interface Opened<T> {
   document: T;
   payload: Bytes;

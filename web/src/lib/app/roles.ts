@@ -1,0 +1,72 @@
+// Roles: who does what where. A role narrows what was shared and never widens it; assigning one is signed by this device, and by others
+// where several administrators must agree.
+
+import { get, post } from '../api/client';
+import { type Action, type Assignment, type Role, rolesState, signAction, sortedRoles } from '../seal/action';
+import { postSigned } from './confirmed';
+import { type Names, nameOf } from './history';
+import { Proposed, type Organisation } from './organisation.svelte';
+
+/** Shorter than the longest that an action may live: clocks differ. */
+const PROPOSAL_LIFE_MS = 71 * 60 * 60 * 1000;
+
+export const ROLE_WORDS: Record<Role, { title: string; may: string }> = {
+  viewer: { title: 'Viewer', may: 'watches and plays' },
+  operator: { title: 'Operator', may: 'watches, plays, hears and exports' },
+  auditor: { title: 'Auditor', may: 'reads the history, and opens no picture by this role' },
+  installer: { title: 'Installer', may: 'delivers orders that administrators signed to sites' },
+};
+
+export interface RolesOf {
+  person: string;
+  roles: Assignment[];
+}
+
+export async function allRoles(): Promise<Map<string, Assignment[]>> {
+  const { people } = await get<{ people: RolesOf[] }>('/api/v1/roles');
+  return new Map(people.map(({ person, roles }) => [person, roles]));
+}
+
+export async function assignRoles(organisation: Organisation, person: string, before: readonly Assignment[], after: readonly Assignment[]): Promise<void> {
+  await organisation.refresh();
+  const action: Action = { type: 'assign_roles', person, roles: sortedRoles(after) };
+  const previous = await rolesState(person, before);
+  if (!organisation.needsOthers) {
+    await postSigned('/api/v1/roles', { envelope: await signAction(organisation.org, previous, action, Date.now(), organisation.signer) });
+    return;
+  }
+  const envelope = await signAction(organisation.org, previous, action, Date.now(), organisation.signer, PROPOSAL_LIFE_MS);
+  await postSigned('/api/v1/proposals', { envelope, reason: '' });
+  throw new Proposed(0);
+}
+
+export function placeWords(place: string, names: Names): string {
+  const at = place.indexOf(':');
+  const [kind, which] = at < 0 ? [place, ''] : [place.slice(0, at), place.slice(at + 1)];
+  if (kind === 'all') return 'everywhere';
+  return kind === 'group' ? `in ${which}` : `at ${nameOf(which, names)}`;
+}
+
+export const assignmentWords = ({ role, place }: Assignment, names: Names): string => `${ROLE_WORDS[role].title} ${placeWords(place, names)}`;
+
+/** What a signed action orders, for whoever is asked to sign it too. */
+export function actionWords(action: Action, names: Names): string {
+  switch (action.type) {
+    case 'assign_roles':
+      return action.roles.length === 0 ? `Take all roles from ${nameOf(action.person, names)}` : `Make ${nameOf(action.person, names)} ${action.roles.map((role) => assignmentWords(role, names)).join(', ')}`;
+    case 'set_policy':
+      return 'Put another set of policies in force';
+    default:
+      return 'Something that is not agreed on here';
+  }
+}
+
+/** Why an answer about a camera comes out as it does. */
+export interface Explained {
+  allowed: boolean;
+  refused: string | null;
+  rules: { id: string; why: string }[];
+  missing: 'reason' | 'second_factor' | null;
+}
+
+export const why = (operation: string, camera: string, person?: string): Promise<Explained> => post<Explained>('/api/v1/explanations', { operation, camera, person: person ?? null });

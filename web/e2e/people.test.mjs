@@ -76,6 +76,26 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     assert.equal(await grace.page.getByRole('link', { name: 'History' }).count(), 0);
   });
 
+  it('makes her an auditor: she watches nothing any more, and is told why', async () => {
+    await ada.page.getByRole('link', { name: 'People', exact: true }).click();
+    const card = ada.page.locator('li.person').filter({ hasText: 'Grace' });
+    await card.getByText('No role: works with everything that was shared').waitFor();
+    await card.getByRole('button', { name: 'Roles' }).click();
+    await card.getByLabel('Role', { exact: true }).selectOption('auditor');
+    await card.getByRole('button', { name: 'Add' }).click();
+    await seen(ada.page)('people-roles');
+    await card.getByRole('button', { name: 'Sign and save' }).click();
+    await card.getByText('Auditor everywhere').waitFor({ timeout: 20_000 });
+    // Her live picture is cut at once.
+    await grace.page.getByText('you may no longer watch this camera').first().waitFor({ timeout: 20_000 });
+    await ada.page.getByRole('link', { name: 'policies' }).click();
+    await ada.page.getByText('viewers watch and play what the roster lets them open').waitFor();
+    await ada.page.getByLabel('Person').selectOption({ label: 'Grace' });
+    await ada.page.getByLabel('Camera', { exact: true }).selectOption({ index: 1 });
+    await ada.page.getByText('no: no role includes it').first().waitFor();
+    await seen(ada.page)('policies');
+  });
+
   it('shuts the device out again', async () => {
     await ada.page.getByRole('link', { name: 'Cameras', exact: true }).click();
     await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();

@@ -194,3 +194,23 @@ fn a_name_behind_an_escape_is_found() {
     }
     assert!(allowed > 0);
 }
+
+mod any_bytes {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Cut, doubled, and with anything put in: parsed or refused, never a panic.
+        #[test]
+        fn are_survived(at in 0.0f64..1.0, length in 0usize..300, times in 0usize..60, put in ".{0,12}") {
+            let text = &Policies::builtin().files()["people.cedar"].clone();
+            let from = text.floor_char_boundary((text.len() as f64 * at) as usize);
+            let to = text.floor_char_boundary((from + length).min(text.len()));
+            let changed = format!("{}{}{put}{}", &text[..from], text[from..to].repeat(times), &text[to..]);
+            let _ = Policies::parse(files(&changed));
+        }
+    }
+}

@@ -26,6 +26,8 @@ export class LiveView {
   private socket: WebSocket | null = null;
   private closed = false;
   private attempt = 0;
+  /** Why the server ended the stream last, until another begins. */
+  private told: string | null = null;
   private backlog: Arrived[] = [];
   private working = false;
   private read: ReadHeader | null = null;
@@ -63,13 +65,13 @@ export class LiveView {
   }
 
   private connect(): void {
-    this.emit({ type: 'state', state: 'connecting', note: null });
+    this.emit({ type: 'state', state: 'connecting', note: this.told });
     const url = new URL(`/api/v1/cameras/${this.camera}/live?rendition=${this.rendition}`, self.location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url);
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }) => (typeof data === 'string' ? this.notice(data) : this.arrive({ bytes: new Uint8Array(data as ArrayBuffer), at: performance.now() }));
-    socket.onclose = () => this.reconnect('The live stream ended.');
+    socket.onclose = () => this.reconnect(this.told ?? 'The live stream ended.');
     this.socket = socket;
   }
 
@@ -87,7 +89,10 @@ export class LiveView {
     try {
       const notice = readNotice(json);
       if (notice?.type === 'waiting') this.emit({ type: 'state', state: 'waiting', note: 'Waiting for the camera.' });
-      if (notice?.type === 'ended') this.emit({ type: 'state', state: 'waiting', note: `The camera's stream ended: ${notice.reason}` });
+      if (notice?.type === 'ended') {
+        this.told = `The stream ended: ${notice.reason}.`;
+        this.emit({ type: 'state', state: 'waiting', note: this.told });
+      }
       if (notice?.type === 'skipped') this.skip(notice.chunks);
     } catch (error) {
       this.fail(error);
@@ -128,6 +133,7 @@ export class LiveView {
   }
 
   private async begin(read: ReadHeader): Promise<void> {
+    this.told = null;
     // The last pictures of the recording before are still in the decoder.
     await this.decoder?.flush();
     this.stopDecoding();

@@ -12,6 +12,9 @@ const LINES_MAX: usize = 600;
 const UNFINISHED: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!("), concat!("to", "do!(")];
 const CLAIMS: &str = "docs/claims.md";
+const ASVS: &str = "compliance/asvs.yml";
+/// Of levels 1 and 2 in version 5.0.0.
+const ASVS_REQUIREMENTS: usize = 253;
 
 pub(crate) fn check() -> anyhow::Result<()> {
     let files = tracked()?;
@@ -23,7 +26,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
             check_links(path, &text, &mut found);
         }
     }
-    check_claims(&files, &mut found)?;
+    let tests = tests(&files);
+    check_claims(&tests, &mut found)?;
+    check_compliance(&tests, &mut found)?;
     for line in &found {
         println!("{line}");
     }
@@ -83,8 +88,8 @@ fn check_links(path: &Path, text: &str, found: &mut Vec<String>) {
 }
 
 /// Each claim names tests, as `name` in its last column; they must exist.
-fn check_claims(files: &[PathBuf], found: &mut Vec<String>) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(CLAIMS).with_context(|| format!("{CLAIMS} could not be read"))?;
+/// Names of everything that could be a test.
+fn tests(files: &[PathBuf]) -> HashSet<String> {
     let mut names: HashSet<String> = HashSet::new();
     for path in files {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -101,14 +106,53 @@ fn check_claims(files: &[PathBuf], found: &mut Vec<String>) -> anyhow::Result<()
             _ => {}
         }
     }
+    names
+}
+
+/// One line for each requirement: its state, and the tests or the words for it.
+fn check_compliance(tests: &HashSet<String>, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(ASVS).with_context(|| format!("{ASVS} could not be read"))?;
+    let mut requirements = HashSet::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('V')) {
+        let mut wrong = |what: String| found.push(format!("{ASVS}:{}: {what}", number + 1));
+        let Some((requirement, rest)) = line.split_once(": {state: ") else {
+            wrong("not `Vx.y.z: {state: …}`".to_owned());
+            continue;
+        };
+        if !requirements.insert(requirement.to_owned()) {
+            wrong(format!("{requirement} stands twice"));
+        }
+        let state = rest.split([',', '}']).next().unwrap_or_default();
+        let list = rest.split_once("tests: [").and_then(|(_, list)| list.split_once(']'));
+        let named: Vec<&str> =
+            list.map_or_else(Vec::new, |(list, _)| list.split('"').skip(1).step_by(2).collect());
+        match state {
+            "met" if named.is_empty() => wrong(format!("{requirement} is met without a test")),
+            "met" => {}
+            "design" | "none" | "open" if rest.contains("note: \"") => {}
+            "design" | "none" | "open" => wrong(format!("{requirement} is `{state}` without a note")),
+            _ => wrong(format!("`{state}` is not met, design, none or open")),
+        }
+        for name in named.iter().filter(|name| !tests.contains(**name)) {
+            wrong(format!("there is no test `{name}`"));
+        }
+    }
+    if requirements.len() != ASVS_REQUIREMENTS {
+        found.push(format!("{ASVS}: {} requirements of {ASVS_REQUIREMENTS}", requirements.len()));
+    }
+    Ok(())
+}
+
+fn check_claims(tests: &HashSet<String>, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(CLAIMS).with_context(|| format!("{CLAIMS} could not be read"))?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
-        let Some(tests) = line.trim_end_matches('|').rsplit('|').next() else { continue };
-        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
-        let is_head = tests.contains("---") || tests.trim() == "Test";
+        let Some(cell) = line.trim_end_matches('|').rsplit('|').next() else { continue };
+        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        let is_head = cell.contains("---") || cell.trim() == "Test";
         if named.is_empty() && !is_head {
             found.push(format!("{CLAIMS}:{}: a claim without a test", number + 1));
         }
-        for name in named.iter().filter(|name| !names.contains(**name)) {
+        for name in named.iter().filter(|name| !tests.contains(**name)) {
             found.push(format!("{CLAIMS}:{}: there is no test `{name}`", number + 1));
         }
     }

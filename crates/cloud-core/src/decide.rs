@@ -102,6 +102,7 @@ pub fn decide(
             resource: request.action.resource(),
             signature: request.action.signature(),
             policy: policies.map(Policies::digest),
+            refused: None,
         },
     ))
 }

@@ -1,4 +1,4 @@
-//! The history: what was permitted, as entries of one transparency log per
+//! The history: what was permitted, and how often what was refused, as entries of one transparency log per
 //! organisation (format.md section 7). Until the log's next checkpoint holds
 //! an entry, a chain does: its hash is SHA-256(hash of the entry before ‖
 //! leaf), so an entry that was changed, removed or slipped in shows.
@@ -23,6 +23,8 @@ pub struct Entry {
     pub signature: Option<Hash>,
     /// The set of policies that was asked.
     pub policy: Option<Hash>,
+    /// How often it was refused; none if it was permitted.
+    pub refused: Option<u64>,
 }
 
 /// The place that an entry has in the history.
@@ -76,7 +78,7 @@ impl Entry {
             class_uid: API_ACTIVITY,
             activity_id: ACTIVITY_OTHER,
             time: self.at,
-            status_id: STATUS_SUCCESS,
+            status_id: if self.refused.is_some() { STATUS_FAILURE } else { STATUS_SUCCESS },
             actor: Uid { uid: &actor },
             api: Api { operation: &self.action },
             resources: [Uid { uid: &resource }],
@@ -86,6 +88,7 @@ impl Entry {
                 device: self.device,
                 signature: self.signature,
                 policy: self.policy,
+                refused: self.refused,
             },
         };
         Some(serde_json::to_string(&leaf).expect("ids, numbers and texts serialise"))
@@ -96,6 +99,7 @@ const API_ACTIVITY: u32 = 6003;
 /// What was done stands in `api.operation`.
 const ACTIVITY_OTHER: u32 = 99;
 const STATUS_SUCCESS: u32 = 1;
+const STATUS_FAILURE: u32 = 2;
 
 #[derive(Serialize)]
 struct Leaf<'a> {
@@ -126,6 +130,7 @@ struct Unmapped {
     device: Option<DeviceId>,
     signature: Option<Hash>,
     policy: Option<Hash>,
+    refused: Option<u64>,
 }
 
 /// Before the first entry stand 32 zero bytes.
@@ -253,6 +258,7 @@ mod tests {
             resource: "c".into(),
             signature: None,
             policy: None,
+            refused: None,
         }
     }
 
@@ -268,6 +274,7 @@ mod tests {
             Entry { resource: "x".into(), ..entry() },
             Entry { signature: Some(Hash([4; 32])), ..entry() },
             Entry { policy: Some(Hash([4; 32])), ..entry() },
+            Entry { refused: Some(0), ..entry() },
         ];
         for other in changed {
             assert_ne!(leaf(&other, 0), leaf(&entry(), 0));

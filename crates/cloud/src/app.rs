@@ -26,6 +26,7 @@ use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::problem::Problem;
 use crate::rate::Limiter;
+use crate::refusals::Refusals;
 use crate::rosters::{Rosters, RostersError};
 use crate::rules::RulesCache;
 use crate::sessions::Caller;
@@ -50,6 +51,7 @@ pub(crate) struct App {
     pub(crate) database: Database,
     pub(crate) rosters: Rosters,
     pub(crate) rules: RulesCache,
+    pub(crate) refusals: Refusals,
     pub(crate) store: Store,
     pub(crate) broker: Broker,
     pub(crate) hub: Arc<Hub>,

@@ -31,6 +31,7 @@ mod permits;
 mod problem;
 mod random;
 mod rate;
+mod refusals;
 mod rosters;
 mod rules;
 mod serve;

@@ -10,12 +10,15 @@ use model::Hash;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::refusals::Refused;
 use crate::rosters::RostersError;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) body: ProblemBody,
+    /// Somebody was refused, and why in one word: for the history.
+    pub(crate) refused: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -54,7 +57,12 @@ impl Problem {
         remedy: impl Into<String>,
     ) -> Self {
         let error = ProblemText { code, message: message.into(), remedy: remedy.into(), head: None };
-        Problem { status, body: ProblemBody { error } }
+        Problem { status, body: ProblemBody { error }, refused: None }
+    }
+
+    fn refusing(mut self, why: &'static str) -> Self {
+        self.refused = Some(why);
+        self
     }
 
     pub(crate) fn not_found() -> Self {
@@ -68,6 +76,7 @@ impl Problem {
 
     pub(crate) fn signed_out() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "signed_out", "You are not signed in.", "Sign in and try again.")
+            .refusing("signed_out")
     }
 
     pub(crate) fn certificate() -> Self {
@@ -77,6 +86,7 @@ impl Problem {
             "The gateway did not show a certificate that is in force.",
             "Ask for one at /gateway/v1/certificate; if the gateway was revoked, enrol it again.",
         )
+        .refusing("certificate")
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -90,6 +100,7 @@ impl Problem {
             "The link is not valid: it was used, has ended, or is not one of ours.",
             "Ask for a new link.",
         )
+        .refusing("token")
     }
 
     pub(crate) fn login() -> Self {
@@ -99,6 +110,7 @@ impl Problem {
             "Signing in did not succeed.",
             "Try again; use the passkey or device that belongs to this organisation.",
         )
+        .refusing("login")
     }
 
     pub(crate) fn too_many() -> Self {
@@ -108,6 +120,7 @@ impl Problem {
             "Too many attempts in a short time.",
             "Wait a minute and try again.",
         )
+        .refusing("too_many_requests")
     }
 
     /// Something of ours failed. The caller learns that, the log learns what.
@@ -135,7 +148,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(why) = self.refused {
+            response.extensions_mut().insert(Refused(why));
+        }
+        response
     }
 }
 
@@ -192,7 +209,8 @@ impl From<RostersError> for Problem {
 
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
-        match denial {
+        let why = word(&denial);
+        let problem = match denial {
             Denial::Session => Problem::signed_out(),
             Denial::NotAdministrator => Problem::new(
                 StatusCode::FORBIDDEN,
@@ -257,6 +275,30 @@ impl From<Denial> for Problem {
             | Denial::Camera
             | Denial::Device
             | Denial::Principal => Problem::not_found(),
-        }
+        };
+        problem.refusing(why)
+    }
+}
+
+/// Why, as the history has it.
+pub(crate) fn word(denial: &Denial) -> &'static str {
+    match denial {
+        Denial::Gateway => "gateway",
+        Denial::Session => "session",
+        Denial::NoDevice => "no_device",
+        Denial::NotAdministrator => "not_an_administrator",
+        Denial::ObjectName => "object_name",
+        Denial::ObjectSize => "object_size",
+        Denial::Camera => "camera",
+        Denial::Unsigned => "unsigned",
+        Denial::Device => "device",
+        Denial::Principal => "principal",
+        Denial::Approvals { .. } => "approvals",
+        Denial::Role => "role",
+        Denial::Policy(_) => "policy",
+        Denial::NoReason => "no_reason",
+        Denial::SecondFactor => "second_factor",
+        Denial::NoPolicies => "no_policies",
+        Denial::Unanswered(_) => "unanswered",
     }
 }

@@ -31,6 +31,7 @@ use crate::journal::Journal;
 use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
+use crate::refusals::{self, Refusals};
 use crate::rosters::Rosters;
 use crate::rules::RulesCache;
 use crate::serve::{Port, serve};
@@ -90,6 +91,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         gateway_port: gateway_addr.port(),
         rosters: Rosters::default(),
         rules: RulesCache::default(),
+        refusals: Refusals::default(),
         store,
         broker: Broker::open(&config)?,
         hub: Hub::new(Arc::clone(&metrics), LINGER),
@@ -123,6 +125,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }
     app.tasks.spawn(purge(app.clone()));
     app.tasks.spawn(log::run(app.clone()));
+    app.tasks.spawn(refusals::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {

@@ -30,6 +30,8 @@ pub(crate) struct HistoryRow {
     /// The set of policies that was asked.
     #[schema(value_type = Option<String>)]
     pub(crate) policy: Option<Hash>,
+    /// How often it was refused; null if it was permitted.
+    pub(crate) refused: Option<u64>,
 }
 
 impl History for Database {
@@ -70,13 +72,14 @@ impl Transaction {
     }
 
     async fn add_history(&mut self, seq: u64, entry: &Entry, leaf: &str, hash: Hash) -> sqlx::Result<()> {
-        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature, policy) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-        let Entry { org, at, actor, device, action, resource, signature, policy } = entry;
+        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let Entry { org, at, actor, device, action, resource, signature, policy, refused } = entry;
         let text = |hash: &Option<Hash>| hash.map(|hash| hash.to_string());
         let (device, signature, policy) = (device.map(|id| id.to_string()), text(signature), text(policy));
         let (actor, action, resource) = (actor.as_str(), action.as_str(), resource.as_str());
-        let values = params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature, policy];
+        let values =
+            params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature, policy, *refused];
         self.execute(sql, values).await.map(drop)
     }
 }
@@ -98,7 +101,7 @@ pub(crate) struct Filter {
 impl Database {
     /// Newest first.
     pub(crate) async fn history(&self, org: OrgId, filter: Filter) -> sqlx::Result<Vec<HistoryRow>> {
-        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy FROM history \
+        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused FROM history \
                    WHERE org = $1 AND seq < $2 AND at >= $3 AND at <= $4 AND ($5 = '' OR actor = $5) \
                    AND ($6 = '' OR action = $6) AND ($7 = '' OR REPLACE(resource, $7, '') <> resource) \
                    ORDER BY seq DESC LIMIT $8";
@@ -119,6 +122,7 @@ impl Database {
                     device: row.text_or_null(7)?.map(|_| row.parsed(7)).transpose()?,
                     signature: row.text_or_null(8)?.map(|_| row.parsed(8)).transpose()?,
                     policy: row.text_or_null(9)?.map(|_| row.parsed(9)).transpose()?,
+                    refused: row.number_or_null(10)?,
                 })
             })
             .collect()

@@ -52,6 +52,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Option<u64>> for Value {
+    fn from(number: Option<u64>) -> Self {
+        Value::Integer(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
 impl From<Option<String>> for Value {
     fn from(text: Option<String>) -> Self {
         Value::Text(text)
@@ -114,11 +120,18 @@ impl Row {
     }
 
     pub(crate) fn text_or_null(&self, column: usize) -> sqlx::Result<Option<String>> {
-        let null = match self {
+        if self.is_null(column)? { Ok(None) } else { self.text(column).map(Some) }
+    }
+
+    pub(crate) fn number_or_null(&self, column: usize) -> sqlx::Result<Option<u64>> {
+        if self.is_null(column)? { Ok(None) } else { self.number(column).map(Some) }
+    }
+
+    fn is_null(&self, column: usize) -> sqlx::Result<bool> {
+        Ok(match self {
             Row::Sqlite(row) => row.try_get_raw(column)?.is_null(),
             Row::Postgres(row) => row.try_get_raw(column)?.is_null(),
-        };
-        if null { Ok(None) } else { self.text(column).map(Some) }
+        })
     }
 
     /// An id or hash that was stored as text.

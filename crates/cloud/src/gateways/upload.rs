@@ -18,7 +18,8 @@ use crate::broker::{SHA256_HEADER, container};
 use crate::clock;
 use crate::http::extract::{Json, Path};
 use crate::http::guard::GatewayCaller;
-use crate::problem::Problem;
+use crate::problem::{Problem, word};
+use crate::refusals::Who;
 use crate::store::{CreateError, Store};
 
 pub(crate) async fn grants(
@@ -48,6 +49,7 @@ pub(crate) async fn grants(
             Err(denial) => {
                 app.metrics.denials.add(1);
                 tracing::info!(gateway = %caller.gateway, "upload denied: {denial}");
+                app.refusals.count(Who::gateway(&caller), "mint_upload".to_owned(), word(&denial));
                 refused.push(Some(denial.to_string()));
             }
         }

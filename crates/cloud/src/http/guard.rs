@@ -16,6 +16,7 @@ use crate::clock;
 use crate::permits::is_administrator;
 use crate::problem::Problem;
 use crate::rate::{Key, PER_ADDRESS};
+use crate::refusals::{self, Refused};
 use crate::serve::Peer;
 use crate::services::{self, Asker};
 use crate::sessions::{self, Caller};
@@ -49,6 +50,8 @@ pub(crate) struct Guard {
     pub(crate) who: Who,
     pub(crate) time_max: Duration,
     pub(crate) viewers: bool,
+    /// Method and path, as the history names what was refused.
+    pub(crate) route: (&'static str, &'static str),
 }
 
 /// A gateway that asks, as the roster knows it now.
@@ -61,14 +64,23 @@ pub(crate) struct GatewayCaller {
 
 pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     guard.app.metrics.requests.add(1);
-    if let Err(problem) = admit(&guard, &mut request).await {
-        return problem.into_response();
+    let admitted = admit(&guard, &mut request).await;
+    let who = refusals::Who::of(request.extensions());
+    let response = match admitted {
+        Err(problem) => problem.into_response(),
+        Ok(()) => match tokio::time::timeout(guard.time_max, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "This took too long.", "Try again.")
+                    .into_response()
+            }
+        },
+    };
+    if let Some(Refused(why)) = response.extensions().get() {
+        let (method, path) = guard.route;
+        guard.app.refusals.count(who, format!("{method} {path}"), why);
     }
-    match tokio::time::timeout(guard.time_max, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "This took too long.", "Try again.")
-            .into_response(),
-    }
+    response
 }
 
 async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
@@ -98,11 +110,11 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
                         app.database.end_session(caller.session).await?;
                         return Err(Problem::signed_out());
                     }
+                    request.extensions_mut().insert(Asker::Person(caller));
+                    request.extensions_mut().insert(caller);
                     if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
                         return Err(cloud_core::Denial::NotAdministrator.into());
                     }
-                    request.extensions_mut().insert(Asker::Person(caller));
-                    request.extensions_mut().insert(caller);
                 }
                 None if guard.who == Who::SessionOrToken => within_rate(app, peer)?,
                 None => return Err(Problem::signed_out()),

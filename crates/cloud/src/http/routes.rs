@@ -200,7 +200,13 @@ pub(crate) fn router(app: &Arc<App>, port: Port) -> Router {
     let mut router = Router::new();
     for row in table().into_iter().filter(|row| row.route.port == port) {
         let Row { route, time_max, handler } = row;
-        let guarded = Guard { app: app.clone(), who: route.who, time_max, viewers: port == Port::Viewers };
+        let guarded = Guard {
+            app: app.clone(),
+            who: route.who,
+            time_max,
+            viewers: port == Port::Viewers,
+            route: (route.method, route.path),
+        };
         router =
             router.route(route.path, handler.route_layer(middleware::from_fn_with_state(guarded, guard)));
     }

@@ -262,7 +262,7 @@ pub(crate) async fn order(
 ) -> Result<Order, Problem> {
     let verified = checked(envelope, roster, now)?;
     let approvals = verified.administrators(roster, now).len() as u32;
-    let rules = app.rules.current(&app.database, &roster).await?;
+    let rules = app.rules.current(&app.database, roster).await?;
     let change = change(app, roster, &rules, &verified.signed, files).await?;
     let hash = verified.hash;
     let action = match &change {
@@ -282,7 +282,7 @@ pub(crate) async fn check(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let verified = checked(envelope, roster, now)?;
-    let rules = app.rules.current(&app.database, &roster).await?;
+    let rules = app.rules.current(&app.database, roster).await?;
     change(app, roster, &rules, &verified.signed, files).await.map(drop)
 }
 

@@ -19,6 +19,7 @@ on_both_databases!(
     a_database_from_yesterday_stops_the_log,
     a_changed_tile_stops_the_log,
     what_filters_find_is_what_was_asked_for,
+    refusals_are_counted_and_fill_no_disk,
 );
 
 async fn act(world: &World, organisation: &mut Organisation, times: usize) {
@@ -239,4 +240,39 @@ async fn without_the_history_nothing_widens_and_everything_narrows() {
     }
     let found = organisation.api(&world).get(&format!("/api/v1/history?about={statement}")).await;
     assert_eq!(found.body["entries"][0]["action"], "append_roster", "{}", found.body);
+}
+
+async fn refusals_are_counted_and_fill_no_disk(world: World) {
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, None).await;
+    let camera = model::CameraId::from_random(fresh_id());
+    let before = history_size(&organisation.api(&world)).await;
+    for _ in 0..60 {
+        assert_eq!(world.anyone().get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+        let api = world.as_person(&ben.cookie);
+        assert_eq!(api.get("/api/v1/history").await.status, StatusCode::FORBIDDEN);
+        let live = format!("/api/v1/cameras/{camera}/recordings");
+        assert_eq!(api.get(&live).await.status, StatusCode::NOT_FOUND);
+    }
+    // They are written down from time to time, and at the end.
+    let world = world.restarted().await;
+    let api = organisation.api(&world);
+    let refused = api.get("/api/v1/history?action=refused").await.body["entries"].clone();
+    let found = |actor: &str, resource: &str| {
+        let mut entries = refused.as_array().unwrap().iter();
+        entries.find(|entry| entry["actor"] == actor && entry["resource"] == resource).unwrap().clone()
+    };
+    let ben = ben.id.to_string();
+    assert_eq!(found("anonymous", "GET /api/v1/me signed_out")["refused"], 60);
+    assert_eq!(found(&ben, "GET /api/v1/history not_an_administrator")["refused"], 60);
+    let entry = found(&ben, "GET /api/v1/cameras/{id}/recordings camera");
+    assert_eq!(entry["refused"], 60);
+    let leaf: Value = serde_json::from_str(entry["leaf"].as_str().unwrap()).unwrap();
+    assert_eq!((&leaf["status_id"], &leaf["unmapped"]["refused"]), (&2.into(), &60.into()));
+    assert!(!entry["leaf"].as_str().unwrap().contains(&ben), "people stand in leaves by reference");
+    assert!(history_size(&api).await < before + 10);
+}
+
+async fn history_size(api: &Api<'_>) -> u64 {
+    api.get("/api/v1/history?limit=1").await.body["entries"][0]["seq"].as_u64().unwrap()
 }

@@ -28,6 +28,10 @@ const ACTIONS: Record<string, string> = {
   list_gateways: 'listed gateways',
   create_service_account: 'made a service account',
   revoke_service_account: 'revoked a service account',
+  assign_roles: 'gave roles to',
+  set_policy: 'put policies in force',
+  state_reason: 'said why',
+  refused: 'was refused',
   read_history: 'read the history',
   read_grants: 'fetched sealed keys',
 };
@@ -86,10 +90,10 @@ export function rows(entries: HistoryEntry[]): Row[] {
   for (const entry of entries) {
     const last = found.at(-1);
     if (last && last.actor === entry.actor && last.action === entry.action && last.resource === entry.resource) {
-      last.times += 1;
+      last.times += entry.refused ?? 1;
       last.since = entry.at;
     } else {
-      found.push({ ...entry, times: 1, since: entry.at });
+      found.push({ ...entry, times: entry.refused ?? 1, since: entry.at });
     }
   }
   return found;

@@ -10,7 +10,7 @@ use model::Hash;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::refusals::Refused;
+use crate::refusals::{Refused, Why};
 use crate::rosters::RostersError;
 
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) body: ProblemBody,
     /// Somebody was refused, and why in one word: for the history.
-    pub(crate) refused: Option<&'static str>,
+    pub(crate) refused: Option<Why>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -60,7 +60,7 @@ impl Problem {
         Problem { status, body: ProblemBody { error }, refused: None }
     }
 
-    fn refusing(mut self, why: &'static str) -> Self {
+    fn refusing(mut self, why: Why) -> Self {
         self.refused = Some(why);
         self
     }
@@ -76,7 +76,7 @@ impl Problem {
 
     pub(crate) fn signed_out() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "signed_out", "You are not signed in.", "Sign in and try again.")
-            .refusing("signed_out")
+            .refusing(Why::SignedOut)
     }
 
     pub(crate) fn certificate() -> Self {
@@ -86,7 +86,7 @@ impl Problem {
             "The gateway did not show a certificate that is in force.",
             "Ask for one at /gateway/v1/certificate; if the gateway was revoked, enrol it again.",
         )
-        .refusing("certificate")
+        .refusing(Why::Certificate)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -100,7 +100,7 @@ impl Problem {
             "The link is not valid: it was used, has ended, or is not one of ours.",
             "Ask for a new link.",
         )
-        .refusing("token")
+        .refusing(Why::Token)
     }
 
     pub(crate) fn login() -> Self {
@@ -110,7 +110,7 @@ impl Problem {
             "Signing in did not succeed.",
             "Try again; use the passkey or device that belongs to this organisation.",
         )
-        .refusing("login")
+        .refusing(Why::Login)
     }
 
     pub(crate) fn too_many() -> Self {
@@ -120,7 +120,7 @@ impl Problem {
             "Too many attempts in a short time.",
             "Wait a minute and try again.",
         )
-        .refusing("too_many_requests")
+        .refusing(Why::TooManyRequests)
     }
 
     /// Something of ours failed. The caller learns that, the log learns what.
@@ -281,24 +281,24 @@ impl From<Denial> for Problem {
 }
 
 /// Why, as the history has it.
-pub(crate) fn word(denial: &Denial) -> &'static str {
+pub(crate) fn word(denial: &Denial) -> Why {
     match denial {
-        Denial::Gateway => "gateway",
-        Denial::Session => "session",
-        Denial::NoDevice => "no_device",
-        Denial::NotAdministrator => "not_an_administrator",
-        Denial::ObjectName => "object_name",
-        Denial::ObjectSize => "object_size",
-        Denial::Camera => "camera",
-        Denial::Unsigned => "unsigned",
-        Denial::Device => "device",
-        Denial::Principal => "principal",
-        Denial::Approvals { .. } => "approvals",
-        Denial::Role => "role",
-        Denial::Policy(_) => "policy",
-        Denial::NoReason => "no_reason",
-        Denial::SecondFactor => "second_factor",
-        Denial::NoPolicies => "no_policies",
-        Denial::Unanswered(_) => "unanswered",
+        Denial::Gateway => Why::Gateway,
+        Denial::Session => Why::Session,
+        Denial::NoDevice => Why::NoDevice,
+        Denial::NotAdministrator => Why::NotAnAdministrator,
+        Denial::ObjectName => Why::ObjectName,
+        Denial::ObjectSize => Why::ObjectSize,
+        Denial::Camera => Why::Camera,
+        Denial::Unsigned => Why::Unsigned,
+        Denial::Device => Why::Device,
+        Denial::Principal => Why::Principal,
+        Denial::Approvals { .. } => Why::Approvals,
+        Denial::Role => Why::Role,
+        Denial::Policy(_) => Why::Policy,
+        Denial::NoReason => Why::NoReason,
+        Denial::SecondFactor => Why::SecondFactor,
+        Denial::NoPolicies => Why::NoPolicies,
+        Denial::Unanswered(_) => Why::Unanswered,
     }
 }

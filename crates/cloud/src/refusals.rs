@@ -25,9 +25,52 @@ const KINDS_MAX: usize = 2_000;
 const ANONYMOUS: &str = "anonymous";
 const MANY: &str = "many";
 
-/// Why, in one word; a response carries it from where it is made to the guard.
+/// A response carries it from where it is made to the guard.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused(pub(crate) &'static str);
+pub(crate) struct Refused(pub(crate) Why);
+
+macro_rules! reasons {
+    ($($name:ident = $text:literal;)*) => {
+        /// Why, in one word.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Why {
+            $($name,)*
+        }
+
+        impl Why {
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Why::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    SignedOut = "signed_out";
+    Certificate = "certificate";
+    Token = "token";
+    Login = "login";
+    TooManyRequests = "too_many_requests";
+    Gateway = "gateway";
+    Session = "session";
+    NoDevice = "no_device";
+    NotAnAdministrator = "not_an_administrator";
+    ObjectName = "object_name";
+    ObjectSize = "object_size";
+    Camera = "camera";
+    Unsigned = "unsigned";
+    Device = "device";
+    Principal = "principal";
+    Approvals = "approvals";
+    Role = "role";
+    Policy = "policy";
+    NoReason = "no_reason";
+    SecondFactor = "second_factor";
+    NoPolicies = "no_policies";
+    Unanswered = "unanswered";
+}
 
 /// Who asks, as far as the guard could tell.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +84,7 @@ struct Kind {
     who: Who,
     /// Method and path of the route, or an action.
     what: String,
-    why: &'static str,
+    why: Why,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +113,7 @@ impl Who {
 }
 
 impl Refusals {
-    pub(crate) fn count(&self, who: Who, what: String, why: &'static str) {
+    pub(crate) fn count(&self, who: Who, what: String, why: Why) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kind = Kind { who, what, why };
         if counted.len() >= KINDS_MAX && !counted.contains_key(&kind) {
@@ -107,7 +150,7 @@ async fn write(database: &Database, counted: &HashMap<Kind, u64>) -> sqlx::Resul
             actor: kind.who.id.clone(),
             device: None,
             action: "refused".to_owned(),
-            resource: format!("{} {}", kind.what, kind.why),
+            resource: format!("{} {}", kind.what, kind.why.as_str()),
             signature: None,
             policy: None,
             refused: Some(*count),
@@ -143,7 +186,7 @@ mod tests {
     fn a_flood_of_different_refusals_is_bounded() {
         let refusals = Refusals::default();
         for number in 0..10 * KINDS_MAX {
-            refusals.count(Who { org: None, id: number.to_string() }, "GET /".to_owned(), "signed_out");
+            refusals.count(Who { org: None, id: number.to_string() }, "GET /".to_owned(), Why::SignedOut);
         }
         let counted = refusals.counted.lock().unwrap();
         assert_eq!(counted.len(), KINDS_MAX + 1);

@@ -78,7 +78,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     };
     if let Some(Refused(why)) = response.extensions().get() {
         let (method, path) = guard.route;
-        guard.app.refusals.count(who, format!("{method} {path}"), why);
+        guard.app.refusals.count(who, format!("{method} {path}"), *why);
     }
     response
 }

@@ -89,7 +89,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     // Her live picture is cut at once.
     await grace.page.getByText('you may no longer watch this camera').first().waitFor({ timeout: 20_000 });
     await ada.page.getByRole('link', { name: 'policies' }).click();
-    await ada.page.getByText('viewers watch and play what the roster lets them open').waitFor();
+    await ada.page.getByRole('listitem').filter({ hasText: 'viewers watch and play what the roster lets them open' }).waitFor();
     await ada.page.getByLabel('Person').selectOption({ label: 'Grace' });
     await ada.page.getByLabel('Camera', { exact: true }).selectOption({ index: 1 });
     await ada.page.getByText('no: no role includes it').first().waitFor();

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, RecordingReport, RecordingReportAnswer, RosterAnswer,
+    EnrolRequest, Envelope, EpochGrants, JournalPart, RecordingReport, RecordingReportAnswer, RosterAnswer,
     UploadGrantAnswer, UploadGrantRequest,
 };
 use model::{GatewayId, Hash, OrgId, Timestamp};
@@ -176,6 +176,13 @@ impl Cloud {
         self.post("the upload grants", "/gateway/v1/upload-grants", request).await
     }
 
+    /// A signed part of the local way's journal.
+    pub(crate) async fn tell_journal(&self, envelope: Envelope) -> Result<(), CloudError> {
+        let _: serde_json::Value =
+            self.post("the journal", "/gateway/v1/journal", &JournalPart { envelope }).await?;
+        Ok(())
+    }
+
     pub(crate) async fn report(&self, report: &RecordingReport) -> Result<RecordingReportAnswer, CloudError> {
         self.post("the report of recordings", "/gateway/v1/recordings", report).await
     }
@@ -205,7 +212,7 @@ async fn read_bounded(response: reqwest::Response) -> Result<Vec<u8>, String> {
 }
 
 /// The message of `{"error":{"code","message","remedy"}}`, fit to print.
-fn problem(body: &[u8]) -> String {
+pub(crate) fn problem(body: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let text = value["error"]["message"].as_str().unwrap_or("no reason given");
     text.chars().filter(|c| !c.is_control()).take(300).collect()

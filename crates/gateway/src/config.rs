@@ -1,6 +1,7 @@
 //! Configuration of the gateway: what the machine decides. What the site
 //! records is no configuration file's business; it comes in signed commands.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -17,6 +18,17 @@ pub struct Config {
     pub name: Option<String>,
     pub recording: RecordingSection,
     pub store: StoreSection,
+    pub local: LocalSection,
+}
+
+/// The way for people of the same network, without the cloud.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LocalSection {
+    /// Default true: a site that cannot reach its cloud is still watched.
+    pub enabled: bool,
+    /// Address and port to listen on. Default `0.0.0.0:8474`.
+    pub listen: SocketAddr,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -47,7 +59,14 @@ impl Default for Config {
             name: None,
             recording: RecordingSection::default(),
             store: StoreSection::default(),
+            local: LocalSection::default(),
         }
+    }
+}
+
+impl Default for LocalSection {
+    fn default() -> Self {
+        LocalSection { enabled: true, listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8_474)) }
     }
 }
 

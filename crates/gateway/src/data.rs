@@ -3,7 +3,7 @@
 //! acts on them; secrets are readable by the owner alone.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{BufRead as _, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use gateway_core::site::Site;
 use model::wire::{Envelope, GatewayKeys};
 use model::{Base64, GatewayId, Hash, Timestamp};
 use seal::keys::{KemSecret, SigningKey};
-use seal::roster::{Roster, log_line, read_log};
+use seal::roster::{Roster, log_envelope, log_line, read_log};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use zeroize::Zeroizing;
@@ -107,7 +107,7 @@ impl DataFolder {
 }
 
 /// Replaces a file: old or new, never half, and on disk when this returns.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("{} could not be written", path.display());
     let temporary = path.with_extension("new");
     let mut file = OpenOptions::new()
@@ -206,6 +206,17 @@ impl RosterLog {
         let file = OpenOptions::new().append(true).open(&path)?;
         file.set_len(whole as u64)?;
         Ok(RosterLog { roster, file, length: whole as u64 })
+    }
+
+    /// Statements of the log from number `first` on, for whoever asks; read
+    /// from the file, so that they are what is on the disk.
+    pub(crate) fn page(root: &Path, first: u64, limit: usize) -> anyhow::Result<Vec<Envelope>> {
+        let file = File::open(root.join(Self::NAME)).context("the roster could not be read")?;
+        let lines = std::io::BufReader::new(file).lines();
+        let lines = lines.skip(usize::try_from(first).unwrap_or(usize::MAX)).take(limit);
+        // A last line that is being written is not there yet.
+        let whole = lines.map_while(|line| line.ok().and_then(|line| log_envelope(&line)));
+        Ok(whole.collect())
     }
 
     /// Starts the log anew with a whole roster, at enrolment.

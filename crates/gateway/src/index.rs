@@ -70,6 +70,17 @@ impl Index {
         open.await.with_context(|| format!("the index {} could not be opened", path.display()))
     }
 
+    /// The same index for readers alone, with connections of their own: whoever
+    /// looks at lists takes none from recording.
+    pub(crate) async fn open_to_read(path: &Path) -> anyhow::Result<Self> {
+        let options =
+            SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(10));
+        let pool = pool.connect_with(options).await;
+        let failed = || format!("the index {} could not be opened to read", path.display());
+        Ok(Index { pool: pool.with_context(failed)? })
+    }
+
     /// What was refused is offered once more.
     pub(crate) async fn offer_refused_again(&self) -> anyhow::Result<()> {
         sqlx::query("UPDATE recordings SET state = 0 WHERE state = ?")
@@ -149,6 +160,29 @@ impl Index {
         row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
     }
 
+    /// Recordings that reach into a stretch of time, in its order.
+    pub(crate) async fn between(
+        &self,
+        camera: CameraId,
+        rendition: Rendition,
+        (from, to): (Timestamp, Timestamp),
+        limit: i64,
+    ) -> anyhow::Result<Vec<Recording>> {
+        let number = |at: Timestamp| i64::try_from(at.0).unwrap_or(i64::MAX);
+        let reports: Vec<String> = sqlx::query_scalar(
+            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
+                 AND started_at < ? ORDER BY ended_at LIMIT ?",
+        )
+        .bind(camera.to_string())
+        .bind(rendition.as_str())
+        .bind(number(from))
+        .bind(number(to))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        reports.iter().map(|report| Ok(serde_json::from_str(report)?)).collect()
+    }
+
     pub(crate) async fn remove_recording(&self, id: Hash) -> anyhow::Result<()> {
         sqlx::query("DELETE FROM recordings WHERE id = ?").bind(id.to_string()).execute(&self.pool).await?;
         Ok(())
@@ -188,6 +222,23 @@ impl Index {
                 .await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    pub(crate) async fn grant(&self, epoch: EpochId, device: DeviceId) -> anyhow::Result<Option<Envelope>> {
+        let envelope: Option<String> =
+            sqlx::query_scalar("SELECT envelope FROM grants WHERE epoch = ? AND device = ?")
+                .bind(epoch.to_string())
+                .bind(device.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        envelope.map(|envelope| Ok(serde_json::from_str(&envelope)?)).transpose()
+    }
+
+    /// When the newest epoch began that left grants.
+    pub(crate) async fn latest_epoch(&self) -> anyhow::Result<Timestamp> {
+        let at: Option<i64> =
+            sqlx::query_scalar("SELECT max(created_at) FROM grants").fetch_one(&self.pool).await?;
+        Ok(Timestamp(at.unwrap_or(0).max(0) as u64))
     }
 
     pub(crate) async fn grants_to_index(&self, limit: i64) -> anyhow::Result<Vec<PendingGrant>> {

@@ -16,6 +16,7 @@ mod forward;
 mod index;
 mod keep;
 mod link;
+pub mod local;
 mod random;
 mod recover;
 pub mod rtsp;
@@ -26,6 +27,6 @@ mod tls;
 mod trust;
 mod viewers;
 
-pub use config::{Config, RecordingSection, StoreSection};
+pub use config::{Config, LocalSection, RecordingSection, StoreSection};
 pub use enrol::Enrolment;
 pub use run::{Running, check, start};

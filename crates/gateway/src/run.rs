@@ -1,15 +1,18 @@
 //! Putting the parts together, in order: data folder, enrolment, roster,
 //! recovery of what the last run left, recording.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use model::GatewayId;
+use model::{GatewayId, OrgId};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
+use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::connect::Connection;
 use crate::data::{DataFolder, Identity, Membership, RosterLog};
@@ -18,6 +21,7 @@ use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, store_client};
 use crate::index::{Index, insist};
 use crate::keep::Keeper;
+use crate::local::{self, LocalWay, View};
 use crate::recover::recover;
 use crate::stream;
 use crate::supervise::Supervisor;
@@ -29,6 +33,7 @@ const NEWS_QUEUE: usize = 64;
 pub struct Running {
     id: GatewayId,
     enrolled: watch::Receiver<bool>,
+    local_address: watch::Receiver<Option<SocketAddr>>,
     cancel: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -41,6 +46,11 @@ impl Running {
     /// Turns true when an administrator's device has taken this gateway in.
     pub fn enrolled(&self) -> watch::Receiver<bool> {
         self.enrolled.clone()
+    }
+
+    /// Where people of this network reach it, once they can.
+    pub fn local_address(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.local_address.clone()
     }
 
     /// Waits for an end that nobody asked for.
@@ -69,6 +79,7 @@ pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Resu
         );
     }
     let (enrolled_sender, enrolled) = watch::channel(membership.is_some());
+    let (local_sender, local_address) = watch::channel(None);
     let cancel = CancellationToken::new();
     let id = identity.id;
     let child = cancel.clone();
@@ -89,9 +100,9 @@ pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Resu
             (None, None) => unreachable!("looked at above"),
         };
         enrolled_sender.send_replace(true);
-        Box::pin(run(config, folder, identity, membership, child)).await
+        Box::pin(run(config, folder, identity, membership, local_sender, child)).await
     });
-    Ok(Running { id, enrolled, cancel, task })
+    Ok(Running { id, enrolled, local_address, cancel, task })
 }
 
 async fn run(
@@ -99,6 +110,7 @@ async fn run(
     folder: DataFolder,
     identity: Identity,
     membership: Membership,
+    local_address: watch::Sender<Option<SocketAddr>>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     let root = folder.path("");
@@ -115,11 +127,16 @@ async fn run(
     let (head, head_receiver) = watch::channel(roster.roster().head().0);
     let (cloud, cloud_receiver) = watch::channel(None);
     let (news, news_receiver) = mpsc::channel(NEWS_QUEUE);
+    let view = View { gateway: identity.id, roster: roster.roster().clone(), streams: BTreeMap::new() };
+    let (view, view_receiver) = watch::channel(Arc::new(view));
     let (gaps, gap_receiver) = stream::gap_channel();
     let (disk, stored) = Disk::start(root.clone())?;
 
     let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver, cancel.clone()));
     let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone(), cancel.clone()));
+    let own = (root.clone(), identity.clone());
+    let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
+    let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
     let forwarder = Forwarder {
         org,
         gateway: identity.id,
@@ -155,16 +172,37 @@ async fn run(
         recording,
         head,
         wake,
+        view,
     };
     let outcome = Box::pin(supervisor.run(news_receiver, cancel)).await;
     // The streams are gone and with them all handles of the disk: its thread
     // flushes for the last time, and the index learns what is whole.
     network.abort();
+    if let Err(error) = local.await {
+        error!(%error, "the local way ended badly");
+    }
     keeping_stored.await?;
     keeping_gaps.await?;
     index.close().await;
     info!("all recordings are closed");
     outcome
+}
+
+/// The local way, and its journal's way to the cloud. Whatever fails in it, the
+/// site records.
+async fn local(
+    way: anyhow::Result<LocalWay>,
+    identity: Identity,
+    org: OrgId,
+    cloud: watch::Receiver<Option<Cloud>>,
+    cancel: CancellationToken,
+) {
+    let way = match way {
+        Ok(way) => way,
+        Err(error) => return error!(error = format!("{error:#}"), "there is no local way"),
+    };
+    let telling = local::report(way.journal(), identity, org, cloud);
+    tokio::join!(Box::pin(way.run(cancel.clone())), cancel.run_until_cancelled(Box::pin(telling)));
 }
 
 /// Rows follow the flush, never the other way round.

@@ -19,7 +19,7 @@ use crate::disk::{Disk, DiskError, OpenRecording};
 use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
 use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
-use crate::viewers::Viewers;
+use crate::viewers::{Viewers, Watch};
 use crate::{clock, random};
 
 /// What is shorter than this between two recordings is no gap.
@@ -32,8 +32,26 @@ const ORDERS_QUEUE: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Order {
     Epoch(EpochContext),
-    Watch { stream: u32, frames: mpsc::Sender<Bytes> },
+    Watch { watch: Watch, frames: mpsc::Sender<Bytes> },
     Unwatch { stream: u32 },
+}
+
+/// A stream as the local way sees it: how it is, and its live frames.
+#[derive(Clone, Debug)]
+pub(crate) struct Outlet {
+    orders: mpsc::Sender<Order>,
+    status: watch::Receiver<StreamStatus>,
+}
+
+impl Outlet {
+    pub(crate) fn status(&self) -> StreamStatus {
+        self.status.borrow().clone()
+    }
+
+    /// False if the stream takes no orders now; it is never waited for.
+    pub(crate) fn watch(&self, frames: mpsc::Sender<Bytes>) -> bool {
+        self.orders.try_send(Order::Watch { watch: Watch::Local, frames }).is_ok()
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +108,10 @@ impl Stream {
             bytes: 0,
         };
         Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
+    }
+
+    pub(crate) fn outlet(&self) -> Outlet {
+        Outlet { orders: self.orders.clone(), status: self.status.clone() }
     }
 
     /// A stream that takes no orders hangs on the disk; it will end with an error.
@@ -296,7 +318,7 @@ impl StreamTask {
     fn take_order(&mut self, order: Order) {
         match order {
             Order::Epoch(context) => self.recorder.set_epoch(context),
-            Order::Watch { stream, frames } => self.viewers.add(stream, frames),
+            Order::Watch { watch, frames } => self.viewers.add(watch, frames),
             Order::Unwatch { stream } => self.viewers.remove(stream),
         }
     }

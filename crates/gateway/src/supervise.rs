@@ -27,7 +27,9 @@ use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
 use crate::index::Index;
 use crate::keep::Keeper;
+use crate::local::View;
 use crate::stream::{Order, Settings, Stream};
+use crate::viewers::Watch;
 use crate::{clock, random};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -53,6 +55,8 @@ pub(crate) struct Supervisor {
     pub(crate) head: watch::Sender<u64>,
     /// The forwarder has something to do.
     pub(crate) wake: Arc<Notify>,
+    /// What the local way sees.
+    pub(crate) view: watch::Sender<Arc<View>>,
 }
 
 struct Supervision {
@@ -64,6 +68,10 @@ struct Supervision {
     watches: BTreeMap<u32, (CameraId, Rendition)>,
     told: Option<(Instant, Vec<StreamStatus>, Hash)>,
     tests: JoinSet<(u64, Envelope)>,
+    /// Goes up with every stream that ends or begins.
+    streams_version: u64,
+    /// What the local way was shown last.
+    shown: Option<(Hash, usize, u64)>,
 }
 
 struct Supervised {
@@ -89,6 +97,8 @@ impl Supervisor {
             watches: BTreeMap::new(),
             told: None,
             tests: JoinSet::new(),
+            streams_version: 0,
+            shown: None,
         };
         supervision.keep_grants().await?;
         let mut tick = tokio::time::interval(TICK);
@@ -164,6 +174,8 @@ impl Supervision {
                 seq, "the cloud's roster does not follow the one we know; we stay with ours"
             ),
         }
+        // Whoever was shut out is cut off before anything else is seen to.
+        self.show();
         self.tick().await
     }
 
@@ -224,6 +236,7 @@ impl Supervision {
         for key in ended {
             if let Some(supervised) = self.streams.remove(&key) {
                 self.watches.retain(|_, watched| *watched != key);
+                self.streams_version += 1;
                 supervised.stream.stop().await;
             }
         }
@@ -231,9 +244,23 @@ impl Supervision {
             if !self.streams.contains_key(&key) {
                 let stream = self.start(key, access.clone()).await?;
                 self.streams.insert(key, Supervised { stream, access });
+                self.streams_version += 1;
             }
         }
+        self.show();
         Ok(())
+    }
+
+    /// Shows the local way what has changed, if anything has.
+    fn show(&mut self) {
+        let roster = self.own.roster.roster();
+        let state = (roster.head().1, roster.pending().count(), self.streams_version);
+        if self.shown.replace(state) == Some(state) {
+            return;
+        }
+        let outlets = self.streams.iter().map(|(key, supervised)| (*key, supervised.stream.outlet()));
+        let view = View { gateway: self.own.identity.id, roster: roster.clone(), streams: outlets.collect() };
+        self.own.view.send_replace(Arc::new(view));
     }
 
     async fn start(
@@ -276,7 +303,7 @@ impl Supervision {
             return;
         }
         self.watches.insert(number, key);
-        self.order(key, Order::Watch { stream: number, frames }).await;
+        self.order(key, Order::Watch { watch: Watch::Link(number), frames }).await;
     }
 
     /// Tells the cloud how all streams are, if that has changed or is due.

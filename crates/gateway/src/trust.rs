@@ -8,7 +8,7 @@ use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 
 /// Decides about a certificate chain.
 pub(crate) trait Trust: std::fmt::Debug + Send + Sync + 'static {
@@ -26,9 +26,16 @@ pub(crate) trait Trust: std::fmt::Debug + Send + Sync + 'static {
 pub(crate) fn client<T: Trust>(
     trust: Arc<T>,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    client_of(trust, rustls::DEFAULT_VERSIONS)
+}
+
+/// The same, of these versions of TLS and no other.
+pub(crate) fn client_of<T: Trust>(
+    trust: Arc<T>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { trust, provider })))
 }
 

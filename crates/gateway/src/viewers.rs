@@ -1,14 +1,24 @@
-//! Who watches a stream. Sealed chunks go to the link's queue; when it is full
-//! the viewer loses the rest of the group of pictures, never the recorder its
-//! time.
+//! Who watches a stream. Sealed chunks go to the link's queue, or to a viewer's
+//! on the local network; when it is full the viewer loses the rest of the group
+//! of pictures, never the recorder its time.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use gateway_core::gop::Gop;
 use model::wire::{FRAME_CHUNK, FRAME_HEADER};
 use tokio::sync::mpsc;
 
-/// Watches of one stream at a time; the cloud fans out to its own viewers.
+/// Watches of one stream by the link at a time; the cloud fans out to its own
+/// viewers. Those of the local way are counted there.
 const VIEWERS_MAX: usize = 16;
+
+/// On which way somebody watches, which decides how frames begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Of the link, with the number that the cloud gave it.
+    Link(u32),
+    /// Of one viewer, as the cloud's own viewers get it.
+    Local,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Viewers {
@@ -18,7 +28,7 @@ pub(crate) struct Viewers {
 
 #[derive(Debug)]
 struct Viewer {
-    stream: u32,
+    watch: Watch,
     frames: mpsc::Sender<Bytes>,
     /// A frame was lost: nothing opens until the next key frame.
     behind: bool,
@@ -28,12 +38,17 @@ struct Viewer {
 
 impl Viewers {
     /// A viewer begins with the current group of pictures.
-    pub(crate) fn add(&mut self, stream: u32, frames: mpsc::Sender<Bytes>) {
-        self.remove(stream);
-        if self.viewers.len() >= VIEWERS_MAX {
-            self.viewers.remove(0);
+    pub(crate) fn add(&mut self, watch: Watch, frames: mpsc::Sender<Bytes>) {
+        self.viewers.retain(|viewer| !viewer.frames.is_closed());
+        if let Watch::Link(stream) = watch {
+            self.remove(stream);
+            let mut of_link = self.viewers.iter().enumerate().filter(|(_, v)| v.watch != Watch::Local);
+            let oldest = of_link.next().map(|(index, _)| index);
+            if let (Some(oldest), true) = (oldest, of_link.count() + 1 >= VIEWERS_MAX) {
+                self.viewers.remove(oldest);
+            }
         }
-        let mut viewer = Viewer { stream, frames, behind: true, needs_header: true };
+        let mut viewer = Viewer { watch, frames, behind: true, needs_header: true };
         if let Some((header, chunks)) = self.gop.catch_up() {
             viewer.header(&header);
             if let Some(((number, first), rest)) = chunks.split_first() {
@@ -45,7 +60,7 @@ impl Viewers {
     }
 
     pub(crate) fn remove(&mut self, stream: u32) {
-        self.viewers.retain(|viewer| viewer.stream != stream);
+        self.viewers.retain(|viewer| viewer.watch != Watch::Link(stream));
     }
 
     /// A recording has begun.
@@ -73,7 +88,7 @@ impl Viewers {
 
 impl Viewer {
     fn header(&mut self, header: &Bytes) {
-        let sent = self.frames.try_send(header_frame(self.stream, header)).is_ok();
+        let sent = self.frames.try_send(header_frame(self.watch, header)).is_ok();
         self.needs_header = !sent;
         self.behind |= !sent;
     }
@@ -86,22 +101,27 @@ impl Viewer {
             self.header(header);
         }
         self.behind =
-            self.needs_header || self.frames.try_send(chunk_frame(self.stream, number, chunk)).is_err();
+            self.needs_header || self.frames.try_send(chunk_frame(self.watch, number, chunk)).is_err();
     }
 }
 
-fn header_frame(stream: u32, header: &[u8]) -> Bytes {
+fn header_frame(watch: Watch, header: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(5 + header.len());
-    frame.put_u8(FRAME_HEADER);
-    frame.put_u32(stream);
+    begin_frame(&mut frame, FRAME_HEADER, watch);
     frame.put_slice(header);
     frame.freeze()
 }
 
-fn chunk_frame(stream: u32, number: u32, chunk: &[u8]) -> Bytes {
+fn begin_frame(frame: &mut BytesMut, kind: u8, watch: Watch) {
+    frame.put_u8(kind);
+    if let Watch::Link(stream) = watch {
+        frame.put_u32(stream);
+    }
+}
+
+fn chunk_frame(watch: Watch, number: u32, chunk: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(9 + chunk.len());
-    frame.put_u8(FRAME_CHUNK);
-    frame.put_u32(stream);
+    begin_frame(&mut frame, FRAME_CHUNK, watch);
     frame.put_u32(number);
     frame.put_slice(chunk);
     frame.freeze()
@@ -130,7 +150,7 @@ mod tests {
         viewers.chunk(0, true, chunk.clone());
         viewers.chunk(1, false, chunk.clone());
         let (sender, mut frames) = mpsc::channel(4);
-        viewers.add(7, sender);
+        viewers.add(Watch::Link(7), sender);
         viewers.chunk(2, false, chunk.clone());
         viewers.chunk(3, false, chunk.clone());
         assert_eq!(received(&mut frames), ["first", "0", "1", "2"], "3 found the queue full");
@@ -149,5 +169,33 @@ mod tests {
         viewers.remove(7);
         viewers.chunk(2, true, chunk);
         assert_eq!(received(&mut frames), [""; 0]);
+    }
+
+    #[test]
+    fn viewers_of_one_way_do_not_push_out_those_of_the_other() {
+        let mut viewers = Viewers::default();
+        viewers.header(Bytes::from_static(b"h"));
+        let mut open = Vec::new();
+        let add = |viewers: &mut Viewers, watch| {
+            let (sender, frames) = mpsc::channel(4);
+            viewers.add(watch, sender);
+            frames
+        };
+        open.push(add(&mut viewers, Watch::Link(0)));
+        open.extend((0..20).map(|_| add(&mut viewers, Watch::Local)));
+        assert_eq!(viewers.viewers.len(), 21);
+        open.extend((1..20).map(|stream| add(&mut viewers, Watch::Link(stream))));
+        let of_link = viewers.viewers.iter().filter_map(|viewer| match viewer.watch {
+            Watch::Link(stream) => Some(stream),
+            Watch::Local => None,
+        });
+        assert_eq!(of_link.collect::<Vec<_>>(), (4..20).collect::<Vec<_>>(), "the newest of the link");
+        viewers.chunk(3, true, Bytes::from_static(b"c"));
+        let frames = &mut open[1];
+        assert_eq!(frames.try_recv().unwrap(), b"\x01h".as_slice(), "a header as the cloud's viewers get it");
+        assert_eq!(frames.try_recv().unwrap(), b"\x02\0\0\0\x03c".as_slice());
+        open.clear();
+        let _last = add(&mut viewers, Watch::Local);
+        assert_eq!(viewers.viewers.len(), 1, "whoever left is forgotten, also while nothing comes in");
     }
 }

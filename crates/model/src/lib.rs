@@ -6,12 +6,14 @@ mod bytes;
 mod camera;
 pub mod config;
 mod id;
+mod range;
 mod time;
 pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
 pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, ServiceId};
+pub use range::{AskedRange, ByteRange};
 pub use time::Timestamp;
 
 use serde::{Deserialize, Serialize};

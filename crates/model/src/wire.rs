@@ -98,6 +98,13 @@ pub struct EpochGrants {
     pub grants: Vec<Envelope>,
 }
 
+/// A part of the local way's journal (format.md section 8), signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalPart {
+    pub envelope: Envelope,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Container {

@@ -21,6 +21,9 @@ pub enum PayloadType {
     DeviceLogin,
     GatewayCertificate,
     Action,
+    LocalGateway,
+    LocalLogin,
+    LocalJournal,
 }
 
 impl PayloadType {
@@ -35,6 +38,9 @@ impl PayloadType {
             PayloadType::DeviceLogin => "application/vnd.lenskeep.device-login.v1+json",
             PayloadType::GatewayCertificate => "application/vnd.lenskeep.gateway-certificate.v1+json",
             PayloadType::Action => "application/vnd.lenskeep.action.v1+json",
+            PayloadType::LocalGateway => "application/vnd.lenskeep.local-gateway.v1+json",
+            PayloadType::LocalLogin => "application/vnd.lenskeep.local-login.v1+json",
+            PayloadType::LocalJournal => "application/vnd.lenskeep.local-journal.v1+json",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod grant;
 mod hash;
 pub mod keyring;
 pub mod keys;
+pub mod local;
 pub mod login;
 mod merkle;
 pub mod password;

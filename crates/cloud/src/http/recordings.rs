@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
 use model::wire::{Container, Envelope};
-use model::{DeviceId, EpochId, Hash};
+use model::{AskedRange, ByteRange, DeviceId, EpochId, Hash};
 
 use super::extract::{Json, Path};
 use super::types::EnvelopeSchema;
@@ -39,9 +39,9 @@ pub(crate) async fn read(
 
     let size = found.bytes;
     let (status, range) = match asked_range(&headers, size) {
-        Asked::All => (StatusCode::OK, Range { first: 0, last: size - 1 }),
-        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Outside => return Ok(outside(size)),
+        AskedRange::All => (StatusCode::OK, Range { first: 0, last: size - 1 }),
+        AskedRange::Part(ByteRange { first, last }) => (StatusCode::PARTIAL_CONTENT, Range { first, last }),
+        AskedRange::Outside => return Ok(outside(size)),
     };
     let body = if method == Method::HEAD {
         Body::empty()
@@ -75,40 +75,11 @@ pub(crate) async fn epoch_grant(
     app.database.epoch_grant(caller.org, epoch, device).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    All,
-    Part(Range),
-    Outside,
-}
-
-/// RFC 9110 section 14.2. A `Range` that is malformed, of another unit or of
-/// several ranges may be ignored, and is.
-fn asked_range(headers: &HeaderMap, size: u64) -> Asked {
+/// A `Range` that stands exactly once.
+fn asked_range(headers: &HeaderMap, size: u64) -> AskedRange {
     let mut values = headers.get_all(header::RANGE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Asked::All };
-    let Some(spec) = value.to_str().ok().and_then(|value| value.strip_prefix("bytes=")) else {
-        return Asked::All;
-    };
-    let Some((first, last)) = spec.trim().split_once('-') else { return Asked::All };
-    let number =
-        |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-    let range = match (first, last) {
-        ("", suffix) => match number(suffix) {
-            None => return Asked::All,
-            Some(0) => return Asked::Outside,
-            Some(length) => Range { first: size.saturating_sub(length), last: size - 1 },
-        },
-        (first, "") => match number(first) {
-            None => return Asked::All,
-            Some(first) => Range { first, last: size - 1 },
-        },
-        (first, last) => match (number(first), number(last)) {
-            (Some(first), Some(last)) if first <= last => Range { first, last: last.min(size - 1) },
-            _ => return Asked::All,
-        },
-    };
-    if range.first < size { Asked::Part(range) } else { Asked::Outside }
+    let value = values.next().filter(|_| values.next().is_none());
+    AskedRange::of(value.and_then(|value| value.to_str().ok()), size)
 }
 
 fn outside(size: u64) -> Response {
@@ -122,31 +93,4 @@ fn outside(size: u64) -> Response {
     let range = HeaderValue::try_from(format!("bytes */{size}")).expect("digits");
     response.headers_mut().insert(header::CONTENT_RANGE, range);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_range_or_all() {
-        let of = |text: &'static str| {
-            asked_range(&HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static(text))]), 100)
-        };
-        let part = |first, last| Asked::Part(Range { first, last });
-        assert_eq!(of("bytes=0-9"), part(0, 9));
-        assert_eq!(of("bytes=90-"), part(90, 99));
-        assert_eq!(of("bytes=90-1000"), part(90, 99));
-        assert_eq!(of("bytes=-10"), part(90, 99));
-        assert_eq!(of("bytes=-1000"), part(0, 99));
-        for outside in ["bytes=100-", "bytes=100-200", "bytes=-0"] {
-            assert_eq!(of(outside), Asked::Outside, "{outside}");
-        }
-        for ignored in
-            ["bytes=9-0", "bytes=0-1,5-6", "lines=0-1", "bytes=+1-2", "bytes=a-b", "bytes=", "bytes=-"]
-        {
-            assert_eq!(of(ignored), Asked::All, "{ignored}");
-        }
-        assert_eq!(asked_range(&HeaderMap::new(), 100), Asked::All);
-    }
 }

@@ -33,6 +33,11 @@ pub fn log_line(envelope: &Envelope, seen_at: Timestamp) -> Vec<u8> {
     bytes
 }
 
+/// The statement of a line, not replayed.
+pub fn log_envelope(line: &str) -> Option<Envelope> {
+    serde_json::from_str::<Line>(line).ok().map(|line| line.envelope)
+}
+
 /// Replays a log and says how many bytes of it are whole lines: a last line
 /// without its end was being written when the power went, and nobody has acted
 /// on it.

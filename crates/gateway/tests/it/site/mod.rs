@@ -5,13 +5,15 @@ mod administrator;
 mod durability;
 mod forwarding;
 mod hostile;
+mod local;
 mod scripted_cloud;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Config, Enrolment, RecordingSection, Running};
+use gateway::{Config, Enrolment, LocalSection, RecordingSection, Running};
 use model::wire::ToGateway;
 use model::{CameraAccess, CameraId, Rendition};
 use seal::command::{Command, CommandResult};
@@ -88,6 +90,7 @@ impl Site {
             data: self.data(),
             name: Some("Test".to_owned()),
             recording: RecordingSection { seconds: 2, ..Default::default() },
+            local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             ..Default::default()
         };
         self.gateway = Some(Box::pin(gateway::start(config, Some(self.enrolment.clone()))).await.unwrap());

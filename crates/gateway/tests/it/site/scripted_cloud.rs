@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer,
-    StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
+    FromGateway, JournalPart, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus,
+    RosterAnswer, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
 };
 use model::{Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -51,6 +51,7 @@ struct Heard {
     objects: BTreeMap<String, Vec<u8>>,
     puts: Vec<(String, u16)>,
     reports: Vec<RecordingReport>,
+    journal: Vec<Envelope>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     frames: Vec<Bytes>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
@@ -71,6 +72,8 @@ pub(super) struct Script {
     pub(super) report_answers: VecDeque<RecordingStatus>,
     /// So many recordings are refused, from the first one asked for on.
     pub(super) refusals: usize,
+    /// So many parts of the journal are taken without saying so.
+    pub(super) silent_journals: usize,
     /// Where to upload to, instead of its own store.
     pub(super) upload_url: Option<String>,
 }
@@ -104,6 +107,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/epoch-grants", post(epoch_grants))
             .route("/gateway/v1/upload-grants", post(upload_grants))
             .route("/gateway/v1/recordings", post(recordings))
+            .route("/gateway/v1/journal", post(journal))
             .route("/gateway/v1/link", get(link))
             .route("/store/{*name}", put(store))
             .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
@@ -188,6 +192,11 @@ impl ScriptedCloud {
         self.heard.lock().unwrap().reports.clone()
     }
 
+    /// Parts of the local way's journal, in the order in which they came.
+    pub(super) fn journal(&self) -> Vec<Envelope> {
+        self.heard.lock().unwrap().journal.clone()
+    }
+
     pub(super) fn frames(&self) -> Vec<Bytes> {
         self.heard.lock().unwrap().frames.clone()
     }
@@ -198,9 +207,9 @@ impl ScriptedCloud {
     }
 }
 
-struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+pub(super) struct TlsListener {
+    pub(super) listener: TcpListener,
+    pub(super) acceptor: TlsAcceptor,
 }
 
 impl axum::serve::Listener for TlsListener {
@@ -345,6 +354,16 @@ async fn recordings(State(cloud): Cloud, Json(report): Json<RecordingReport>) ->
     let results = report.recordings.iter().map(result).collect();
     heard.reports.push(report);
     Json(RecordingReportAnswer { results })
+}
+
+async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<Json<Value>, StatusCode> {
+    cloud.heard.lock().unwrap().journal.push(part.envelope);
+    let mut script = cloud.script.lock().unwrap();
+    if script.silent_journals > 0 {
+        script.silent_journals -= 1;
+        return Err(StatusCode::GATEWAY_TIMEOUT);
+    }
+    Ok(Json(json!({})))
 }
 
 async fn link(State(cloud): Cloud, upgrade: WebSocketUpgrade) -> impl IntoResponse {

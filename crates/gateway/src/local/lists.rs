@@ -1,0 +1,108 @@
+//! Cameras that the caller may open, what is recorded of them here, and the
+//! roster as this gateway knows it: the cloud's answers, of this site.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
+use model::wire::{Gap, ROSTER_PAGE_MAX, Recording, RosterAnswer, StreamStatus};
+use model::{CameraId, GatewayId, Rendition, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Way;
+use super::door::Caller;
+use super::problem::Problem;
+use crate::data::RosterLog;
+
+const PAGE_MAX: usize = 1_000;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Cameras {
+    cameras: Vec<CameraListing>,
+}
+
+#[derive(Debug, Serialize)]
+struct CameraListing {
+    id: CameraId,
+    name: String,
+    gateway: GatewayId,
+    streams: Vec<StreamStatus>,
+}
+
+pub(super) async fn cameras(
+    State(way): State<Arc<Way>>,
+    Extension(caller): Extension<Caller>,
+) -> Json<Cameras> {
+    let view = way.view();
+    let now = way.now(&view);
+    let listing = |camera: &seal::roster::Camera| {
+        let own = view.streams.iter().filter(|((id, _), _)| *id == camera.id);
+        let streams = own.map(|(_, outlet)| outlet.status()).collect();
+        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, streams }
+    };
+    Json(Cameras { cameras: view.cameras(caller.device, now).map(listing).collect() })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    from: Option<u64>,
+    to: Option<u64>,
+    rendition: Option<Rendition>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RecordingPage {
+    recordings: Vec<RecordingListing>,
+    /// Those that the cloud was not told yet; it keeps the others.
+    gaps: Vec<Gap>,
+    more_from: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordingListing {
+    #[serde(flatten)]
+    recording: Recording,
+    available: bool,
+}
+
+pub(super) async fn recordings(
+    State(way): State<Arc<Way>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Query(Stretch { from, to, rendition }): Query<Stretch>,
+) -> Result<Json<RecordingPage>, Problem> {
+    let view = way.view();
+    view.camera(caller.device, camera, way.now(&view)).ok_or_else(Problem::not_found)?;
+    let (from, to) = (Timestamp(from.unwrap_or(0)), Timestamp(to.unwrap_or(u64::MAX)));
+    let rendition = rendition.unwrap_or(Rendition::Main);
+    let failed = |error: anyhow::Error| Problem::internal(&error);
+    let mut found =
+        way.index.between(camera, rendition, (from, to), PAGE_MAX as i64 + 1).await.map_err(failed)?;
+    let more_from = found.get(PAGE_MAX).map(|recording| recording.started_at);
+    found.truncate(PAGE_MAX);
+    let gaps = way.index.gaps_to_report().await.map_err(failed)?;
+    let gaps = gaps.into_iter().map(|(_, gap)| gap);
+    let gaps = gaps.filter(|gap| gap.camera == camera && gap.rendition == rendition);
+    let gaps = gaps.filter(|gap| gap.from < to && gap.to > from).collect();
+    let listing = |recording| RecordingListing { recording, available: true };
+    Ok(Json(RecordingPage { recordings: found.into_iter().map(listing).collect(), gaps, more_from }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    after: Option<u64>,
+}
+
+pub(super) async fn roster(
+    State(way): State<Arc<Way>>,
+    Extension(_): Extension<Caller>,
+    Query(After { after }): Query<After>,
+) -> Result<Json<RosterAnswer>, Problem> {
+    let root = way.root.clone();
+    let first = after.map_or(0, |after| after.saturating_add(1));
+    let reading = tokio::task::spawn_blocking(move || RosterLog::page(&root, first, ROSTER_PAGE_MAX));
+    let statements = reading.await.map_err(anyhow::Error::from).and_then(|page| page);
+    Ok(Json(RosterAnswer { statements: statements.map_err(|error| Problem::internal(&error))? }))
+}

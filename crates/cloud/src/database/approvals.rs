@@ -64,7 +64,7 @@ fn proposal(row: &Row) -> sqlx::Result<ProposalRow> {
     })
 }
 
-fn json(envelope: &Envelope) -> String {
+pub(super) fn json(envelope: &Envelope) -> String {
     serde_json::to_string(envelope).expect("an envelope serialises")
 }
 

@@ -163,7 +163,7 @@ pub fn web_app() -> Router {
 #[rustfmt::skip]
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
-    use gateways::{certificate, enrol, link, report, roster, upload};
+    use gateways::{certificate, enrol, journal, link, report, roster, upload};
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
         call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
@@ -176,6 +176,7 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/epoch-grants", Gateway, post(report::epoch_grants)),
         call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
         call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
+        call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/link", Gateway, get(link::link)),
         call("PUT", "/store/v1/{container}/{*name}", SignedUrl, put(upload::put)).transfer(),
     ]

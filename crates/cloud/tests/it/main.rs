@@ -7,6 +7,7 @@ mod factors;
 mod footage;
 mod history;
 mod live;
+mod local;
 mod login;
 mod matrix;
 mod people;

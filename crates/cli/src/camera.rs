@@ -100,8 +100,13 @@ pub(crate) async fn add(session: &mut Session, name: String, access: Access) -> 
     Ok(())
 }
 
-pub(crate) async fn list(session: &Session, as_json: bool) -> anyhow::Result<()> {
-    let answer: Cameras = session.client.get("/api/v1/cameras").await?;
+/// Of the cloud, or of every gateway that was reached in its place.
+pub(crate) async fn list(sessions: &[Session], as_json: bool) -> anyhow::Result<()> {
+    let mut answer = Cameras { cameras: Vec::new() };
+    for session in sessions {
+        let part: Cameras = session.client.get("/api/v1/cameras").await?;
+        answer.cameras.extend(part.cameras);
+    }
     if as_json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(());

@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
 use crate::home::{DeviceFile, Home};
+use crate::local::Site;
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
@@ -32,6 +33,9 @@ const MARGIN_MS: u64 = 10 * Timestamp::MINUTE;
 /// How this program's sessions stand in their owner's list.
 const USER_AGENT: &str = concat!("lenskeep ", env!("CARGO_PKG_VERSION"));
 const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Well within the time for which a gateway lets somebody in.
+const STAY: Duration = Duration::from_secs(60);
 /// A sealed recording has at most 64 MiB (format.md section 5).
 pub(crate) const ANSWER_MAX: usize = 65 << 20;
 
@@ -77,6 +81,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     cookie: Option<Secret>,
+    /// Asked in place of the cloud.
+    site: Option<Site>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,18 +99,32 @@ impl Client {
         let http = http_to(&base)?
             .user_agent(USER_AGENT)
             .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .context("the HTTP client could not be made")?;
-        Ok(Client { http, base, cookie: None })
+        Ok(Client { http, base, cookie: None, site: None })
+    }
+
+    /// For calls to a gateway that has let this device in.
+    pub(crate) fn of_site(site: Site) -> anyhow::Result<Self> {
+        let client = Client::new(Url::parse("https://gateway.invalid")?)?;
+        Ok(Client { site: Some(site), ..client })
+    }
+
+    /// A request with what proves who asks.
+    async fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
+        if let Some(site) = &self.site {
+            return site.request(method, path).await;
+        }
+        let request = self.http.request(method, self.base.join(path)?).header("x-lenskeep", "1");
+        let Some(cookie) = &self.cookie else { return Ok(request) };
+        let mut value = HeaderValue::from_str(cookie.expose()).context("the session's cookie")?;
+        value.set_sensitive(true);
+        Ok(request.header(COOKIE, value))
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response> {
-        let mut request = self.http.request(method, self.base.join(path)?).header("x-lenskeep", "1");
-        if let Some(cookie) = &self.cookie {
-            let mut value = HeaderValue::from_str(cookie.expose()).context("the session's cookie")?;
-            value.set_sensitive(true);
-            request = request.header(COOKIE, value);
-        }
+        let mut request = self.request(method, path).await?.timeout(TIMEOUT);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -155,16 +175,24 @@ impl Client {
 
     /// A WebSocket, over the same connection and TLS as everything else.
     pub(crate) async fn socket(&self, path: &str) -> anyhow::Result<WebSocketStream<reqwest::Upgraded>> {
-        let mut request = upgraded(self.http.get(self.base.join(path)?))
-            .header("x-lenskeep", "1")
-            .header(ORIGIN, self.base.origin().ascii_serialization());
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie.expose());
+        let mut request = upgraded(self.request(Method::GET, path).await?);
+        if self.site.is_none() {
+            request = request.header(ORIGIN, self.base.origin().ascii_serialization());
         }
         let response = request.send().await.with_context(|| format!("{} cannot be reached", self.base))?;
         let status = response.status().as_u16();
-        ensure!(status == 101, "the cloud refused the live stream (HTTP {status})");
+        ensure!(status == 101, "the live stream was refused (HTTP {status})");
         Ok(websocket(response).await?)
+    }
+
+    /// Goes on for ever, so that what stays open of a gateway does.
+    pub(crate) async fn stay(&self) -> anyhow::Result<()> {
+        loop {
+            tokio::time::sleep(STAY).await;
+            if let Some(site) = &self.site {
+                site.stay().await.map(drop)?;
+            }
+        }
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
@@ -204,6 +232,11 @@ impl Session {
     pub(crate) async fn open(home: &Home) -> anyhow::Result<Self> {
         let file = home.device()?;
         let keys = file.unlock()?;
+        Self::signed_in(home, file, keys).await
+    }
+
+    /// Of a device whose keys are unlocked.
+    pub(crate) async fn signed_in(home: &Home, file: DeviceFile, keys: DeviceKeys) -> anyhow::Result<Self> {
         let mut client = Client::new(file.cloud.clone())?;
         login(&mut client, &file, &keys).await?;
         let mut session = Session {
@@ -243,7 +276,7 @@ impl Session {
             let seen_at = now();
             for envelope in &answer.statements {
                 self.roster.apply(envelope, seen_at).context(
-                    "the cloud shows another roster than before: do not trust it until you know why",
+                    "another roster is shown than before: do not trust whoever shows it until you know why",
                 )?;
                 self.home.append_roster(std::slice::from_ref(envelope), seen_at)?;
             }

@@ -12,6 +12,7 @@ mod device;
 mod forward;
 mod grants;
 mod home;
+mod local;
 mod policy;
 mod recordings;
 mod roles;
@@ -21,9 +22,11 @@ mod up;
 mod verify;
 mod watch;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -37,6 +40,11 @@ struct Arguments {
     /// Folder of this device's keys. Default: lenskeep in the system's data folder.
     #[arg(long, global = true, value_name = "DIR", env = "LENSKEEP_HOME")]
     home: Option<PathBuf>,
+    /// Ask the gateway at this address of the own network, not the cloud: for `camera list`,
+    /// `camera watch`, `recording list` and `export`. Without it, gateways that were
+    /// reached before are asked when the cloud cannot be reached.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    local: Option<SocketAddr>,
     #[command(subcommand)]
     command: Command,
 }
@@ -91,6 +99,14 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+}
+
+impl Command {
+    /// What a gateway answers as well as the cloud does.
+    fn reads_footage(&self) -> bool {
+        let lists = matches!(self, Command::Camera(CameraCommand::List { .. }) | Command::Recording(_));
+        lists || matches!(self, Command::Camera(CameraCommand::Watch(_)) | Command::Export { .. })
+    }
 }
 
 #[derive(Subcommand)]
@@ -178,6 +194,11 @@ fn end_quietly_when_nobody_reads() {
 #[tokio::main]
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let home = Home::new(arguments.home)?;
+    let local = arguments.local;
+    ensure!(
+        local.is_none() || arguments.command.reads_footage(),
+        "this goes through the cloud; --local is for camera list, camera watch, recording list and export"
+    );
     match arguments.command {
         Command::Up(arguments) => Box::pin(up::up(arguments)).await,
         Command::App(arguments) => Box::pin(app::app(&home, arguments)).await,
@@ -189,23 +210,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Box::pin(device::add_gateway(&mut session)).await
         }
         Command::Camera(CameraCommand::Watch(arguments)) => {
-            Box::pin(watch::watch(&Box::pin(Session::open(&home)).await?, arguments)).await
+            let session = Box::pin(local::session(&home, local, arguments.camera)).await?;
+            Box::pin(watch::watch(&session, arguments)).await
         }
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::add(&mut session, name, access)).await
         }
         Command::Camera(CameraCommand::List { json }) => {
-            camera::list(&Box::pin(Session::open(&home)).await?, json).await
+            camera::list(&Box::pin(local::sessions(&home, local, None)).await?, json).await
         }
         Command::Camera(CameraCommand::Check { access }) => {
             Box::pin(camera::check(&Box::pin(Session::open(&home)).await?, access)).await
         }
         Command::Recording(RecordingCommand::List { range, json }) => {
-            Box::pin(recordings::list(&Box::pin(Session::open(&home)).await?, &range, json)).await
+            let session = Box::pin(local::session(&home, local, range.camera)).await?;
+            Box::pin(recordings::list(&session, &range, json)).await
         }
         Command::Export { range, reason, out } => {
-            let mut session = Box::pin(Session::open(&home)).await?;
+            let mut session = Box::pin(local::session(&home, local, range.camera)).await?;
             Box::pin(recordings::export(&mut session, &range, reason, &out)).await
         }
         Command::Approval(command) => {

@@ -67,7 +67,9 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
         ca: cloud.ca_sha256,
         anchor: None,
     };
-    let config = gateway::Config { data: data.join("gateway"), ..Default::default() };
+    // One process: where the cloud is gone, so is the gateway.
+    let local = gateway::LocalSection { enabled: false, ..Default::default() };
+    let config = gateway::Config { data: data.join("gateway"), local, ..Default::default() };
     let mut gateway = Box::pin(gateway::start(config, Some(enrolment))).await?;
 
     let site = cloud.public_url.origin().ascii_serialization();

@@ -16,7 +16,7 @@ use crate::grants::Grants;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    camera: CameraId,
+    pub(crate) camera: CameraId,
     /// `main` or `sub`.
     #[arg(long, default_value = "main")]
     rendition: Rendition,
@@ -45,6 +45,13 @@ struct Open {
 }
 
 pub(crate) async fn watch(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
+    tokio::select! {
+        watched = Box::pin(look(session, arguments)) => watched,
+        Err(error) = session.client.stay() => Err(error),
+    }
+}
+
+async fn look(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { camera, rendition, seconds, json } = arguments;
     let begun = Instant::now();
     let until = begun + Duration::from_secs(seconds);

@@ -153,7 +153,8 @@ fn a_gateway_on_another_machine_joins_by_code() {
     let code = seal::enrolment::Code::parse(&code).unwrap();
     let port: u16 = without_gateway.split(['/', ':']).nth(4).unwrap().parse().unwrap();
     let url = format!("https://localhost:{}", port + 1).parse().unwrap();
-    let config = gateway::Config { data: site.path("remote"), ..Default::default() };
+    let local = gateway::LocalSection { enabled: false, ..Default::default() };
+    let config = gateway::Config { data: site.path("remote"), local, ..Default::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let enrolment = gateway::Enrolment::from_code(url, code);
     let running = runtime.block_on(Box::pin(gateway::start(config, Some(enrolment)))).unwrap();

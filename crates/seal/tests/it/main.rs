@@ -5,6 +5,7 @@ mod action;
 mod command;
 mod fixture;
 mod grant;
+mod local;
 mod recording;
 mod roster;
 mod tlog;

@@ -34,6 +34,13 @@ const ACTIONS: Record<string, string> = {
   refused: 'was refused',
   read_history: 'read the history',
   read_grants: 'fetched sealed keys',
+  local_login: 'came in at the site itself',
+  local_live: 'watched live at the site itself',
+  local_playback: 'opened a recording at the site itself',
+  local_export: 'took footage out at the site itself',
+  local_refused: 'was refused at the site itself',
+  local_journal_begins: 'began a journal of the site',
+  local_journal_gap: 'has a hole in its journal',
 };
 
 export const actionNames = Object.keys(ACTIONS);

@@ -107,9 +107,8 @@ async fn send(way: &Way, key: StreamKey, sink: &mut SplitSink<WebSocket, Message
             return;
         }
         // The stream is gone; the supervisor shows what comes in its place.
-        match timeout(RECHECK, views.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = timeout(RECHECK, views.changed()).await {
+            return;
         }
     }
 }

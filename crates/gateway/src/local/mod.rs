@@ -68,6 +68,8 @@ const READS_MAX: usize = 32;
 const READS_OF_DEVICE_MAX: usize = 8;
 /// Challenges and proofs from one address.
 const KNOCKS: Rate = Rate { burst: 60, refill: Duration::from_secs(1) };
+/// Requests of one device.
+const REQUESTS: Rate = Rate { burst: 400, refill: Duration::from_millis(20) };
 /// What one device may have written into the journal.
 const ENTRIES: Rate = Rate { burst: 2_000, refill: Duration::from_secs(5) };
 
@@ -94,6 +96,7 @@ struct Way {
     clock: SteadyClock,
     door: Door,
     knocks: Limiter<IpAddr>,
+    requests: Limiter<DeviceId>,
     entries: Limiter<DeviceId>,
     streams: Arc<Slots<DeviceId>>,
     viewers: Arc<Slots<StreamKey>>,
@@ -159,6 +162,7 @@ impl LocalWay {
             clock: SteadyClock::new(floor),
             door: Door::default(),
             knocks: Limiter::new(KNOCKS),
+            requests: Limiter::new(REQUESTS),
             entries: Limiter::new(ENTRIES),
             streams: Slots::new(STREAMS_MAX, STREAMS_OF_DEVICE_MAX),
             viewers: Slots::new(STREAMS_MAX, VIEWERS_MAX),
@@ -187,7 +191,7 @@ impl Way {
 
     fn refuse(&self, refused: Refused, peer: Peer) {
         let Refused { device, reason } = refused;
-        warn!(address = %peer.0, ?device, reason = reason.as_str(), "refused on the local way");
+        info!(address = %peer.0, ?device, reason = reason.as_str(), "refused on the local way");
         self.door.count(refused);
     }
 

@@ -71,6 +71,9 @@ async fn guard(State(way): State<Arc<Way>>, mut request: Request, next: Next) ->
     let view = way.view();
     let caller = token(request.headers()).and_then(|token| way.door.caller(token, &view, way.now(&view)));
     let Some(caller) = caller else { return Problem::signed_out().into_response() };
+    if !way.requests.allow(caller.device) {
+        return Problem::too_many().into_response();
+    }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }

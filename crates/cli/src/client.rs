@@ -1,17 +1,20 @@
-//! The command line's side of protocol.md section 3: signed in by device key.
+//! The command line's side of protocol.md section 3: signed in by device key,
+//! with a session whose key is in memory only.
 //! The roster is replayed here; the cloud's summaries decide nothing.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use model::wire::{Envelope, LINK_FRAME_MAX};
-use model::{DeviceId, Hash, Secret, Timestamp};
+use model::{CameraId, DeviceId, Hash, Rendition, Secret, Timestamp};
 use reqwest::header::{
     CONNECTION, COOKIE, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
 };
 use reqwest::{Method, RequestBuilder, Response};
 use seal::action::{Action, SignedAction};
+use seal::dpop::{NONCE_HEADER, PROOF_HEADER, ProofKey};
 use seal::keyring::DeviceKeys;
 use seal::login::DeviceLogin;
 use seal::roster::{Roster, Statement, sign_next};
@@ -81,6 +84,10 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     cookie: Option<Secret>,
+    /// The key to which the session is bound.
+    key: ProofKey,
+    /// The cloud's, for the next proof.
+    nonce: Mutex<Option<String>>,
     /// Asked in place of the cloud.
     site: Option<Site>,
 }
@@ -102,7 +109,14 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .context("the HTTP client could not be made")?;
-        Ok(Client { http, base, cookie: None, site: None })
+        Ok(Client {
+            http,
+            base,
+            cookie: None,
+            key: ProofKey::generate(),
+            nonce: Mutex::default(),
+            site: None,
+        })
     }
 
     /// For calls to a gateway that has let this device in.
@@ -116,7 +130,12 @@ impl Client {
         if let Some(site) = &self.site {
             return site.request(method, path).await;
         }
-        let request = self.http.request(method, self.base.join(path)?).header("x-lenskeep", "1");
+        let mut address = self.base.join(path)?;
+        let request = self.http.request(method.clone(), address.clone()).header("x-lenskeep", "1");
+        address.set_query(None);
+        let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let proof = self.key.proof(method.as_str(), address.as_str(), nonce.as_deref(), random(), now());
+        let request = request.header(PROOF_HEADER, proof);
         let Some(cookie) = &self.cookie else { return Ok(request) };
         let mut value = HeaderValue::from_str(cookie.expose()).context("the session's cookie")?;
         value.set_sensitive(true);
@@ -124,11 +143,22 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response> {
+        match self.send_once(method.clone(), path, body.as_ref()).await {
+            // The nonce that it asks for came with the answer.
+            Err(error) if is(&error, "use_dpop_nonce") => self.send_once(method, path, body.as_ref()).await,
+            answer => answer,
+        }
+    }
+
+    async fn send_once(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Response> {
         let mut request = self.request(method, path).await?.timeout(TIMEOUT);
         if let Some(body) = body {
-            request = request.json(&body);
+            request = request.json(body);
         }
         let response = request.send().await.with_context(|| format!("{} cannot be reached", self.base))?;
+        if let Some(nonce) = response.headers().get(NONCE_HEADER).and_then(|nonce| nonce.to_str().ok()) {
+            *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
+        }
         if response.status().is_success() {
             return Ok(response);
         }
@@ -173,9 +203,20 @@ impl Client {
         Ok(())
     }
 
-    /// A WebSocket, over the same connection and TLS as everything else.
-    pub(crate) async fn socket(&self, path: &str) -> anyhow::Result<WebSocketStream<reqwest::Upgraded>> {
-        let mut request = upgraded(self.request(Method::GET, path).await?);
+    /// A live stream, over the same connection and TLS as everything else. The
+    /// cloud wants a ticket for it.
+    pub(crate) async fn live(
+        &self,
+        camera: CameraId,
+        rendition: Rendition,
+    ) -> anyhow::Result<WebSocketStream<reqwest::Upgraded>> {
+        let mut path = format!("/api/v1/cameras/{camera}/live?rendition={rendition}");
+        if self.site.is_none() {
+            let answer = self.post(&path, &json!({})).await?;
+            let ticket: Hash = serde_json::from_value(answer["ticket"].clone()).context("no ticket")?;
+            path = format!("{path}&ticket={ticket}");
+        }
+        let mut request = upgraded(self.request(Method::GET, &path).await?);
         if self.site.is_none() {
             request = request.header(ORIGIN, self.base.origin().ascii_serialization());
         }

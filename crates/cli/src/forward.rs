@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::Hash;
+use seal::dpop::{NONCE_HEADER, PROOF_HEADER};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -35,15 +36,21 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
-const REQUEST_HEADERS: [HeaderName; 5] = [
+const REQUEST_HEADERS: [HeaderName; 6] = [
     header::ACCEPT,
     header::CONTENT_TYPE,
     header::ORIGIN,
     header::RANGE,
     HeaderName::from_static("x-lenskeep"),
+    HeaderName::from_static(PROOF_HEADER),
 ];
-const ANSWER_HEADERS: [HeaderName; 4] =
-    [header::ACCEPT_RANGES, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::RETRY_AFTER];
+const ANSWER_HEADERS: [HeaderName; 5] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::RETRY_AFTER,
+    HeaderName::from_static(NONCE_HEADER),
+];
 /// Anything else is bytes. None of these runs, is a style, or is a document.
 const ANSWER_TYPES: [&str; 2] = ["application/json", "application/vnd.lenskeep.recording"];
 const BYTES: &str = "application/octet-stream";

@@ -58,8 +58,7 @@ async fn look(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
     if !json {
         println!("Watching for {seconds} s …");
     }
-    let path = format!("/api/v1/cameras/{camera}/live?rendition={rendition}");
-    let mut socket = session.client.socket(&path).await?;
+    let mut socket = session.client.live(camera, rendition).await?;
     let mut grants = Grants::new(session);
     let mut open: Option<Open> = None;
     let mut figures = Figures::default();

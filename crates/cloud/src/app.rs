@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::problem::Problem;
+use crate::proofs::Proofs;
 use crate::rate::Limiter;
 use crate::refusals::Refusals;
 use crate::rosters::{Rosters, RostersError};
@@ -35,8 +36,8 @@ use crate::vault::Vault;
 
 /// Repeated reads of one thing by one session are one entry in the history
 /// for this long: a seek is dozens of byte ranges.
-const TICKET_MS: u64 = 5 * Timestamp::MINUTE;
-const TICKETS_MAX: usize = 4_096;
+const RECENT_MS: u64 = 5 * Timestamp::MINUTE;
+const RECENT_MAX: usize = 4_096;
 /// Objects that are read back at the same time.
 const CONFIRMATIONS_MAX: usize = 4;
 
@@ -66,20 +67,21 @@ pub(crate) struct App {
     pub(crate) decoy: Decoy,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) confirmations: Semaphore,
-    pub(crate) tickets: Tickets,
+    pub(crate) recent: RecentReads,
+    pub(crate) proofs: Proofs,
     pub(crate) shutdown: CancellationToken,
     /// Connections, and the WebSockets that some of them became.
     pub(crate) tasks: TaskTracker,
 }
 
 /// The session, and action and resource in words.
-type TicketKey = (Hash, String);
-type Ticket = (Timestamp, Arc<Audited<Permit>>);
+type ReadKey = (Hash, String);
+type Read = (Timestamp, Arc<Audited<Permit>>);
 
 /// Proofs that a session's read stands in the history already.
 #[derive(Debug, Default)]
-pub(crate) struct Tickets {
-    recent: Mutex<HashMap<TicketKey, Ticket>>,
+pub(crate) struct RecentReads {
+    reads: Mutex<HashMap<ReadKey, Read>>,
 }
 
 impl App {
@@ -112,30 +114,30 @@ impl App {
         now: Timestamp,
     ) -> Result<Arc<Audited<Permit>>, Problem> {
         let key = (session, format!("{} {}", permit.entry().action, permit.entry().resource));
-        if let Some(audited) = self.tickets.find(&key, &permit, now) {
+        if let Some(audited) = self.recent.find(&key, &permit, now) {
             return Ok(audited);
         }
         let audited = Arc::new(permit.record(&self.database).await?);
-        self.tickets.keep(key, audited.clone(), now);
+        self.recent.keep(key, audited.clone(), now);
         Ok(audited)
     }
 }
 
-impl Tickets {
-    fn find(&self, key: &TicketKey, permit: &Permit, now: Timestamp) -> Option<Arc<Audited<Permit>>> {
-        let recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (at, audited) = recent.get(key)?;
-        (now.ms_since(*at) < TICKET_MS && audited.covers(permit)).then(|| audited.clone())
+impl RecentReads {
+    fn find(&self, key: &ReadKey, permit: &Permit, now: Timestamp) -> Option<Arc<Audited<Permit>>> {
+        let reads = self.reads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (at, audited) = reads.get(key)?;
+        (now.ms_since(*at) < RECENT_MS && audited.covers(permit)).then(|| audited.clone())
     }
 
-    fn keep(&self, key: TicketKey, audited: Arc<Audited<Permit>>, now: Timestamp) {
-        let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if recent.len() >= TICKETS_MAX {
-            recent.retain(|_, (at, _)| now.ms_since(*at) < TICKET_MS);
+    fn keep(&self, key: ReadKey, audited: Arc<Audited<Permit>>, now: Timestamp) {
+        let mut reads = self.reads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if reads.len() >= RECENT_MAX {
+            reads.retain(|_, (at, _)| now.ms_since(*at) < RECENT_MS);
         }
-        if recent.len() >= TICKETS_MAX {
-            recent.clear();
+        if reads.len() >= RECENT_MAX {
+            reads.clear();
         }
-        recent.insert(key, (now, audited));
+        reads.insert(key, (now, audited));
     }
 }

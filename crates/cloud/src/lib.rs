@@ -29,6 +29,7 @@ mod passkeys;
 mod passwords;
 mod permits;
 mod problem;
+mod proofs;
 mod random;
 mod rate;
 mod refusals;

@@ -66,6 +66,7 @@ use crate::problem::ProblemBody;
         sites::command,
         cameras::list,
         cameras::recordings,
+        live::ticket,
         live::live,
         recordings::read,
         recordings::epoch_grant,

@@ -60,7 +60,7 @@ impl Problem {
         Problem { status, body: ProblemBody { error }, refused: None }
     }
 
-    fn refusing(mut self, why: Why) -> Self {
+    pub(crate) fn refusing(mut self, why: Why) -> Self {
         self.refused = Some(why);
         self
     }
@@ -99,6 +99,16 @@ impl Problem {
             "token_refused",
             "The link is not valid: it was used, has ended, or is not one of ours.",
             "Ask for a new link.",
+        )
+        .refusing(Why::Token)
+    }
+
+    pub(crate) fn ticket() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "ticket_refused",
+            "The ticket was used, has ended, or is for something else.",
+            "Ask for a new one: POST to the same address.",
         )
         .refusing(Why::Token)
     }

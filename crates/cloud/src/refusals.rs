@@ -51,6 +51,7 @@ reasons! {
     SignedOut = "signed_out";
     Certificate = "certificate";
     Token = "token";
+    Proof = "proof";
     Login = "login";
     TooManyRequests = "too_many_requests";
     Gateway = "gateway";

@@ -1,6 +1,7 @@
-//! Sessions of people: an opaque cookie of 256 random bits, stored hashed;
-//! ends after 12 hours without use or after 7 days. Being signed in permits
-//! nothing by itself; `decide` asks the roster each time.
+//! Sessions of people: an opaque cookie of 256 random bits, stored hashed, and
+//! bound to a key of the browser that opened it (`proofs`); ends after 12 hours
+//! without use or after 7 days. Being signed in permits nothing by itself;
+//! `decide` asks the roster each time.
 
 use std::net::IpAddr;
 
@@ -8,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
 
 use crate::database::{Database, SessionRow, Transaction};
+use crate::proofs::HeldKey;
 use crate::random;
 
 pub(crate) const COOKIE: &str = "__Host-lenskeep";
@@ -62,25 +64,26 @@ pub(crate) async fn open(
     org: OrgId,
     person: PersonId,
     device: Option<DeviceId>,
-    client: String,
+    (client, HeldKey(key)): (String, HeldKey),
     now: Timestamp,
 ) -> sqlx::Result<Opened> {
     let token = random::token();
     let session = random::hashed(&token.to_string());
-    let row = SessionRow { org, person, device, client, created_at: now, seen_at: now };
+    let row = SessionRow { org, person, device, client, key, created_at: now, seen_at: now };
     transaction.add_session(session, &row).await?;
     let caller = Caller { org, person, device, session, ends_at: ends_at(&row), network: None };
     Ok(Opened { caller, token })
 }
 
-/// The caller that the cookie names, if the session has not ended.
+/// The caller that the cookie names, if the session has not ended, and the key
+/// of which a proof tells whether the request comes from there.
 pub(crate) async fn authenticate(
     database: &Database,
     headers: &HeaderMap,
     now: Timestamp,
-) -> sqlx::Result<Option<Caller>> {
+) -> sqlx::Result<Option<(Caller, HeldKey)>> {
     match cookie(headers) {
-        Some(token) => check(database, random::hashed(&token), now).await,
+        Some(token) => in_force(database, random::hashed(&token), now).await,
         None => Ok(None),
     }
 }
@@ -92,6 +95,14 @@ pub(crate) async fn check(
     session: Hash,
     now: Timestamp,
 ) -> sqlx::Result<Option<Caller>> {
+    Ok(in_force(database, session, now).await?.map(|(caller, _)| caller))
+}
+
+async fn in_force(
+    database: &Database,
+    session: Hash,
+    now: Timestamp,
+) -> sqlx::Result<Option<(Caller, HeldKey)>> {
     let Some(row) = database.session(session).await? else { return Ok(None) };
     let ends_at = ends_at(&row);
     if now >= ends_at {
@@ -101,7 +112,8 @@ pub(crate) async fn check(
     if now.ms_since(row.seen_at) > TOUCH_MS {
         database.touch_session(session, now).await?;
     }
-    Ok(Some(Caller { org: row.org, person: row.person, device: row.device, session, ends_at, network: None }))
+    let SessionRow { org, person, device, key, .. } = row;
+    Ok(Some((Caller { org, person, device, session, ends_at, network: None }, HeldKey(key))))
 }
 
 /// Forgets sessions that have ended; called from time to time.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::app::{App, Tickets};
+use crate::app::{App, RecentReads};
 use crate::attempts::Attempts;
 use crate::broker::Broker;
 use crate::ca::{Ca, ServerCertificate};
@@ -31,6 +31,7 @@ use crate::journal::Journal;
 use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
+use crate::proofs::Proofs;
 use crate::refusals::{self, Refusals};
 use crate::rosters::Rosters;
 use crate::rules::RulesCache;
@@ -102,7 +103,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         vault,
         hasher: Hasher::default(),
         confirmations: App::confirmations(),
-        tickets: Tickets::default(),
+        recent: RecentReads::default(),
+        proofs: Proofs::default(),
         shutdown: CancellationToken::new(),
         tasks: TaskTracker::new(),
         public_url: public_url.clone(),

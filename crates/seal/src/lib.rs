@@ -3,12 +3,14 @@
 //! specification; section numbers in this crate refer to it.
 //!
 //! Pure: no IO, no clock, no randomness of its own. Whoever calls brings the
-//! time and the random bytes, so vectors and simulations are exact. No other
-//! crate names a cryptographic primitive.
+//! time and the random bytes, so vectors and simulations are exact; but for
+//! `dpop`, whose signatures (ECDSA) are random by nature. No other crate names
+//! a cryptographic primitive.
 
 pub mod action;
 mod canonical;
 pub mod command;
+pub mod dpop;
 pub mod enrolment;
 pub mod envelope;
 pub mod grant;

@@ -111,6 +111,7 @@ export async function standIn() {
     'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, streams: site.streams(id) })) }),
     'GET cameras/*/recordings': ({ part, query }) => site.recordings(part, query.get('rendition') ?? 'main', Number(query.get('from') ?? 0), Number(query.get('to') ?? Date.now())),
     'GET epochs/*/grants/*': async ({ last }) => site.grant(org.id, org.devices.find(({ id }) => id === last)),
+    'POST cameras/*/live': () => ({ ticket: randomBytes(32).toString('hex'), expires_at: Date.now() + 30_000 }),
     'GET sessions': () => ({ sessions: [] }),
     'GET factors': () => ({ passkeys: [], password: null, recovery: { left: 0, made_at: null, used_at: null }, origins: [] }),
     'GET history/checkpoint': () => ({ size: 0, note: '', key: '', fault: null }),

@@ -1,6 +1,6 @@
 // Finds the recording of a camera at a time, and opens it by byte ranges. Keeps the few that were used last.
 
-import { ApiError, get } from '../lib/api/client';
+import { ApiError, ask as askServer, get } from '../lib/api/client';
 import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';
@@ -115,7 +115,7 @@ function httpSource(listing: RecordingListing): Source {
 }
 
 async function ask(path: string, from: number, to: number, signal: AbortSignal | null = null): Promise<Response> {
-  const response = await fetch(path, { headers: { range: `bytes=${from}-${to - 1}` }, credentials: 'same-origin', signal });
+  const response = await askServer(path, { headers: { range: `bytes=${from}-${to - 1}` }, signal });
   // A server that ignores ranges answers 200 with everything; only the part asked for is of use.
   if (response.status === 206) return response;
   void response.body?.cancel();

@@ -10,6 +10,7 @@ import { readLiveFrame, readNotice } from '../lib/seal/live';
 import type { Keyring } from './keyring';
 import type { LiveStats, PlayerEvent } from './protocol';
 import { Decoder, type Screen, UnsupportedCodec } from './screen';
+import { liveSocket } from './socket';
 import { SoundDecoder } from './sound';
 
 const BACKLOG_MAX = 120;
@@ -48,7 +49,7 @@ export class LiveView {
     private audioOn: boolean,
   ) {
     this.ticker = setInterval(() => this.emit({ type: 'stats', stats: this.statistics.read() }), STATS_EVERY_MS);
-    this.connect();
+    void this.connect();
   }
 
   setAudio(on: boolean): void {
@@ -64,12 +65,11 @@ export class LiveView {
     this.backlog = [];
   }
 
-  private connect(): void {
+  private async connect(): Promise<void> {
     this.emit({ type: 'state', state: 'connecting', note: this.told });
-    const url = new URL(`/api/v1/cameras/${this.camera}/live?rendition=${this.rendition}`, self.location.href);
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(url);
-    socket.binaryType = 'arraybuffer';
+    const socket = await liveSocket(this.camera, this.rendition).catch((error: unknown) => this.reconnect(explain(error)));
+    if (!socket) return;
+    if (this.closed) return socket.close();
     socket.onmessage = ({ data }) => (typeof data === 'string' ? this.notice(data) : this.arrive({ bytes: new Uint8Array(data as ArrayBuffer), at: performance.now() }));
     socket.onclose = () => this.reconnect(this.told ?? 'The live stream ended.');
     this.socket = socket;
@@ -82,7 +82,7 @@ export class LiveView {
     const wait = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)]!;
     this.attempt += 1;
     this.emit({ type: 'state', state: 'connecting', note: `${note} Trying again.` });
-    this.retry = setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
+    this.retry = setTimeout(() => void this.connect(), wait * (0.75 + Math.random() / 2));
   }
 
   private notice(json: string): void {

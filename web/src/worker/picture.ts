@@ -8,6 +8,7 @@ import { readLiveFrame } from '../lib/seal/live';
 import { Catalogue } from './catalogue';
 import type { Keyring } from './keyring';
 import { Decoder, type Frame } from './screen';
+import { liveSocket } from './socket';
 
 const LIVE_TIMEOUT_MS = 6000;
 const FRAMES_MAX = 64;
@@ -23,10 +24,7 @@ export async function pictureOf(camera: string, live: Rendition | null, keyring:
 }
 
 async function fromLive(camera: string, rendition: Rendition, keyring: Keyring): Promise<Picture | null> {
-  const url = new URL(`/api/v1/cameras/${camera}/live?rendition=${rendition}`, self.location.href);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url);
-  socket.binaryType = 'arraybuffer';
+  const socket = await liveSocket(camera, rendition);
   try {
     let read: ReadHeader | null = null;
     let seen = 0;

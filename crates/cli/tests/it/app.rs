@@ -3,9 +3,11 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use model::{DeviceId, Hash, OrgId};
+use model::{DeviceId, Hash, OrgId, Timestamp};
+use seal::dpop::{NONCE_HEADER, ProofKey};
 use seal::keyring::Wrapped;
 use seal::login::DeviceLogin;
 use serde::Deserialize;
@@ -16,6 +18,9 @@ use crate::support::{OneBox, free_ports};
 struct App {
     process: Child,
     port: u16,
+    /// Of the session, as a browser has it.
+    key: ProofKey,
+    proofs: AtomicU64,
 }
 
 impl App {
@@ -31,7 +36,7 @@ impl App {
         let ready = lines.next().expect("it starts").unwrap();
         assert!(ready.contains(&format!("http://localhost:{port}")), "{ready}");
         std::thread::spawn(move || lines.for_each(drop));
-        App { process, port }
+        App { process, port, key: ProofKey::generate(), proofs: AtomicU64::new(0) }
     }
 
     fn origin(&self) -> String {
@@ -46,12 +51,23 @@ impl App {
         let body = body.to_string();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost:{}\r\nOrigin: {}\r\nX-Lenskeep: 1\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n",
+             Content-Type: application/json\r\nContent-Length: {}\r\n{}",
             self.port,
             self.origin(),
-            body.len()
+            body.len(),
+            self.proof("POST", path)
         );
         self.ask(&head, &body)
+    }
+
+    /// A header line; empty where there is no cloud that gives a nonce.
+    fn proof(&self, method: &str, path: &str) -> String {
+        let status = format!("GET /api/v1/status HTTP/1.1\r\nHost: localhost:{}\r\n", self.port);
+        let Some(nonce) = self.ask(&status, "").nonce else { return String::new() };
+        let number = self.proofs.fetch_add(1, Ordering::Relaxed);
+        let jti = u128::from(number).to_be_bytes();
+        let address = format!("{}{path}", self.origin());
+        format!("DPoP: {}\r\n", self.key.proof(method, &address, Some(&nonce), jti, Timestamp(0)))
     }
 
     fn ask(&self, head: &str, body: &str) -> Answer {
@@ -61,8 +77,10 @@ impl App {
         // What is cut off ends with an error, and what came before counts.
         let _ = stream.read_to_end(&mut bytes);
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_ascii_lowercase();
-        Answer { head, body: bytes[end + 4..].to_vec() }
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let (lower, named) = (head.to_ascii_lowercase(), format!("\r\n{NONCE_HEADER}: "));
+        let nonce = lower.find(&named).and_then(|at| head[at + named.len()..].lines().next());
+        Answer { nonce: nonce.map(str::to_owned), head: lower, body: bytes[end + 4..].to_vec() }
     }
 }
 
@@ -76,6 +94,7 @@ impl Drop for App {
 struct Answer {
     /// In lower case.
     head: String,
+    nonce: Option<String>,
     body: Vec<u8>,
 }
 
@@ -187,7 +206,8 @@ fn the_page_comes_from_the_program_and_answers_from_the_cloud() {
     let size = list["recordings"][0]["bytes"].as_u64().unwrap();
     let part = |method: &str, range: &str| {
         let host = format!("localhost:{}", app.port);
-        let request = format!("{method} /api/v1/recordings/{id} HTTP/1.1\r\nHost: {host}\r\n");
+        let path = format!("/api/v1/recordings/{id}");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{}", app.proof(method, &path));
         app.ask(&format!("{request}Cookie: a=b; {cookie}\r\n{range}"), "")
     };
     let whole = part("GET", "");
@@ -208,19 +228,18 @@ fn the_page_comes_from_the_program_and_answers_from_the_cloud() {
     });
     assert!(said.unwrap().contains("all in the log as signed"));
     let host = format!("localhost:{}", app.port);
-    let ask = |request: &str| {
-        app.ask(&format!("{request} HTTP/1.1\r\nHost: {host}\r\nX-Lenskeep: 1\r\nCookie: {cookie}\r\n"), "")
+    let ask = |method: &str, path: &str| {
+        let proof = app.proof(method, path);
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Lenskeep: 1\r\n{proof}");
+        app.ask(&format!("{head}Cookie: {cookie}\r\nContent-Length: 0\r\n"), "")
     };
-    let count = || ask("GET /api/v1/sessions").json()["sessions"].as_array().unwrap().len();
+    let count = || ask("GET", "/api/v1/sessions").json()["sessions"].as_array().unwrap().len();
     assert!(count() > 1);
-    assert_eq!(ask("DELETE /api/v1/sessions").status(), 204);
+    assert_eq!(ask("DELETE", "/api/v1/sessions").status(), 204);
     assert_eq!(count(), 1);
 
     // Signed out: the browser is told to forget the cookie, and it is void.
-    let host = format!("localhost:{}", app.port);
-    let out =
-        format!("POST /api/v1/logout HTTP/1.1\r\nHost: {host}\r\nX-Lenskeep: 1\r\nCookie: {cookie}\r\n");
-    let out = app.ask(&format!("{out}Content-Length: 0\r\n"), "");
+    let out = ask("POST", "/api/v1/logout");
     assert!(out.status() == 204 && out.header("set-cookie").unwrap().contains("max-age=0"), "{}", out.head);
     assert_eq!(part("GET", "").status(), 401);
 }

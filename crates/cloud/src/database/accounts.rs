@@ -12,6 +12,8 @@ pub(crate) struct SessionRow {
     pub(crate) person: PersonId,
     pub(crate) device: Option<DeviceId>,
     pub(crate) client: String,
+    /// Thumbprint of the key to which the session is bound.
+    pub(crate) key: Hash,
     pub(crate) created_at: Timestamp,
     pub(crate) seen_at: Timestamp,
 }
@@ -57,8 +59,9 @@ fn session(row: &Row) -> sqlx::Result<SessionRow> {
         person: row.parsed(1)?,
         device: row.text_or_null(2)?.map(|_| row.parsed(2)).transpose()?,
         client: row.text(3)?,
-        created_at: row.time(4)?,
-        seen_at: row.time(5)?,
+        key: row.parsed(4)?,
+        created_at: row.time(5)?,
+        seen_at: row.time(6)?,
     })
 }
 
@@ -75,7 +78,8 @@ impl Database {
     }
 
     pub(crate) async fn session(&self, token: Hash) -> sqlx::Result<Option<SessionRow>> {
-        let sql = "SELECT org, person, device, client, created_at, seen_at FROM sessions WHERE token = $1";
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at FROM sessions \
+                   WHERE token = $1";
         self.optional(sql, params![token]).await?.as_ref().map(session).transpose()
     }
 
@@ -85,10 +89,10 @@ impl Database {
         org: OrgId,
         person: PersonId,
     ) -> sqlx::Result<Vec<(Hash, SessionRow)>> {
-        let sql = "SELECT org, person, device, client, created_at, seen_at, token FROM sessions \
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, token FROM sessions \
                    WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token LIMIT 1000";
         let rows = self.all(sql, params![org, person]).await?;
-        rows.iter().map(|row| Ok((row.parsed(6)?, session(row)?))).collect()
+        rows.iter().map(|row| Ok((row.parsed(7)?, session(row)?))).collect()
     }
 
     pub(crate) async fn touch_session(&self, token: Hash, now: Timestamp) -> sqlx::Result<()> {
@@ -257,11 +261,11 @@ impl Transaction {
     }
 
     pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {
-        let sql = "INSERT INTO sessions (org, token, person, device, client, created_at, seen_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let SessionRow { org, person, device, client, created_at, seen_at } = session;
+        let sql = "INSERT INTO sessions (org, token, person, device, client, proof_key, created_at, seen_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let SessionRow { org, person, device, client, key, created_at, seen_at } = session;
         let device = device.map(|device| device.to_string());
-        let values = params![*org, token, *person, device, client.as_str(), *created_at, *seen_at];
+        let values = params![*org, token, *person, device, client.as_str(), *key, *created_at, *seen_at];
         self.execute(sql, values).await.map(drop)
     }
 

@@ -247,7 +247,7 @@ pub(crate) async fn add_passkey(
     }
     let passkey =
         registered(&app, Some(body.passkey), Some(person), now).await?.ok_or_else(Problem::token)?;
-    let _audited = ticket(&app, org, person, FactorChange::AddPasskey, now).await?;
+    let _audited = permitted(&app, org, person, FactorChange::AddPasskey, now).await?;
     let mut transaction = app.database.begin().await?;
     let hashed = random::hashed(body.token.expose());
     transaction.use_token(hashed, kind, now).await?.ok_or_else(Problem::token)?;
@@ -276,7 +276,7 @@ pub(crate) async fn factor_token(
 
 /// Decides and writes down what a token's owner is about to change. The token
 /// stands in for a session, for this one act.
-pub(crate) async fn ticket(
+pub(crate) async fn permitted(
     app: &App,
     org: OrgId,
     person: PersonId,

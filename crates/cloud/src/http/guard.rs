@@ -9,12 +9,14 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use model::{GatewayId, OrgId};
+use seal::dpop::NONCE_HEADER;
 use seal::roster::Roster;
 
 use crate::app::App;
 use crate::clock;
 use crate::permits::is_administrator;
 use crate::problem::Problem;
+use crate::proofs::HeldKey;
 use crate::rate::{Key, PER_ADDRESS};
 use crate::refusals::{self, Refused};
 use crate::serve::Peer;
@@ -33,6 +35,9 @@ pub enum Who {
     /// limits: a limit per address alone would keep out those who are known.
     SignIn,
     Session,
+    /// A session without proof of its key, for what a browser cannot send a
+    /// proof with; the handler takes a ticket that was asked for with one.
+    Ticket,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
     /// A session, or an invitation that the handler checks.
@@ -66,7 +71,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     guard.app.metrics.requests.add(1);
     let admitted = admit(&guard, &mut request).await;
     let who = refusals::Who::of(request.extensions());
-    let response = match admitted {
+    let mut response = match admitted {
         Err(problem) => problem.into_response(),
         Ok(()) => match tokio::time::timeout(guard.time_max, next.run(request)).await {
             Ok(response) => response,
@@ -79,6 +84,9 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     if let Some(Refused(why)) = response.extensions().get() {
         let (method, path) = guard.route;
         guard.app.refusals.count(who, format!("{method} {path}"), *why);
+    }
+    if guard.viewers && guard.route.1.starts_with("/api/") {
+        response.headers_mut().insert(NONCE_HEADER, guard.app.proof_nonce(clock::now()));
     }
     response
 }
@@ -99,10 +107,10 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
             };
             request.extensions_mut().insert(Asker::Service(Arc::new(service)));
         }
-        Who::Session | Who::Reader | Who::SessionOrToken | Who::Administrator => {
+        Who::Session | Who::Ticket | Who::Reader | Who::SessionOrToken | Who::Administrator => {
             let caller = sessions::authenticate(&app.database, request.headers(), now).await?;
             match caller {
-                Some(caller) => {
+                Some((caller, HeldKey(key))) => {
                     let caller = Caller { network: peer.map(|peer| peer.address), ..caller };
                     let roster = app.roster(caller.org, now).await?;
                     // A session that a device opened ends with the device.
@@ -112,6 +120,10 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
                     }
                     request.extensions_mut().insert(Asker::Person(caller));
                     request.extensions_mut().insert(caller);
+                    if guard.who != Who::Ticket {
+                        let target = (request.method(), request.uri().path());
+                        app.check_proof(target, request.headers(), key, now)?;
+                    }
                     if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
                         return Err(cloud_core::Denial::NotAdministrator.into());
                     }

@@ -1,5 +1,6 @@
 //! `GET /api/v1/cameras/{id}/live`: sealed chunks to one viewer, as they come
-//! in. Whether the viewer may go on is asked again every few seconds and
+//! in. A browser opens a WebSocket with its cookie alone, so it shows a ticket
+//! that it was given for a proof of its session's key. Whether the viewer may go on is asked again every few seconds and
 //! whenever a roster changes or a session ends, beside the sending and not between two sends:
 //! a viewer that does not read is cut as promptly as any other.
 
@@ -16,16 +17,20 @@ use cloud_core::Action;
 use cloud_core::relay::Item;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::{CameraId, Rendition};
+use model::{CameraId, Rendition, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::extract::{Path, Query};
+use super::extract::{Json, Path, Query};
 use crate::app::App;
 use crate::hub::{Next, StreamKey, Viewer};
 use crate::problem::Problem;
 use crate::sessions::Caller;
-use crate::{clock, sessions};
+use crate::{clock, random, sessions};
 
+/// Between a ticket and its use.
+const TICKET_MS: u64 = 30 * Timestamp::SECOND;
+const TICKET: &str = "live-ticket";
 /// How often it is asked whether the viewer may go on (protocol.md section 3).
 const RECHECK: Duration = Duration::from_secs(5);
 /// Viewers say nothing but close and pong.
@@ -39,6 +44,22 @@ pub(crate) struct Which {
     rendition: Option<Rendition>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shown {
+    rendition: Option<Rendition>,
+    ticket: Secret,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LiveTicket {
+    /// For the query of `GET`: once, for this session, camera and rendition.
+    #[schema(value_type = String)]
+    ticket: Secret,
+    #[schema(value_type = u64)]
+    expires_at: Timestamp,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Notice<'a> {
@@ -47,20 +68,55 @@ enum Notice<'a> {
     Skipped { chunks: u64 },
 }
 
-#[utoipa::path(get, path = "/api/v1/cameras/{id}/live",
+#[utoipa::path(post, path = "/api/v1/cameras/{id}/live",
     params(("id" = String, Path), ("rendition" = Option<String>, Query, description = "`main` (default) or `sub`")),
-    responses((status = 101, description = "WebSocket; frames as in protocol.md section 3")))]
-pub(crate) async fn live(
+    responses((status = 200, body = LiveTicket)))]
+pub(crate) async fn ticket(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(camera): Path<CameraId>,
     Query(query): Query<Which>,
-    upgrade: WebSocketUpgrade,
-) -> Result<Response, Problem> {
+) -> Result<Json<LiveTicket>, Problem> {
     let now = clock::now();
     let rendition = query.rendition.unwrap_or(Rendition::Main);
     let roster = app.roster(caller.org, now).await?;
     app.permit(&caller, &roster, Action::Live { camera, rendition }, now).await?;
+    let (ticket, expires_at) = (random::token().to_string(), now.plus_ms(TICKET_MS));
+    let what = ticketed(&caller, camera, rendition);
+    app.database.add_ceremony(random::hashed(&ticket), TICKET, &what, expires_at, now).await?;
+    Ok(Json(LiveTicket { ticket: Secret::new(ticket), expires_at }))
+}
+
+/// What a ticket is for.
+fn ticketed(caller: &Caller, camera: CameraId, rendition: Rendition) -> String {
+    format!("{} {camera} {rendition}", caller.session)
+}
+
+#[utoipa::path(get, path = "/api/v1/cameras/{id}/live",
+    params(
+        ("id" = String, Path),
+        ("rendition" = Option<String>, Query, description = "`main` (default) or `sub`, as in the ticket"),
+        ("ticket" = String, Query, description = "from `POST`; good once, for 30 s"),
+    ),
+    responses((status = 101, description = "WebSocket; frames as in protocol.md section 3"),
+        (status = 401, description = "`ticket_refused`: the ticket was used, has ended, or is for something else")))]
+pub(crate) async fn live(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Query(query): Query<Shown>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let now = clock::now();
+    let rendition = query.rendition.unwrap_or(Rendition::Main);
+    let taken = app.database.take_ceremony(random::hashed(query.ticket.expose()), TICKET, now).await?;
+    if taken != Some(ticketed(&caller, camera, rendition)) {
+        return Err(Problem::ticket());
+    }
+    let roster = app.roster(caller.org, now).await?;
+    // It stands in the history since the ticket was given; rights may have
+    // changed meanwhile.
+    let _permit = app.decide(&caller, &roster, Action::Live { camera, rendition }, now).await?;
     let gateway = roster.camera(camera).ok_or_else(Problem::not_found)?.gateway;
     let key = StreamKey { org: caller.org, gateway, camera, rendition };
     let tasks = app.tasks.clone();

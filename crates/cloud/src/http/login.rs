@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::passkeys::origin_of;
 use crate::permits::{devices_in_force, is_administrator};
 use crate::problem::Problem;
+use crate::proofs::HeldKey;
 use crate::rate::{Key, PER_ACCOUNT};
 use crate::sessions::Caller;
 use crate::{clock, random, sessions};
@@ -54,6 +55,7 @@ pub(crate) async fn begin_passkey(
     responses((status = 200, body = Me)))]
 pub(crate) async fn passkey(
     State(app): State<Arc<App>>,
+    key: HeldKey,
     headers: HeaderMap,
     Json(body): Json<PasskeyAnswer>,
 ) -> Result<Response, Problem> {
@@ -65,7 +67,8 @@ pub(crate) async fn passkey(
     }
     end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
-    let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
+    let client = (sessions::client(&headers), key);
+    let opened = sessions::open(&mut transaction, org, person, None, client, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
@@ -90,6 +93,7 @@ pub(crate) async fn device_challenge(
     responses((status = 200, body = Me)))]
 pub(crate) async fn device(
     State(app): State<Arc<App>>,
+    key: HeldKey,
     headers: HeaderMap,
     Json(body): Json<EnvelopeBody>,
 ) -> Result<Response, Problem> {
@@ -106,8 +110,8 @@ pub(crate) async fn device(
     let verified = verify(&app, &login, &body, org, now).await?;
     let person = verified.ok_or_else(|| refused(&app, Problem::login()))?;
     let mut transaction = app.database.begin().await?;
-    let opened =
-        sessions::open(&mut transaction, org, person, Some(device), sessions::client(&headers), now).await?;
+    let client = (sessions::client(&headers), key);
+    let opened = sessions::open(&mut transaction, org, person, Some(device), client, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
@@ -115,7 +119,7 @@ pub(crate) async fn device(
 
 /// A session that the browser had before is not kept, whoever opened it.
 pub(crate) async fn end_previous(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<(), Problem> {
-    if let Some(before) = sessions::authenticate(&app.database, headers, now).await? {
+    if let Some((before, _)) = sessions::authenticate(&app.database, headers, now).await? {
         app.database.end_session(before.session).await?;
         app.hub.rights_changed();
     }

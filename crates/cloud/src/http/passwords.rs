@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
-use super::factors::{factor_token, ticket};
+use super::factors::{factor_token, permitted};
 use super::login::end_previous;
 use super::people::invited;
 use super::setup::signed_in;
@@ -22,6 +22,7 @@ use super::types::Me;
 use crate::app::App;
 use crate::database::{PasswordLogin, TokenKind, Transaction};
 use crate::problem::Problem;
+use crate::proofs::HeldKey;
 use crate::serve::Peer;
 use crate::vault::{self, Vault};
 use crate::{clock, codes, known, passwords, random, sessions};
@@ -133,6 +134,7 @@ impl Decoy {
 pub(crate) async fn sign_in(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    key: HeldKey,
     headers: HeaderMap,
     Json(body): Json<PasswordSignIn>,
 ) -> Result<Response, Problem> {
@@ -154,7 +156,8 @@ pub(crate) async fn sign_in(
     app.attempts.succeeded(attempt);
     end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
-    let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
+    let held = (sessions::client(&headers), key);
+    let opened = sessions::open(&mut transaction, org, person, None, held, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     let mut answer = signed_in(&app, StatusCode::OK, opened, now).await?;
@@ -204,7 +207,7 @@ pub(crate) async fn finish(
     let answer = CodeAnswer { ceremony: body.ceremony, code: body.code };
     let enrolled = enrolled(&app, answer, person, now).await?;
     let change = cloud_core::FactorChange::SetPassword;
-    let _audited = ticket(&app, org, person, change, now).await?;
+    let _audited = permitted(&app, org, person, change, now).await?;
     let mut transaction = app.database.begin().await?;
     let hashed = random::hashed(body.token.expose());
     transaction.use_token(hashed, kind, now).await?.ok_or_else(Problem::token)?;

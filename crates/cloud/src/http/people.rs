@@ -22,6 +22,7 @@ use super::types::{Ceremony, DAY_MS, DeviceSchema, Me, PasskeyAnswer, check_name
 use crate::app::App;
 use crate::database::{OneTimeToken, TokenKind};
 use crate::problem::Problem;
+use crate::proofs::HeldKey;
 use crate::sessions::Caller;
 use crate::{clock, random, sessions};
 
@@ -187,6 +188,7 @@ pub(crate) async fn begin_invitation(
     responses((status = 200, body = Me)))]
 pub(crate) async fn accept_invitation(
     State(app): State<Arc<App>>,
+    key: HeldKey,
     headers: HeaderMap,
     Json(body): Json<AcceptInvitation>,
 ) -> Result<Response, Problem> {
@@ -213,7 +215,8 @@ pub(crate) async fn accept_invitation(
     if let Some(password) = password {
         passwords::set(&app, &mut transaction, org, password, now).await?;
     }
-    let opened = sessions::open(&mut transaction, org, person, None, sessions::client(&headers), now).await?;
+    let client = (sessions::client(&headers), key);
+    let opened = sessions::open(&mut transaction, org, person, None, client, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
-use super::factors::{TOKEN_MS, ticket};
+use super::factors::{TOKEN_MS, permitted};
 use crate::app::App;
 use crate::database::TokenKind;
 use crate::problem::Problem;
@@ -59,7 +59,7 @@ pub(crate) async fn recover(
     };
     let code = codes::recovery_hash(body.code.expose()).ok_or_else(refused)?;
     let (org, person) = app.database.owner_of_code(code).await?.ok_or_else(refused)?;
-    let _audited = ticket(&app, org, person, FactorChange::UseRecoveryCode, now).await?;
+    let _audited = permitted(&app, org, person, FactorChange::UseRecoveryCode, now).await?;
     let mut transaction = app.database.begin().await?;
     if !transaction.use_recovery_code(code, now).await? {
         return Err(refused());

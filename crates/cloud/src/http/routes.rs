@@ -71,7 +71,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Reader, Session, SessionOrToken, SignIn, Token};
+    use Who::{Administrator, Anyone, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -120,7 +120,8 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
-        viewer("GET", "/api/v1/cameras/{id}/live", Session, get(live::live)),
+        viewer("POST", "/api/v1/cameras/{id}/live", Session, post(live::ticket)),
+        viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
         viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
         viewer("GET", "/api/v1/service-accounts", Administrator, get(services::list)),

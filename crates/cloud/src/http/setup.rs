@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::database::TokenKind;
 use crate::passkeys::{NewPasskey, PasskeyError};
 use crate::problem::Problem;
+use crate::proofs::HeldKey;
 use crate::serve::Peer;
 use crate::sessions::Opened;
 use crate::{clock, random, rosters, sessions};
@@ -83,6 +84,7 @@ pub(crate) async fn begin(
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    key: HeldKey,
     headers: HeaderMap,
     Json(body): Json<Setup>,
 ) -> Result<Response, Problem> {
@@ -116,8 +118,8 @@ pub(crate) async fn finish(
         transaction.add_passkey(org, &passkey, FIRST_PASSKEY, now).await?;
     }
     // Without a passkey it is the device that founded the organisation who is here.
-    let opened =
-        sessions::open(&mut transaction, org, body.person, device, sessions::client(&headers), now).await?;
+    let client = (sessions::client(&headers), key);
+    let opened = sessions::open(&mut transaction, org, body.person, device, client, now).await?;
     transaction.commit().await?;
     app.metrics.logins.add(1);
     tracing::info!(%org, address = %peer.address, "organisation set up");

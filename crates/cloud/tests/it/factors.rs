@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::Hash;
-use reqwest::StatusCode;
 use reqwest::header::SET_COOKIE;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::factors::{PASSWORD, subject};
@@ -254,8 +254,9 @@ async fn a_passkey_comes_to_another_origin_by_a_link() {
     assert_eq!(added.status, StatusCode::NO_CONTENT, "{}", added.body);
     let url = |path: &str| format!("http://{}{path}", world.running.viewer_addr);
     let post = async |path: &str, body: Value| {
-        let request =
-            world.client.post(url(path)).header("x-lenskeep", "1").header("origin", "http://localhost:8475");
+        let origin = "http://localhost:8475";
+        let request = world.client.post(url(path)).header("x-lenskeep", "1").header("origin", origin);
+        let request = request.header("dpop", world.proof_at(origin, &Method::POST, path));
         Answer::of(request.json(&body).send().await.unwrap()).await
     };
     let begun = post("/api/v1/login/passkey/begin", json!({})).await;
@@ -421,9 +422,11 @@ async fn guessing_passwords_is_slowed_and_locks_nobody_out() {
         assert!(set.contains(attribute), "{attribute}");
     }
     let guess = async |client: &reqwest::Client, login: &str, password: &str| {
-        let url = format!("{}/api/v1/login/password", world.origin());
+        let path = "/api/v1/login/password";
+        let proof = world.proof(&Method::POST, path);
         let body = json!({ "login": login, "password": password, "code": "000000" });
-        client.post(url).header("x-lenskeep", "1").json(&body).send().await.unwrap().status()
+        let request = client.post(format!("{}{path}", world.origin())).header("x-lenskeep", "1");
+        request.header("dpop", proof).json(&body).send().await.unwrap().status()
     };
     // Spraying: one network, one password, many names.
     let sprayer = from(Ipv4Addr::new(127, 0, 0, 2));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, http};
 
 use crate::support::footage::Epoch;
 use crate::support::{Gateway, World, on_both_databases};
@@ -126,8 +126,27 @@ impl Viewer {
         camera: CameraId,
         origin: &str,
     ) -> Result<Self, Error> {
+        let path = format!("/api/v1/cameras/{camera}/live?rendition=main");
+        let given = world.as_person(cookie).post(&path, &json!({})).await;
+        match given.body["ticket"].as_str() {
+            Some(ticket) => {
+                Viewer::with_ticket(world, cookie, &format!("{path}&ticket={ticket}"), origin).await
+            }
+            None => {
+                let refused = http::Response::builder().status(given.status.as_u16()).body(None).unwrap();
+                Err(Error::Http(refused.into()))
+            }
+        }
+    }
+
+    pub(crate) async fn with_ticket(
+        world: &World,
+        cookie: &str,
+        path: &str,
+        origin: &str,
+    ) -> Result<Self, Error> {
         let address = world.running.viewer_addr;
-        let url = format!("ws://localhost:{}/api/v1/cameras/{camera}/live?rendition=main", address.port());
+        let url = format!("ws://localhost:{}{path}", address.port());
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
         request.headers_mut().insert("origin", origin.parse().unwrap());

@@ -85,7 +85,9 @@ async fn the_apps_origin_has_passkeys_of_its_own() {
         // As a request comes in that was forwarded: to the server's own name.
         let url = format!("http://{}{path}", world.running.viewer_addr);
         let origin = origin.origin().ascii_serialization();
+        let proof = world.proof_at(&origin, &Method::POST, path);
         let request = world.client.post(url).header("x-lenskeep", "1").header("origin", origin);
+        let request = request.header("dpop", proof);
         Answer::of(request.json(&body).send().await.unwrap()).await
     };
     let token = world.token();

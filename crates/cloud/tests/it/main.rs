@@ -11,6 +11,7 @@ mod local;
 mod login;
 mod matrix;
 mod people;
+mod possession;
 mod rules;
 mod services;
 mod sites;

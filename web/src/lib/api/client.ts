@@ -1,10 +1,15 @@
 // One door to the server: JSON in, JSON out, errors with a remedy. Used by the page and by the Worker.
-// It signs nothing and believes nothing; what answers claim is checked where it is used.
+// It believes nothing: what answers claim is checked where it is used. Each request proves that it comes from where the session was opened.
 
+import { learnNonce, newSessionKey, proofOf, reloadSessionKey, sessionKey, useSessionKey } from '../device/proof';
+import type { SessionKey } from '../device/store';
 import type { ErrorBody } from './types';
 
 const TIMEOUT_MS = 40_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** A new nonce, a new key, and both at once. */
+const ATTEMPTS_MAX = 3;
+const RETRIED = new Set(['use_dpop_nonce', 'proof_refused']);
 
 export class ApiError extends Error {
   override name = 'ApiError';
@@ -26,6 +31,14 @@ export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>
 
 export const remove = (path: string): Promise<void> => call<void>('DELETE', path);
 
+/** A request that opens a session, bound to a new key of this browser. */
+export async function open<T>(path: string, body: unknown): Promise<T> {
+  const key = await newSessionKey();
+  const answer = await call<T>('POST', path, body, key);
+  await useSessionKey(key);
+  return answer;
+}
+
 /** Like `get`, with null for what does not exist or may not be seen. */
 export async function find<T>(path: string): Promise<T | null> {
   try {
@@ -36,21 +49,38 @@ export async function find<T>(path: string): Promise<T | null> {
   }
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, key?: SessionKey): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') headers['x-lenskeep'] = '1';
   if (body !== undefined) headers['content-type'] = 'application/json';
-  let response: Response;
-  try {
-    response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch {
-    throw new ApiError(0, 'unreachable', 'The server does not answer.', 'Check that Lenskeep runs and that you are connected, then try again.');
-  }
+  const request = { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const response = await ask(path, request, key);
   const text = await response.text();
   if (text.length > ANSWER_BYTES_MAX) throw new ApiError(response.status, 'too_large', 'The server sent more than it may.', 'Load the page again.');
-  if (response.status === 401) on.signedOut();
   if (!response.ok) throw failure(response.status, text);
   return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+type Request_ = RequestInit & { headers: Record<string, string> };
+
+/** Sends a request with its proof; again, if the server has a new nonce, or another tab has signed in with another key. */
+export async function ask(path: string, request: Request_, key?: SessionKey): Promise<Response> {
+  for (let attempt = 1; ; attempt += 1) {
+    const used = key ?? (await sessionKey());
+    const headers = used ? { ...request.headers, dpop: await proofOf(used, request.method ?? 'GET', path) } : request.headers;
+    const response = await fetch(path, { ...request, headers, credentials: 'same-origin', cache: 'no-store' }).catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === 'AbortError') throw error;
+      throw new ApiError(0, 'unreachable', 'The server does not answer.', 'Check that Lenskeep runs and that you are connected, then try again.');
+    });
+    learnNonce(response);
+    if (response.status !== 401) return response;
+    const error = failure(401, await response.text());
+    if (error.code === 'proof_refused') reloadSessionKey();
+    if (attempt === ATTEMPTS_MAX || !RETRIED.has(error.code)) {
+      on.signedOut();
+      throw error;
+    }
+  }
 }
 
 function failure(status: number, text: string): ApiError {

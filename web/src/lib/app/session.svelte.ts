@@ -1,7 +1,7 @@
 // Who sits at this browser: signed in or not, device unlocked or not, and the organisation once it is replayed.
 // The page shows what `stage` says. Keys are in the Worker; this holds none.
 
-import { ApiError, get, on, post } from '../api/client';
+import { ApiError, get, on, open, post } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
 import { loadDevice, saveDevice, type StoredDevice } from '../device/store';
@@ -63,7 +63,7 @@ class Session {
     }
     const { ceremony, options } = await post<Ceremony>('/api/v1/login/passkey/begin');
     const answer = await usePasskey(options);
-    this.signedIn(await post<Me>('/api/v1/login/passkey', { ceremony, credential: answer.credential }));
+    this.signedIn(await open<Me>('/api/v1/login/passkey', { ceremony, credential: answer.credential }));
     this.prf = answer.prf && { credential: answer.id, prf: answer.prf };
     if (this.stored?.wrap.kind !== 'passkey') return;
     const { credential } = this.stored.wrap;
@@ -82,7 +82,7 @@ class Session {
 
   /** Signs in; this browser's key stays locked. */
   async signInByPassword(login: string, password: string, code: string): Promise<void> {
-    this.signedIn(await post<Me>('/api/v1/login/password', { login, password, code }));
+    this.signedIn(await open<Me>('/api/v1/login/password', { login, password, code }));
   }
 
   async unlock(opener: Opener): Promise<void> {
@@ -140,7 +140,7 @@ class Session {
     const { challenge } = await post<{ challenge: string }>('/api/v1/login/device/challenge', { device });
     const document = { org: stored.org, device, challenge, origin: location.origin };
     const envelope = await sign('device-login.v1+json', document, { keyid: device, sign: (data) => call('sign', data) });
-    return post<Me>('/api/v1/login/device', { envelope });
+    return open<Me>('/api/v1/login/device', { envelope });
   }
 }
 

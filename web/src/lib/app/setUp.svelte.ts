@@ -1,6 +1,6 @@
 // First run as a sequence of steps that can be tried again one by one. The page shows it; this does it.
 
-import { post } from '../api/client';
+import { open, post } from '../api/client';
 import type { DemoCamera, Me } from '../api/types';
 import { createPasskey, passkeysWork, type PasskeyAnswer } from '../device/passkey';
 import type { Opener } from '../device/wrap';
@@ -113,7 +113,7 @@ export class SetUp {
     // Pinned before it is posted: from here on this browser believes in no other genesis.
     await session.pinAnchor(hex(hash));
     const passkey = { ceremony, credential: answer.credential };
-    session.signedIn(await post<Me>('/api/v1/setup', { token: this.link!.token, person, person_name: this.personName, genesis, passkey }));
+    session.signedIn(await open<Me>('/api/v1/setup', { token: this.link!.token, person, person_name: this.personName, genesis, passkey }));
     this.opener = null;
   }
 

@@ -26,6 +26,12 @@ export interface RosterMemory {
   seen: { from: number; at: number }[];
 }
 
+/** What the browser signs its requests with while it is signed in; the private half cannot be read. */
+export interface SessionKey {
+  privateKey: CryptoKey;
+  jwk: Pick<JsonWebKey, 'crv' | 'kty' | 'x' | 'y'>;
+}
+
 const STORE = 'kept';
 
 /** The history's log as this browser has seen it: whose key signs it, and the highest checkpoint. */
@@ -35,6 +41,8 @@ export interface LogMemory {
   root: string;
 }
 
+export const loadSessionKey = (): Promise<SessionKey | null> => load<SessionKey>('session');
+export const saveSessionKey = (key: SessionKey): Promise<void> => save('session', key);
 export const loadLogMemory = (): Promise<LogMemory | null> => load<LogMemory>('log');
 export const saveLogMemory = (memory: LogMemory): Promise<void> => save('log', memory);
 export const loadDevice = (): Promise<StoredDevice | null> => load<StoredDevice>('device');
@@ -46,9 +54,10 @@ export const saveRosterMemory = (memory: RosterMemory): Promise<void> => save('r
 export const loadPeople = async (): Promise<Record<string, string>> => (await load<Record<string, string>>('people')) ?? {};
 export const savePeople = (people: Record<string, string>): Promise<void> => save('people', people);
 
-/** Forgets key, anchor and head. Footage stays readable for other devices only. */
+/** Forgets key, anchor and heads; being signed in is another matter. Footage stays readable for other devices only. */
 export async function forgetDevice(): Promise<void> {
-  await transact('readwrite', (store) => store.clear());
+  const session = await loadSessionKey();
+  await transact('readwrite', (store) => (store.clear(), store.put(session, 'session')));
 }
 
 async function load<T>(key: string): Promise<T | null> {

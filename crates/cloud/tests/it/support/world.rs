@@ -8,6 +8,7 @@ use model::wire::Envelope;
 use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Secret, Timestamp};
 use reqwest::header::{HeaderMap, SET_COOKIE};
 use reqwest::{Method, StatusCode};
+use seal::dpop::{NONCE_HEADER, PROOF_HEADER, ProofKey};
 use seal::envelope::{self, PayloadType};
 use seal::keyring::DeviceKeys;
 use seal::login::DeviceLogin;
@@ -25,6 +26,9 @@ pub(crate) struct World {
     pub(crate) running: Running,
     pub(crate) config: Config,
     pub(crate) client: reqwest::Client,
+    /// Everybody's browser has the same, but for thieves.
+    key: ProofKey,
+    nonce: String,
     /// Dropped last: the server writes here.
     _data: TempDir,
     _postgres: Option<Postgres>,
@@ -54,15 +58,18 @@ impl World {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        World { running, config, client, _data: data, _postgres: postgres }
+        let nonce = nonce(&client, &running).await;
+        let key = ProofKey::generate();
+        World { running, config, client, key, nonce, _data: data, _postgres: postgres }
     }
 
     /// The same data under a new process; its ports are others.
     pub(crate) async fn restarted(self) -> Self {
-        let World { running, config, client, _data, _postgres } = self;
+        let World { running, config, client, key, _data, _postgres, .. } = self;
         running.shutdown().await;
         let running = cloud::start(config.clone()).await.unwrap();
-        World { running, config, client, _data, _postgres }
+        let nonce = nonce(&client, &running).await;
+        World { running, config, client, key, nonce, _data, _postgres }
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -70,11 +77,32 @@ impl World {
     }
 
     pub(crate) fn anyone(&self) -> Api<'_> {
-        Api { world: self, cookie: None }
+        Api { world: self, cookie: None, key: None }
     }
 
     pub(crate) fn as_person(&self, cookie: &str) -> Api<'_> {
-        Api { world: self, cookie: Some(cookie.to_owned()) }
+        Api { world: self, cookie: Some(cookie.to_owned()), key: None }
+    }
+
+    /// Somebody who has a copy of the cookie, and a key of their own.
+    pub(crate) fn as_thief(&self, cookie: &str) -> Api<'_> {
+        Api { world: self, cookie: Some(cookie.to_owned()), key: Some(ProofKey::generate()) }
+    }
+
+    /// A proof that the everyday key makes, good once.
+    pub(crate) fn proof(&self, method: &Method, path: &str) -> String {
+        self.proof_at(&self.origin(), method, path)
+    }
+
+    /// The same for another of the cloud's origins.
+    pub(crate) fn proof_at(&self, origin: &str, method: &Method, path: &str) -> String {
+        self.proof_by(&self.key, origin, method, path)
+    }
+
+    fn proof_by(&self, key: &ProofKey, origin: &str, method: &Method, path: &str) -> String {
+        let address = format!("{origin}{}", path.split('?').next().unwrap());
+        let jti = fresh()[..16].try_into().unwrap();
+        key.proof(method.as_str(), &address, Some(&self.nonce), jti, now())
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -156,6 +184,14 @@ impl World {
         let envelope = login.sign(&person.keys.sign);
         self.anyone().post("/api/v1/login/device", &json!({ "envelope": envelope })).await
     }
+}
+
+/// What the server gives with any answer; none where the test has it speak TLS.
+async fn nonce(client: &reqwest::Client, running: &Running) -> String {
+    let host = &running.public_url[url::Position::BeforeHost..url::Position::AfterPort];
+    let status = client.get(format!("http://{}/api/v1/status", running.viewer_addr));
+    let Ok(answer) = status.header("host", host).send().await else { return String::new() };
+    answer.headers()[NONCE_HEADER].to_str().unwrap().to_owned()
 }
 
 pub(crate) struct Person {
@@ -271,6 +307,7 @@ impl Organisation {
 pub(crate) struct Api<'w> {
     world: &'w World,
     cookie: Option<String>,
+    key: Option<ProofKey>,
 }
 
 #[derive(Debug)]
@@ -309,8 +346,14 @@ impl Api<'_> {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}{path}", self.world.origin());
-        let request = self.world.client.request(method, url);
+        let origin = self.world.origin();
+        let key = self.key.as_ref().unwrap_or(&self.world.key);
+        let proof = self.world.proof_by(key, &origin, &method, path);
+        self.without_proof(method, path).header(PROOF_HEADER, proof)
+    }
+
+    pub(crate) fn without_proof(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.world.client.request(method, format!("{}{path}", self.world.origin()));
         match &self.cookie {
             Some(cookie) => request.header("cookie", cookie),
             None => request,

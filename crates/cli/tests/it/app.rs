@@ -353,7 +353,7 @@ fn other_names_and_other_sites_are_refused() {
         "{heard}"
     );
     assert_eq!(app.post("/api/v1/roster", &json!("x".repeat(1 << 20))).status(), 413);
-    assert_eq!(cloud.heard().len(), 1);
+    assert!(cloud.heard().iter().all(|head| head.starts_with("GET /api/v1/status ")));
 }
 
 #[test]

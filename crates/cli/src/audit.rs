@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{CameraId, Hash, Timestamp};
+use model::{CameraId, GatewayId, Hash, Timestamp};
+use seal::keys::VerifyingKey;
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -80,6 +81,22 @@ struct Head {
     note: String,
     key: String,
     fault: Option<String>,
+    witnesses: Vec<Witnessed>,
+}
+
+/// What the cloud says that a gateway has signed.
+#[derive(Deserialize)]
+struct Witnessed {
+    gateway: GatewayId,
+    note: String,
+    conflict: Option<String>,
+}
+
+/// A checkpoint with a signature of a gateway of the roster.
+struct Cosigned {
+    gateway: GatewayId,
+    checkpoint: Checkpoint,
+    at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +184,15 @@ async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
             old.size
         );
     }
+    let cosigned = cosigned(session, &head, &key)?;
+    for Cosigned { gateway, checkpoint, .. } in &cosigned {
+        ensure!(
+            checkpoint.size <= new.size,
+            "the log has {} entries, and had {} when {gateway} signed it: its end was cut off",
+            new.size,
+            checkpoint.size
+        );
+    }
     let progress = ProgressBar::new(new.size);
     progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {eta} left")?);
     let mut edge = Edge::default();
@@ -187,6 +213,14 @@ async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
                     old.size
                 );
             }
+            for Cosigned { gateway, checkpoint, .. } in &cosigned {
+                ensure!(
+                    checkpoint.size != edge.size() || checkpoint.root == edge.root(),
+                    "the first {} entries are not those that {gateway} signed: the cloud shows different people \
+                     different histories, or rewrote it",
+                    checkpoint.size
+                );
+            }
         }
         progress.inc(width);
     }
@@ -198,10 +232,48 @@ async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
         Some(old) => println!("the {} that this device saw before are unchanged", old.size),
         None => println!("seen for the first time; from now on this device remembers"),
     }
+    println!("{}", witnesses(session, &cosigned));
+    for Witnessed { gateway, conflict, .. } in &head.witnesses {
+        if let Some(conflict) = conflict
+            && session.roster.gateway(*gateway).is_some()
+        {
+            bail!("but {gateway} has seen another history, and signs no more ({conflict})");
+        }
+    }
     if let Some(fault) = head.fault {
         bail!("but the log stands still, and what came after is in no checkpoint: {fault}");
     }
     Ok(())
+}
+
+/// What gateways of the roster have signed; what others did counts for nothing.
+fn cosigned(session: &Session, head: &Head, log: &LogKey) -> anyhow::Result<Vec<Cosigned>> {
+    let mut found = Vec::new();
+    for Witnessed { gateway, note, .. } in head.witnesses.iter().filter(|witness| !witness.note.is_empty()) {
+        let Some(keys) = session.roster.gateway(*gateway) else { continue };
+        let key = VerifyingKey::from_bytes(&keys.sign.0).context("a gateway's key in the roster")?;
+        let checkpoint = Checkpoint::verify(note, log)?;
+        let signed = Checkpoint::witnessed(note, &[LogKey { name: gateway.to_string(), key }])?;
+        let at = signed.first().with_context(|| format!("{gateway} did not sign what the cloud says"))?.at;
+        found.push(Cosigned { gateway: *gateway, checkpoint, at });
+    }
+    Ok(found)
+}
+
+/// Who else has seen this history, in words.
+fn witnesses(session: &Session, cosigned: &[Cosigned]) -> String {
+    let of = session.roster.state().gateways.len();
+    let newest = cosigned.iter().max_by_key(|signed| signed.at);
+    match newest {
+        Some(Cosigned { checkpoint, at, .. }) => format!(
+            "witnessed by {} of {of} gateways, last up to entry {} at {}",
+            cosigned.len(),
+            checkpoint.size,
+            times::format(*at)
+        ),
+        None if of == 0 => "no gateway witnesses it yet".to_owned(),
+        None => format!("none of {of} gateways has signed it: nobody can tell whether others see the same"),
+    }
 }
 
 /// What the cloud shows to people must be what the log holds.

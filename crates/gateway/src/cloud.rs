@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, JournalPart, RecordingReport, RecordingReportAnswer, RosterAnswer,
-    UploadGrantAnswer, UploadGrantRequest,
+    EnrolRequest, Envelope, EpochGrants, JournalPart, LogOffer, RecordingReport, RecordingReportAnswer,
+    RosterAnswer, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{GatewayId, Hash, OrgId, Timestamp};
 use reqwest::{Method, StatusCode};
@@ -180,6 +180,18 @@ impl Cloud {
     pub(crate) async fn tell_journal(&self, envelope: Envelope) -> Result<(), CloudError> {
         let _: serde_json::Value =
             self.post("the journal", "/gateway/v1/journal", &JournalPart { envelope }).await?;
+        Ok(())
+    }
+
+    /// The head of the history's log, with the proof that it goes on from the
+    /// size that we know.
+    pub(crate) async fn log_offer(&self, old: u64) -> Result<LogOffer, CloudError> {
+        self.get("the history's checkpoint", &format!("/gateway/v1/history/checkpoint?old={old}")).await
+    }
+
+    pub(crate) async fn report_witness(&self, report: &WitnessReport) -> Result<(), CloudError> {
+        let _: serde_json::Value =
+            self.post("the witness's report", "/gateway/v1/history/witness", report).await?;
         Ok(())
     }
 

@@ -19,6 +19,15 @@ pub struct Config {
     pub recording: RecordingSection,
     pub store: StoreSection,
     pub local: LocalSection,
+    pub history: HistorySection,
+}
+
+/// Witnessing the cloud's history.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistorySection {
+    /// Seconds between two looks at the log, 1 to 300. Default 30.
+    pub witness_seconds: u64,
 }
 
 /// The way for people of the same network, without the cloud.
@@ -60,7 +69,14 @@ impl Default for Config {
             recording: RecordingSection::default(),
             store: StoreSection::default(),
             local: LocalSection::default(),
+            history: HistorySection::default(),
         }
+    }
+}
+
+impl Default for HistorySection {
+    fn default() -> Self {
+        HistorySection { witness_seconds: 30 }
     }
 }
 
@@ -101,6 +117,8 @@ impl Config {
             "recording.mebibytes = {} must be 1 to 48",
             recording.mebibytes
         );
+        let witness = self.history.witness_seconds;
+        ensure!((1..=300).contains(&witness), "history.witness_seconds = {witness} must be 1 to 300");
         Ok(())
     }
 

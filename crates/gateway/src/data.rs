@@ -52,20 +52,7 @@ impl DataFolder {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
-        let path = self.path(name);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("{} could not be read", path.display())),
-        };
-        // The parser's own words could quote a secret; where it stopped cannot.
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            anyhow::anyhow!(
-                "{} is damaged at line {line}, column {column}; restore it from a backup",
-                path.display()
-            )
-        })
+        read_whole(&self.path(name))
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
@@ -104,6 +91,22 @@ impl DataFolder {
         self.write("identity.json", &stored)?;
         stored.open()
     }
+}
+
+pub(crate) fn read_whole<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("{} could not be read", path.display())),
+    };
+    // The parser's own words could quote a secret; where it stopped cannot.
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        anyhow::anyhow!(
+            "{} is damaged at line {line}, column {column}; restore it from a backup",
+            path.display()
+        )
+    })
 }
 
 /// Replaces a file: old or new, never half, and on disk when this returns.

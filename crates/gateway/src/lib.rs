@@ -26,7 +26,8 @@ mod supervise;
 mod tls;
 mod trust;
 mod viewers;
+mod witness;
 
-pub use config::{Config, LocalSection, RecordingSection, StoreSection};
+pub use config::{Config, HistorySection, LocalSection, RecordingSection, StoreSection};
 pub use enrol::Enrolment;
 pub use run::{Running, check, start};

@@ -25,6 +25,7 @@ use crate::local::{self, LocalWay, View};
 use crate::recover::recover;
 use crate::stream;
 use crate::supervise::Supervisor;
+use crate::witness::Witness;
 
 const NEWS_QUEUE: usize = 64;
 
@@ -137,6 +138,7 @@ async fn run(
     let own = (root.clone(), identity.clone());
     let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
     let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
+    let witness = Witness::new(org, identity.clone(), &root, &config.history).run(cloud_receiver.clone());
     let forwarder = Forwarder {
         org,
         gateway: identity.id,
@@ -156,7 +158,7 @@ async fn run(
         wake: wake.clone(),
     };
     let network = tokio::spawn(async move {
-        tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()));
+        tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
     });
     let keeper = Keeper { root, index: index.clone() };
     let recording = config.recording;

@@ -105,6 +105,51 @@ pub struct JournalPart {
     pub envelope: Envelope,
 }
 
+/// The head of the history's log, for a gateway that witnesses it (format.md
+/// section 7).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogOffer {
+    /// The log's key, as `name+hash+base64`.
+    pub key: String,
+    /// The checkpoint as a signed note; empty while there is none.
+    pub note: String,
+    /// That the tree of the size asked for is its beginning; empty if that is
+    /// 0, the same, or larger.
+    pub proof: Vec<Hash>,
+}
+
+/// What a witness found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum WitnessReport {
+    /// The note with the witness's signature.
+    Cosigned { note: String },
+    /// What is shown now does not go on from what this witness signed.
+    Conflict { conflict: LogConflict },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogConflict {
+    /// The log is signed with another key.
+    Key,
+    /// Fewer entries than there were.
+    CutOff,
+    /// Other entries than there were.
+    Rewritten,
+}
+
+impl LogConflict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogConflict::Key => "key",
+            LogConflict::CutOff => "cut_off",
+            LogConflict::Rewritten => "rewritten",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Container {

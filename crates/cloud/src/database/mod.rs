@@ -15,6 +15,7 @@ mod roster;
 mod rules;
 mod services;
 mod value;
+mod witnesses;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(crate) use rules::{PolicySetRow, ReasonRow, RolesRow};
 pub(crate) use services::ServiceRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};
+pub(crate) use witnesses::WitnessRow;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 

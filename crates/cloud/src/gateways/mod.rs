@@ -9,3 +9,4 @@ pub(crate) mod link;
 pub(crate) mod report;
 pub(crate) mod roster;
 pub(crate) mod upload;
+pub(crate) mod witness;

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
-use model::{Hash, Timestamp};
+use model::{GatewayId, Hash, Timestamp};
 use seal::tlog::{self, Tile};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::extract::{Json, Path, Query};
 use crate::app::App;
 use crate::clock;
-use crate::database::{Filter, HistoryRow, LogRow};
+use crate::database::{Filter, HistoryRow, LogRow, WitnessRow};
 use crate::problem::Problem;
 use crate::services::Asker;
 
@@ -52,6 +52,23 @@ pub(crate) struct LogHead {
     key: String,
     /// Why nothing is published any more.
     fault: Option<String>,
+    /// What gateways have signed of it, the longest first.
+    witnesses: Vec<WitnessListing>,
+}
+
+/// To be verified by the gateway's key in the roster.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WitnessListing {
+    #[schema(value_type = String)]
+    gateway: GatewayId,
+    size: u64,
+    /// The checkpoint of that size with the gateway's cosignature; empty if it
+    /// has signed none.
+    note: String,
+    #[schema(value_type = u64)]
+    signed_at: Timestamp,
+    /// Why it signs no more: `key`, `cut_off` or `rewritten`.
+    conflict: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,9 +129,15 @@ pub(crate) async fn checkpoint(
     Extension(asker): Extension<Asker>,
 ) -> Result<Json<LogHead>, Problem> {
     permitted(&app, &asker).await?;
+    // Before the head, so that none of them is ahead of it.
+    let witnesses = app.database.witnesses(asker.org()).await?.into_iter().map(|row| {
+        let WitnessRow { gateway, size, note, signed_at, conflict } = row;
+        WitnessListing { gateway, size, note, signed_at, conflict }
+    });
     let row = app.database.log(asker.org()).await?;
     let LogRow { size, note, fault } = row.unwrap_or(LogRow { size: 0, note: String::new(), fault: None });
-    Ok(Json(LogHead { size, note, key: app.log.public(asker.org()).verifier_key(), fault }))
+    let (key, witnesses) = (app.log.public(asker.org()).verifier_key(), witnesses.collect());
+    Ok(Json(LogHead { size, note, key, fault, witnesses }))
 }
 
 #[utoipa::path(get, path = "/api/v1/history/tile/{path}", params(("path" = String, Path, description = "as in C2SP tlog-tiles, after `tile/`")),

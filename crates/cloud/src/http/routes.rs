@@ -164,7 +164,7 @@ pub fn web_app() -> Router {
 #[rustfmt::skip]
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
-    use gateways::{certificate, enrol, journal, link, report, roster, upload};
+    use gateways::{certificate, enrol, journal, link, report, roster, upload, witness};
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
         call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
@@ -178,6 +178,8 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
         call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
+        call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),
+        call("POST", "/gateway/v1/history/witness", Gateway, post(witness::report)),
         call("GET", "/gateway/v1/link", Gateway, get(link::link)),
         call("PUT", "/store/v1/{container}/{*name}", SignedUrl, put(upload::put)).transfer(),
     ]

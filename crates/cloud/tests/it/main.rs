@@ -17,3 +17,4 @@ mod services;
 mod sites;
 mod support;
 mod web;
+mod witness;

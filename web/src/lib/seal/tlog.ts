@@ -1,12 +1,14 @@
 // The history's log (docs/format.md section 7): checkpoints that the server signed, and proofs that one is the beginning of the next
 // (RFC 9162 section 2.1). Verifies; computes no proof.
 
-import { base64, type Bytes, concat, equal, fromBase64, fromHex, hex, refuse, utf8 } from './bytes';
+import { base64, type Bytes, concat, equal, fromBase64, fromHex, hex, refuse, utf8, view } from './bytes';
 import { sha256, verifies } from './crypto';
 
 const NOTE_CHARS_MAX = 16 * 1024;
 const PROOF_MAX = 128;
 const ED25519 = 1;
+/** C2SP tlog-cosignature, v1. */
+const COSIGNATURE = 4;
 const MARK = '\u2014 ';
 
 export interface Checkpoint {
@@ -29,6 +31,23 @@ export async function openCheckpoint(note: string, verifierKey: string): Promise
     if (equal(bytes.slice(0, 4), id) && (await verifies(key, bytes.slice(4), utf8(body)))) return readBody(body, name);
   }
   return refuse('the checkpoint is not signed by the log');
+}
+
+/** When this witness signed the note that the log signed, in milliseconds; null if it did not. */
+export async function witnessedAt(note: string, witness: { name: string; key: Bytes }): Promise<number | null> {
+  const end = note.lastIndexOf('\n\n');
+  if (end < 0 || note.length > NOTE_CHARS_MAX) return null;
+  const [body, lines] = [note.slice(0, end + 1), note.slice(end + 2, -1).split('\n')];
+  const id = (await sha256(concat(utf8(`${witness.name}\n`), Uint8Array.of(COSIGNATURE), witness.key))).slice(0, 4);
+  for (const line of lines) {
+    const [mark, signer, signature] = line.split(' ');
+    if (`${mark} ` !== MARK || signer !== witness.name || signature === undefined) continue;
+    const bytes = fromBase64(signature);
+    if (bytes.length !== 4 + 8 + 64 || !equal(bytes.slice(0, 4), id)) continue;
+    const seconds = view(bytes).getBigUint64(4);
+    if (await verifies(witness.key, bytes.slice(12), utf8(`cosignature/v1\ntime ${seconds}\n${body}`))) return Number(seconds) * 1000;
+  }
+  return null;
 }
 
 async function readKey(text: string): Promise<{ name: string; id: Bytes; key: Bytes }> {

@@ -7,13 +7,14 @@ mod forwarding;
 mod hostile;
 mod local;
 mod scripted_cloud;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Config, Enrolment, LocalSection, RecordingSection, Running};
+use gateway::{Config, Enrolment, HistorySection, LocalSection, RecordingSection, Running};
 use model::wire::ToGateway;
 use model::{CameraAccess, CameraId, Rendition};
 use seal::command::{Command, CommandResult};
@@ -91,6 +92,7 @@ impl Site {
             name: Some("Test".to_owned()),
             recording: RecordingSection { seconds: 2, ..Default::default() },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
+            history: HistorySection { witness_seconds: 1 },
             ..Default::default()
         };
         self.gateway = Some(Box::pin(gateway::start(config, Some(self.enrolment.clone()))).await.unwrap());

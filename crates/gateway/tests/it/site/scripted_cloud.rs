@@ -16,8 +16,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, JournalPart, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus,
-    RosterAnswer, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
+    FromGateway, JournalPart, LogOffer, RecordingReport, RecordingReportAnswer, RecordingResult,
+    RecordingStatus, RosterAnswer, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer,
+    UploadGrantRequest, WitnessReport,
 };
 use model::{Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -52,6 +53,7 @@ struct Heard {
     puts: Vec<(String, u16)>,
     reports: Vec<RecordingReport>,
     journal: Vec<Envelope>,
+    witness: Vec<WitnessReport>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     frames: Vec<Bytes>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
@@ -74,6 +76,8 @@ pub(super) struct Script {
     pub(super) refusals: usize,
     /// So many parts of the journal are taken without saying so.
     pub(super) silent_journals: usize,
+    /// The history's log, by what the gateway has seen of it; there is none.
+    pub(super) log: Vec<LogOffer>,
     /// Where to upload to, instead of its own store.
     pub(super) upload_url: Option<String>,
 }
@@ -108,6 +112,8 @@ impl ScriptedCloud {
             .route("/gateway/v1/upload-grants", post(upload_grants))
             .route("/gateway/v1/recordings", post(recordings))
             .route("/gateway/v1/journal", post(journal))
+            .route("/gateway/v1/history/checkpoint", get(log_offer))
+            .route("/gateway/v1/history/witness", post(witness))
             .route("/gateway/v1/link", get(link))
             .route("/store/{*name}", put(store))
             .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
@@ -195,6 +201,11 @@ impl ScriptedCloud {
     /// Parts of the local way's journal, in the order in which they came.
     pub(super) fn journal(&self) -> Vec<Envelope> {
         self.heard.lock().unwrap().journal.clone()
+    }
+
+    /// What the gateway found of the history, in order.
+    pub(super) fn witness_reports(&self) -> Vec<WitnessReport> {
+        self.heard.lock().unwrap().witness.clone()
     }
 
     pub(super) fn frames(&self) -> Vec<Bytes> {
@@ -364,6 +375,20 @@ async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<J
         return Err(StatusCode::GATEWAY_TIMEOUT);
     }
     Ok(Json(json!({})))
+}
+
+async fn log_offer(
+    State(cloud): Cloud,
+    Query(seen): Query<BTreeMap<String, usize>>,
+) -> Result<Json<LogOffer>, StatusCode> {
+    let script = cloud.script.lock().unwrap();
+    let offer = script.log.get(seen["old"]).or(script.log.last());
+    offer.cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn witness(State(cloud): Cloud, Json(report): Json<WitnessReport>) -> Json<Value> {
+    cloud.heard.lock().unwrap().witness.push(report);
+    Json(json!({}))
 }
 
 async fn link(State(cloud): Cloud, upgrade: WebSocketUpgrade) -> impl IntoResponse {

@@ -1,0 +1,82 @@
+//! The history's log for gateways that witness it. What they sign is kept for
+//! people to check; what they object to stands in the history and on its page.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use cloud_core::{Entry, History as _};
+use model::wire::{LogOffer, WitnessReport};
+use seal::keys::VerifyingKey;
+use seal::tlog::{self, Checkpoint, LogKey};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::clock;
+use crate::http::extract::{Json, Query};
+use crate::http::guard::GatewayCaller;
+use crate::problem::Problem;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seen {
+    /// The size that the gateway has signed; 0 if none.
+    old: u64,
+}
+
+pub(crate) async fn checkpoint(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<GatewayCaller>,
+    Query(seen): Query<Seen>,
+) -> Result<Json<LogOffer>, Problem> {
+    let org = caller.org;
+    let key = app.log.public(org).verifier_key();
+    let Some(row) = app.database.log(org).await?.filter(|row| row.size > 0) else {
+        return Ok(Json(LogOffer { key, note: String::new(), proof: Vec::new() }));
+    };
+    let proof = match tlog::consistency(seen.old, row.size) {
+        Some(parts) => app.log.proof(org, row.size, parts).await?,
+        None => Vec::new(),
+    };
+    Ok(Json(LogOffer { key, note: row.note, proof }))
+}
+
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<GatewayCaller>,
+    Json(report): Json<WitnessReport>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let (org, gateway, now) = (caller.org, caller.gateway, clock::now());
+    match report {
+        WitnessReport::Cosigned { note } => {
+            let checkpoint = Checkpoint::verify(&note, &app.log.public(org))
+                .map_err(|error| Problem::invalid(format!("The checkpoint is not accepted: {error}.")))?;
+            let keys = caller.roster.gateway(gateway).ok_or_else(Problem::certificate)?;
+            let key = VerifyingKey::from_bytes(&keys.sign.0).map_err(|_| Problem::certificate())?;
+            let witness = LogKey { name: gateway.to_string(), key };
+            let signed = Checkpoint::witnessed(&note, &[witness]).ok().and_then(|mut signed| signed.pop());
+            let signed =
+                signed.ok_or_else(|| Problem::invalid("The gateway did not sign this checkpoint."))?;
+            let at = signed.at.min(now);
+            app.database.set_witnessed(org, gateway, (checkpoint.size, &note), at).await?;
+        }
+        WitnessReport::Conflict { conflict } => {
+            if app.database.set_log_conflict(org, gateway, conflict).await? {
+                tracing::error!(%org, %gateway, conflict = conflict.as_str(), "a witness has seen another history");
+                let entry = Entry {
+                    org,
+                    at: now,
+                    actor: gateway.to_string(),
+                    device: None,
+                    action: "history_conflict".to_owned(),
+                    resource: conflict.as_str().to_owned(),
+                    signature: None,
+                    policy: None,
+                    refused: None,
+                };
+                app.database.append(&[entry]).await?;
+            }
+        }
+    }
+    Ok(Json(serde_json::json!({})))
+}

@@ -161,6 +161,33 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await page.getByText('Unbroken').waitFor({ timeout: 30_000 });
   });
 
+  it('cannot hide that a gateway has seen another history, nor sign in its name', { skip: !isReal && 'the stand-in publishes no log' }, async () => {
+    const open = async () => {
+      await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+      await page.getByRole('link', { name: 'History', exact: true }).click();
+    };
+    const history = '**/api/v1/history/checkpoint';
+    const witnesses = (change) => (answer) => ({ ...answer, witnesses: answer.witnesses.map(change) });
+    await until('the gateway to sign', async () => {
+      await open();
+      return page.getByText(/signed by 1 of 1 gateway/).waitFor({ timeout: 3000 }).then(() => true, () => false);
+    });
+    await lying(history, (answer) => ({ ...answer, witnesses: [] }), async () => {
+      await open();
+      await page.getByText('signed by no gateway yet').waitFor({ timeout: 30_000 });
+      await page.getByText('No gateway has signed this history').waitFor();
+    });
+    // The last line of the note is the gateway's; one of its bytes is another.
+    await lying(history, witnesses((witness) => ({ ...witness, note: witness.note.replace(/(.)(.==\n)$/, (_, letter, rest) => (letter === 'A' ? 'B' : 'A') + rest) })), async () => {
+      await open();
+      await page.getByText('signed by no gateway yet').waitFor({ timeout: 30_000 });
+    });
+    await lying(history, witnesses((witness) => ({ ...witness, conflict: 'rewritten' })), async () => {
+      await open();
+      await page.getByText(/has seen another history/).waitFor({ timeout: 30_000 });
+    });
+  });
+
   it('cannot give keys that the gateway did not seal to this device', async () => {
     await lying(
       '**/api/v1/epochs/*/grants/*',

@@ -15,7 +15,7 @@ import { recordingKeys } from '../src/lib/seal/header';
 import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
 import { memorySource, Recording } from '../src/lib/seal/reader';
 import { Roster } from '../src/lib/seal/roster';
-import { isConsistent, isIncluded, openCheckpoint } from '../src/lib/seal/tlog';
+import { isConsistent, isIncluded, openCheckpoint, witnessedAt } from '../src/lib/seal/tlog';
 
 const folder = fileURLToPath(new URL('../../crates/seal/tests/it/vectors/', import.meta.url));
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
@@ -67,6 +67,11 @@ describe('shared vectors', () => {
   it('log: reads the checkpoint, and takes no proof but the right one', async () => {
     const vector = load('tlog');
     const checkpoint = await openCheckpoint(vector.note, vector.key);
+    const witness = { name: vector.witness, key: fromBase64(vector.witness_key) };
+    expect(await witnessedAt(vector.note, witness)).toBe(1_763_836_800_000);
+    expect(await witnessedAt(vector.note, { ...witness, name: 'gw_2' })).toBeNull();
+    expect(await witnessedAt(vector.note, { ...witness, key: fromBase64(vector.key.split('+').slice(2).join('+')).slice(1) })).toBeNull();
+    expect(await witnessedAt(vector.note.replace('\n700\n', '\n701\n'), witness)).toBeNull();
     expect(checkpoint.size).toBe(vector.size);
     await expect(openCheckpoint(vector.note.replace('\n700\n', '\n701\n'), vector.key)).rejects.toThrow('not signed');
     await expect(openCheckpoint(vector.note, vector.key.replace('lenskeep', 'lenskeeq'))).rejects.toThrow('damaged');

@@ -41,6 +41,7 @@ const ACTIONS: Record<string, string> = {
   local_refused: 'was refused at the site itself',
   local_journal_begins: 'began a journal of the site',
   local_journal_gap: 'has a hole in its journal',
+  history_conflict: 'has seen another history',
 };
 
 export const actionNames = Object.keys(ACTIONS);

@@ -15,6 +15,8 @@ const TEST: &[(&str, &str)] = &[
     ("initdb", "postgresql"),
     ("openssl", "openssl"),
     ("pip3", "python3-pip"),
+    ("/usr/sbin/rsyslogd", "rsyslog"),
+    ("/usr/share/doc/rsyslog-gnutls", "rsyslog-gnutls"),
     ("gst-launch-1.0", "gstreamer1.0-tools"),
     ("/usr/lib/python3/dist-packages/gi", "python3-gi"),
     ("/usr/share/doc/gstreamer1.0-rtsp", "gstreamer1.0-rtsp"),

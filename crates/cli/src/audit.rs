@@ -2,6 +2,8 @@
 //! seen before. The cloud signs its checkpoints; this computes them anew from
 //! the entries, and remembers the highest.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -31,6 +33,16 @@ pub(crate) enum AuditCommand {
         /// Check one entry by the file that `audit prove` wrote; needs no cloud.
         #[arg(long, value_name = "FILE")]
         proof: Option<PathBuf>,
+    },
+    /// Write the entries as lines of JSON (OCSF), oldest first, for other
+    /// programs. All of the log is verified on the way; without that there is
+    /// no file.
+    Export {
+        /// Must not exist.
+        out: PathBuf,
+        /// The first number that is written.
+        #[arg(long, value_name = "NUMBER", default_value = "0")]
+        from: u64,
     },
     /// Write a proof that an entry stands in the log.
     Prove {
@@ -130,7 +142,12 @@ pub(crate) async fn run(home: &Home, command: AuditCommand) -> anyhow::Result<()
     match command {
         AuditCommand::Show(filter) => show(&Box::pin(Session::open(home)).await?, &filter).await,
         AuditCommand::Verify { proof: Some(path) } => verify_proof(home, &path),
-        AuditCommand::Verify { proof: None } => verify(home, &Box::pin(Session::open(home)).await?).await,
+        AuditCommand::Verify { proof: None } => {
+            verify(home, &Box::pin(Session::open(home)).await?, |_, _| Ok(())).await
+        }
+        AuditCommand::Export { out, from } => {
+            export(home, &Box::pin(Session::open(home)).await?, &out, from).await
+        }
         AuditCommand::Prove { number, out } => {
             prove(home, &Box::pin(Session::open(home)).await?, number, &out).await
         }
@@ -169,7 +186,43 @@ async fn show(session: &Session, filter: &Filter) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
+async fn export(home: &Home, session: &Session, out: &Path, from: u64) -> anyhow::Result<()> {
+    ensure!(!out.exists(), "{} is there already", out.display());
+    let mut name = out.file_name().context("a file's name is missing")?.to_owned();
+    name.push(".part");
+    let (part, failed) = (out.with_file_name(name), || format!("{} could not be written", out.display()));
+    let mut file = BufWriter::new(File::create(&part).with_context(failed)?);
+    let mut count = 0_u64;
+    let verified = verify(home, session, |number, entry| {
+        if number >= from {
+            count += 1;
+            let text = std::str::from_utf8(entry).context("an entry is no text")?;
+            // From before there was a log: a hash, which is written as a string.
+            let line = if text.starts_with('{') { text.to_owned() } else { serde_json::to_string(text)? };
+            writeln!(file, "{line}").with_context(failed)?;
+        }
+        Ok(())
+    });
+    let verified = verified.await;
+    let kept = verified.and_then(|()| {
+        file.flush().and_then(|()| file.get_ref().sync_all()).with_context(failed)?;
+        std::fs::rename(&part, out).with_context(failed)
+    });
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    kept?;
+    println!("{count} entries in {}", out.display());
+    Ok(())
+}
+
+/// `each` is given every entry with its number, before the end has shown
+/// whether they are genuine.
+async fn verify(
+    home: &Home,
+    session: &Session,
+    mut each: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let seen = Seen::read(home)?;
     let head: Head = session.client.get("/api/v1/history/checkpoint").await?;
     let key = pinned(seen.as_ref(), &head.key, session)?;
@@ -205,6 +258,7 @@ async fn verify(home: &Home, session: &Session) -> anyhow::Result<()> {
         let page: Page = session.client.get(&path).await?;
         compare(first, &entries, &page.entries)?;
         for entry in entries {
+            each(edge.size(), entry)?;
             edge.push(entry);
             if let Some(old) = old.as_ref().filter(|old| old.size == edge.size()) {
                 ensure!(

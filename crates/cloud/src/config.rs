@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: Listen,
     pub database: DatabaseSection,
     pub store: StoreSection,
+    /// Where the history is sent to. Default: nowhere.
+    pub syslog: Option<SyslogSection>,
     /// Further origins whose pages may sign in, each with its own passkeys:
     /// `http://localhost:8475` for `lenskeep app`. Default none.
     pub app_origins: Vec<Url>,
@@ -88,6 +90,20 @@ pub struct StoreSection {
     pub ca_file: Option<PathBuf>,
 }
 
+/// A collector of security events that takes syslog over TLS (RFC 5425).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogSection {
+    /// `HOST:PORT`; the usual port is 6514.
+    pub server: String,
+    /// Certificates that the collector's must come from, PEM.
+    pub ca_file: PathBuf,
+    /// Our own certificate chain and key, PEM, where the collector asks for
+    /// them. Default none.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
@@ -121,6 +137,7 @@ impl Default for Config {
             listen: Listen::default(),
             database: DatabaseSection::default(),
             store: StoreSection::default(),
+            syslog: None,
             app_origins: Vec::new(),
             demo_camera: None,
         }

@@ -40,9 +40,12 @@ mod services;
 mod sessions;
 mod start;
 mod store;
+mod syslog;
 mod vault;
 
-pub use config::{Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection};
+pub use config::{
+    Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection, SyslogSection,
+};
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};
 pub use openapi::openapi;

@@ -38,7 +38,7 @@ use crate::rules::RulesCache;
 use crate::serve::{Port, serve};
 use crate::store::Store;
 use crate::vault::Vault;
-use crate::{clock, log, random, sessions};
+use crate::{clock, log, random, sessions, syslog};
 
 /// What is under way gets so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -79,6 +79,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let database = Database::open(config.database_url().expose(), Missing::Create).await?;
     database.migrate().await?;
     let set_up_token = set_up_token(&database).await?;
+    if let Some(section) = &config.syslog {
+        syslog::check(section)?;
+    }
     let ca = Arc::new(Ca::open(&config.data)?);
     let viewer_tls = viewer_tls(&config.listen)?;
     let gateway_tls = gateway_tls(&ca, gateway_names(&config, &public_url))?;
@@ -128,6 +131,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     app.tasks.spawn(purge(app.clone()));
     app.tasks.spawn(log::run(app.clone()));
     app.tasks.spawn(refusals::run(app.clone()));
+    app.tasks.spawn(syslog::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {
@@ -170,6 +174,9 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 pub async fn check(config: &Config) -> anyhow::Result<()> {
     config.validate()?;
     viewer_tls(&config.listen)?;
+    if let Some(section) = &config.syslog {
+        syslog::check(section)?;
+    }
     let database = Database::open(config.database_url().expose(), Missing::Refuse)
         .await
         .context("on a new installation, run `lenskeep-cloud migrate` first")?;

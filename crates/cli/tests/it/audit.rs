@@ -41,6 +41,19 @@ fn the_log_verifies_and_an_entry_is_proven_offline() {
     let shown = site.succeed(&["audit", "show", "--action", "append_roster"]);
     assert_eq!(shown.lines().count(), 2, "{shown}");
 
+    let out = site.data().join("history.jsonl");
+    let out = out.to_str().unwrap();
+    site.succeed(&["audit", "export", out]);
+    let lines = std::fs::read_to_string(out).unwrap();
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["api"]["operation"], &first["unmapped"]["seq"]), (&"append_roster".into(), &0.into()));
+    assert!(site.fail(&["audit", "export", out]).contains("there already"));
+    let rest = site.data().join("rest.jsonl");
+    site.succeed(&["audit", "export", rest.to_str().unwrap(), "--from", "2"]);
+    let rest = std::fs::read_to_string(rest).unwrap();
+    assert!(rest.lines().count() >= lines.lines().count() - 2);
+    assert!(rest.starts_with(lines.lines().nth(2).unwrap()));
+
     let proof = site.data().join("proof.json");
     let proof = proof.to_str().unwrap();
     site.succeed(&["audit", "prove", "0", proof]);
@@ -57,6 +70,10 @@ fn a_rewritten_history_is_caught() {
     let (site, _) = with_history();
     sql(&site, "UPDATE history SET action = 'live' WHERE seq = 0");
     assert!(site.fail(&["audit", "verify"]).contains("entry 0 was changed"));
+    // What does not verify is not exported.
+    let out = site.data().join("history.jsonl");
+    assert!(site.fail(&["audit", "export", out.to_str().unwrap()]).contains("entry 0 was changed"));
+    assert!(!out.exists() && !site.data().join("history.jsonl.part").exists());
     sql(&site, "UPDATE history SET action = 'append_roster' WHERE seq = 0");
     site.succeed(&["audit", "verify"]);
     sql(&site, "DELETE FROM history WHERE seq = 0");

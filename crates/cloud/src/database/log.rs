@@ -51,6 +51,18 @@ impl Database {
         self.execute(sql, params![node]).await.map(drop)
     }
 
+    /// The first entry that was not sent to the collector of events.
+    pub(crate) async fn next_export(&self, org: OrgId) -> sqlx::Result<u64> {
+        let row = self.optional("SELECT next FROM history_exports WHERE org = $1", params![org]).await?;
+        row.map_or(Ok(0), |row| row.number(0))
+    }
+
+    pub(crate) async fn set_next_export(&self, org: OrgId, next: u64) -> sqlx::Result<()> {
+        let sql = "INSERT INTO history_exports (org, next) VALUES ($1, $2) \
+                   ON CONFLICT (org) DO UPDATE SET next = excluded.next";
+        self.execute(sql, params![org, next]).await.map(drop)
+    }
+
     /// False if somebody else was quicker, lease or not.
     pub(crate) async fn publish_log(
         &self,

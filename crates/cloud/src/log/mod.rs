@@ -19,7 +19,7 @@ use seal::tlog::{self, Checkpoint, Edge, LogKey, Part, Tile};
 pub(crate) use shelf::{Shelf, ShelfError};
 
 use crate::app::App;
-use crate::database::LogRow;
+use crate::database::{Database, LogRow};
 use crate::{clock, random};
 
 /// The longest time from an entry to its checkpoint, on a quiet server.
@@ -78,6 +78,12 @@ impl Log {
     pub(crate) fn open(data: &Path, shelf: Shelf) -> anyhow::Result<Self> {
         let (key, node) = (log_key(&data.join(KEY_FILE))?, random::token());
         Ok(Log { key, shelf, node, edges: Mutex::default() })
+    }
+
+    /// This process as the one that publishes; none while another is.
+    pub(crate) async fn lease(&self, database: &Database, org: OrgId) -> sqlx::Result<Option<LogRow>> {
+        let now = clock::now();
+        database.lease_log(org, self.node, now, now.plus_ms(LEASE_MS)).await
     }
 
     /// What clients pin.
@@ -152,10 +158,8 @@ async fn publish(app: &App) {
 }
 
 async fn extend(app: &App, org: OrgId) -> Result<(), Stop> {
-    let (log, now) = (&app.log, clock::now());
-    let Some(row) = app.database.lease_log(org, log.node, now, now.plus_ms(LEASE_MS)).await? else {
-        return Ok(());
-    };
+    let log = &app.log;
+    let Some(row) = log.lease(&app.database, org).await? else { return Ok(()) };
     let mut edge = match log.cached(org, row.size) {
         Some(edge) => edge,
         None => log.read_back(org, &row).await?,

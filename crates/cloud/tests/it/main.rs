@@ -16,5 +16,6 @@ mod rules;
 mod services;
 mod sites;
 mod support;
+mod syslog;
 mod web;
 mod witness;

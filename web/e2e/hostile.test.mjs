@@ -184,7 +184,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     });
     await lying(history, witnesses((witness) => ({ ...witness, conflict: 'rewritten' })), async () => {
       await open();
-      await page.getByText(/has seen another history/).waitFor({ timeout: 30_000 });
+      await page.getByText(/^The gateway .* has seen another history/).waitFor({ timeout: 30_000 });
     });
   });
 

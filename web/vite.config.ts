@@ -1,8 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   plugins: [svelte()],
+  // HPKE asks Node for its cryptography where there is none in the browser, which there always is.
+  resolve: { alias: { crypto: fileURLToPath(new URL('src/lib/seal/noNode.ts', import.meta.url)) } },
   // Module workers, so that the recovery word list loads only when it is needed.
   worker: { format: 'es' },
   build: {
@@ -10,8 +13,19 @@ export default defineConfig({
     // The policy allows no data: scripts or fonts, so nothing is inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // What several pages share and is small goes together: it compresses better than apart.
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', test: /src\/lib\//, minShareCount: 2, maxModuleSize: 8000 }] } } },
+    // What several pages share and is small goes together, and so do the pages of administrators: they compress better than apart.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'shared', test: /src\/lib\//, minShareCount: 2, maxModuleSize: 8000 },
+            // The first page shows it too, and must not wait for the others.
+            { name: 'start', test: /src\/lib\/ui\/Empty/, priority: 1 },
+            { name: 'administration', test: /src\/pages\/(Devices|Gateways|People|Policies|ServiceAccounts)\.svelte/ },
+          ],
+        },
+      },
+    },
   },
   test: { include: ['test/**/*.test.ts'], testTimeout: 30_000 },
 });

@@ -6,6 +6,7 @@ import type { Gap, HistoryEntry, RecordingListing } from '../src/lib/api/types';
 import { splitCameraUrl } from '../src/lib/app/cameraUrl';
 import { rows } from '../src/lib/app/history';
 import { invitationLink, readInvitation } from '../src/lib/app/invitation';
+import { readReturn } from '../src/lib/app/returned';
 import { coverage, marks, missing, within } from '../src/lib/app/timeline';
 
 const recording = (started_at: number, duration_ms: number, available = true) => ({ started_at, duration_ms, available }) as RecordingListing;
@@ -87,5 +88,14 @@ describe('roles and policies', () => {
     // The same as roles_state of crates/seal, whose test has these figures too.
     expect(await rolesState(person, mixed)).toBe('711098e3d9efba1693b48253d81ef35c660063d7e4c1b6a3196a9fa807e1ea31');
     expect(await policyDigest({ 'b.cedar': 'permit', 'a.cedar': 'ü\n"' })).toBe('e2f131370177ccd855fb91302eaaaba210ebe4ad18fae9f04a77b1048965a820');
+  });
+});
+
+describe('coming back from an identity provider', () => {
+  it('is read from the address of that provider alone', () => {
+    const back = (pathname: string, search: string) => readReturn({ pathname, search });
+    expect(back('/sign-in/corp', '?code=c&state=s&iss=https%3A%2F%2Fid.example.org')).toEqual({ provider: 'corp', code: 'c', state: 's', iss: 'https://id.example.org', error: null });
+    expect(back('/sign-in/corp', '?error=access_denied&state=s')).toMatchObject({ code: null, error: 'access_denied' });
+    for (const path of ['/sign-in/', '/sign-in/Corp', '/sign-in/a/b', '/x/sign-in/corp', `/sign-in/${'a'.repeat(41)}`]) expect(back(path, '?code=c&state=s')).toBeNull();
   });
 });

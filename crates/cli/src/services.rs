@@ -1,5 +1,5 @@
-//! `lenskeep service-account`: accounts for programs that read lists, such as
-//! a dashboard. This device signs what an account may do; the token is printed
+//! `lenskeep service-account`: accounts for programs, such as a dashboard that
+//! reads lists or a directory that provisions people. This device signs what an account may do; the token is printed
 //! once.
 
 use std::collections::BTreeSet;
@@ -51,6 +51,7 @@ enum Permission {
     ListGateways,
     ListRecordings,
     ReadHistory,
+    ProvisionPeople,
 }
 
 impl From<Permission> for ServicePermission {
@@ -60,6 +61,7 @@ impl From<Permission> for ServicePermission {
             Permission::ListGateways => ServicePermission::ListGateways,
             Permission::ListRecordings => ServicePermission::ListRecordings,
             Permission::ReadHistory => ServicePermission::ReadHistory,
+            Permission::ProvisionPeople => ServicePermission::ProvisionPeople,
         }
     }
 }

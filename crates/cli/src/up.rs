@@ -36,10 +36,14 @@ pub(crate) struct Arguments {
     /// Port on which `lenskeep app` serves people of this cloud.
     #[arg(long, value_name = "PORT", default_value_t = APP_PORT)]
     app_port: u16,
+    /// Further settings of the cloud, such as identity providers
+    /// (docs/operations.md). What `up` sets itself goes before.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { data, listen, no_demo, app_port } = arguments;
+    let Arguments { data, listen, no_demo, app_port, config } = arguments;
     ensure!(
         listen.ip().is_loopback(),
         "`lenskeep up` serves this machine only: other addresses demand TLS. Run lenskeep-cloud with \
@@ -47,6 +51,7 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
          (docs/operations.md)"
     );
     let demo = if no_demo { None } else { Some(Box::pin(start_demo(&data, listen)).await?) };
+    let further = config.as_deref().map(cloud::Config::read).transpose()?.unwrap_or_default();
     let config = cloud::Config {
         data: data.join("cloud"),
         listen: cloud::Listen {
@@ -57,7 +62,7 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
         },
         app_origins: vec![Url::parse(&format!("http://localhost:{app_port}"))?],
         demo_camera: demo.as_ref().map(|(_, camera)| camera.clone()),
-        ..Default::default()
+        ..further
     };
     let cloud = Box::pin(cloud::start(config)).await?;
     let secret = enrolment::Secret::from_bytes(random());

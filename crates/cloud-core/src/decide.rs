@@ -12,12 +12,13 @@ use std::collections::BTreeSet;
 
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, PersonId, Timestamp};
+use seal::action::ServicePermission;
 
 use crate::permit::Permit;
 use crate::policy::{
     Answer, Asker, Circumstances, Missing, Object, Operation, PersonAsker, Policies, Question, Rule,
 };
-use crate::request::{Action, Facts, PersonFacts, Principal, Request};
+use crate::request::{Action, Facts, PersonFacts, Principal, ProvisionChange, Provisioned, Request};
 use crate::{Entry, ObjectName};
 
 /// Largest object that an upload token is made for (format.md section 5).
@@ -346,20 +347,34 @@ fn person_floor(
         }
         Action::SetPolicy { .. } => approved(facts).map(|()| None),
         // These only take away.
-        Action::Decline { .. } | Action::RevokeServiceAccount { .. } => administrator(person).map(|()| None),
+        Action::Decline { .. } | Action::RevokeServiceAccount { .. } | Action::EndSessions { .. } => {
+            administrator(person).map(|()| None)
+        }
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
         Action::AppendRoster { .. } => Ok(None),
         // A person may always say more.
         Action::StateReason { .. } => Ok(None),
+        // The handler has checked by what.
+        Action::SignIn { .. } => Ok(None),
+        // Whoever comes from a provider, about oneself, and never whether one
+        // may come.
+        Action::Provision { about, change } => match (about, change) {
+            (Provisioned::Person(person), ProvisionChange::Create | ProvisionChange::Membership)
+                if *person == id =>
+            {
+                Ok(None)
+            }
+            _ => Err(Denial::Principal),
+        },
         // One's own; a way in for somebody else is nobody's to make.
         Action::ChangeFactors { person, .. } if *person == id => Ok(None),
         Action::ChangeFactors { .. } | Action::MintUpload(_) => Err(Denial::Principal),
     }
 }
 
-/// A program looks at lists, where its account says so. Nothing that it may
-/// do opens, changes or hands on anything.
+/// A program looks at lists, or provisions people, where its account says so.
+/// Nothing that it may do opens or hands on anything.
 fn service_floor(request: &Request, facts: &Facts, now: Timestamp) -> Result<Asked, Denial> {
     let service = facts.service.as_ref().ok_or(Denial::Session)?;
     if service.org != request.org || now >= service.ends_at {
@@ -374,6 +389,11 @@ fn service_floor(request: &Request, facts: &Facts, now: Timestamp) -> Result<Ask
         Action::ListGateways => Ok(Some((Operation::ListGateways, organisation))),
         Action::ReadHistory => Ok(Some((Operation::ReadHistory, organisation))),
         Action::ListRecordings { camera } => Ok(Some((Operation::ListRecordings, opened(facts, *camera)?))),
+        // No policy is asked: a directory must be able to shut people out
+        // whatever the policies are, and lets nobody open anything.
+        Action::Provision { .. } if service.permissions.contains(&ServicePermission::ProvisionPeople) => {
+            Ok(None)
+        }
         _ => Err(Denial::Principal),
     }
 }

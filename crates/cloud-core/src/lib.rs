@@ -20,5 +20,6 @@ pub use history::{Entry, History, Receipt, References, chain_hash, reference};
 pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};
 pub use request::{
-    Action, CameraFacts, FactorChange, Facts, GatewayFacts, PersonFacts, Principal, Request, ServiceFacts,
+    Action, CameraFacts, FactorChange, Facts, GatewayFacts, PersonFacts, Principal, ProvisionChange,
+    Provisioned, Request, ServiceFacts, SignInWay,
 };

@@ -112,6 +112,20 @@ pub enum Action {
     StateReason {
         reference: Hash,
     },
+    /// Opening a session.
+    SignIn {
+        way: SignInWay,
+    },
+    /// Signing somebody out everywhere.
+    EndSessions {
+        person: PersonId,
+    },
+    /// What an identity provider or a directory says about a person, or about
+    /// a group: the person who came from there, or the directory's program.
+    Provision {
+        about: Provisioned,
+        change: ProvisionChange,
+    },
     /// Changing how a person signs in.
     ChangeFactors {
         person: PersonId,
@@ -134,6 +148,34 @@ pub enum FactorChange {
     RemovePassword,
     MakeRecoveryCodes,
     UseRecoveryCode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInWay {
+    Passkey,
+    Password,
+    Device,
+    /// An OpenID provider.
+    Provider,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provisioned {
+    Person(PersonId),
+    /// The id of a directory's group.
+    Group(Hash),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProvisionChange {
+    Create,
+    /// Names and numbers, which decide nothing.
+    Describe,
+    Disable,
+    Enable,
+    /// Groups of a person, or members of a group.
+    Membership,
+    Delete,
 }
 
 /// What the database and the roster say, gathered by the caller. An absent
@@ -235,6 +277,34 @@ impl FactorChange {
     }
 }
 
+impl SignInWay {
+    fn name(self) -> &'static str {
+        match self {
+            SignInWay::Passkey => "passkey",
+            SignInWay::Password => "password",
+            SignInWay::Device => "device",
+            SignInWay::Provider => "identity provider",
+        }
+    }
+}
+
+impl ProvisionChange {
+    fn name(self, about: Provisioned) -> &'static str {
+        match (about, self) {
+            (Provisioned::Person(_), ProvisionChange::Create) => "create_person",
+            (Provisioned::Person(_), ProvisionChange::Describe) => "describe_person",
+            (Provisioned::Person(_), ProvisionChange::Disable) => "disable_person",
+            (Provisioned::Person(_), ProvisionChange::Enable) => "enable_person",
+            (Provisioned::Person(_), ProvisionChange::Membership) => "set_groups",
+            (Provisioned::Person(_), ProvisionChange::Delete) => "remove_person",
+            (Provisioned::Group(_), ProvisionChange::Create) => "create_group",
+            (Provisioned::Group(_), ProvisionChange::Membership) => "set_members",
+            (Provisioned::Group(_), ProvisionChange::Delete) => "remove_group",
+            (Provisioned::Group(_), _) => "describe_group",
+        }
+    }
+}
+
 impl Action {
     /// The word that stands in the history.
     pub fn name(&self) -> &'static str {
@@ -259,6 +329,9 @@ impl Action {
             Action::AssignRoles { .. } => "assign_roles",
             Action::SetPolicy { .. } => "set_policy",
             Action::StateReason { .. } => "state_reason",
+            Action::SignIn { .. } => "sign_in",
+            Action::EndSessions { .. } => "end_sessions",
+            Action::Provision { about, change } => change.name(*about),
             Action::ChangeFactors { change, .. } => change.name(),
             Action::ReadGrants { .. } => "read_grants",
         }
@@ -290,8 +363,12 @@ impl Action {
             Action::ListRecordings { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person }
+            | Action::EndSessions { person }
             | Action::AssignRoles { person, .. }
             | Action::ChangeFactors { person, .. } => person.to_string(),
+            Action::SignIn { way } => way.name().to_owned(),
+            Action::Provision { about: Provisioned::Person(person), .. } => person.to_string(),
+            Action::Provision { about: Provisioned::Group(group), .. } => group.to_string(),
             Action::SetPolicy { digest: hash, .. } | Action::StateReason { reference: hash } => {
                 hash.to_string()
             }

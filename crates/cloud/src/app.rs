@@ -26,6 +26,7 @@ use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::problem::Problem;
 use crate::proofs::Proofs;
+use crate::providers::Provider;
 use crate::rate::Limiter;
 use crate::refusals::Refusals;
 use crate::rosters::{Rosters, RostersError};
@@ -60,9 +61,10 @@ pub(crate) struct App {
     pub(crate) log: Log,
     pub(crate) journal: Journal,
     pub(crate) passkeys: Passkeys,
+    pub(crate) providers: Vec<Provider>,
     pub(crate) limiter: Limiter,
     pub(crate) attempts: Attempts,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) hasher: Hasher,
     pub(crate) decoy: Decoy,
     pub(crate) metrics: Arc<Metrics>,

@@ -1,13 +1,17 @@
 //! Configuration: one struct, read fully before a port opens. Unknown keys
 //! are refused with line and suggestion.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use model::Secret;
+use seal::role::{ASSIGNMENTS_MAX, Roles};
 use serde::Deserialize;
 use url::Url;
+
+const PROVIDER_ID_CHARS_MAX: usize = 40;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +24,10 @@ pub struct Config {
     pub store: StoreSection,
     /// Where the history is sent to. Default: nowhere.
     pub syslog: Option<SyslogSection>,
+    /// OpenID providers whose people may sign in. Default none.
+    pub identity_providers: Vec<IdentityProviderSection>,
+    /// Directories that provision people by SCIM.
+    pub scim: ScimSection,
     /// Further origins whose pages may sign in, each with its own passkeys:
     /// `http://localhost:8475` for `lenskeep app`. Default none.
     pub app_origins: Vec<Url>,
@@ -104,6 +112,86 @@ pub struct SyslogSection {
     pub key: Option<PathBuf>,
 }
 
+/// An OpenID provider (OpenID Connect Core 1.0, code flow with PKCE).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityProviderSection {
+    /// Stands in addresses: 1 to 40 of `a-z`, `0-9` and `-`. The provider sends
+    /// people back to `PUBLIC_URL/sign-in/ID`, which it must be told.
+    pub id: String,
+    /// What the sign-in page calls it.
+    pub name: String,
+    /// As the provider spells it in its discovery document; HTTPS, or HTTP on
+    /// this machine.
+    pub issuer: String,
+    pub client_id: String,
+    /// File with the client's secret. Default none: a public client.
+    pub client_secret_file: Option<PathBuf>,
+    /// Asked for beside `openid` and `profile`. Default none.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The claim with a person's groups. Default `groups`.
+    #[serde(default = "groups_claim")]
+    pub groups_claim: String,
+    /// Whether people who come for the first time get an account. Default true;
+    /// false where a directory provisions them.
+    #[serde(default = "yes")]
+    pub create_people: bool,
+    /// The claim that is a provisioned person's `externalId`. Default `sub`;
+    /// `oid` for Microsoft Entra ID.
+    #[serde(default = "link_claim")]
+    pub link_claim: String,
+    /// Values of `acr` that stand for two factors; `amr` with `mfa` (RFC 8176)
+    /// always does. Default none.
+    #[serde(default)]
+    pub second_factor_acr: Vec<String>,
+    /// For each group, roles as in `operator all` (docs/policies.md).
+    #[serde(default)]
+    pub roles: GroupRoles,
+    /// CA of the provider's certificate, PEM, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Roles of the members of groups, as a directory or provider names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupRoles(pub BTreeMap<String, Roles>);
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScimSection {
+    /// For each group, by `displayName` or `externalId`, roles as in
+    /// `operator all`.
+    pub roles: GroupRoles,
+}
+
+impl<'de> Deserialize<'de> for GroupRoles {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts: BTreeMap<String, Vec<String>> = BTreeMap::deserialize(deserializer)?;
+        let of = |(group, texts): (String, Vec<String>)| {
+            let roles = texts.iter().map(|text| text.parse()).collect::<Result<Roles, _>>();
+            match roles {
+                Ok(roles) if roles.len() <= ASSIGNMENTS_MAX => Ok((group, roles)),
+                Ok(_) => Err(format!("roles of \"{group}\": at most {ASSIGNMENTS_MAX}")),
+                Err(error) => Err(format!("roles of \"{group}\": {error}")),
+            }
+        };
+        let roles = texts.into_iter().map(of).collect::<Result<_, _>>();
+        roles.map(GroupRoles).map_err(serde::de::Error::custom)
+    }
+}
+
+fn groups_claim() -> String {
+    "groups".to_owned()
+}
+
+fn link_claim() -> String {
+    "sub".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
@@ -138,6 +226,8 @@ impl Default for Config {
             database: DatabaseSection::default(),
             store: StoreSection::default(),
             syslog: None,
+            identity_providers: Vec::new(),
+            scim: ScimSection::default(),
             app_origins: Vec::new(),
             demo_camera: None,
         }
@@ -214,6 +304,21 @@ impl Config {
         for origin in &self.app_origins {
             check_origin("app_origins", origin)?;
         }
+        let mut ids = BTreeSet::new();
+        for provider in &self.identity_providers {
+            let IdentityProviderSection { id, issuer, .. } = provider;
+            let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+            ensure!(
+                (1..=PROVIDER_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain),
+                "identity_providers.id = \"{id}\" must be 1 to {PROVIDER_ID_CHARS_MAX} of a-z, 0-9 and -"
+            );
+            ensure!(ids.insert(id), "identity_providers.id = \"{id}\" stands twice");
+            let https = Url::parse(issuer).is_ok_and(|url| is_confidential(&url));
+            ensure!(
+                https,
+                "identity_providers.issuer = \"{issuer}\" must be https:// (http:// is for this machine only)"
+            );
+        }
         if self.store.kind == StoreKind::Azure {
             ensure!(self.store.account.is_some(), "store.kind = \"azure\" needs store.account");
             if let Some(endpoint) = &self.store.endpoint {
@@ -244,6 +349,14 @@ impl Config {
             Url::parse(&format!("{scheme}://localhost:{viewer_port}")).expect("a URL by its making")
         })
     }
+}
+
+/// Whether nobody on a network reads along.
+pub(crate) fn is_confidential(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    url.scheme() == "https" || (url.scheme() == "http" && local)
 }
 
 fn check_origin(key: &str, url: &Url) -> anyhow::Result<()> {
@@ -294,6 +407,28 @@ mod tests {
         }
         for good in ["http://localhost:9000", "https://cameras.example.org"] {
             assert!(Config::parse(&format!("[listen]\npublic_url = \"{good}\"")).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn identity_providers_are_named_once_and_speak_https() {
+        let of = |id: &str, issuer: &str, rest: &str| {
+            let head = "[[identity_providers]]\nname = \"Corp\"\nclient_id = \"c\"\n";
+            format!("{head}id = \"{id}\"\nissuer = \"{issuer}\"\n{rest}\n")
+        };
+        let issuer = "https://id.example.org";
+        let roles = "[identity_providers.roles]\nguards = [\"operator all\", \"viewer group:doors\"]";
+        let config = Config::parse(&of("corp", issuer, roles)).unwrap();
+        assert_eq!(config.identity_providers[0].roles.0["guards"].len(), 2);
+        assert!(Config::parse(&of("corp", "http://127.0.0.1:9", "")).is_ok());
+        for (text, told) in [
+            (of("Corp", issuer, ""), "a-z"),
+            (of("corp", "http://id.example.org", ""), "https://"),
+            (of("corp", issuer, "").repeat(2), "twice"),
+            (of("corp", issuer, "[identity_providers.roles]\nguards = [\"boss all\"]"), "guards"),
+        ] {
+            let error = format!("{:#}", Config::parse(&text).unwrap_err());
+            assert!(error.contains(told), "{error}");
         }
     }
 

@@ -18,6 +18,7 @@ mod codes;
 mod config;
 mod database;
 mod gateways;
+mod groups;
 mod http;
 mod hub;
 mod journal;
@@ -30,6 +31,7 @@ mod passwords;
 mod permits;
 mod problem;
 mod proofs;
+mod providers;
 mod random;
 mod rate;
 mod refusals;
@@ -44,7 +46,8 @@ mod syslog;
 mod vault;
 
 pub use config::{
-    Config, CredentialKind, DatabaseSection, DemoCamera, Listen, StoreKind, StoreSection, SyslogSection,
+    Config, CredentialKind, DatabaseSection, DemoCamera, GroupRoles, IdentityProviderSection, Listen,
+    ScimSection, StoreKind, StoreSection, SyslogSection,
 };
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};

@@ -8,8 +8,8 @@ use crate::http::types::{
     StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, reasons,
-    recordings, recovery, roster, rules, services, sessions, setup, sites, status, verifications,
+    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, providers,
+    reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -32,11 +32,14 @@ use crate::problem::ProblemBody;
         login::device,
         passwords::sign_in,
         recovery::recover,
+        providers::begin,
+        providers::finish,
         login::logout,
         login::who_am_i,
         sessions::list,
         sessions::end,
         sessions::end_others,
+        sessions::end_of_person,
         roster::read,
         roster::append,
         verifications::begin,
@@ -55,6 +58,7 @@ use crate::problem::ProblemBody;
         proposals::propose,
         proposals::sign,
         proposals::decline,
+        people::list,
         people::device_requests,
         people::request_device,
         people::invite,

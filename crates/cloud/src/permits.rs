@@ -152,7 +152,7 @@ pub(crate) fn facts_of_caller(
     let mut facts = facts_about((caller.org, caller.person), roster, roles, cameras, now);
     if let Some(person) = &mut facts.person {
         person.session_ends_at = caller.ends_at;
-        person.second_factor = caller.device.is_none();
+        person.second_factor = caller.second_factor;
         person.network = caller.network;
     }
     facts

@@ -1,7 +1,8 @@
 //! What an organisation set: its policies and who has which role. SQL holds
 //! them beside what administrators signed; this keeps them parsed, and looks
 //! before every use whether there is something newer, so that several nodes
-//! agree. What does not fit its signature is not believed: whoever can write
+//! agree. Groups of providers and directories add roles, as the configuration
+//! says. What does not fit its signature is not believed: whoever can write
 //! to the database alone changes no rule.
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ use seal::role::Roles;
 use seal::roster::Roster;
 
 use crate::database::{Database, PolicySetRow, RolesRow};
+use crate::groups::Groups;
 
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -27,9 +29,13 @@ pub(crate) struct Rules {
     /// When administrators put the set in force, and what they signed; absent
     /// for the one that is built in.
     pub(crate) set: Option<(Timestamp, Hash)>,
-    roles: BTreeMap<PersonId, Roles>,
+    /// As administrators assigned them.
+    assigned: BTreeMap<PersonId, Roles>,
+    /// By groups, of identity providers and directories.
+    by_groups: BTreeMap<PersonId, Roles>,
     /// Numbers of the newest set and the newest assignment.
     pub(crate) version: (u64, u64),
+    directory: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,36 +47,58 @@ enum StoredError {
 }
 
 impl Rules {
+    /// All that are in force.
     pub(crate) fn roles(&self, person: PersonId) -> Roles {
-        self.roles.get(&person).cloned().unwrap_or_default()
+        let of = |roles: &BTreeMap<PersonId, Roles>| roles.get(&person).cloned().unwrap_or_default();
+        of(&self.assigned).into_iter().chain(of(&self.by_groups)).collect()
     }
 
-    pub(crate) fn all_roles(&self) -> &BTreeMap<PersonId, Roles> {
-        &self.roles
+    pub(crate) fn assigned(&self, person: PersonId) -> Roles {
+        self.assigned.get(&person).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn all_assigned(&self) -> &BTreeMap<PersonId, Roles> {
+        &self.assigned
+    }
+
+    pub(crate) fn all_by_groups(&self) -> &BTreeMap<PersonId, Roles> {
+        &self.by_groups
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RulesCache {
     cached: RwLock<HashMap<OrgId, Arc<Rules>>>,
+    groups: Groups,
 }
 
 impl RulesCache {
+    pub(crate) fn new(groups: Groups) -> Self {
+        RulesCache { cached: RwLock::default(), groups }
+    }
+
     pub(crate) async fn current(&self, database: &Database, roster: &Roster) -> sqlx::Result<Arc<Rules>> {
         let org = roster.org();
         let version = database.rules_version(org).await?;
         let cached = self.cached.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&org).cloned();
-        if let Some(rules) = cached.filter(|rules| rules.version == version) {
+        let known = cached.filter(|rules| (rules.version, rules.directory) == version);
+        if let Some(rules) = known {
             return Ok(rules);
         }
-        let rules = Arc::new(load(database, roster, version).await?);
+        let by_groups = self.groups.roles(database, org).await?;
+        let rules = Arc::new(load(database, roster, version, by_groups).await?);
         let mut cached = self.cached.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         cached.insert(org, rules.clone());
         Ok(rules)
     }
 }
 
-async fn load(database: &Database, roster: &Roster, version: (u64, u64)) -> sqlx::Result<Rules> {
+async fn load(
+    database: &Database,
+    roster: &Roster,
+    (version, directory): ((u64, u64), u64),
+    by_groups: BTreeMap<PersonId, Roles>,
+) -> sqlx::Result<Rules> {
     let org = roster.org();
     let row = database.policy_set(org).await?;
     let set = row.as_ref().map(|row| (row.at, row.signature));
@@ -80,14 +108,14 @@ async fn load(database: &Database, roster: &Roster, version: (u64, u64)) -> sqlx
     };
     let assigned = database.roles(org).await?;
     let loaded = roles(&assigned, roster).and_then(|roles| Ok((policies(row, envelope, roster)?, roles)));
-    let (policies, roles) = match loaded {
-        Ok((policies, roles)) => (Some(policies), roles),
+    let (policies, assigned) = match loaded {
+        Ok((policies, assigned)) => (Some(policies), assigned),
         Err(error) => {
             tracing::error!(%org, "policies or roles do not load, and nothing is permitted: {error}");
             (None, BTreeMap::new())
         }
     };
-    Ok(Rules { policies, set, roles, version })
+    Ok(Rules { policies, set, assigned, by_groups, version, directory })
 }
 
 fn policies(

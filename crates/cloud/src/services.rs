@@ -1,13 +1,15 @@
 //! Programs that ask in their own name: `Authorization: Bearer lkst_…`. The
 //! token has 256 random bits, is stored hashed, and is looked up with every
 //! request: one that was revoked is worth nothing a moment later. It opens
-//! nothing that stays open, and no other route takes it.
+//! nothing that stays open; what it is for stands in its account.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use cloud_core::{Action, Audited, Facts, Permit, Principal, Request, ServiceFacts, decide};
+use cloud_core::{
+    Action, Audited, Facts, Permit, Principal, ProvisionChange, Provisioned, Request, ServiceFacts, decide,
+};
 use model::{CameraId, Hash, OrgId, Secret, ServiceId, Timestamp};
 use seal::action::ServicePermission;
 use seal::role::Place;
@@ -85,6 +87,10 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Service {
+    pub(crate) fn may(&self, permission: ServicePermission) -> bool {
+        self.permissions.contains(&permission)
+    }
+
     fn facts(&self, roster: &Roster, cameras: impl IntoIterator<Item = CameraId>) -> Facts {
         let Service { org, ends_at, .. } = *self;
         let mut opens = places(&self.scope);
@@ -154,6 +160,25 @@ impl App {
             tracing::info!(service = %service.account, action = request.action.name(), "denied: {denial}");
         })?;
         self.recorded_read(service.token, permit, now).await
+    }
+}
+
+impl App {
+    /// What a directory says about somebody, decided and written down.
+    pub(crate) async fn provision(
+        &self,
+        service: &Service,
+        about: Provisioned,
+        change: ProvisionChange,
+        now: Timestamp,
+    ) -> Result<Audited<Permit>, Problem> {
+        let roster = self.roster(service.org, now).await?;
+        let facts = service.facts(&roster, []);
+        let action = Action::Provision { about, change };
+        let request = Request { org: service.org, principal: Principal::Service(service.account), action };
+        let rules = self.rules.current(&self.database, &roster).await?;
+        let permit = decide(&request, &facts, rules.policies.as_ref(), now)?;
+        Ok(permit.record(&self.database).await?)
     }
 }
 

@@ -6,9 +6,11 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use cloud_core::SignInWay;
 use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
 
 use crate::database::{Database, SessionRow, Transaction};
+use crate::problem::Problem;
 use crate::proofs::HeldKey;
 use crate::random;
 
@@ -27,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) person: PersonId,
     /// Set if the session was opened with a device key.
     pub(crate) device: Option<DeviceId>,
+    /// It was opened with two factors.
+    pub(crate) second_factor: bool,
     /// The session's name in the database.
     pub(crate) session: Hash,
     pub(crate) ends_at: Timestamp,
@@ -34,9 +38,33 @@ pub(crate) struct Caller {
     pub(crate) network: Option<IpAddr>,
 }
 
+/// What somebody signed in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Passkey,
+    /// With a code.
+    Password,
+    Device(DeviceId),
+    Provider {
+        two_factors: bool,
+    },
+}
+
+impl From<Way> for SignInWay {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Passkey => SignInWay::Passkey,
+            Way::Password => SignInWay::Password,
+            Way::Device(_) => SignInWay::Device,
+            Way::Provider { .. } => SignInWay::Provider,
+        }
+    }
+}
+
 /// A session just opened; the cookie's value does not print.
 pub(crate) struct Opened {
     pub(crate) caller: Caller,
+    pub(crate) way: Way,
     token: Hash,
 }
 
@@ -59,20 +87,33 @@ pub(crate) fn removed_cookie() -> HeaderValue {
     HeaderValue::from_static("__Host-lenskeep=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")
 }
 
+/// Refused for whoever was disabled, whichever way they come.
 pub(crate) async fn open(
     transaction: &mut Transaction,
-    org: OrgId,
-    person: PersonId,
-    device: Option<DeviceId>,
+    (org, person): (OrgId, PersonId),
+    way: Way,
     (client, HeldKey(key)): (String, HeldKey),
     now: Timestamp,
-) -> sqlx::Result<Opened> {
+) -> Result<Opened, Problem> {
+    if transaction.is_disabled(org, person).await? {
+        tracing::info!(%person, "disabled, and not let in");
+        return Err(Problem::login());
+    }
     let token = random::token();
     let session = random::hashed(&token.to_string());
-    let row = SessionRow { org, person, device, client, key, created_at: now, seen_at: now };
+    let (device, second_factor) = match way {
+        Way::Passkey | Way::Password => (None, true),
+        Way::Device(device) => (Some(device), false),
+        Way::Provider { two_factors } => (None, two_factors),
+    };
+    let row = SessionRow { org, person, device, second_factor, client, key, created_at: now, seen_at: now };
     transaction.add_session(session, &row).await?;
-    let caller = Caller { org, person, device, session, ends_at: ends_at(&row), network: None };
-    Ok(Opened { caller, token })
+    Ok(Opened { caller: caller(session, &row), way, token })
+}
+
+fn caller(session: Hash, row: &SessionRow) -> Caller {
+    let SessionRow { org, person, device, second_factor, .. } = *row;
+    Caller { org, person, device, second_factor, session, ends_at: ends_at(row), network: None }
 }
 
 /// The caller that the cookie names, if the session has not ended, and the key
@@ -104,16 +145,14 @@ async fn in_force(
     now: Timestamp,
 ) -> sqlx::Result<Option<(Caller, HeldKey)>> {
     let Some(row) = database.session(session).await? else { return Ok(None) };
-    let ends_at = ends_at(&row);
-    if now >= ends_at {
+    if now >= ends_at(&row) {
         database.end_session(session).await?;
         return Ok(None);
     }
     if now.ms_since(row.seen_at) > TOUCH_MS {
         database.touch_session(session, now).await?;
     }
-    let SessionRow { org, person, device, key, .. } = row;
-    Ok(Some((Caller { org, person, device, session, ends_at, network: None }, HeldKey(key))))
+    Ok(Some((caller(session, &row), HeldKey(row.key))))
 }
 
 /// Forgets sessions that have ended; called from time to time.

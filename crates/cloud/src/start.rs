@@ -23,6 +23,7 @@ use crate::broker::Broker;
 use crate::ca::{Ca, ServerCertificate};
 use crate::config::{Config, Listen};
 use crate::database::{Database, Missing};
+use crate::groups::Groups;
 use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
@@ -32,6 +33,7 @@ use crate::log::{Log, Shelf};
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::proofs::Proofs;
+use crate::providers::Provider;
 use crate::refusals::{self, Refusals};
 use crate::rosters::Rosters;
 use crate::rules::RulesCache;
@@ -89,17 +91,19 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     store.prepare().await?;
     let log = Log::open(&config.data, Shelf::open(&config)?)?;
     let metrics = Arc::default();
-    let vault = Vault::open(&config.data)?;
+    let vault = Arc::new(Vault::open(&config.data)?);
+    let providers = config.identity_providers.iter().map(Provider::open).collect::<anyhow::Result<_>>()?;
     let app = Arc::new(App {
         hosts: hosts(&public_url, viewer_addr),
         gateway_port: gateway_addr.port(),
         rosters: Rosters::default(),
-        rules: RulesCache::default(),
+        rules: RulesCache::new(Groups::new(&config, Arc::clone(&vault))),
         refusals: Refusals::default(),
         store,
         broker: Broker::open(&config)?,
         hub: Hub::new(Arc::clone(&metrics), LINGER),
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
+        providers,
         limiter: crate::rate::Limiter::default(),
         attempts: Attempts::default(),
         decoy: Decoy::new(&vault),
@@ -176,6 +180,9 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     viewer_tls(&config.listen)?;
     if let Some(section) = &config.syslog {
         syslog::check(section)?;
+    }
+    for section in &config.identity_providers {
+        Provider::open(section)?;
     }
     let database = Database::open(config.database_url().expose(), Missing::Refuse)
         .await

@@ -12,8 +12,6 @@ use model::{OrgId, Timestamp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::app::App;
+use crate::clock;
 use crate::config::SyslogSection;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -170,12 +169,10 @@ impl Collector {
     }
 }
 
-/// In UTC, with milliseconds; "-" for a time that there is not (RFC 5424
-/// section 6.2.3).
+/// "-" for a time that there is not (RFC 5424 section 6.2.3).
 fn rfc3339(at: Timestamp) -> String {
-    let nanoseconds = i128::from(at.0) * 1_000_000;
-    let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().filter(|_| at.0 > 0);
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
+    let known = Some(at).filter(|at| at.0 > 0);
+    known.and_then(clock::rfc3339).unwrap_or_else(|| "-".to_owned())
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ impl std::fmt::Debug for MarkKey {
 pub(crate) enum Secret {
     Password(PersonId),
     Totp(PersonId),
+    /// What an identity provider said of somebody's groups.
+    Groups(PersonId),
     /// A password and a code that are about to be set.
     Enrolment,
 }
@@ -42,6 +44,7 @@ impl Secret {
         match self {
             Secret::Password(person) => format!("password {person}"),
             Secret::Totp(person) => format!("totp {person}"),
+            Secret::Groups(person) => format!("groups {person}"),
             Secret::Enrolment => "enrolment".to_owned(),
         }
     }

@@ -62,13 +62,15 @@ pub fn roles_state(person: PersonId, roles: &Roles) -> Hash {
     crate::sha256(&to_canonical(&(person, roles)))
 }
 
-/// All that a program's account can be allowed: to look at lists.
+/// All that a program's account can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServicePermission {
     ListCameras,
     ListGateways,
     ListRecordings,
+    /// To say who is there and in which groups (SCIM).
+    ProvisionPeople,
     ReadHistory,
 }
 

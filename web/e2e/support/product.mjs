@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -14,11 +14,19 @@ const READY_MS = 60_000;
 export const givenLink = process.env.LENSKEEP_SETUP_LINK ?? null;
 export const isReal = givenLink !== null || process.env.LENSKEEP_BIN !== undefined;
 
-export async function start() {
+/** `configure` gets the address of the web app and the data folder, and gives further settings (TOML). */
+export async function start({ configure = null } = {}) {
   if (givenLink) return { link: givenLink, stop: async () => {} };
   if (!process.env.LENSKEEP_BIN) return standIn();
   const data = await mkdtemp(join(tmpdir(), 'lenskeep-e2e-'));
-  const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${await freePort()}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const port = await freePort();
+  const further = [];
+  if (configure) {
+    const file = join(data, 'cloud.toml');
+    await writeFile(file, await configure(`http://localhost:${port}`, data));
+    further.push('--config', file);
+  }
+  const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${port}`, ...further], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const link = await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no set-up link after ${READY_MS / 1000} s:\n${said}`)), READY_MS);

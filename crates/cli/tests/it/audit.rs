@@ -46,7 +46,7 @@ fn the_log_verifies_and_an_entry_is_proven_offline() {
     site.succeed(&["audit", "export", out]);
     let lines = std::fs::read_to_string(out).unwrap();
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["api"]["operation"], &first["unmapped"]["seq"]), (&"append_roster".into(), &0.into()));
+    assert_eq!((&first["api"]["operation"], &first["unmapped"]["seq"]), (&"sign_in".into(), &0.into()));
     assert!(site.fail(&["audit", "export", out]).contains("there already"));
     let rest = site.data().join("rest.jsonl");
     site.succeed(&["audit", "export", rest.to_str().unwrap(), "--from", "2"]);
@@ -59,8 +59,8 @@ fn the_log_verifies_and_an_entry_is_proven_offline() {
     site.succeed(&["audit", "prove", "0", proof]);
     site.terminate();
     let said = site.succeed(&["audit", "verify", "--proof", proof]);
-    assert!(said.contains("append_roster") && said.contains("the key that this device knows"), "{said}");
-    let changed = std::fs::read_to_string(proof).unwrap().replace("append_roster", "read_history");
+    assert!(said.contains("sign_in") && said.contains("the key that this device knows"), "{said}");
+    let changed = std::fs::read_to_string(proof).unwrap().replace("sign_in", "sign_up");
     std::fs::write(proof, changed).unwrap();
     assert!(site.fail(&["audit", "verify", "--proof", proof]).contains("not in the log"));
 }
@@ -74,7 +74,7 @@ fn a_rewritten_history_is_caught() {
     let out = site.data().join("history.jsonl");
     assert!(site.fail(&["audit", "export", out.to_str().unwrap()]).contains("entry 0 was changed"));
     assert!(!out.exists() && !site.data().join("history.jsonl.part").exists());
-    sql(&site, "UPDATE history SET action = 'append_roster' WHERE seq = 0");
+    sql(&site, "UPDATE history SET action = 'sign_in' WHERE seq = 0");
     site.succeed(&["audit", "verify"]);
     sql(&site, "DELETE FROM history WHERE seq = 0");
     assert!(site.fail(&["audit", "verify"]).contains("hides entries"));
@@ -85,10 +85,7 @@ fn a_rewritten_history_is_caught() {
 fn a_log_that_was_written_anew_is_caught() {
     let (mut site, log) = with_history();
     site.terminate();
-    sql(
-        &site,
-        "UPDATE history SET action = 'live', leaf = REPLACE(leaf, 'append_roster', 'live') WHERE seq = 0",
-    );
+    sql(&site, "UPDATE history SET action = 'live', leaf = REPLACE(leaf, 'sign_in', 'live') WHERE seq = 0");
     sql(&site, "DELETE FROM history_logs");
     std::fs::remove_dir_all(&log).unwrap();
     site.start();

@@ -199,6 +199,56 @@ fn nobody_changes_how_somebody_else_signs_in() {
 }
 
 #[test]
+fn a_provider_speaks_of_its_own_people_and_a_directory_of_all() {
+    let other = Provisioned::Person(PersonId::from_random([7; 16]));
+    let (own, group) = (Provisioned::Person(person()), Provisioned::Group(Hash([8; 32])));
+    let asks = |about, change| person_asks(Action::Provision { about, change }, &facts());
+    use ProvisionChange::{Create, Delete, Describe, Disable, Enable, Membership};
+    for change in [Create, Membership] {
+        assert_eq!(asks(own, change), Ok(()));
+        assert_eq!(asks(other, change), Err(Denial::Principal));
+        assert_eq!(asks(group, change), Err(Denial::Principal));
+    }
+    let service = Principal::Service(model::ServiceId::from_random([6; 16]));
+    let with = |permission| Facts {
+        service: Some(ServiceFacts {
+            org: org(),
+            ends_at: NOW.plus_ms(1),
+            permissions: [permission].into(),
+            opens: BTreeSet::from(["all".to_owned()]),
+        }),
+        ..facts()
+    };
+    for change in [Create, Describe, Disable, Enable, Membership, Delete] {
+        for about in [own, other, group] {
+            let action = Action::Provision { about, change };
+            assert_eq!(ask(service, action.clone(), &with(ServicePermission::ProvisionPeople)), Ok(()));
+            assert_eq!(
+                ask(service, action.clone(), &with(ServicePermission::ReadHistory)),
+                Err(Denial::Principal)
+            );
+            assert_eq!(gateway_asks(action, &facts()), Err(Denial::Principal));
+        }
+    }
+    for change in [Describe, Disable, Enable, Delete] {
+        assert_eq!(asks(own, change), Err(Denial::Principal));
+    }
+}
+
+#[test]
+fn administrators_alone_sign_others_out_and_no_policy_stops_them() {
+    let action = || Action::EndSessions { person: PersonId::from_random([7; 16]) };
+    let principal = Principal::Person { person: person(), device: None };
+    let mut facts = facts();
+    facts.person.as_mut().unwrap().administrator = false;
+    assert_eq!(ask(principal, action(), &facts), Err(Denial::NotAdministrator));
+    facts.person.as_mut().unwrap().administrator = true;
+    let none = with_policies("@id(\"none\") @why(\"no\") forbid (principal, action, resource);");
+    assert_eq!(ask_of(&none, principal, action(), &facts), Ok(()));
+    assert_eq!(gateway_asks(action(), &facts), Err(Denial::Principal));
+}
+
+#[test]
 fn a_program_looks_at_the_lists_of_its_account_and_does_nothing_else() {
     let service = model::ServiceId::from_random([6; 16]);
     let with = |permissions: &[ServicePermission], ends_at| Facts {

@@ -225,6 +225,7 @@ pub(crate) fn permission_name(permission: ServicePermission) -> &'static str {
         ServicePermission::ListGateways => "listGateways",
         ServicePermission::ListRecordings => "listRecordings",
         ServicePermission::ReadHistory => "readHistory",
+        ServicePermission::ProvisionPeople => "provisionPeople",
     }
 }
 

@@ -7,10 +7,22 @@ use seal::roster::Device;
 use super::{Database, Row, Transaction, params};
 
 #[derive(Clone, Debug)]
+pub(crate) struct PersonRow {
+    pub(crate) person: PersonId,
+    pub(crate) name: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) disabled_at: Option<Timestamp>,
+}
+
+/// Of one person; the one that was not used for longest gives way to a new one.
+const SESSIONS_MAX: u64 = 100;
+
+#[derive(Clone, Debug)]
 pub(crate) struct SessionRow {
     pub(crate) org: OrgId,
     pub(crate) person: PersonId,
     pub(crate) device: Option<DeviceId>,
+    pub(crate) second_factor: bool,
     pub(crate) client: String,
     /// Thumbprint of the key to which the session is bound.
     pub(crate) key: Hash,
@@ -62,6 +74,7 @@ fn session(row: &Row) -> sqlx::Result<SessionRow> {
         key: row.parsed(4)?,
         created_at: row.time(5)?,
         seen_at: row.time(6)?,
+        second_factor: row.number(7)? != 0,
     })
 }
 
@@ -71,6 +84,20 @@ impl Database {
         self.optional(sql, params![org, person]).await?.map(|row| row.text(0)).transpose()
     }
 
+    pub(crate) async fn people(&self, org: OrgId) -> sqlx::Result<Vec<PersonRow>> {
+        let sql =
+            "SELECT person, name, created_at, disabled_at FROM people WHERE org = $1 ORDER BY name, person";
+        let person = |row: &Row| {
+            Ok(PersonRow {
+                person: row.parsed(0)?,
+                name: row.text(1)?,
+                created_at: row.time(2)?,
+                disabled_at: row.number_or_null(3)?.map(Timestamp),
+            })
+        };
+        self.all(sql, params![org]).await?.iter().map(person).collect()
+    }
+
     /// Ids of people are never used again, in no organisation.
     pub(crate) async fn org_of_person(&self, person: PersonId) -> sqlx::Result<Option<OrgId>> {
         let row = self.optional("SELECT org FROM people WHERE person = $1", params![person]).await?;
@@ -78,8 +105,8 @@ impl Database {
     }
 
     pub(crate) async fn session(&self, token: Hash) -> sqlx::Result<Option<SessionRow>> {
-        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at FROM sessions \
-                   WHERE token = $1";
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor \
+                   FROM sessions WHERE token = $1";
         self.optional(sql, params![token]).await?.as_ref().map(session).transpose()
     }
 
@@ -89,10 +116,10 @@ impl Database {
         org: OrgId,
         person: PersonId,
     ) -> sqlx::Result<Vec<(Hash, SessionRow)>> {
-        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, token FROM sessions \
-                   WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token LIMIT 1000";
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor, token \
+                   FROM sessions WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token";
         let rows = self.all(sql, params![org, person]).await?;
-        rows.iter().map(|row| Ok((row.parsed(7)?, session(row)?))).collect()
+        rows.iter().map(|row| Ok((row.parsed(8)?, session(row)?))).collect()
     }
 
     pub(crate) async fn touch_session(&self, token: Hash, now: Timestamp) -> sqlx::Result<()> {
@@ -101,6 +128,16 @@ impl Database {
 
     pub(crate) async fn end_session(&self, token: Hash) -> sqlx::Result<()> {
         self.execute("DELETE FROM sessions WHERE token = $1", params![token]).await.map(drop)
+    }
+
+    pub(crate) async fn end_sessions_of(
+        &self,
+        org: OrgId,
+        person: PersonId,
+        _audited: &Audited<Permit>,
+    ) -> sqlx::Result<()> {
+        let sql = "DELETE FROM sessions WHERE org = $1 AND person = $2";
+        self.execute(sql, params![org, person]).await.map(drop)
     }
 
     pub(crate) async fn purge_sessions(
@@ -260,13 +297,35 @@ impl Transaction {
         self.execute(sql, params![org, person, name, now]).await.map(drop)
     }
 
+    pub(crate) async fn is_disabled(&mut self, org: OrgId, person: PersonId) -> sqlx::Result<bool> {
+        let sql = "SELECT 1 FROM people WHERE org = $1 AND person = $2 AND disabled_at IS NOT NULL";
+        Ok(self.optional(sql, params![org, person]).await?.is_some())
+    }
+
+    /// Of the person's others, those that were used last stay.
     pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {
-        let sql = "INSERT INTO sessions (org, token, person, device, client, proof_key, created_at, seen_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let SessionRow { org, person, device, client, key, created_at, seen_at } = session;
+        let sql = "INSERT INTO sessions \
+                   (org, token, person, device, client, proof_key, created_at, seen_at, second_factor) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let SessionRow { org, person, device, second_factor, client, key, created_at, seen_at } = session;
         let device = device.map(|device| device.to_string());
-        let values = params![*org, token, *person, device, client.as_str(), *key, *created_at, *seen_at];
-        self.execute(sql, values).await.map(drop)
+        let second_factor = u64::from(*second_factor);
+        let values = params![
+            *org,
+            token,
+            *person,
+            device,
+            client.as_str(),
+            *key,
+            *created_at,
+            *seen_at,
+            second_factor
+        ];
+        self.execute(sql, values).await?;
+        let sql = "DELETE FROM sessions WHERE org = $1 AND person = $2 AND token NOT IN \
+                   (SELECT token FROM sessions WHERE org = $1 AND person = $2 \
+                    ORDER BY seen_at DESC, created_at DESC, token LIMIT $3)";
+        self.execute(sql, params![*org, *person, SESSIONS_MAX]).await.map(drop)
     }
 
     pub(crate) async fn end_device_request(&mut self, org: OrgId, device: DeviceId) -> sqlx::Result<()> {

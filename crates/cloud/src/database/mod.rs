@@ -5,6 +5,7 @@
 
 mod accounts;
 mod approvals;
+mod directory;
 mod enrolments;
 mod factors;
 mod footage;
@@ -26,8 +27,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-pub(crate) use accounts::{OneTimeToken, SessionRow, TokenKind};
+pub(crate) use accounts::{OneTimeToken, PersonRow, SessionRow, TokenKind};
 pub(crate) use approvals::{ProposalRow, ProposalState};
+pub(crate) use directory::{DirectoryGroup, DirectoryPerson, Membership};
 pub(crate) use enrolments::Enrolment;
 pub(crate) use factors::{PasskeyRow, PasswordLogin, Removed};
 pub(crate) use history::{Filter, HistoryRow};

@@ -34,13 +34,14 @@ pub(crate) struct ReasonRow {
 }
 
 impl Database {
-    /// How many sets of policies and assignments of roles there have been:
-    /// whoever keeps a copy looks here whether it is still good.
-    pub(crate) async fn rules_version(&self, org: OrgId) -> sqlx::Result<(u64, u64)> {
+    /// How many sets of policies, assignments of roles and changes of groups
+    /// there have been: whoever keeps a copy looks here whether it is still good.
+    pub(crate) async fn rules_version(&self, org: OrgId) -> sqlx::Result<((u64, u64), u64)> {
         let sql = "SELECT (SELECT COALESCE(MAX(seq), 0) FROM policy_sets WHERE org = $1), \
-                          (SELECT COALESCE(MAX(seq), 0) FROM role_assignments WHERE org = $1)";
+                          (SELECT COALESCE(MAX(seq), 0) FROM role_assignments WHERE org = $1), \
+                          COALESCE((SELECT version FROM directory_versions WHERE org = $1), 0)";
         let row = self.optional(sql, params![org]).await?.ok_or(sqlx::Error::RowNotFound)?;
-        Ok((row.number(0)?, row.number(1)?))
+        Ok(((row.number(0)?, row.number(1)?), row.number(2)?))
     }
 
     pub(crate) async fn policy_set(&self, org: OrgId) -> sqlx::Result<Option<PolicySetRow>> {

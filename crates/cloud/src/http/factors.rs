@@ -181,7 +181,10 @@ pub(crate) async fn change(
         ),
     };
     let subject = seal::sha256(&seal::to_canonical(&Subject { org, person, change: &change }));
-    app.user_verified(&caller, &roster, &[], subject, now).await?;
+    let adds_a_way = matches!(change, Change::AddPasskey { .. } | Change::SetPassword { .. });
+    if !(adds_a_way && app.came_just_now(&caller, now).await?) {
+        app.user_verified(&caller, &roster, &[], subject, now).await?;
+    }
     if let Some(permit) = permit {
         permit.record(&app.database).await?;
     }
@@ -284,7 +287,8 @@ pub(crate) async fn permitted(
     now: Timestamp,
 ) -> Result<Audited<Permit>, Problem> {
     let ends_at = now.plus_ms(TOKEN_MS);
-    let caller = Caller { org, person, device: None, session: random::token(), ends_at, network: None };
+    let session = random::token();
+    let caller = Caller { org, person, device: None, second_factor: true, session, ends_at, network: None };
     let roster = app.roster(org, now).await?;
     app.permit(&caller, &roster, Action::ChangeFactors { person, change }, now).await
 }

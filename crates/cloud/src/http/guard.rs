@@ -9,9 +9,11 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use model::{GatewayId, OrgId};
+use seal::action::ServicePermission;
 use seal::dpop::NONCE_HEADER;
 use seal::roster::Roster;
 
+use super::scim::ScimError;
 use crate::app::App;
 use crate::clock;
 use crate::permits::is_administrator;
@@ -38,6 +40,9 @@ pub enum Who {
     /// A session without proof of its key, for what a browser cannot send a
     /// proof with; the handler takes a ticket that was asked for with one.
     Ticket,
+    /// A directory's token: of a program that may provision people. Cookies
+    /// count nothing here, so that no page can be made to ask.
+    Provisioner,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
     /// A session, or an invitation that the handler checks.
@@ -72,6 +77,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     let admitted = admit(&guard, &mut request).await;
     let who = refusals::Who::of(request.extensions());
     let mut response = match admitted {
+        Err(problem) if guard.who == Who::Provisioner => ScimError::from(problem).into_response(),
         Err(problem) => problem.into_response(),
         Ok(()) => match tokio::time::timeout(guard.time_max, next.run(request)).await {
             Ok(response) => response,
@@ -95,11 +101,27 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     let (app, now) = (&guard.app, clock::now());
     let peer = request.extensions().get::<Peer>().copied();
     if guard.viewers {
-        same_site(app, request)?;
+        our_host(app, request)?;
+        if guard.who != Who::Provisioner {
+            same_site(app, request)?;
+        }
     }
     match guard.who {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
         Who::Token => within_rate(app, peer)?,
+        Who::Provisioner => {
+            let service = services::authenticate(&app.database, request.headers(), now).await?;
+            let Some(service) = service else {
+                within_rate(app, peer)?;
+                return Err(Problem::signed_out());
+            };
+            let service = Arc::new(service);
+            request.extensions_mut().insert(Asker::Service(service.clone()));
+            if !service.may(ServicePermission::ProvisionPeople) {
+                return Err(cloud_core::Denial::Principal.into());
+            }
+            request.extensions_mut().insert(service);
+        }
         Who::Reader if services::shown(request.headers()) => {
             let Some(service) = services::authenticate(&app.database, request.headers(), now).await? else {
                 within_rate(app, peer)?;
@@ -163,13 +185,9 @@ fn within_rate(app: &App, peer: Option<Peer>) -> Result<(), Problem> {
     }
 }
 
-/// Forms and pages of other sites are refused three times over: the cookie is
-/// `SameSite=Strict`, a change needs a header that forms cannot set, and an
-/// `Origin`, if there is one, must be ours. `Host` must be ours too, or a page
-/// whose name was made to point here would count as us.
-fn same_site(app: &App, request: &Request) -> Result<(), Problem> {
-    let headers = request.headers();
-    if !header_text(headers, header::HOST.as_str())
+/// A page whose name was made to point here would count as us.
+fn our_host(app: &App, request: &Request) -> Result<(), Problem> {
+    if !header_text(request.headers(), header::HOST.as_str())
         .is_some_and(|host| app.hosts.contains(&host.to_ascii_lowercase()))
     {
         return Err(Problem::new(
@@ -179,6 +197,14 @@ fn same_site(app: &App, request: &Request) -> Result<(), Problem> {
             "Use the address in listen.public_url, or set it to the one that people use.",
         ));
     }
+    Ok(())
+}
+
+/// Forms and pages of other sites are refused three times over: the cookie is
+/// `SameSite=Strict`, a change needs a header that forms cannot set, and an
+/// `Origin`, if there is one, must be ours.
+fn same_site(app: &App, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let upgrades = headers.contains_key(header::UPGRADE);
     let foreign =

@@ -22,7 +22,7 @@ use crate::permits::{devices_in_force, is_administrator};
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
 use crate::rate::{Key, PER_ACCOUNT};
-use crate::sessions::Caller;
+use crate::sessions::{Caller, Way};
 use crate::{clock, random, sessions};
 
 const CHALLENGE_MS: u64 = Timestamp::MINUTE;
@@ -68,9 +68,8 @@ pub(crate) async fn passkey(
     end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
     let client = (sessions::client(&headers), key);
-    let opened = sessions::open(&mut transaction, org, person, None, client, now).await?;
+    let opened = sessions::open(&mut transaction, (org, person), Way::Passkey, client, now).await?;
     transaction.commit().await?;
-    app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
 }
 
@@ -111,9 +110,8 @@ pub(crate) async fn device(
     let person = verified.ok_or_else(|| refused(&app, Problem::login()))?;
     let mut transaction = app.database.begin().await?;
     let client = (sessions::client(&headers), key);
-    let opened = sessions::open(&mut transaction, org, person, Some(device), client, now).await?;
+    let opened = sessions::open(&mut transaction, (org, person), Way::Device(device), client, now).await?;
     transaction.commit().await?;
-    app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
 }
 

@@ -15,7 +15,7 @@ struct WebApp;
 /// The build puts a digest of the content into the names of these files.
 const HASHED: &str = "assets/";
 /// Never the page: programs that mistype should learn it.
-const NOT_PAGES: [&str; 3] = ["api/", "gateway/", "store/"];
+const NOT_PAGES: [&str; 4] = ["api/", "gateway/", "scim/", "store/"];
 
 pub(crate) async fn index() -> Response {
     file("index.html").unwrap_or_else(|| Problem::not_found().into_response())

@@ -24,6 +24,7 @@ use crate::database::{PasswordLogin, TokenKind, Transaction};
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
 use crate::serve::Peer;
+use crate::sessions::Way;
 use crate::vault::{self, Vault};
 use crate::{clock, codes, known, passwords, random, sessions};
 
@@ -157,9 +158,8 @@ pub(crate) async fn sign_in(
     end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
     let held = (sessions::client(&headers), key);
-    let opened = sessions::open(&mut transaction, org, person, None, held, now).await?;
+    let opened = sessions::open(&mut transaction, (org, person), Way::Password, held, now).await?;
     transaction.commit().await?;
-    app.metrics.logins.add(1);
     let mut answer = signed_in(&app, StatusCode::OK, opened, now).await?;
     answer.headers_mut().append(header::SET_COOKIE, known::cookie(&app.vault, &login, now));
     Ok(answer)

@@ -1,4 +1,4 @@
-//! People and devices that come in: invitations, and devices that ask to be
+//! People and devices that come in: who has an account, invitations, and devices that ask to be
 //! added to the roster. Being asked for gives a device nothing; an
 //! administrator's device compares its fingerprint and signs.
 
@@ -20,15 +20,34 @@ use super::passwords::{self, CodeAnswer};
 use super::setup::{FIRST_PASSKEY, origin, passkey_problem, registered, signed_in};
 use super::types::{Ceremony, DAY_MS, DeviceSchema, Me, PasskeyAnswer, check_name};
 use crate::app::App;
-use crate::database::{OneTimeToken, TokenKind};
+use crate::database::{OneTimeToken, PersonRow, TokenKind};
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
-use crate::sessions::Caller;
+use crate::sessions::{Caller, Way};
 use crate::{clock, random, sessions};
 
 /// Devices of one person that may wait at the same time.
 const REQUESTS_MAX: u64 = 10;
 const DEVICE_LIFE_MAX_MS: u64 = 90 * Timestamp::DAY;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct People {
+    people: Vec<PersonListing>,
+}
+
+/// Somebody who has an account, as the server knows them: what opens pictures
+/// is in the roster.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PersonListing {
+    #[schema(value_type = String)]
+    person: PersonId,
+    name: String,
+    #[schema(value_type = u64)]
+    created_at: Timestamp,
+    /// When a directory shut them out.
+    #[schema(value_type = Option<u64>)]
+    disabled_at: Option<Timestamp>,
+}
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceRequests {
@@ -94,6 +113,21 @@ pub(crate) struct AcceptInvitation {
     /// One of both.
     passkey: Option<PasskeyAnswer>,
     password: Option<CodeAnswer>,
+}
+
+#[utoipa::path(get, path = "/api/v1/people", responses((status = 200, body = People)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<People>, Problem> {
+    let listing = |row: PersonRow| PersonListing {
+        person: row.person,
+        name: row.name,
+        created_at: row.created_at,
+        disabled_at: row.disabled_at,
+    };
+    let people = app.database.people(caller.org).await?.into_iter().map(listing).collect();
+    Ok(Json(People { people }))
 }
 
 #[utoipa::path(get, path = "/api/v1/device-requests", responses((status = 200, body = DeviceRequests)))]
@@ -205,6 +239,7 @@ pub(crate) async fn accept_invitation(
             "An invitation is accepted with a passkey, or with a password and a code.",
         ));
     }
+    let way = if passkey.is_some() { Way::Passkey } else { Way::Password };
     let mut transaction = app.database.begin().await?;
     let token = random::hashed(body.token.expose());
     transaction.use_token(token, TokenKind::Invitation, now).await?.ok_or_else(Problem::token)?;
@@ -216,9 +251,8 @@ pub(crate) async fn accept_invitation(
         passwords::set(&app, &mut transaction, org, password, now).await?;
     }
     let client = (sessions::client(&headers), key);
-    let opened = sessions::open(&mut transaction, org, person, None, client, now).await?;
+    let opened = sessions::open(&mut transaction, (org, person), way, client, now).await?;
     transaction.commit().await?;
-    app.metrics.logins.add(1);
     signed_in(&app, StatusCode::OK, opened, now).await
 }
 

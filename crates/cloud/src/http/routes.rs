@@ -8,15 +8,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use model::wire::BODY_MAX;
 use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, enrolments, factors, headers, health, history, live, login, page, passwords, people,
-    proposals, reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status,
-    verifications,
+    proposals, providers, reasons, recordings, recovery, roster, rules, scim, services, sessions, setup,
+    sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -66,7 +66,7 @@ impl Row {
 }
 
 fn table() -> Vec<Row> {
-    [viewers(), pages(), gateway_calls(), metrics()].into_iter().flatten().collect()
+    [viewers(), directory(), pages(), gateway_calls(), metrics()].into_iter().flatten().collect()
 }
 
 #[rustfmt::skip]
@@ -85,11 +85,16 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/login/device", Token, post(login::device)),
         viewer("POST", "/api/v1/login/password", SignIn, post(passwords::sign_in)),
         viewer("POST", "/api/v1/login/recovery", Token, post(recovery::recover)),
+        // Token: what the provider sent back, which the handler checks.
+        viewer("POST", "/api/v1/login/providers/{id}/begin", Token, post(providers::begin)),
+        viewer("POST", "/api/v1/login/providers/{id}", Token, post(providers::finish)),
         viewer("POST", "/api/v1/logout", Session, post(login::logout)),
         viewer("GET", "/api/v1/me", Session, get(login::who_am_i)),
         viewer("GET", "/api/v1/sessions", Session, get(sessions::list)),
         viewer("DELETE", "/api/v1/sessions", Session, delete(sessions::end_others)),
         viewer("DELETE", "/api/v1/sessions/{id}", Session, delete(sessions::end)),
+        viewer("GET", "/api/v1/people", Administrator, get(people::list)),
+        viewer("DELETE", "/api/v1/people/{id}/sessions", Administrator, delete(sessions::end_of_person)),
         viewer("GET", "/api/v1/roster", Session, get(roster::read)),
         viewer("POST", "/api/v1/roster", Session, post(roster::append)),
         viewer("POST", "/api/v1/verifications/begin", Session, post(verifications::begin)),
@@ -139,6 +144,28 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/history/consistency", Reader, get(history::consistency)),
         viewer("GET", "/api/v1/history/tile/{*path}", Reader, get(history::tile)),
         viewer("GET", "/api/v1/history/{seq}/proof", Reader, get(history::proof)),
+    ]
+}
+
+#[rustfmt::skip]
+fn directory() -> Vec<Row> {
+    let call = |method, path, handler| row(Port::Viewers, method, path, Who::Provisioner, handler);
+    vec![
+        call("GET", "/scim/v2/ServiceProviderConfig", get(scim::provider_config)),
+        call("GET", "/scim/v2/ResourceTypes", get(scim::resource_types)),
+        call("GET", "/scim/v2/Schemas", get(scim::schemas)),
+        call("GET", "/scim/v2/Users", get(scim::list_people)),
+        call("POST", "/scim/v2/Users", post(scim::create_person)),
+        call("GET", "/scim/v2/Users/{id}", get(scim::read_person)),
+        call("PUT", "/scim/v2/Users/{id}", put(scim::replace_person)),
+        call("PATCH", "/scim/v2/Users/{id}", patch(scim::patch_person)),
+        call("DELETE", "/scim/v2/Users/{id}", delete(scim::delete_person)),
+        call("GET", "/scim/v2/Groups", get(scim::list_groups)),
+        call("POST", "/scim/v2/Groups", post(scim::create_group)),
+        call("GET", "/scim/v2/Groups/{id}", get(scim::read_group)),
+        call("PUT", "/scim/v2/Groups/{id}", put(scim::replace_group)),
+        call("PATCH", "/scim/v2/Groups/{id}", patch(scim::patch_group)),
+        call("DELETE", "/scim/v2/Groups/{id}", delete(scim::delete_group)),
     ]
 }
 

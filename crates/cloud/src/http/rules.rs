@@ -58,7 +58,10 @@ pub(crate) struct NewPolicySet {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RoleList {
+    /// As administrators assigned them.
     people: Vec<RolesOf>,
+    /// Beside those, by groups of identity providers and directories.
+    by_groups: Vec<RolesOf>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -152,7 +155,8 @@ pub(crate) async fn roles(
     let roster = app.roster(caller.org, clock::now()).await?;
     let rules = app.rules.current(&app.database, &roster).await?;
     let of = |(person, roles): (&PersonId, &Roles)| RolesOf { person: *person, roles: roles.clone() };
-    Ok(Json(RoleList { people: rules.all_roles().iter().map(of).collect() }))
+    let people = rules.all_assigned().iter().map(of).collect();
+    Ok(Json(RoleList { people, by_groups: rules.all_by_groups().iter().map(of).collect() }))
 }
 
 #[utoipa::path(post, path = "/api/v1/roles", request_body = NewRoles,
@@ -286,7 +290,7 @@ pub(crate) async fn check(
     change(app, roster, &rules, &verified.signed, files).await.map(drop)
 }
 
-async fn is_known(app: &App, roster: &Roster, person: PersonId) -> sqlx::Result<bool> {
+pub(crate) async fn is_known(app: &App, roster: &Roster, person: PersonId) -> sqlx::Result<bool> {
     let state = roster.state();
     let in_roster =
         state.access.contains_key(&person) || state.devices.values().any(|device| device.person == person);
@@ -306,7 +310,7 @@ async fn change(
             if !is_known(app, roster, *person).await? {
                 return Err(Problem::invalid("There is no such person."));
             }
-            if signed.previous_state != roles_state(*person, &rules.roles(*person)) {
+            if signed.previous_state != roles_state(*person, &rules.assigned(*person)) {
                 return Err(moved());
             }
             Ok(Change::Roles { person: *person, roles: roles.clone() })

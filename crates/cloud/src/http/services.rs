@@ -37,7 +37,7 @@ pub(crate) struct ServiceListing {
     #[schema(value_type = String)]
     id: ServiceId,
     name: String,
-    /// `list_cameras`, `list_gateways`, `list_recordings`, `read_history`.
+    /// `list_cameras`, `list_gateways`, `list_recordings`, `provision_people`, `read_history`.
     #[schema(value_type = Vec<String>)]
     permissions: Vec<ServicePermission>,
     /// SCOPE of format.md section 2.

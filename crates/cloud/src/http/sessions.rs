@@ -1,16 +1,18 @@
-//! A person's own sessions: where one is signed in, and ending it there.
-//! Ending takes something away, so it acts at once.
+//! Sessions: where one is signed in, and ending it there; administrators end
+//! those of others. Ending takes something away, so it acts at once.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{DeviceId, Hash, Timestamp};
+use cloud_core::Action;
+use model::{DeviceId, Hash, PersonId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::{Json, Path};
+use super::rules::is_known;
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
@@ -87,6 +89,24 @@ pub(crate) async fn end_others(
             app.database.end_session(token).await?;
         }
     }
+    app.hub.rights_changed();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(delete, path = "/api/v1/people/{id}/sessions", params(("id" = String, Path)),
+    responses((status = 204, description = "all sessions of this person have ended"), (status = 404)))]
+pub(crate) async fn end_of_person(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(person): Path<PersonId>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    if !is_known(&app, &roster, person).await? {
+        return Err(Problem::not_found());
+    }
+    let audited = app.permit(&caller, &roster, Action::EndSessions { person }, now).await?;
+    app.database.end_sessions_of(caller.org, person, &audited).await?;
     app.hub.rights_changed();
     Ok(StatusCode::NO_CONTENT)
 }

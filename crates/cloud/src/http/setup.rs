@@ -8,6 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use cloud_core::Action;
 use model::wire::Envelope;
 use model::{PersonId, Secret, Timestamp};
 use seal::envelope::PayloadType;
@@ -24,7 +25,7 @@ use crate::passkeys::{NewPasskey, PasskeyError};
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
 use crate::serve::Peer;
-use crate::sessions::Opened;
+use crate::sessions::{Opened, Way};
 use crate::{clock, random, rosters, sessions};
 
 /// What a passkey is called until its owner names it.
@@ -99,9 +100,11 @@ pub(crate) async fn finish(
         return Err(Problem::invalid("The first statement names another person."));
     }
     let passkey = registered(&app, body.passkey, Some(body.person), now).await?;
-    let device = match &passkey {
-        Some(_) => None,
-        None => roster.devices_in_force(now).next().map(|device| device.id),
+    // Without a passkey it is the device that founded the organisation who is here.
+    let founder = roster.devices_in_force(now).next().map(|device| device.id);
+    let way = match founder {
+        Some(device) if passkey.is_none() => Way::Device(device),
+        _ => Way::Passkey,
     };
     let payload: Payload = seal::envelope::payload(PayloadType::Roster, &body.genesis)
         .ok()
@@ -117,11 +120,9 @@ pub(crate) async fn finish(
     if let Some(passkey) = passkey {
         transaction.add_passkey(org, &passkey, FIRST_PASSKEY, now).await?;
     }
-    // Without a passkey it is the device that founded the organisation who is here.
     let client = (sessions::client(&headers), key);
-    let opened = sessions::open(&mut transaction, org, body.person, device, client, now).await?;
+    let opened = sessions::open(&mut transaction, (org, body.person), way, client, now).await?;
     transaction.commit().await?;
-    app.metrics.logins.add(1);
     tracing::info!(%org, address = %peer.address, "organisation set up");
     signed_in(&app, StatusCode::CREATED, opened, now).await
 }
@@ -145,13 +146,16 @@ pub(crate) async fn registered(
     Ok(Some(passkey))
 }
 
-/// ME and the cookie.
+/// ME and the cookie. A sign-in that cannot be written down gives no cookie.
 pub(crate) async fn signed_in(
     app: &App,
     status: StatusCode,
     opened: Opened,
     now: Timestamp,
 ) -> Result<Response, Problem> {
+    let roster = app.roster(opened.caller.org, now).await?;
+    app.permit(&opened.caller, &roster, Action::SignIn { way: opened.way.into() }, now).await?;
+    app.metrics.logins.add(1);
     let me = me(app, &opened.caller, now).await?;
     Ok((status, [(header::SET_COOKIE, opened.cookie())], Json(me)).into_response())
 }

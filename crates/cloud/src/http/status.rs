@@ -9,8 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::Json;
+use super::providers::ProviderListing;
 use crate::app::App;
 use crate::problem::Problem;
+use crate::providers::Provider;
 use crate::serve::Peer;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,6 +26,8 @@ pub(crate) struct Status {
     /// SHA-256 of the CA certificate of the gateway port.
     #[schema(value_type = String)]
     ca_sha256: Hash,
+    /// OpenID providers whose people may sign in.
+    providers: Vec<ProviderListing>,
     /// The demonstration's own camera, told to this machine only.
     demo_camera: Option<DemoCameraBody>,
 }
@@ -50,12 +54,17 @@ pub(crate) async fn status(
         username: camera.username.clone(),
         password: camera.password.as_ref().map(|password| password.expose().to_owned()),
     });
+    let listing = |provider: &Provider| ProviderListing {
+        id: provider.section.id.clone(),
+        name: provider.section.name.clone(),
+    };
     Ok(Json(Status {
         set_up,
         version: env!("CARGO_PKG_VERSION"),
         rp_id: app.public_url.host_str().unwrap_or_default().to_owned(),
         gateway_port: app.gateway_port,
         ca_sha256: app.ca.fingerprint(),
+        providers: app.providers.iter().map(listing).collect(),
         demo_camera,
     }))
 }

@@ -24,6 +24,8 @@ use crate::{clock, codes};
 
 /// Payloads that one touch may confirm: the steps of one act.
 const SUBJECTS_MAX: usize = 8;
+/// From signing in at an identity provider to a first way of one's own.
+const ARRIVAL_MS: u64 = 10 * Timestamp::MINUTE;
 /// From the touch to the request that needs it.
 const FRESH_MS: u64 = 2 * Timestamp::MINUTE;
 
@@ -158,6 +160,16 @@ impl App {
         }
         let password = self.database.password_of(caller.org, caller.person).await?;
         Ok(password.map(|_| VerifiedBy::Code))
+    }
+
+    /// Whether somebody who signs in elsewhere alone, at an identity provider,
+    /// has done so a moment ago: that is how they make a first way of their own.
+    pub(crate) async fn came_just_now(&self, caller: &Caller, now: Timestamp) -> sqlx::Result<bool> {
+        if caller.device.is_some() || self.verified_by(caller).await?.is_some() {
+            return Ok(false);
+        }
+        let session = self.database.session(caller.session).await?;
+        Ok(session.is_some_and(|session| now.ms_since(session.created_at) < ARRIVAL_MS))
     }
 
     /// Uses up the verification for a payload. A session that a device's key

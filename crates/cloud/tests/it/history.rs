@@ -194,8 +194,8 @@ async fn what_filters_find_is_what_was_asked_for(world: World) {
         page.body["entries"].as_array().unwrap_or_else(|| panic!("{query}: {}", page.body)).len()
     };
     assert_eq!(found("action=append_roster".to_owned()).await, 4);
-    assert_eq!(found(format!("actor={}", organisation.admin.id)).await, 5, "and this reading");
-    assert_eq!(found(format!("actor={}", ben.id)).await, 0, "he was refused");
+    assert_eq!(found(format!("actor={}", organisation.admin.id)).await, 6, "signing in, and this reading");
+    assert_eq!(found(format!("actor={}", ben.id)).await, 1, "he signed in, and was refused");
     assert_eq!(found("action=live".to_owned()).await, 0);
     assert_eq!(found("from=1&to=2".to_owned()).await, 0);
     let head = organisation.roster.head().1;

@@ -17,6 +17,8 @@ on_both_databases!(
     a_proof_is_good_once_here_and_for_its_device,
     a_session_ends_with_its_device,
     sessions_are_listed_and_ended_by_their_owner,
+    administrators_sign_others_out_everywhere,
+    the_session_that_was_not_used_for_longest_gives_way,
 );
 
 async fn a_passkey_sets_up_and_signs_in(world: World) {
@@ -239,4 +241,50 @@ async fn sessions_are_listed_and_ended_by_their_owner(world: World) {
     assert_eq!(third.get("/api/v1/me").await.code(), "signed_out");
     assert_eq!(ada.get("/api/v1/me").await.status, StatusCode::OK);
     assert_eq!(world.as_person(&ben.cookie).get("/api/v1/me").await.status, StatusCode::OK);
+}
+
+async fn administrators_sign_others_out_everywhere(world: World) {
+    let mut organisation = world.found().await;
+    let ben = organisation.add_person(&world, None).await;
+    let zoe = world.found_another().await;
+    let path = format!("/api/v1/people/{}/sessions", ben.id);
+    let of_ada = format!("/api/v1/people/{}/sessions", organisation.admin.id);
+    assert_eq!(world.as_person(&ben.cookie).delete(&of_ada).await.code(), "not_an_administrator");
+    assert_eq!(zoe.api(&world).delete(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.as_person(&ben.cookie).get("/api/v1/me").await.status, StatusCode::OK);
+    let ada = organisation.api(&world);
+    assert_eq!(ada.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(world.as_person(&ben.cookie).get("/api/v1/me").await.code(), "signed_out");
+    assert_eq!(ada.get("/api/v1/me").await.status, StatusCode::OK);
+    let written = ada.get("/api/v1/history?action=end_sessions").await.body["entries"].clone();
+    assert_eq!(written[0]["resource"], json!(ben.id), "{written}");
+    // Ben may come again: his device is in the roster.
+    assert_eq!(world.device_login(organisation.org, &ben).await.status, StatusCode::OK);
+}
+
+async fn the_session_that_was_not_used_for_longest_gives_way(world: World) {
+    let organisation = world.found().await;
+    let oldest = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    let token = seal::sha256(oldest.split('=').nth(1).unwrap().as_bytes());
+    // All others were used later; most of them stand in the database alone.
+    assert_eq!(
+        world.sql(&format!("UPDATE sessions SET seen_at = seen_at - 1000 WHERE token = '{token}'")).await,
+        1
+    );
+    world
+        .sql(&format!(
+            "INSERT INTO sessions \
+             (org, token, person, device, client, proof_key, created_at, seen_at, second_factor) \
+             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 98) \
+             SELECT org, token || n, person, device, client, proof_key, created_at, seen_at, second_factor \
+             FROM sessions, n WHERE token <> '{token}'"
+        ))
+        .await;
+    let count = async || world.sql("UPDATE sessions SET client = client").await;
+    assert_eq!(count().await, 100);
+    let newest = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    assert_eq!(count().await, 100);
+    for (cookie, code) in [(&newest, ""), (&organisation.admin.cookie, ""), (&oldest, "signed_out")] {
+        assert_eq!(world.as_person(cookie).get("/api/v1/me").await.code(), code);
+    }
 }

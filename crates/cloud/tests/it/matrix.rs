@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{Port, Route};
-use model::{CameraId, DeviceId, Hash, Timestamp};
+use model::{CameraId, DeviceId, Hash, PersonId, Timestamp};
 use reqwest::{Method, StatusCode};
 use seal::roster::{Scope, Statement};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ on_both_databases!(everybody_gets_what_is_theirs_and_nothing_else,);
 enum Needs {
     /// Judged by what the body holds; here it holds nothing of value.
     Nothing,
+    /// What there is not.
+    Nowhere,
     Session,
     Administrator,
     /// An administrator of the organisation whose thing the path names.
@@ -60,6 +62,8 @@ struct Things {
     device: DeviceId,
     lookup: String,
     session: String,
+    /// Somebody who is signed in nowhere.
+    person: PersonId,
     signature: Hash,
     /// Why Ada looked.
     reason: String,
@@ -72,7 +76,7 @@ struct Things {
 }
 
 fn cases(route: &Route, things: &Things) -> Vec<Case> {
-    use Needs::{Ada, Administrator, AdministratorHere, Door, Nothing, Session, SessionHere, Till};
+    use Needs::{Ada, Administrator, AdministratorHere, Door, Nothing, Nowhere, Session, SessionHere, Till};
     let Things {
         door,
         till,
@@ -82,6 +86,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         device,
         lookup,
         session,
+        person,
         signature,
         reason,
         passkey,
@@ -91,6 +96,11 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
     let case = |needs, path: String, body: Value| Case { needs, path, body };
     let plain = |needs| vec![case(needs, route.path.to_owned(), json!({}))];
     match (route.method, route.path) {
+        // Of a provider that there is not.
+        ("POST", "/api/v1/login/providers/{id}/begin" | "/api/v1/login/providers/{id}") => {
+            let body = json!({ "state": Hash(fresh()), "code": "c", "iss": null });
+            vec![case(Nowhere, route.path.replace("{id}", "none"), body)]
+        }
         ("GET", "/api/v1/status")
         | ("POST", "/api/v1/setup/passkey" | "/api/v1/setup")
         | ("POST", "/api/v1/login/passkey/begin" | "/api/v1/login/passkey")
@@ -118,6 +128,9 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ) => plain(Session),
         // They would end the callers of the cases that follow.
         ("POST", "/api/v1/logout") | ("DELETE", "/api/v1/sessions") => vec![],
+        ("DELETE", "/api/v1/people/{id}/sessions") => {
+            vec![case(AdministratorHere, format!("/api/v1/people/{person}/sessions"), json!({}))]
+        }
         ("DELETE", "/api/v1/sessions/{id}") => {
             vec![case(Ada, format!("/api/v1/sessions/{session}"), json!({}))]
         }
@@ -127,6 +140,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         (
             "GET",
             "/api/v1/device-requests"
+            | "/api/v1/people"
             | "/api/v1/proposals"
             | "/api/v1/history"
             | "/api/v1/history/checkpoint"
@@ -229,6 +243,7 @@ fn expected(who: Who, needs: Needs) -> Outcome {
         !matches!(who, Who::Nobody | Who::Forger | Who::SignedOut | Who::ShutOut | Who::Doubled | Who::Thief);
     match needs {
         Needs::Nothing => Outcome::Through,
+        Needs::Nowhere => Outcome::NotFound,
         _ if !signed_in => Outcome::SignedOut,
         Needs::Session => Outcome::Through,
         Needs::Administrator | Needs::AdministratorHere if !matches!(who, Who::Ada | Who::Zoe) => {
@@ -252,6 +267,8 @@ fn outcome(needs: Needs, answer: &Answer) -> Outcome {
         {
             Outcome::Through
         }
+        // Whoever asks often is slowed before anybody looks.
+        (StatusCode::TOO_MANY_REQUESTS, _) if matches!(needs, Needs::Nowhere) => Outcome::NotFound,
         (StatusCode::UNAUTHORIZED, _) => Outcome::SignedOut,
         (StatusCode::FORBIDDEN, "not_an_administrator") => Outcome::NotAdministrator,
         (StatusCode::NOT_FOUND, _) if !matches!(needs, Needs::Administrator) => Outcome::NotFound,
@@ -376,6 +393,7 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
         device: ours.admin.device,
         lookup: gateway.secret.lookup().to_string(),
         session: own.as_str().unwrap().to_owned(),
+        person: finn.id,
         signature,
         reason,
         passkey: "AAAA".to_owned(),

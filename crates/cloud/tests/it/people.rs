@@ -166,7 +166,7 @@ async fn the_history_is_one_chain(world: World) {
     }
     let page = organisation.api(&world).get("/api/v1/history").await;
     let entries = page.body["entries"].as_array().unwrap();
-    assert_eq!(entries.len(), 4, "three statements and this reading");
+    assert_eq!(entries.len(), 5, "signing in, three statements and this reading");
     let mut previous = model::Hash::default();
     for entry in entries.iter().rev() {
         let leaf = entry["leaf"].as_str().unwrap();

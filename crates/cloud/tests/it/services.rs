@@ -68,7 +68,7 @@ async fn a_token_reads_what_its_account_says_and_no_more(world: World) {
 /// Every route of every port, with a token that may do all that tokens may.
 async fn no_other_route_takes_a_token(world: World) {
     let ours = world.found().await;
-    let all = ["list_cameras", "list_gateways", "list_recordings", "read_history"];
+    let all = ["list_cameras", "list_gateways", "list_recordings", "provision_people", "read_history"];
     let program = ours.service(&world, &all, Scope::All).await;
     for route in cloud::routes().iter().filter(|route| route.port == Port::Viewers) {
         if !matches!(route.who, Who::Session | Who::Administrator) {
@@ -77,6 +77,16 @@ async fn no_other_route_takes_a_token(world: World) {
         let path = route.path.replace("{id}", &program.id.to_string());
         let answer = program.send(&world, route.method.parse().unwrap(), &path).await;
         assert_eq!(answer.code(), "signed_out", "{} {path}", route.method);
+    }
+    // People are provisioned by those alone that may.
+    let reader = ours.service(&world, &["list_cameras", "read_history"], Scope::All).await;
+    for route in cloud::routes().iter().filter(|route| route.who == Who::Provisioner) {
+        let path = route.path.replace("{id}", &program.id.to_string());
+        let answer = reader.send(&world, route.method.parse().unwrap(), &path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{} {path}", route.method);
+        // And never by the cookie of an administrator whose browser was led there.
+        let request = ours.api(&world).request(route.method.parse().unwrap(), &path);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
     }
     // Nor does it help, or harm, where a cookie would do.
     let request = ours.api(&world).request(Method::GET, "/api/v1/cameras");

@@ -123,7 +123,7 @@ async fn every_entry_reaches_the_collector_that_was_named_and_no_other() {
     let (head, first) = collector.taken().remove(0);
     let host = world.running.public_url.host_str().unwrap();
     assert_eq!(head, format!("info {host} lenskeep {} history", organisation.org));
-    assert_eq!(first["api"]["operation"], "state_reason");
+    assert_eq!(first["api"]["operation"], "sign_in");
     assert!(!first.to_string().contains(&organisation.admin.id.to_string()), "people stand by reference");
 
     // It dies, things go on, it comes back: nothing is missing.

@@ -101,7 +101,12 @@ async fn every_route_refuses_whoever_may_not_call_it() {
         let response = request.header("x-lenskeep", "1").json(&json!({})).send().await.unwrap();
         let status = response.status();
         let expected: &[u16] = match route.who {
-            Who::Session | Who::Ticket | Who::Reader | Who::Administrator | Who::Gateway => &[401],
+            Who::Session
+            | Who::Ticket
+            | Who::Reader
+            | Who::Administrator
+            | Who::Gateway
+            | Who::Provisioner => &[401],
             // The body is not even of the right shape; a token decides next.
             Who::Token | Who::SessionOrToken | Who::SignIn => &[200, 401, 422],
             Who::SignedUrl => &[403],

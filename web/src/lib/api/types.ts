@@ -31,6 +31,7 @@ export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
 export type HistoryEntry = Whole<'HistoryEntry'>;
 export type SessionListing = Whole<'SessionListing'>;
+export type PersonListing = Whole<'PersonListing'>;
 export type LiveTicket = Whole<'LiveTicket'>;
 export type LogHead = Whole<'LogHead'>;
 export type Consistency = Whole<'Consistency'>;

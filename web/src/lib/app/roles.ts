@@ -22,9 +22,17 @@ export interface RolesOf {
   roles: Assignment[];
 }
 
-export async function allRoles(): Promise<Map<string, Assignment[]>> {
-  const { people } = await get<{ people: RolesOf[] }>('/api/v1/roles');
-  return new Map(people.map(({ person, roles }) => [person, roles]));
+export interface AllRoles {
+  /** As administrators assigned them. */
+  assigned: Map<string, Assignment[]>;
+  /** Beside those, by groups of identity providers and directories. */
+  byGroups: Map<string, Assignment[]>;
+}
+
+export async function allRoles(): Promise<AllRoles> {
+  const { people, by_groups } = await get<{ people: RolesOf[]; by_groups: RolesOf[] }>('/api/v1/roles');
+  const map = (list: RolesOf[]) => new Map(list.map(({ person, roles }) => [person, roles]));
+  return { assigned: map(people), byGroups: map(by_groups) };
 }
 
 export async function assignRoles(organisation: Organisation, person: string, before: readonly Assignment[], after: readonly Assignment[]): Promise<void> {

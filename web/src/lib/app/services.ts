@@ -18,6 +18,7 @@ export const PERMISSION_WORDS: Record<ServicePermission, string> = {
   list_gateways: 'see gateways and whether they are connected',
   list_recordings: 'see when something was recorded',
   read_history: 'read the history',
+  provision_people: 'provision people (SCIM)',
 };
 
 export const services = async (): Promise<ServiceListing[]> => (await get<{ accounts: ServiceListing[] }>(PATH)).accounts;

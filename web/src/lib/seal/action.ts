@@ -10,7 +10,7 @@ const EXPIRY_MS = 5 * 60 * 1000;
 const REASON_CHARS_MAX = 500;
 
 /** All that a program's account can be allowed, in the order in which it is written. */
-export const SERVICE_PERMISSIONS = ['list_cameras', 'list_gateways', 'list_recordings', 'read_history'] as const;
+export const SERVICE_PERMISSIONS = ['list_cameras', 'list_gateways', 'list_recordings', 'provision_people', 'read_history'] as const;
 export type ServicePermission = (typeof SERVICE_PERMISSIONS)[number];
 const servicePermission = literal(...SERVICE_PERMISSIONS);
 

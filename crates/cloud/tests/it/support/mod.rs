@@ -6,10 +6,12 @@ pub(crate) mod footage;
 pub(crate) mod gateway;
 pub(crate) mod passkey;
 pub(crate) mod postgres;
+pub(crate) mod provider;
 pub(crate) mod services;
 pub(crate) mod world;
 
 pub(crate) use gateway::Gateway;
+pub(crate) use postgres::Postgres;
 pub(crate) use world::{Organisation, World};
 
 use std::sync::atomic::{AtomicU64, Ordering};

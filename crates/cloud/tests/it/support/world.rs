@@ -89,6 +89,11 @@ impl World {
         Api { world: self, cookie: Some(cookie.to_owned()), key: Some(ProofKey::generate()) }
     }
 
+    /// Another browser, that is signed in nowhere.
+    pub(crate) fn with_key(&self, key: ProofKey) -> Api<'_> {
+        Api { world: self, cookie: None, key: Some(key) }
+    }
+
     /// A proof that the everyday key makes, good once.
     pub(crate) fn proof(&self, method: &Method, path: &str) -> String {
         self.proof_at(&self.origin(), method, path)

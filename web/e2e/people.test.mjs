@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { launch, look, picture, until, visitor } from './support/browser.mjs';
 import { addDemoCamera, liveMoves, openDemoCamera, setUp } from './support/person.mjs';
-import { givenLink, start } from './support/product.mjs';
+import { givenLink, isReal, start } from './support/product.mjs';
 
 const PASSPHRASE = 'correct horse battery staple';
 
@@ -105,6 +105,20 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await grace.page.reload();
     await grace.page.getByRole('button', { name: /Unlock|Sign in/ }).click();
     await grace.page.getByRole('heading', { name: 'Waiting to be let in' }).waitFor();
+  });
+
+  it('forgets her: the history names nobody in her place', { skip: !isReal && 'the stand-in has no accounts' }, async () => {
+    await ada.page.getByRole('link', { name: 'People', exact: true }).click();
+    const card = ada.page.locator('li.person').filter({ hasText: 'Grace' });
+    await card.getByText('No device').waitFor();
+    await seen(ada.page)('people-erase');
+    await card.getByRole('button', { name: 'Erase' }).click();
+    await until('her button to go', async () => (await ada.page.getByRole('button', { name: 'Erase' }).count()) === 0);
+    await ada.page.getByRole('link', { name: 'History', exact: true }).click();
+    await ada.page.getByText('somebody who was erased').first().waitFor({ timeout: 20_000 });
+    await seen(ada.page)('history-erased');
+    await grace.page.reload();
+    await grace.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   });
 
   it('had no violation that axe finds, and no error of page or policy', () => {

@@ -1,6 +1,7 @@
 //! Figures of this machine (docs/performance.md): one 720p camera, recorded by
 //! a gateway of its own process and by `ffmpeg -c copy` at the same time; a
-//! long history, verified; and decisions.
+//! long history, verified; decisions; and a server that signs in, grants and
+//! revokes.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -71,6 +72,11 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
     run(Command::new("cargo").args(["run", "--quiet", "-p", "seal", "--example", "log_speed"]))?;
     step("Deciding, with 10 000 people and 100 000 cameras");
     run(Command::new("cargo").args(["run", "--quiet", "-p", "cloud-core", "--example", "decision_speed"]))?;
+    step("Signing in, granting and revoking at a server");
+    let figures = ["test", "--quiet", "-p", "cloud", "--test", "it", "figures_of_a_server"];
+    let here = std::path::absolute(&folder)?;
+    let shown = ["--", "--ignored", "--nocapture"];
+    run(Command::new("cargo").args(figures).args(shown).env("TMPDIR", here).env("RUST_LOG", "off"))?;
     step("Making a 720p camera (H.264, 25 pictures/s, 2 Mbit/s, a key frame each second)");
     let film = folder.join("camera.h264");
     let source = [

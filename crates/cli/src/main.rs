@@ -13,6 +13,7 @@ mod forward;
 mod grants;
 mod home;
 mod local;
+mod persons;
 mod policy;
 mod recordings;
 mod roles;
@@ -85,6 +86,9 @@ enum Command {
     /// Sets of policies: check, test, ask, compare, put in force.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// People who have an account: signing them out, forgetting them.
+    #[command(subcommand)]
+    Person(persons::PersonCommand),
     /// Who has which role where.
     #[command(subcommand)]
     Role(roles::RoleCommand),
@@ -238,6 +242,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             services::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
         Command::Policy(command) => Box::pin(policy::run(&home, command)).await,
+        Command::Person(command) => persons::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),

@@ -8,7 +8,7 @@ use seal::role::{Assignment, Roles};
 use serde_json::json;
 
 use crate::client::Session;
-use crate::policy::roles_in_force;
+use crate::policy::{assigned_roles, roles_in_force};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum RoleCommand {
@@ -32,7 +32,7 @@ pub(crate) enum RoleCommand {
 pub(crate) async fn run(session: &Session, command: RoleCommand) -> anyhow::Result<()> {
     match command {
         RoleCommand::List => {
-            let people = roles_in_force(session).await?;
+            let people = roles_in_force(session).await?.roles;
             if people.values().all(Roles::is_empty) {
                 println!("Nobody has a role: everybody is viewer and operator of what the roster opens.");
             }
@@ -46,7 +46,7 @@ pub(crate) async fn run(session: &Session, command: RoleCommand) -> anyhow::Resu
             let known = session.roster.state().access.contains_key(&person)
                 || session.roster.state().devices.values().any(|device| device.person == person);
             ensure!(known, "{person} is nobody in the roster");
-            let before = roles_in_force(session).await?.remove(&person).unwrap_or_default();
+            let before = assigned_roles(session).await?.remove(&person).unwrap_or_default();
             let action = Action::AssignRoles { person, roles: roles.into_iter().collect() };
             session.order("/api/v1/roles", (roles_state(person, &before), action), json!({}), &reason).await
         }

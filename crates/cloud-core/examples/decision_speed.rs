@@ -95,6 +95,7 @@ fn asked(
         administrator: false,
         opens: person.groups.iter().map(place).collect(),
         roles: person.roles.clone(),
+        grouped: false,
         second_factor: true,
         network: Some([192, 0, 2, 1].into()),
         reason: None,

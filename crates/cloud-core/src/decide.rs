@@ -208,6 +208,9 @@ fn asker(principal: Principal, facts: &Facts) -> Asker {
                 administers: known.administrator,
                 ..PersonAsker::default()
             };
+            if known.grouped && known.roles.is_empty() {
+                return Asker::Person(asker);
+            }
             Asker::Person(asker.with_roles(&known.roles))
         }
         Principal::Service(service) => {
@@ -345,7 +348,8 @@ fn person_floor(
             approved(facts)?;
             of_organisation(Operation::AssignRoles)
         }
-        Action::SetPolicy { .. } => approved(facts).map(|()| None),
+        // No policy keeps an organisation from what the law demands of it.
+        Action::SetPolicy { .. } | Action::ErasePerson { .. } => approved(facts).map(|()| None),
         // These only take away.
         Action::Decline { .. } | Action::RevokeServiceAccount { .. } | Action::EndSessions { .. } => {
             administrator(person).map(|()| None)

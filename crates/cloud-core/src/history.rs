@@ -215,6 +215,7 @@ mod tests {
                 administrator: false,
                 opens: ["all".to_owned()].into(),
                 roles: Default::default(),
+                grouped: false,
                 second_factor: true,
                 network: None,
                 reason: None,

@@ -103,6 +103,11 @@ pub enum Action {
         person: PersonId,
         signature: Hash,
     },
+    /// Forgetting who a person was, as administrators' devices signed it.
+    ErasePerson {
+        person: PersonId,
+        signature: Hash,
+    },
     /// Putting a set of policies in force, as administrators' devices signed it.
     SetPolicy {
         digest: Hash,
@@ -238,6 +243,9 @@ pub struct PersonFacts {
     /// Places that the roster lets the devices open, as policies name them.
     pub opens: BTreeSet<String>,
     pub roles: Roles,
+    /// The person's groups elsewhere give the roles: where they give none, the
+    /// person has none, and is not viewer and operator of everything.
+    pub grouped: bool,
     /// The session was opened with two factors.
     pub second_factor: bool,
     /// Where the request comes from.
@@ -327,6 +335,7 @@ impl Action {
             Action::CreateServiceAccount { .. } => "create_service_account",
             Action::RevokeServiceAccount { .. } => "revoke_service_account",
             Action::AssignRoles { .. } => "assign_roles",
+            Action::ErasePerson { .. } => "erase_person",
             Action::SetPolicy { .. } => "set_policy",
             Action::StateReason { .. } => "state_reason",
             Action::SignIn { .. } => "sign_in",
@@ -346,6 +355,7 @@ impl Action {
             | Action::Export { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
             | Action::AssignRoles { signature: hash, .. }
+            | Action::ErasePerson { signature: hash, .. }
             | Action::SetPolicy { signature: hash, .. }
             | Action::Configure { command: hash, .. } => Some(*hash),
             _ => None,
@@ -365,6 +375,7 @@ impl Action {
             Action::Invite { person }
             | Action::EndSessions { person }
             | Action::AssignRoles { person, .. }
+            | Action::ErasePerson { person, .. }
             | Action::ChangeFactors { person, .. } => person.to_string(),
             Action::SignIn { way } => way.name().to_owned(),
             Action::Provision { about: Provisioned::Person(person), .. } => person.to_string(),

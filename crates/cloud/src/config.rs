@@ -12,6 +12,8 @@ use serde::Deserialize;
 use url::Url;
 
 const PROVIDER_ID_CHARS_MAX: usize = 40;
+/// Claims that do not name one person for good.
+const CHANGING_CLAIMS: [&str; 5] = ["email", "name", "nickname", "preferred_username", "upn"];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -159,8 +161,11 @@ pub struct GroupRoles(pub BTreeMap<String, Roles>);
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScimSection {
-    /// For each group, by `displayName` or `externalId`, roles as in
-    /// `operator all`.
+    /// The identity provider at which the directory's people sign in: they are
+    /// known there by `link_claim`. Default none.
+    pub provider: Option<String>,
+    /// For each group, by `externalId`, or `displayName` where it has none,
+    /// roles as in `operator all`.
     pub roles: GroupRoles,
 }
 
@@ -313,11 +318,25 @@ impl Config {
                 "identity_providers.id = \"{id}\" must be 1 to {PROVIDER_ID_CHARS_MAX} of a-z, 0-9 and -"
             );
             ensure!(ids.insert(id), "identity_providers.id = \"{id}\" stands twice");
+            ensure!(
+                !CHANGING_CLAIMS.contains(&provider.link_claim.as_str()),
+                "identity_providers.link_claim = \"{}\" is what people or administrators change, or give to \
+                 somebody else: use sub, or oid with Microsoft Entra ID",
+                provider.link_claim
+            );
+            ensure!(
+                provider.create_people || self.scim.provider.as_ref() == Some(id),
+                "identity_providers.create_people = false lets nobody in at \"{id}\": set scim.provider = \"{id}\", \
+                 so that a directory makes the accounts"
+            );
             let https = Url::parse(issuer).is_ok_and(|url| is_confidential(&url));
             ensure!(
                 https,
                 "identity_providers.issuer = \"{issuer}\" must be https:// (http:// is for this machine only)"
             );
+        }
+        if let Some(provider) = &self.scim.provider {
+            ensure!(ids.contains(provider), "scim.provider = \"{provider}\" is no id of identity_providers");
         }
         if self.store.kind == StoreKind::Azure {
             ensure!(self.store.account.is_some(), "store.kind = \"azure\" needs store.account");
@@ -426,6 +445,9 @@ mod tests {
             (of("corp", "http://id.example.org", ""), "https://"),
             (of("corp", issuer, "").repeat(2), "twice"),
             (of("corp", issuer, "[identity_providers.roles]\nguards = [\"boss all\"]"), "guards"),
+            (of("corp", issuer, "link_claim = \"email\""), "oid"),
+            (of("corp", issuer, "create_people = false"), "scim.provider"),
+            (of("corp", issuer, "[scim]\nprovider = \"other\""), "no id"),
         ] {
             let error = format!("{:#}", Config::parse(&text).unwrap_err());
             assert!(error.contains(told), "{error}");

@@ -24,21 +24,24 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new(config: &Config, vault: Arc<Vault>) -> Self {
-        let of =
-            |provider: &crate::config::IdentityProviderSection| (provider.id.clone(), provider.roles.clone());
-        let providers = config.identity_providers.iter().map(of).collect();
+        let giving = config.identity_providers.iter().filter(|provider| !provider.roles.0.is_empty());
+        let providers = giving.map(|provider| (provider.id.clone(), provider.roles.clone())).collect();
         Groups { vault, providers, directory: config.scim.roles.clone() }
     }
 
-    /// Who has which roles by the groups of this moment.
+    /// Who has which roles by the groups of this moment. Whoever's roles come
+    /// by groups is here, also if they give none.
     pub(crate) async fn roles(
         &self,
         database: &Database,
         org: OrgId,
     ) -> sqlx::Result<BTreeMap<PersonId, Roles>> {
         let mut found: BTreeMap<PersonId, Roles> = BTreeMap::new();
-        if self.providers.values().any(|GroupRoles(roles)| !roles.is_empty()) {
+        let GroupRoles(of_directory) = &self.directory;
+        // Where groups give roles at all, whoever comes from elsewhere has those alone.
+        if !self.providers.is_empty() || !of_directory.is_empty() {
             for (person, provider, sealed) in database.provider_groups(org).await? {
+                let given_here = found.entry(person).or_default();
                 let Some(GroupRoles(roles)) = self.providers.get(&provider) else { continue };
                 let names = unsealed(&self.vault, person, &provider, &sealed);
                 let names = names.unwrap_or_else(|| {
@@ -46,20 +49,22 @@ impl Groups {
                     Vec::new()
                 });
                 let given = names.iter().filter_map(|name| roles.get(name)).flatten().cloned();
-                found.entry(person).or_default().extend(given);
+                given_here.extend(given);
+            }
+            for person in database.directory_person_ids(org).await? {
+                found.entry(person).or_default();
             }
         }
-        let GroupRoles(roles) = &self.directory;
-        if !roles.is_empty() {
+        if !of_directory.is_empty() {
             let mut known: BTreeMap<Hash, Roles> = BTreeMap::new();
             for group in database.directory_groups(org).await? {
                 if group.mark != group_mark(&self.vault, org, &group) {
                     tracing::error!(group = %group.id, "a group in the database is not as it was marked, and gives no role");
                     continue;
                 }
-                let names = [Some(&group.display_name), group.external_id.as_ref()];
-                let given = names.into_iter().flatten().filter_map(|name| roles.get(name));
-                known.insert(group.id, given.flatten().cloned().collect());
+                // A name can be taken by another group; an id cannot.
+                let name = group.external_id.as_ref().unwrap_or(&group.display_name);
+                known.insert(group.id, of_directory.get(name).cloned().unwrap_or_default());
             }
             for member in database.memberships(org).await? {
                 let Some(roles) = known.get(&member.group).filter(|roles| !roles.is_empty()) else {

@@ -59,6 +59,7 @@ use crate::problem::ProblemBody;
         proposals::sign,
         proposals::decline,
         people::list,
+        people::erase,
         people::device_requests,
         people::request_device,
         people::invite,

@@ -10,7 +10,7 @@ use cloud_core::{
 };
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, OrgId, PersonId, Timestamp};
-use seal::role::{Place, Roles};
+use seal::role::Place;
 use seal::roster::{Camera, Roster, Scope};
 
 use crate::app::App;
@@ -97,11 +97,11 @@ impl App {
 }
 
 pub(crate) fn devices_in_force(roster: &Roster, person: PersonId, now: Timestamp) -> Vec<DeviceId> {
-    roster.devices_in_force(now).filter(|device| device.person == person).map(|device| device.id).collect()
+    roster.devices_of(person, now).map(|device| device.id).collect()
 }
 
 pub(crate) fn is_administrator(roster: &Roster, person: PersonId, now: Timestamp) -> bool {
-    devices_in_force(roster, person, now).into_iter().any(|device| roster.is_administrator(device, now))
+    roster.devices_of(person, now).any(|device| roster.is_administrator(device.id, now))
 }
 
 /// What is known of somebody whose session is not asked about, and of all
@@ -109,7 +109,7 @@ pub(crate) fn is_administrator(roster: &Roster, person: PersonId, now: Timestamp
 pub(crate) fn facts_about(
     (org, person): (OrgId, PersonId),
     roster: &Roster,
-    roles: Roles,
+    rules: &Rules,
     cameras: impl IntoIterator<Item = CameraId>,
     now: Timestamp,
 ) -> Facts {
@@ -132,7 +132,8 @@ pub(crate) fn facts_about(
         devices: devices_in_force(roster, person, now),
         administrator: is_administrator(roster, person, now),
         opens,
-        roles,
+        roles: rules.roles(person),
+        grouped: rules.is_grouped(person),
         second_factor: true,
         network: None,
         reason: None,
@@ -148,8 +149,7 @@ pub(crate) fn facts_of_caller(
     cameras: impl IntoIterator<Item = CameraId>,
     now: Timestamp,
 ) -> Facts {
-    let roles = rules.roles(caller.person);
-    let mut facts = facts_about((caller.org, caller.person), roster, roles, cameras, now);
+    let mut facts = facts_about((caller.org, caller.person), roster, rules, cameras, now);
     if let Some(person) = &mut facts.person {
         person.session_ends_at = caller.ends_at;
         person.second_factor = caller.second_factor;

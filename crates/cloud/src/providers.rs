@@ -37,6 +37,10 @@ const TEXT_CHARS_MAX: usize = 255;
 /// How long discovery and keys are good; an unknown key asks again sooner.
 const FRESH_MS: u64 = Timestamp::HOUR;
 const AGAIN_MS: u64 = Timestamp::MINUTE;
+/// Whoever signed in there longer ago is asked again, where the provider heeds it.
+const AGE_MAX_S: u64 = 600;
+/// For clocks that differ.
+const LEEWAY_S: u64 = 60;
 /// Signatures alone: what is keyed by the client's secret proves no provider.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -97,6 +101,8 @@ pub(crate) struct Claimed {
     pub(crate) name: Option<String>,
     pub(crate) groups: Vec<String>,
     pub(crate) two_factors: bool,
+    /// They have signed in there a moment ago, and were not merely still known.
+    pub(crate) just_now: bool,
     /// What a directory knows them by.
     pub(crate) link: Option<String>,
 }
@@ -173,6 +179,7 @@ impl Provider {
             .append_pair("scope", &scopes.join(" "))
             .append_pair("state", &state.to_string())
             .append_pair("nonce", &nonce.to_string())
+            .append_pair("max_age", &AGE_MAX_S.to_string())
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
         let provider = self.section.id.clone();
@@ -217,15 +224,18 @@ impl Provider {
                 claims.entry(name).or_insert(value);
             }
         }
-        Ok(self.claimed(subject, &claims))
+        Ok(self.claimed(subject, &claims, now))
     }
 
-    fn claimed(&self, subject: String, claims: &Map<String, Value>) -> Claimed {
+    fn claimed(&self, subject: String, claims: &Map<String, Value>, now: Timestamp) -> Claimed {
         let IdentityProviderSection { groups_claim, link_claim, second_factor_acr, .. } = &self.section;
         let names = ["name", "preferred_username", "email"];
         let mfa = list(claims, "amr").iter().any(|method| method == "mfa");
         let acr = text(claims, "acr").is_some_and(|acr| second_factor_acr.contains(&acr));
+        let since = claims.get("auth_time").and_then(Value::as_u64);
+        let now_s = now.0 / Timestamp::SECOND;
         Claimed {
+            just_now: since.is_some_and(|since| now_s.saturating_sub(since) <= AGE_MAX_S + LEEWAY_S),
             subject,
             name: names.iter().find_map(|name| text(claims, name)),
             groups: list(claims, groups_claim),

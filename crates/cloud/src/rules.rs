@@ -53,6 +53,11 @@ impl Rules {
         of(&self.assigned).into_iter().chain(of(&self.by_groups)).collect()
     }
 
+    /// Whether groups give this person roles, or none.
+    pub(crate) fn is_grouped(&self, person: PersonId) -> bool {
+        self.by_groups.contains_key(&person)
+    }
+
     pub(crate) fn assigned(&self, person: PersonId) -> Roles {
         self.assigned.get(&person).cloned().unwrap_or_default()
     }

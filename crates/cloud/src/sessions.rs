@@ -45,8 +45,10 @@ pub(crate) enum Way {
     /// With a code.
     Password,
     Device(DeviceId),
+    /// `just_now`: the provider says that it asked them a moment ago.
     Provider {
         two_factors: bool,
+        just_now: bool,
     },
 }
 
@@ -104,9 +106,11 @@ pub(crate) async fn open(
     let (device, second_factor) = match way {
         Way::Passkey | Way::Password => (None, true),
         Way::Device(device) => (Some(device), false),
-        Way::Provider { two_factors } => (None, two_factors),
+        Way::Provider { two_factors, .. } => (None, two_factors),
     };
-    let row = SessionRow { org, person, device, second_factor, client, key, created_at: now, seen_at: now };
+    let just_now = matches!(way, Way::Provider { just_now: true, .. });
+    let (created_at, seen_at) = (now, now);
+    let row = SessionRow { org, person, device, second_factor, just_now, client, key, created_at, seen_at };
     transaction.add_session(session, &row).await?;
     Ok(Opened { caller: caller(session, &row), way, token })
 }

@@ -52,6 +52,9 @@ pub enum Action {
     /// All roles of a person, in place of those before. `previous_state` is
     /// [`roles_state`] of those.
     AssignRoles { person: PersonId, roles: Roles },
+    /// Forgetting who somebody was, whose devices have left the roster.
+    /// `previous_state` is the roster's head.
+    ErasePerson { person: PersonId },
     /// The set of policies with this digest. `previous_state` is the digest of
     /// the set in force.
     SetPolicy { digest: Hash },
@@ -151,7 +154,7 @@ impl Action {
                 }
             }
             Action::AssignRoles { roles, .. } if roles.len() > ASSIGNMENTS_MAX => Err(ActionError::Roles),
-            Action::AssignRoles { .. } | Action::SetPolicy { .. } => Ok(()),
+            Action::AssignRoles { .. } | Action::ErasePerson { .. } | Action::SetPolicy { .. } => Ok(()),
             Action::Export { from, to, reason, .. } => {
                 if from >= to {
                     return Err(ActionError::Stretch);

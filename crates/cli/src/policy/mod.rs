@@ -6,7 +6,7 @@ mod diff;
 mod table;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +99,7 @@ struct InForce {
 #[derive(Deserialize)]
 struct RoleList {
     people: Vec<RolesOf>,
+    by_groups: Vec<RolesOf>,
 }
 
 #[derive(Deserialize)]
@@ -230,9 +231,27 @@ async fn in_force(session: &Session) -> anyhow::Result<InForce> {
     session.client.get("/api/v1/policy").await
 }
 
-pub(crate) async fn roles_in_force(session: &Session) -> anyhow::Result<BTreeMap<PersonId, Roles>> {
-    let RoleList { people } = session.client.get("/api/v1/roles").await?;
+/// Those that administrators assigned and those that groups give, together.
+#[derive(Debug, Default)]
+pub(crate) struct RolesInForce {
+    pub(crate) roles: BTreeMap<PersonId, Roles>,
+    /// Whose groups give roles, or none.
+    pub(crate) grouped: BTreeSet<PersonId>,
+}
+
+pub(crate) async fn assigned_roles(session: &Session) -> anyhow::Result<BTreeMap<PersonId, Roles>> {
+    let RoleList { people, .. } = session.client.get("/api/v1/roles").await?;
     Ok(people.into_iter().map(|of| (of.person, of.roles)).collect())
+}
+
+pub(crate) async fn roles_in_force(session: &Session) -> anyhow::Result<RolesInForce> {
+    let RoleList { people, by_groups } = session.client.get("/api/v1/roles").await?;
+    let grouped = by_groups.iter().map(|of| of.person).collect();
+    let mut roles: BTreeMap<PersonId, Roles> = BTreeMap::new();
+    for RolesOf { person, roles: more } in people.into_iter().chain(by_groups) {
+        roles.entry(person).or_default().extend(more);
+    }
+    Ok(RolesInForce { roles, grouped })
 }
 
 async fn world_of(session: &Session) -> anyhow::Result<World> {

@@ -8,9 +8,11 @@ use anyhow::{Context as _, bail};
 use cloud_core::policy::{Asker, Circumstances, Object, Operation, PersonAsker, Posture, Question};
 use model::{PersonId, Timestamp};
 use seal::action::ServicePermission;
-use seal::role::{Place, Role, Roles};
+use seal::role::{Place, Role};
 use seal::roster::{Roster, Scope};
 use serde::Deserialize;
+
+use super::RolesInForce;
 
 /// The word for the organisation as the object of a question.
 const ORGANISATION: &str = "organisation";
@@ -55,6 +57,9 @@ pub(super) struct PersonFacts {
     /// As in `viewer group:doors`.
     #[serde(default)]
     roles: Vec<String>,
+    /// Groups elsewhere give the roles: none is none.
+    #[serde(default)]
+    grouped: bool,
     #[serde(default)]
     administrator: bool,
     #[serde(default = "yes")]
@@ -135,18 +140,19 @@ impl World {
     }
 
     /// What the roster says, and who has which role.
-    pub(super) fn of(roster: &Roster, roles: &BTreeMap<PersonId, Roles>, now: Timestamp) -> Self {
+    pub(super) fn of(roster: &Roster, known_roles: &RolesInForce, now: Timestamp) -> Self {
+        let RolesInForce { roles, grouped } = known_roles;
         let state = roster.state();
         let mut people: BTreeMap<PersonId, PersonFacts> = BTreeMap::new();
         let known = state.access.keys().chain(state.devices.values().map(|device| &device.person));
         for person in known.chain(roles.keys()) {
             let access = state.access.get(person).filter(|access| access.until.is_none_or(|end| now <= end));
             let opens = access.map_or_else(BTreeSet::new, |access| places(&access.scope));
-            let devices: Vec<_> =
-                roster.devices_in_force(now).filter(|device| device.person == *person).collect();
+            let devices: Vec<_> = roster.devices_of(*person, now).collect();
             let facts = PersonFacts {
                 opens,
                 roles: roles.get(person).into_iter().flatten().map(ToString::to_string).collect(),
+                grouped: grouped.contains(person),
                 administrator: devices.iter().any(|device| roster.is_administrator(device.id, now)),
                 device: !devices.is_empty(),
             };
@@ -225,6 +231,9 @@ impl World {
                 administers: person.administrator,
                 ..PersonAsker::default()
             };
+            if person.grouped && person.roles.is_empty() {
+                return Ok(Asker::Person(asker));
+            }
             return Ok(Asker::Person(asker.with_places(roles(&person.roles)?)));
         }
         if let Some(program) = self.programs.get(who) {

@@ -66,6 +66,29 @@ fn the_log_verifies_and_an_entry_is_proven_offline() {
 }
 
 #[test]
+fn a_history_that_somebody_was_erased_from_verifies() {
+    let (site, _) = with_history();
+    let owner = site.succeed(&["audit", "show", "--action", "sign_in"]);
+    let person = owner.split_whitespace().find(|word| word.starts_with("usr_")).unwrap();
+    assert!(site.succeed(&["person", "list"]).contains(person));
+    assert!(site.fail(&["person", "erase", person]).contains("still has devices"));
+    // As the server does with somebody whose devices have left.
+    for column in ["actor", "resource"] {
+        let path = if column == "actor" { "$.actor.uid" } else { "$.resources[0].uid" };
+        sql(
+            &site,
+            &format!(
+                "UPDATE history SET {column} = json_extract(leaf, '{path}') WHERE {column} = '{person}'"
+            ),
+        );
+    }
+    site.succeed(&["audit", "verify"]);
+    // Another reference than the log's is no reference.
+    sql(&site, "UPDATE history SET actor = 'ref_0' WHERE seq = 0");
+    assert!(site.fail(&["audit", "verify"]).contains("entry 0 was changed"));
+}
+
+#[test]
 fn a_rewritten_history_is_caught() {
     let (site, _) = with_history();
     sql(&site, "UPDATE history SET action = 'live' WHERE seq = 0");

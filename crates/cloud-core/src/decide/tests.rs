@@ -48,6 +48,7 @@ fn facts() -> Facts {
             administrator: true,
             opens: BTreeSet::from(["all".to_owned()]),
             roles: BTreeSet::new(),
+            grouped: false,
             second_factor: false,
             network: None,
             reason: None,
@@ -233,6 +234,18 @@ fn a_provider_speaks_of_its_own_people_and_a_directory_of_all() {
     for change in [Describe, Disable, Enable, Delete] {
         assert_eq!(asks(own, change), Err(Denial::Principal));
     }
+}
+
+#[test]
+fn leaving_every_group_opens_nothing() {
+    let mut facts = facts();
+    let person = facts.person.as_mut().unwrap();
+    (person.administrator, person.roles) = (false, Default::default());
+    assert_eq!(person_asks(live(), &facts), Ok(()), "no role at all: whatever was shared");
+    facts.person.as_mut().unwrap().grouped = true;
+    assert_eq!(person_asks(live(), &facts), Err(Denial::Role));
+    facts.person.as_mut().unwrap().roles = ["viewer all".parse().unwrap()].into();
+    assert_eq!(person_asks(live(), &facts), Ok(()));
 }
 
 #[test]

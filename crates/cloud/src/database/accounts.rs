@@ -23,6 +23,8 @@ pub(crate) struct SessionRow {
     pub(crate) person: PersonId,
     pub(crate) device: Option<DeviceId>,
     pub(crate) second_factor: bool,
+    /// At its beginning an identity provider had just asked the person.
+    pub(crate) just_now: bool,
     pub(crate) client: String,
     /// Thumbprint of the key to which the session is bound.
     pub(crate) key: Hash,
@@ -75,6 +77,7 @@ fn session(row: &Row) -> sqlx::Result<SessionRow> {
         created_at: row.time(5)?,
         seen_at: row.time(6)?,
         second_factor: row.number(7)? != 0,
+        just_now: row.number(8)? != 0,
     })
 }
 
@@ -85,8 +88,7 @@ impl Database {
     }
 
     pub(crate) async fn people(&self, org: OrgId) -> sqlx::Result<Vec<PersonRow>> {
-        let sql =
-            "SELECT person, name, created_at, disabled_at FROM people WHERE org = $1 ORDER BY name, person";
+        let sql = "SELECT person, name, created_at, disabled_at FROM people WHERE org = $1 AND name <> '' ORDER BY name, person";
         let person = |row: &Row| {
             Ok(PersonRow {
                 person: row.parsed(0)?,
@@ -105,8 +107,9 @@ impl Database {
     }
 
     pub(crate) async fn session(&self, token: Hash) -> sqlx::Result<Option<SessionRow>> {
-        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor \
-                   FROM sessions WHERE token = $1";
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor, just_now \
+                   FROM sessions s WHERE token = $1 AND NOT EXISTS (SELECT 1 FROM people p \
+                   WHERE p.org = s.org AND p.person = s.person AND p.disabled_at IS NOT NULL)";
         self.optional(sql, params![token]).await?.as_ref().map(session).transpose()
     }
 
@@ -116,10 +119,10 @@ impl Database {
         org: OrgId,
         person: PersonId,
     ) -> sqlx::Result<Vec<(Hash, SessionRow)>> {
-        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor, token \
-                   FROM sessions WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token";
+        let sql = "SELECT org, person, device, client, proof_key, created_at, seen_at, second_factor, just_now, \
+                   token FROM sessions WHERE org = $1 AND person = $2 ORDER BY created_at DESC, token";
         let rows = self.all(sql, params![org, person]).await?;
-        rows.iter().map(|row| Ok((row.parsed(8)?, session(row)?))).collect()
+        rows.iter().map(|row| Ok((row.parsed(9)?, session(row)?))).collect()
     }
 
     pub(crate) async fn touch_session(&self, token: Hash, now: Timestamp) -> sqlx::Result<()> {
@@ -305,21 +308,24 @@ impl Transaction {
     /// Of the person's others, those that were used last stay.
     pub(crate) async fn add_session(&mut self, token: Hash, session: &SessionRow) -> sqlx::Result<()> {
         let sql = "INSERT INTO sessions \
-                   (org, token, person, device, client, proof_key, created_at, seen_at, second_factor) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let SessionRow { org, person, device, second_factor, client, key, created_at, seen_at } = session;
+                   (org, token, person, device, client, proof_key, created_at, seen_at, second_factor, just_now) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let SessionRow { org, person, device, second_factor, just_now, client, key, created_at, seen_at } =
+            session;
         let device = device.map(|device| device.to_string());
-        let second_factor = u64::from(*second_factor);
+        let (second_factor, just_now) = (u64::from(*second_factor), u64::from(*just_now));
+        let (client, key) = (client.as_str(), *key);
         let values = params![
             *org,
             token,
             *person,
             device,
-            client.as_str(),
-            *key,
+            client,
+            key,
             *created_at,
             *seen_at,
-            second_factor
+            second_factor,
+            just_now
         ];
         self.execute(sql, values).await?;
         let sql = "DELETE FROM sessions WHERE org = $1 AND person = $2 AND token NOT IN \

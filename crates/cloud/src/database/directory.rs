@@ -160,6 +160,11 @@ impl Database {
         Ok((people, count))
     }
 
+    pub(crate) async fn directory_person_ids(&self, org: OrgId) -> sqlx::Result<Vec<PersonId>> {
+        let rows = self.all("SELECT person FROM directory_people WHERE org = $1", params![org]).await?;
+        rows.iter().map(|row| row.parsed(0)).collect()
+    }
+
     pub(crate) async fn directory_groups(&self, org: OrgId) -> sqlx::Result<Vec<DirectoryGroup>> {
         let sql = "SELECT id, display_name, COALESCE(external_id, ''), mark, created_at, changed_at \
                    FROM directory_groups WHERE org = $1 ORDER BY id";
@@ -197,6 +202,22 @@ impl Transaction {
         Ok(self.execute(sql, params![org, issuer, subject, person, now]).await? == 1)
     }
 
+    /// The same for somebody whom the directory made: an identity may come from
+    /// an account that is no more. False if the person has another one there.
+    pub(crate) async fn link_identity(
+        &mut self,
+        org: OrgId,
+        (issuer, subject): (&str, &str),
+        person: PersonId,
+        now: Timestamp,
+    ) -> sqlx::Result<bool> {
+        let sql = "INSERT INTO identities (org, issuer, subject, person, created_at) \
+                   SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS \
+                   (SELECT 1 FROM identities WHERE org = $1 AND issuer = $2 AND person = $4) \
+                   ON CONFLICT (org, issuer, subject) DO UPDATE SET person = excluded.person";
+        Ok(self.execute(sql, params![org, issuer, subject, person, now]).await? == 1)
+    }
+
     pub(crate) async fn set_provider_groups(
         &mut self,
         (org, person): (OrgId, PersonId),
@@ -217,42 +238,42 @@ impl Transaction {
     }
 
     /// False if the user name is somebody else's.
-    pub(crate) async fn set_directory_person(
+    pub(crate) async fn add_directory_person(
         &mut self,
         org: OrgId,
         row: &DirectoryPerson,
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<bool> {
-        let DirectoryPerson { person, user_name, external_id, display_name, created_at, changed_at, .. } =
-            row;
-        let sql = "SELECT 1 FROM directory_people WHERE org = $1 AND user_key = $2 AND person <> $3";
-        if self.optional(sql, params![org, key(user_name), *person]).await?.is_some() {
-            return Ok(false);
-        }
+        let DirectoryPerson { person, user_name, external_id, display_name, created_at, .. } = row;
         let sql = "INSERT INTO directory_people \
                    (org, person, user_name, user_key, external_id, display_name, created_at, changed_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org, person) DO UPDATE SET \
-                   user_name = excluded.user_name, user_key = excluded.user_key, \
-                   external_id = excluded.external_id, display_name = excluded.display_name, \
-                   changed_at = excluded.changed_at";
-        let user_key = key(user_name);
-        let values = params![
-            org,
-            *person,
-            user_name.as_str(),
-            user_key,
-            external_id.clone(),
-            display_name.as_str(),
-            *created_at,
-            *changed_at
-        ];
-        self.execute(sql, values).await?;
-        self.execute(
-            "UPDATE people SET name = $1 WHERE org = $2 AND person = $3",
-            params![display_name.as_str(), org, *person],
-        )
-        .await?;
-        Ok(true)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (org, user_key) DO NOTHING";
+        let (user_name, display_name) = (user_name.as_str(), display_name.as_str());
+        let (user_key, external_id) = (key(user_name), external_id.clone());
+        let values = params![org, *person, user_name, user_key, external_id, display_name, *created_at];
+        let added = self.execute(sql, values).await? == 1;
+        self.directory_changed(org).await?;
+        Ok(added)
+    }
+
+    /// False if the user name is somebody else's, or the person is gone.
+    pub(crate) async fn describe_directory_person(
+        &mut self,
+        org: OrgId,
+        row: &DirectoryPerson,
+        _audited: &Audited<Permit>,
+    ) -> sqlx::Result<bool> {
+        let DirectoryPerson { person, user_name, external_id, display_name, changed_at, .. } = row;
+        let (user_name, display_name) = (user_name.as_str(), display_name.as_str());
+        let sql = "UPDATE directory_people SET user_name = $3, user_key = $4, external_id = $5, \
+                   display_name = $6, changed_at = $7 WHERE org = $1 AND person = $2 AND NOT EXISTS \
+                   (SELECT 1 FROM directory_people WHERE org = $1 AND user_key = $4 AND person <> $2)";
+        let (user_key, external_id) = (key(user_name), external_id.clone());
+        let values = params![org, *person, user_name, user_key, external_id, display_name, *changed_at];
+        let changed = self.execute(sql, values).await? == 1;
+        let sql = "UPDATE people SET name = $3 WHERE org = $1 AND person = $2";
+        self.execute(sql, params![org, *person, display_name]).await?;
+        Ok(changed)
     }
 
     /// Shuts somebody out, sessions and all, or lets them in again.
@@ -269,12 +290,19 @@ impl Transaction {
         }
         let sql = "UPDATE people SET disabled_at = $1 WHERE org = $2 AND person = $3 AND disabled_at IS NULL";
         self.execute(sql, params![now, org, person]).await?;
-        self.execute("DELETE FROM sessions WHERE org = $1 AND person = $2", params![org, person])
-            .await
-            .map(drop)
+        for sql in [
+            "DELETE FROM sessions WHERE org = $1 AND person = $2",
+            // What was about to bring another way in, or another device.
+            "DELETE FROM one_time_tokens WHERE org = $1 AND person = $2",
+            "DELETE FROM device_requests WHERE org = $1 AND person = $2",
+        ] {
+            self.execute(sql, params![org, person]).await?;
+        }
+        Ok(())
     }
 
-    /// The person stays disabled; the directory has none of this id any more.
+    /// The person stays disabled, and known at the provider: nobody comes again
+    /// as somebody new. The directory has none of this id any more.
     pub(crate) async fn remove_directory_person(
         &mut self,
         org: OrgId,
@@ -285,7 +313,6 @@ impl Transaction {
             "DELETE FROM directory_people WHERE org = $1 AND person = $2",
             "DELETE FROM directory_members WHERE org = $1 AND person = $2",
             "DELETE FROM provider_groups WHERE org = $1 AND person = $2",
-            "DELETE FROM identities WHERE org = $1 AND person = $2",
         ] {
             self.execute(sql, params![org, person]).await?;
         }
@@ -310,19 +337,23 @@ impl Transaction {
         self.directory_changed(org).await
     }
 
-    /// All members, in place of those before.
-    pub(crate) async fn set_members(
+    /// What changed alone, so that requests at the same time do not undo each
+    /// other.
+    pub(crate) async fn change_members(
         &mut self,
         org: OrgId,
-        group: Hash,
-        members: &[Membership],
+        added: &[Membership],
+        removed: &[Membership],
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<()> {
-        self.execute("DELETE FROM directory_members WHERE org = $1 AND id = $2", params![org, group]).await?;
-        for Membership { person, mark, .. } in members {
+        for Membership { group, person, .. } in removed {
+            let sql = "DELETE FROM directory_members WHERE org = $1 AND id = $2 AND person = $3";
+            self.execute(sql, params![org, *group, *person]).await?;
+        }
+        for Membership { group, person, mark } in added {
             let sql = "INSERT INTO directory_members (org, id, person, mark) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT (org, id, person) DO NOTHING";
-            self.execute(sql, params![org, group, *person, *mark]).await?;
+                       ON CONFLICT (org, id, person) DO UPDATE SET mark = excluded.mark";
+            self.execute(sql, params![org, *group, *person, *mark]).await?;
         }
         self.directory_changed(org).await
     }

@@ -1,5 +1,6 @@
 //! How far the history's logs are published, and what comes next.
 
+use cloud_core::{Audited, Permit};
 use model::{Hash, OrgId, PersonId, Timestamp};
 
 use super::{Database, Transaction, params};
@@ -100,6 +101,44 @@ impl Database {
 }
 
 impl Transaction {
+    /// Forgets who somebody was. The id stays taken, and means nobody; the log
+    /// keeps the references, which nothing leads back to without the salt.
+    pub(crate) async fn erase_person(
+        &mut self,
+        org: OrgId,
+        person: PersonId,
+        now: Timestamp,
+        _audited: &Audited<Permit>,
+    ) -> sqlx::Result<()> {
+        let reference = format!("ref_{}", self.reference(org, person).await?);
+        for sql in [
+            "UPDATE history SET actor = $3 WHERE org = $1 AND actor = $2",
+            "UPDATE history SET resource = $3 WHERE org = $1 AND resource = $2",
+        ] {
+            self.execute(sql, params![org, person, reference.as_str()]).await?;
+        }
+        for sql in [
+            "DELETE FROM person_salts WHERE org = $1 AND person = $2",
+            "DELETE FROM sessions WHERE org = $1 AND person = $2",
+            "DELETE FROM passkeys WHERE org = $1 AND person = $2",
+            "DELETE FROM password_logins WHERE org = $1 AND person = $2",
+            "DELETE FROM recovery_codes WHERE org = $1 AND person = $2",
+            "DELETE FROM one_time_tokens WHERE org = $1 AND person = $2",
+            "DELETE FROM device_requests WHERE org = $1 AND person = $2",
+            "DELETE FROM reasons WHERE org = $1 AND person = $2",
+            "UPDATE proposals SET reason = '' WHERE org = $1 AND person = $2",
+            "DELETE FROM identities WHERE org = $1 AND person = $2",
+            "DELETE FROM provider_groups WHERE org = $1 AND person = $2",
+            "DELETE FROM directory_members WHERE org = $1 AND person = $2",
+            "DELETE FROM directory_people WHERE org = $1 AND person = $2",
+        ] {
+            self.execute(sql, params![org, person]).await?;
+        }
+        let sql = "UPDATE people SET name = '', disabled_at = $3 WHERE org = $1 AND person = $2";
+        self.execute(sql, params![org, person, now]).await?;
+        self.directory_changed(org).await
+    }
+
     /// What stands for a person in the leaves; the salt is made when it is
     /// first needed.
     pub(crate) async fn reference(&mut self, org: OrgId, person: PersonId) -> sqlx::Result<Hash> {

@@ -46,6 +46,7 @@ pub(crate) async fn act(
         }
         action::Action::CreateServiceAccount { .. } => return Err(elsewhere("/api/v1/service-accounts")),
         action::Action::AssignRoles { .. } => return Err(elsewhere("/api/v1/roles")),
+        action::Action::ErasePerson { .. } => return Err(elsewhere("/api/v1/erasures")),
         action::Action::SetPolicy { .. } => return Err(elsewhere("/api/v1/policy")),
     };
     // What may not be seen is told before a touch of the passkey is asked for.

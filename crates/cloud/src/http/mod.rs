@@ -13,6 +13,7 @@ pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod live;
 pub(crate) mod login;
+pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod passwords;
 pub(crate) mod people;

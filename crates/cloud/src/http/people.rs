@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::Json;
+use super::orders::carry_out;
 use super::passwords::{self, CodeAnswer};
 use super::setup::{FIRST_PASSKEY, origin, passkey_problem, registered, signed_in};
-use super::types::{Ceremony, DAY_MS, DeviceSchema, Me, PasskeyAnswer, check_name};
+use super::types::{Ceremony, DAY_MS, DeviceSchema, EnvelopeBody, Me, PasskeyAnswer, check_name};
 use crate::app::App;
 use crate::database::{OneTimeToken, PersonRow, TokenKind};
 use crate::problem::Problem;
@@ -128,6 +129,17 @@ pub(crate) async fn list(
     };
     let people = app.database.people(caller.org).await?.into_iter().map(listing).collect();
     Ok(Json(People { people }))
+}
+
+#[utoipa::path(post, path = "/api/v1/erasures", request_body = EnvelopeBody,
+    responses((status = 204), (status = 403, description = "`verification_needed`, or `more_approvals_needed`"),
+              (status = 409, description = "`still_in_roster`, `state_moved` or `replayed`")))]
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<EnvelopeBody>,
+) -> Result<StatusCode, Problem> {
+    carry_out(&app, &caller, &body.envelope, None).await
 }
 
 #[utoipa::path(get, path = "/api/v1/device-requests", responses((status = 200, body = DeviceRequests)))]

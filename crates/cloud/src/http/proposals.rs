@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Json, Path};
+use super::orders;
 use super::roster::carry;
-use super::rules;
 use super::types::{EnvelopeBody, EnvelopeSchema};
 use crate::app::App;
 use crate::clock;
@@ -154,7 +154,7 @@ pub(crate) async fn propose(
         return Err(Problem::too_many());
     }
     if is_action(&body.envelope) {
-        rules::check(&app, &roster, &body.envelope, body.files.clone(), now).await?;
+        orders::check(&app, &roster, &body.envelope, body.files.clone(), now).await?;
     }
     let id = agreement.id;
     app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
@@ -224,7 +224,7 @@ pub(crate) async fn sign(
     let state = if enough { ProposalState::Done } else { ProposalState::Open };
     if enough {
         if is_action(&envelope) {
-            let order = rules::order(&app, &caller, &roster, &envelope, known.files, now).await?;
+            let order = orders::order(&app, &caller, &roster, &envelope, known.files, now).await?;
             order.carry_out(&app, &caller, &envelope, now).await?;
         } else {
             carry(&app, &caller, &roster, envelope, now).await?;
@@ -273,7 +273,7 @@ fn is_action(envelope: &Envelope) -> bool {
 
 fn agreement(roster: &Roster, envelope: &Envelope, now: Timestamp) -> Result<Agreed, Problem> {
     if is_action(envelope) {
-        let (id, people) = rules::agreement(roster, envelope, now)?;
+        let (id, people) = orders::agreement(roster, envelope, now)?;
         return Ok(Agreed { id, needed: roster.state().administrators.k, people });
     }
     let (seq, head) = roster.head();

@@ -18,6 +18,7 @@ use super::login::end_previous;
 use super::setup::{origin, signed_in};
 use super::types::{Me, NAME_MAX};
 use crate::app::App;
+use crate::config::{GroupRoles, IdentityProviderSection};
 use crate::groups;
 use crate::passkeys::origin_of;
 use crate::problem::Problem;
@@ -115,7 +116,7 @@ pub(crate) async fn finish(
     end_previous(&app, &headers, now).await?;
     let mut transaction = app.database.begin().await?;
     let client = (sessions::client(&headers), held);
-    let way = Way::Provider { two_factors: claimed.two_factors };
+    let way = Way::Provider { two_factors: claimed.two_factors, just_now: claimed.just_now };
     let opened = sessions::open(&mut transaction, (org, person), way, client, now).await?;
     transaction.commit().await?;
     signed_in(&app, StatusCode::OK, opened, now).await
@@ -125,7 +126,8 @@ fn named<'a>(app: &'a App, id: &str) -> Result<&'a Provider, Problem> {
     app.providers.iter().find(|provider| provider.section.id == id).ok_or_else(Problem::not_found)
 }
 
-/// Who that is here: somebody who came before, or whom a directory knows.
+/// Who that is here: somebody who came before, or whom the directory knows
+/// that belongs to this provider.
 async fn known(
     app: &App,
     org: OrgId,
@@ -133,16 +135,31 @@ async fn known(
     claimed: &Claimed,
     now: Timestamp,
 ) -> Result<Option<PersonId>, Problem> {
-    let issuer = provider.section.issuer.as_str();
-    if let Some(person) = app.database.person_of_identity(org, issuer, &claimed.subject).await? {
-        return Ok(Some(person));
+    let IdentityProviderSection { issuer, id, create_people, .. } = &provider.section;
+    let before = app.database.person_of_identity(org, issuer, &claimed.subject).await?;
+    // No other provider says who a directory's people are.
+    if app.config.scim.provider.as_ref() != Some(id) {
+        return Ok(before);
     }
-    let Some(link) = &claimed.link else { return Ok(None) };
-    let Some(linked) = app.database.directory_person_linked(org, link).await? else { return Ok(None) };
-    let mut transaction = app.database.begin().await?;
-    transaction.add_identity(org, (issuer, &claimed.subject), linked.person, now).await?;
-    transaction.commit().await?;
-    Ok(Some(linked.person))
+    if let Some(person) = before
+        && app.database.directory_person(org, person).await?.is_some()
+    {
+        return Ok(before);
+    }
+    if let Some(link) = &claimed.link
+        && let Some(linked) = app.database.directory_person_linked(org, link).await?
+    {
+        let mut transaction = app.database.begin().await?;
+        // Whoever has come already is not taken over by a changed `externalId`.
+        let identity = (issuer.as_str(), claimed.subject.as_str());
+        if transaction.link_identity(org, identity, linked.person, now).await? {
+            transaction.commit().await?;
+            return Ok(Some(linked.person));
+        }
+        tracing::warn!(person = %linked.person, provider = id, "somebody else signs in as this person");
+        return Err(Problem::login());
+    }
+    Ok(before.filter(|_| *create_people))
 }
 
 async fn created(
@@ -152,8 +169,11 @@ async fn created(
     claimed: &Claimed,
     now: Timestamp,
 ) -> Result<PersonId, Problem> {
-    if !provider.section.create_people {
-        tracing::info!(provider = provider.section.id, "somebody came whom no directory knows");
+    let IdentityProviderSection { create_people, roles, .. } = &provider.section;
+    let GroupRoles(roles) = roles;
+    let invited = roles.is_empty() || claimed.groups.iter().any(|group| roles.contains_key(group));
+    if !(*create_people && invited) {
+        tracing::info!(provider = provider.section.id, "somebody came who is in no group that is named here");
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "not_provisioned",
@@ -200,7 +220,7 @@ async fn set_groups(
     let id = provider.section.id.as_str();
     let before = app.database.provider_groups_of(org, person, id).await?;
     let before = before.and_then(|sealed| groups::unsealed(&app.vault, person, id, &sealed));
-    if before.unwrap_or_default() == claimed.groups {
+    if before.as_ref() == Some(&claimed.groups) {
         return Ok(());
     }
     let about = Provisioned::Person(person);

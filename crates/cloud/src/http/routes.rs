@@ -94,6 +94,7 @@ fn viewers() -> Vec<Row> {
         viewer("DELETE", "/api/v1/sessions", Session, delete(sessions::end_others)),
         viewer("DELETE", "/api/v1/sessions/{id}", Session, delete(sessions::end)),
         viewer("GET", "/api/v1/people", Administrator, get(people::list)),
+        viewer("POST", "/api/v1/erasures", Administrator, post(people::erase)),
         viewer("DELETE", "/api/v1/people/{id}/sessions", Administrator, delete(sessions::end_of_person)),
         viewer("GET", "/api/v1/roster", Session, get(roster::read)),
         viewer("POST", "/api/v1/roster", Session, post(roster::append)),

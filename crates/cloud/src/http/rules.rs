@@ -2,31 +2,26 @@
 //! comes out as it does. Both are put in force by a signed action (format.md
 //! section 6) of as many administrators as the roster demands.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cloud_core::policy::{Files, Missing, Operation, Policies, PolicyError, Rule};
-use cloud_core::{Action, Explanation, Principal, explain};
+use cloud_core::policy::{Files, Missing, Operation, Policies, Rule};
+use cloud_core::{Explanation, Principal, explain};
 use model::wire::Envelope;
 use model::{CameraId, Hash, PersonId, Timestamp};
-use seal::action::{self, SignedAction, roles_state};
 use seal::role::Roles;
-use seal::roster::Roster;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{carried_out_before, moved, own};
 use super::extract::Json;
+use super::orders::carry_out;
 use super::types::EnvelopeSchema;
 use crate::app::App;
 use crate::clock;
-use crate::database::PolicySetRow;
 use crate::permits::{REASON_MS, facts_about, facts_of_caller, is_administrator};
 use crate::problem::Problem;
-use crate::rules::Rules;
 use crate::sessions::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -144,7 +139,7 @@ pub(crate) async fn set_policy(
     Extension(caller): Extension<Caller>,
     Json(body): Json<NewPolicySet>,
 ) -> Result<StatusCode, Problem> {
-    put_in_force(&app, &caller, &body.envelope, Some(body.files)).await
+    carry_out(&app, &caller, &body.envelope, Some(body.files)).await
 }
 
 #[utoipa::path(get, path = "/api/v1/roles", responses((status = 200, body = RoleList)))]
@@ -167,7 +162,7 @@ pub(crate) async fn assign_roles(
     Extension(caller): Extension<Caller>,
     Json(body): Json<NewRoles>,
 ) -> Result<StatusCode, Problem> {
-    put_in_force(&app, &caller, &body.envelope, None).await
+    carry_out(&app, &caller, &body.envelope, None).await
 }
 
 #[utoipa::path(post, path = "/api/v1/explanations", request_body = Explain,
@@ -199,7 +194,7 @@ pub(crate) async fn explanation(
         }
         facts
     } else {
-        facts_about((caller.org, person), &roster, rules.roles(person), [body.camera], at)
+        facts_about((caller.org, person), &roster, &rules, [body.camera], at)
     };
     let policies = rules.policies.as_ref().ok_or(cloud_core::Denial::NoPolicies)?;
     let principal = Principal::Person { person, device: None };
@@ -217,174 +212,4 @@ pub(crate) async fn explanation(
             }),
         },
     }))
-}
-
-async fn put_in_force(
-    app: &App,
-    caller: &Caller,
-    envelope: &Envelope,
-    files: Option<Files>,
-) -> Result<StatusCode, Problem> {
-    let now = clock::now();
-    let roster = app.roster(caller.org, now).await?;
-    let verified = checked(envelope, &roster, now)?;
-    own(&verified, &roster, caller)?;
-    // What cannot be carried out is told before a touch of the passkey is asked for.
-    let order = order(app, caller, &roster, envelope, files, now).await?;
-    let devices: Vec<_> = verified.devices.into_iter().collect();
-    app.user_verified(caller, &roster, &devices, verified.hash, now).await?;
-    order.carry_out(app, caller, envelope, now).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-fn checked(envelope: &Envelope, roster: &Roster, now: Timestamp) -> Result<action::Verified, Problem> {
-    SignedAction::verify(envelope, roster, now)
-        .map_err(|error| Problem::invalid(format!("The action is not accepted: {error}.")))
-}
-
-/// What administrators signed, judged and ready to be carried out.
-pub(crate) struct Order {
-    permit: cloud_core::Permit,
-    hash: Hash,
-    rules: Arc<Rules>,
-    change: Change,
-}
-
-enum Change {
-    Roles { person: PersonId, roles: Roles },
-    Policies(Policies),
-}
-
-/// Judges signatures, state and content; changes nothing.
-pub(crate) async fn order(
-    app: &App,
-    caller: &Caller,
-    roster: &Roster,
-    envelope: &Envelope,
-    files: Option<Files>,
-    now: Timestamp,
-) -> Result<Order, Problem> {
-    let verified = checked(envelope, roster, now)?;
-    let approvals = verified.administrators(roster, now).len() as u32;
-    let rules = app.rules.current(&app.database, roster).await?;
-    let change = change(app, roster, &rules, &verified.signed, files).await?;
-    let hash = verified.hash;
-    let action = match &change {
-        Change::Roles { person, .. } => Action::AssignRoles { person: *person, signature: hash },
-        Change::Policies(policies) => Action::SetPolicy { digest: policies.digest(), signature: hash },
-    };
-    let permit = app.decide_signed(caller, roster, action, approvals, now).await?;
-    Ok(Order { permit, hash, rules, change })
-}
-
-/// Whether this could be carried out, but for signatures that are missing yet.
-pub(crate) async fn check(
-    app: &App,
-    roster: &Roster,
-    envelope: &Envelope,
-    files: Option<Files>,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let verified = checked(envelope, roster, now)?;
-    let rules = app.rules.current(&app.database, roster).await?;
-    change(app, roster, &rules, &verified.signed, files).await.map(drop)
-}
-
-pub(crate) async fn is_known(app: &App, roster: &Roster, person: PersonId) -> sqlx::Result<bool> {
-    let state = roster.state();
-    let in_roster =
-        state.access.contains_key(&person) || state.devices.values().any(|device| device.person == person);
-    Ok(in_roster || app.database.person_name(roster.org(), person).await?.is_some())
-}
-
-/// What is to be in force, if it follows what is.
-async fn change(
-    app: &App,
-    roster: &Roster,
-    rules: &Rules,
-    signed: &SignedAction,
-    files: Option<Files>,
-) -> Result<Change, Problem> {
-    match (&signed.action, files) {
-        (action::Action::AssignRoles { person, roles }, None) => {
-            if !is_known(app, roster, *person).await? {
-                return Err(Problem::invalid("There is no such person."));
-            }
-            if signed.previous_state != roles_state(*person, &rules.assigned(*person)) {
-                return Err(moved());
-            }
-            Ok(Change::Roles { person: *person, roles: roles.clone() })
-        }
-        (action::Action::SetPolicy { digest }, Some(files)) => {
-            let present = match &rules.policies {
-                Some(policies) => Some(policies.digest()),
-                None => app.database.policy_set(roster.org()).await?.map(|row| row.digest),
-            };
-            if Some(signed.previous_state) != present {
-                return Err(moved());
-            }
-            if cloud_core::policy::digest(&files) != *digest {
-                return Err(Problem::invalid("The files are others than those that were signed."));
-            }
-            Ok(Change::Policies(Policies::parse(files).map_err(unsound)?))
-        }
-        _ => Err(Problem::invalid("The signed action neither assigns roles nor, with files, sets policies.")),
-    }
-}
-
-impl Order {
-    pub(crate) async fn carry_out(
-        self,
-        app: &App,
-        caller: &Caller,
-        envelope: &Envelope,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        let Order { permit, hash, rules, change } = self;
-        if !app.database.keep_signature(caller.org, hash, envelope, now).await? {
-            return Err(carried_out_before());
-        }
-        let audited = permit.record(&app.database).await?;
-        let mut transaction = app.database.begin().await?;
-        let (sets, assignments) = rules.version;
-        let first = match change {
-            Change::Roles { person, roles } => {
-                let of = (caller.org, person);
-                transaction.add_roles(of, assignments, &roles, (hash, now), &audited).await?
-            }
-            Change::Policies(policies) => {
-                let (digest, files) = (policies.digest(), policies.files().clone());
-                let row = PolicySetRow { digest, files, signature: hash, at: now };
-                transaction.add_policy_set(caller.org, sets, &row, &audited).await?
-            }
-        };
-        if !first {
-            return Err(moved());
-        }
-        transaction.commit().await?;
-        // Whoever watches what is forbidden now is cut at once.
-        app.hub.rights_changed();
-        Ok(())
-    }
-}
-
-fn unsound(errors: Vec<PolicyError>) -> Problem {
-    let told: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
-    let mut problem = Problem::invalid(format!("The set of policies does not load. {}", told.join("; ")));
-    problem.body.error.remedy =
-        "Correct it; `lenskeep policy check` says the same on your machine.".to_owned();
-    problem
-}
-
-/// How far administrators agree on a signed action that takes several.
-pub(crate) fn agreement(
-    roster: &Roster,
-    envelope: &Envelope,
-    now: Timestamp,
-) -> Result<(Hash, BTreeSet<PersonId>), Problem> {
-    let verified = checked(envelope, roster, now)?;
-    if verified.devices.iter().any(|device| !roster.is_administrator(*device, now)) {
-        return Err(cloud_core::Denial::Unsigned.into());
-    }
-    Ok((verified.hash, verified.administrators(roster, now)))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::{Json, Path};
-use super::rules::is_known;
+use super::orders::is_known;
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;

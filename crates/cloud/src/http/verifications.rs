@@ -18,6 +18,7 @@ use super::passwords::seed;
 use super::setup::{origin, passkey_problem};
 use super::types::{Ceremony, PasskeyAnswer};
 use crate::app::App;
+use crate::database::SessionRow;
 use crate::problem::Problem;
 use crate::sessions::Caller;
 use crate::{clock, codes};
@@ -169,7 +170,8 @@ impl App {
             return Ok(false);
         }
         let session = self.database.session(caller.session).await?;
-        Ok(session.is_some_and(|session| now.ms_since(session.created_at) < ARRIVAL_MS))
+        let fresh = |session: &SessionRow| session.just_now && now.ms_since(session.created_at) < ARRIVAL_MS;
+        Ok(session.as_ref().is_some_and(fresh))
     }
 
     /// Uses up the verification for a payload. A session that a device's key

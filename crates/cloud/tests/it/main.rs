@@ -3,7 +3,9 @@
 
 mod approvals;
 mod azurite;
+mod erasure;
 mod factors;
+mod figures;
 mod footage;
 mod history;
 mod live;

@@ -150,7 +150,8 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         )
         | (
             "POST",
-            "/api/v1/invitations"
+            "/api/v1/erasures"
+            | "/api/v1/invitations"
             | "/api/v1/proposals"
             | "/api/v1/service-accounts"
             | "/api/v1/policy"

@@ -215,10 +215,26 @@ async fn a_first_way_of_ones_own_is_made_right_after_signing_in() {
         "verification_needed"
     );
     assert!(api.post("/api/v1/factors", &change("add_passkey")).await.body["token"].is_string());
+    // A provider that merely still knew the browser has verified nobody.
+    provider.lie(|lies| drop(lies.claims.insert("auth_time", json!(1))));
+    let remembered = sign_in(&world.anyone(), &provider).await.cookie().unwrap();
+    let asked = world.as_person(&remembered).post("/api/v1/factors", &change("add_passkey")).await;
+    assert_eq!(asked.code(), "verification_needed");
     // Later a session alone is not enough.
-    let sql = "UPDATE sessions SET created_at = created_at - 601000 WHERE device IS NULL";
+    let sql = "UPDATE sessions SET created_at = created_at - 601000 WHERE just_now = 1";
     assert_eq!(world.sql(sql).await, 1);
     assert_eq!(api.post("/api/v1/factors", &change("add_passkey")).await.code(), "verification_needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_in_no_named_group_gets_no_account() {
+    let provider = Provider::start("corp").await;
+    let world = world(&[&provider], None).await;
+    let ours = world.found().await;
+    provider.lie(|lies| drop(lies.claims.insert("groups", json!(["others"]))));
+    assert_eq!(sign_in(&world.anyone(), &provider).await.code(), "not_provisioned");
+    let people = ours.api(&world).get("/api/v1/people").await.body["people"].clone();
+    assert_eq!(people.as_array().unwrap().len(), 1, "{people}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,18 +2,18 @@
 //! their requests (RFC 7644).
 
 use reqwest::{Method, StatusCode};
-use seal::roster::Scope;
+use seal::roster::{Scope, Statement};
 use serde_json::{Value, json};
 
 use crate::live::until;
 use crate::support::provider::Provider;
 use crate::support::services::Service;
-use crate::support::world::Answer;
-use crate::support::{Organisation, Postgres, World};
+use crate::support::world::{Answer, Person};
+use crate::support::{Gateway, Organisation, Postgres, World};
 
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-struct Directory<'w> {
+pub(crate) struct Directory<'w> {
     world: &'w World,
     service: Service,
 }
@@ -29,7 +29,7 @@ impl Directory<'_> {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
 
@@ -41,7 +41,7 @@ impl Directory<'_> {
         self.send(Method::PATCH, path, Some(json!({ "schemas": [PATCH], "Operations": operations }))).await
     }
 
-    async fn person(&self, user_name: &str, external_id: &str) -> String {
+    pub(crate) async fn person(&self, user_name: &str, external_id: &str) -> String {
         let body = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
             "userName": user_name, "externalId": external_id, "active": true,
@@ -60,12 +60,13 @@ async fn world(provider: &Provider, postgres: Option<Postgres>) -> World {
     let roles = section.roles.clone();
     World::with(postgres, |config| {
         config.identity_providers = vec![section];
+        config.scim.provider = Some("corp".to_owned());
         config.scim.roles = roles;
     })
     .await
 }
 
-async fn directory<'w>(world: &'w World, ours: &Organisation) -> Directory<'w> {
+pub(crate) async fn directory<'w>(world: &'w World, ours: &Organisation) -> Directory<'w> {
     Directory { world, service: ours.service(world, &["provision_people"], Scope::All).await }
 }
 
@@ -100,8 +101,6 @@ async fn people_come_and_go_as_the_directory_says(postgres: Option<Postgres>) {
     // The same person, by what the provider and the directory both call them.
     let me = sign_in(&world, &provider).await;
     assert_eq!((me.status, &me.body["person"]), (StatusCode::OK, &json!(id)), "{}", me.body);
-    let api_of = |answer: &Answer| answer.cookie().unwrap();
-    let cookie = api_of(&me);
     let roles = async || ours.api(&world).get("/api/v1/roles").await.body["by_groups"].clone();
     let operator = json!([{ "person": id, "roles": [{ "role": "operator", "place": "all" }] }]);
 
@@ -122,11 +121,7 @@ async fn people_come_and_go_as_the_directory_says(postgres: Option<Postgres>) {
     let remove = json!([{ "op": "Remove", "path": format!("members[value eq \"{id}\"]") }]);
     directory.patch(&group, remove).await;
     provider.lie(|lies| drop(lies.claims.insert("groups", json!([]))));
-    let cookie = {
-        let answer = sign_in(&world, &provider).await;
-        drop(cookie);
-        api_of(&answer)
-    };
+    let cookie = sign_in(&world, &provider).await.cookie().unwrap();
     assert!(has(&json!([])).await, "{}", roles().await);
     directory.patch(&group, add).await;
     assert!(has(&operator).await, "{}", roles().await);
@@ -207,14 +202,122 @@ async fn whoever_is_shut_out_is_cut_off_with_all_devices() {
     let mut ours = world.found().await;
     let directory = directory(&world, &ours).await;
     let id = directory.person("ada@example.org", "ada").await;
-    let mut ada = crate::support::world::Person::new(id.parse().unwrap());
-    ours.append(&world, seal::roster::Statement::AddDevice { device: ada.statement() }).await;
+    let mut ada = Person::new(id.parse().unwrap());
+    ours.append(&world, Statement::AddDevice { device: ada.statement() }).await;
     ada.cookie = world.device_login(ours.org, &ada).await.cookie().unwrap();
     directory
         .patch(&format!("Users/{id}"), json!([{ "op": "replace", "path": "active", "value": false }]))
         .await;
     until(async || world.as_person(&ada.cookie).get("/api/v1/me").await.code() == "signed_out").await;
     assert_eq!(world.device_login(ours.org, &ada).await.code(), "login_refused");
+}
+
+/// Programs and providers that try to be somebody whom the directory made.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_signs_in_as_a_person_of_the_directory() {
+    let (provider, partner) = (Provider::start("corp").await, Provider::start("partner").await);
+    let mut corp = provider.section.clone();
+    corp.roles = Default::default();
+    let sections = vec![corp, partner.section.clone()];
+    let world = World::with(None, |config| {
+        config.identity_providers = sections;
+        config.scim.provider = Some("corp".to_owned());
+    })
+    .await;
+    let ours = world.found().await;
+    let directory = directory(&world, &ours).await;
+    let ada = directory.person("ada@example.org", "ada").await;
+    // Another provider calls its own somebody the same.
+    let begun = world.anyone().post("/api/v1/login/providers/partner/begin", &json!({})).await;
+    let (_, returned) = partner.sign_in(&begun.body["location"]);
+    let stranger = world.anyone().post("/api/v1/login/providers/partner", &returned).await;
+    assert_eq!(stranger.status, StatusCode::OK, "{}", stranger.body);
+    assert_ne!(stranger.body["person"], json!(ada));
+    assert_eq!(sign_in(&world, &provider).await.body["person"], json!(ada));
+    // A stolen token makes Ada's externalId that of Eve, who has an account there.
+    let of_eve = json!([{ "op": "replace", "path": "externalId", "value": "eve" }]);
+    assert_eq!(directory.patch(&format!("Users/{ada}"), of_eve).await.status, StatusCode::OK);
+    provider.lie(|lies| drop(lies.claims.insert("sub", json!("eve"))));
+    assert_eq!(sign_in(&world, &provider).await.code(), "login_refused");
+    provider.lie(|lies| lies.claims.clear());
+    assert_eq!(sign_in(&world, &provider).await.body["person"], json!(ada), "she is who she was");
+    // Accounts are made for whoever comes; not for whoever was deleted.
+    directory.send(Method::DELETE, &format!("Users/{ada}"), None).await;
+    assert_eq!(sign_in(&world, &provider).await.code(), "login_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_opened_while_its_owner_was_shut_out_is_none() {
+    let provider = Provider::start("corp").await;
+    let world = world(&provider, None).await;
+    let ours = world.found().await;
+    let directory = directory(&world, &ours).await;
+    let id = directory.person("ada@example.org", "ada").await;
+    let cookie = sign_in(&world, &provider).await.cookie().unwrap();
+    assert_eq!(world.as_person(&cookie).get("/api/v1/me").await.status, StatusCode::OK);
+    // The row of the session came a moment after the others were removed.
+    world.sql(&format!("UPDATE people SET disabled_at = 1 WHERE person = '{id}'")).await;
+    assert_eq!(world.as_person(&cookie).get("/api/v1/me").await.code(), "signed_out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_group_at_the_same_time_do_not_undo_each_other() {
+    let provider = Provider::start("corp").await;
+    let world = world(&provider, None).await;
+    let ours = world.found().await;
+    let directory = directory(&world, &ours).await;
+    let (ada, ben) = (directory.person("ada", "ada").await, directory.person("ben", "ben").await);
+    let made =
+        directory.post("Groups", json!({ "displayName": "guards", "members": [{ "value": ada }] })).await;
+    let group = format!("Groups/{}", made.body["id"].as_str().unwrap());
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{ada}\"]") }]);
+    let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ben }] }]);
+    for _ in 0..10 {
+        let (removed, added) = futures_util::join!(
+            directory.patch(&group, remove.clone()),
+            directory.patch(&group, add.clone())
+        );
+        assert_eq!((removed.status, added.status), (StatusCode::OK, StatusCode::OK));
+        let members = directory.get(&group).await.body["members"].clone();
+        assert_eq!(
+            members.as_array().unwrap().iter().map(|member| &member["value"]).collect::<Vec<_>>(),
+            [&json!(ben)]
+        );
+        directory
+            .patch(&group, json!([{ "op": "replace", "path": "members", "value": [{ "value": ada }] }]))
+            .await;
+    }
+    // Nor does one take the name of another.
+    let other = directory.post("Groups", json!({ "displayName": "porters" })).await;
+    let path = format!("Groups/{}", other.body["id"].as_str().unwrap());
+    let named =
+        directory.patch(&path, json!([{ "op": "replace", "value": { "displayName": "guards" } }])).await;
+    assert_eq!(named.body["scimType"], json!("uniqueness"), "{}", named.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_every_group_watches_nothing() {
+    let provider = Provider::start("corp").await;
+    let world = world(&provider, None).await;
+    let mut ours = world.found().await;
+    let directory = directory(&world, &ours).await;
+    let gateway = Gateway::enrolled(&world, &mut ours).await;
+    let door = ours.bind_camera(&world, gateway.id).await;
+    let id = directory.person("ada@example.org", "ada").await;
+    let mut ada = Person::new(id.parse().unwrap());
+    ours.append(&world, Statement::SetAccess { person: ada.id, scope: Scope::All, until: None }).await;
+    ours.append(&world, Statement::AddDevice { device: ada.statement() }).await;
+    ada.cookie = world.device_login(ours.org, &ada).await.cookie().unwrap();
+    let api = world.as_person(&ada.cookie);
+    let ticket = async || api.post(&format!("/api/v1/cameras/{door}/live"), &json!({})).await;
+    assert_eq!(ticket().await.code(), "role");
+    let made =
+        directory.post("Groups", json!({ "displayName": "guards", "members": [{ "value": id }] })).await;
+    assert_eq!(ticket().await.status, StatusCode::OK);
+    let gone =
+        directory.send(Method::DELETE, &format!("Groups/{}", made.body["id"].as_str().unwrap()), None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(ticket().await.code(), "role");
 }
 
 #[tokio::test(flavor = "multi_thread")]

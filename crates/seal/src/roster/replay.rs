@@ -77,6 +77,9 @@ pub struct Roster {
     /// Hash of every statement, so that a head seen elsewhere can be looked up.
     hashes: Vec<Hash>,
     state: State,
+    /// Whose the devices of `state` are, so that asking about one person does
+    /// not go through all.
+    owners: BTreeMap<PersonId, BTreeSet<DeviceId>>,
     pending: Vec<Pending>,
 }
 
@@ -115,6 +118,7 @@ impl Roster {
             last_at: payload.at,
             snapshot_seq: 0,
             hashes: vec![hash],
+            owners: BTreeMap::from([(device.person, BTreeSet::from([device.id]))]),
             state: State {
                 name,
                 access: BTreeMap::from([(device.person, access)]),
@@ -146,11 +150,11 @@ impl Roster {
     /// After an error nothing has changed.
     pub fn apply(&mut self, envelope: &Envelope, seen_at: Timestamp) -> Result<(), RosterError> {
         let (payload, hash) = self.follows(envelope, seen_at)?;
-        let before = (self.state.clone(), self.pending.clone());
+        let before = (self.state.clone(), self.owners.clone(), self.pending.clone());
         let (seq, at) = (payload.seq, payload.at);
         let is_snapshot = matches!(payload.statement, Statement::Snapshot { .. });
         if let Err(error) = self.accept(envelope, payload, hash, seen_at) {
-            (self.state, self.pending) = before;
+            (self.state, self.owners, self.pending) = before;
             return Err(error);
         }
         if is_snapshot {
@@ -293,6 +297,7 @@ impl Roster {
                     && !state.revoked_devices.contains(&device.id)
                     && state.recovery.id != device.id;
                 rule(fresh, "the device id was used before")?;
+                self.owners.entry(device.person).or_default().insert(device.id);
                 state.devices.insert(device.id, device);
             }
             Statement::RenewDevice { device, until } => {
@@ -302,7 +307,10 @@ impl Roster {
                 known.until = until;
             }
             Statement::RevokeDevice { device } => {
-                rule(state.devices.remove(&device).is_some(), "no such device")?;
+                let removed = state.devices.remove(&device).ok_or(RosterError::Rule("no such device"))?;
+                if let Some(others) = self.owners.get_mut(&removed.person) {
+                    others.remove(&device);
+                }
                 state.revoked_devices.insert(device);
             }
             Statement::AddGateway { gateway } => {
@@ -402,6 +410,12 @@ impl Roster {
 
     pub fn devices_in_force(&self, now: Timestamp) -> impl Iterator<Item = &Device> {
         self.state.devices.values().filter(move |device| now <= device.until)
+    }
+
+    /// Those of one person.
+    pub fn devices_of(&self, person: PersonId, now: Timestamp) -> impl Iterator<Item = &Device> {
+        let ids = self.owners.get(&person).into_iter().flatten();
+        ids.filter_map(move |id| self.device_in_force(*id, now))
     }
 
     pub fn gateway(&self, id: GatewayId) -> Option<&GatewayKeys> {

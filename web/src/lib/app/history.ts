@@ -30,6 +30,7 @@ const ACTIONS: Record<string, string> = {
   revoke_service_account: 'revoked a service account',
   assign_roles: 'gave roles to',
   set_policy: 'put policies in force',
+  erase_person: 'erased',
   state_reason: 'said why',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
@@ -80,7 +81,12 @@ export interface Names {
   people: Record<string, string>;
 }
 
+/** How the log names people: all that is left of those who were erased. */
+const REFERENCES = /\bref_[0-9a-f]{64}\b/g;
+const ERASED = 'somebody who was erased';
+
 export function nameOf(id: string, { organisation, people }: Names): string {
+  if (id.startsWith('ref_')) return ERASED;
   const { state } = organisation;
   const found = [...state.cameras, ...state.gateways, ...state.devices].find((entry) => entry.id === id);
   return found?.name ?? people[id] ?? short(id);
@@ -93,7 +99,7 @@ export function resourceWords({ resource }: HistoryEntry, names: Names): string 
   // An object's name begins with the organisation; what people look for is the camera in it.
   const object = /^(footage|grants)\/org_[0-9a-f]{32}\/([a-z]+_[0-9a-f]{32})/.exec(resource);
   if (object) return `${nameOf(object[2]!, names)} (${object[1] === 'footage' ? 'recording' : 'sealed keys'})`;
-  return resource.replace(IDS, (id) => nameOf(id, names)).replace(/\b[0-9a-f]{64}\b/g, (digest) => `${digest.slice(0, 8)}…`);
+  return resource.replace(REFERENCES, ERASED).replace(IDS, (id) => nameOf(id, names)).replace(/\b[0-9a-f]{64}\b/g, (digest) => `${digest.slice(0, 8)}…`);
 }
 
 export const short = (id: string): string => (/^[a-z]+_[0-9a-f]{32}$/.test(id) ? `${id.slice(0, id.indexOf('_') + 9)}…` : id);

@@ -37,10 +37,18 @@ export async function allRoles(): Promise<AllRoles> {
 
 export async function assignRoles(organisation: Organisation, person: string, before: readonly Assignment[], after: readonly Assignment[]): Promise<void> {
   await organisation.refresh();
-  const action: Action = { type: 'assign_roles', person, roles: sortedRoles(after) };
-  const previous = await rolesState(person, before);
+  await order(organisation, '/api/v1/roles', await rolesState(person, before), { type: 'assign_roles', person, roles: sortedRoles(after) });
+}
+
+/** Has the server forget who somebody was; ids and signatures stay. */
+export async function erase(organisation: Organisation, person: string): Promise<void> {
+  await organisation.refresh();
+  await order(organisation, '/api/v1/erasures', organisation.headHash, { type: 'erase_person', person });
+}
+
+async function order(organisation: Organisation, path: string, previous: string, action: Action): Promise<void> {
   if (!organisation.needsOthers) {
-    await postSigned('/api/v1/roles', { envelope: await signAction(organisation.org, previous, action, Date.now(), organisation.signer) });
+    await postSigned(path, { envelope: await signAction(organisation.org, previous, action, Date.now(), organisation.signer) });
     return;
   }
   const envelope = await signAction(organisation.org, previous, action, Date.now(), organisation.signer, PROPOSAL_LIFE_MS);
@@ -62,6 +70,8 @@ export function actionWords(action: Action, names: Names): string {
   switch (action.type) {
     case 'assign_roles':
       return action.roles.length === 0 ? `Take all roles from ${nameOf(action.person, names)}` : `Make ${nameOf(action.person, names)} ${action.roles.map((role) => assignmentWords(role, names)).join(', ')}`;
+    case 'erase_person':
+      return `Forget who ${nameOf(action.person, names)} was`;
     case 'set_policy':
       return 'Put another set of policies in force';
     default:

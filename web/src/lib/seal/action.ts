@@ -31,7 +31,8 @@ export const sortedRoles = (roles: readonly Assignment[]): Assignment[] => roles
 
 const bodyShape = tagged('type', {
   assign_roles: { person: id('usr_'), roles: sorted(assignmentShape, order, 200) },
-  create_service_account: { account: id('svc_'), name, permissions: sorted(servicePermission, (entry) => entry, 4), scope: scopeShape, until: int },
+  create_service_account: { account: id('svc_'), name, permissions: sorted(servicePermission, (entry) => entry, SERVICE_PERMISSIONS.length), scope: scopeShape, until: int },
+  erase_person: { person: id('usr_') },
   export: { camera: id('cam_'), from: int, to: int, reason: nullable(text(REASON_CHARS_MAX)) },
   set_policy: { digest: hash },
 });

@@ -141,7 +141,7 @@ pub(crate) async fn create(
     service: Directory,
     Body(input): Body<Input>,
 ) -> Result<Response, ScimError> {
-    let (now, org) = (clock::now(), service.org);
+    let now = clock::now();
     let mut row = DirectoryGroup {
         id: random::token(),
         display_name: String::new(),
@@ -151,13 +151,6 @@ pub(crate) async fn create(
         changed_at: now,
     };
     input.apply(&mut row)?;
-    let groups = app.database.directory_groups(org).await?;
-    if groups.iter().any(|group| group.display_name == row.display_name) {
-        return Err(ScimError::taken("There is a group of this displayName."));
-    }
-    if groups.len() >= GROUPS_MAX {
-        return Err(ScimError::value(format!("There are at most {GROUPS_MAX} groups.")));
-    }
     let people = ids(&input.members)?;
     let response = change(&app, &service, None, (row.clone(), people), now).await?;
     let mut response = (StatusCode::CREATED, response).into_response();
@@ -254,6 +247,15 @@ async fn change(
         }
         Some(_) => None,
     };
+    if described.is_some() {
+        let groups = app.database.directory_groups(org).await?;
+        if groups.iter().any(|group| group.id != id && group.display_name == row.display_name) {
+            return Err(ScimError::taken("There is a group of this displayName."));
+        }
+        if old.is_none() && groups.len() >= GROUPS_MAX {
+            return Err(ScimError::value(format!("There are at most {GROUPS_MAX} groups.")));
+        }
+    }
     let about = Provisioned::Group(id);
     let described = match described {
         Some(change) => Some(app.provision(service, about, change, now).await?),
@@ -275,8 +277,9 @@ async fn change(
             person: *person,
             mark: member_mark(&app.vault, org, id, *person),
         };
-        let members: Vec<Membership> = people.iter().map(member).collect();
-        transaction.set_members(org, id, &members, audited).await?;
+        let added: Vec<Membership> = people.difference(&was_in).map(member).collect();
+        let removed: Vec<Membership> = was_in.difference(&people).map(member).collect();
+        transaction.change_members(org, &added, &removed, audited).await?;
     }
     transaction.commit().await?;
     app.hub.rights_changed();

@@ -155,7 +155,7 @@ pub(crate) async fn create(
     };
     let mut transaction = app.database.begin().await?;
     transaction.add_person(org, row.person, &row.display_name, now).await?;
-    if !transaction.set_directory_person(org, &row, &audited).await? {
+    if !transaction.add_directory_person(org, &row, &audited).await? {
         return Err(taken());
     }
     if let Some(audited) = shut {
@@ -270,7 +270,7 @@ async fn change(
     let mut transaction = app.database.begin().await?;
     if let Some(audited) = &described {
         row.changed_at = now;
-        if !transaction.set_directory_person(org, &row, audited).await? {
+        if !transaction.describe_directory_person(org, &row, audited).await? {
             return Err(taken());
         }
     }

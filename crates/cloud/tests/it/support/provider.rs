@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use url::Url;
 use url::form_urlencoded::parse;
 
+use super::now;
+
 pub(crate) struct Provider {
     pub(crate) section: IdentityProviderSection,
     shared: Arc<Shared>,
@@ -126,7 +128,7 @@ async fn token(State((shared, issuer)): Shares, body: String) -> Response {
     }
     let base = json!({
         "iss": issuer, "aud": "lenskeep", "sub": "ada", "name": "Ada", "nonce": asked("nonce"),
-        "exp": 4_000_000_000_u64, "iat": 1, "groups": ["guards"],
+        "exp": 4_000_000_000_u64, "iat": 1, "groups": ["guards"], "auth_time": now().0 / 1_000,
     });
     let Json(claims) = told(base, &lies.claims);
     let mut header = Header::new(Algorithm::ES256);

@@ -76,7 +76,7 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
     let figures = ["test", "--quiet", "-p", "cloud", "--test", "it", "figures_of_a_server"];
     let here = std::path::absolute(&folder)?;
     let shown = ["--", "--ignored", "--nocapture"];
-    run(Command::new("cargo").args(figures).args(shown).env("TMPDIR", here).env("RUST_LOG", "off"))?;
+    run(Command::new("cargo").args(figures).args(shown).env("TMPDIR", here))?;
     step("Making a 720p camera (H.264, 25 pictures/s, 2 Mbit/s, a key frame each second)");
     let film = folder.join("camera.h264");
     let source = [

@@ -17,8 +17,10 @@ const ISSUER: &str = "Lenskeep";
 
 /// Codes that are made at once.
 pub(crate) const RECOVERY_CODES: usize = 10;
-/// 16 letters of base32 are 80 bits.
-const RECOVERY_LETTERS: usize = 16;
+/// 24 letters of base32 are 120 bits: enough for a fast hash (ASVS 5.0, 6.5.2).
+const RECOVERY_LETTERS: usize = 24;
+/// Codes that were made with 80 bits go on until new ones are made.
+const OLD_RECOVERY_LETTERS: usize = 16;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const RECOVERY_LABEL: &[u8] = b"lenskeep recovery code v1";
 
@@ -68,7 +70,7 @@ fn base32(bytes: &[u8]) -> String {
     text
 }
 
-/// A fresh recovery code, as it is shown once: `abcd-efgh-ijkl-mnop`.
+/// A fresh recovery code, as it is shown once: `abcd-efgh-ijkl-mnop-qrst-uvwx`.
 pub(crate) fn recovery_code() -> String {
     let letters: [u8; RECOVERY_LETTERS] = random::bytes();
     let letters: Vec<u8> = letters.iter().map(|byte| ALPHABET[usize::from(byte & 31)]).collect();
@@ -82,7 +84,8 @@ pub(crate) fn recovery_hash(typed: &str) -> Option<Hash> {
     let letters: String =
         typed.chars().filter(|c| !c.is_whitespace() && *c != '-').take(RECOVERY_LETTERS + 1).collect();
     let letters = letters.to_ascii_lowercase();
-    let good = letters.len() == RECOVERY_LETTERS && letters.bytes().all(|letter| ALPHABET.contains(&letter));
+    let long = [RECOVERY_LETTERS, OLD_RECOVERY_LETTERS].contains(&letters.len());
+    let good = long && letters.bytes().all(|letter| ALPHABET.contains(&letter));
     good.then(|| seal::sha256(&[RECOVERY_LABEL, letters.as_bytes()].concat()))
 }
 
@@ -127,11 +130,12 @@ mod tests {
     #[test]
     fn recovery_codes_are_read_as_people_type_them() {
         let code = recovery_code();
-        assert_eq!(code.len(), 19, "{code}");
+        assert_eq!(code.len(), 29, "{code}");
         let hash = recovery_hash(&code).unwrap();
         assert_eq!(recovery_hash(&format!("  {} ", code.to_uppercase().replace('-', " "))), Some(hash));
         assert_ne!(recovery_hash(&recovery_code()), Some(hash));
-        for bad in ["", "abcd", "abcd-efgh-ijkl-mno1", &format!("{code}a")] {
+        assert!(recovery_hash("abcd-efgh-ijkl-mnop").is_some());
+        for bad in ["", "abcd", "abcd-efgh-ijkl-mno1", &format!("{code}a"), &code[..24]] {
             assert_eq!(recovery_hash(bad), None, "{bad}");
         }
     }

@@ -15,6 +15,8 @@ use crate::random;
 
 pub(crate) const CHARS_MIN: usize = 12;
 pub(crate) const BYTES_MAX: usize = 256;
+/// Shorter words of a name say nothing.
+const WORD_CHARS_MIN: usize = 4;
 /// Computations at the same time, of 19 MiB each.
 const LANES: usize = 2;
 /// Requests that wait for a lane; more are sent away.
@@ -69,8 +71,9 @@ impl Lanes {
     }
 }
 
-/// Whether a password may be set.
-pub(crate) fn check(password: &str) -> Result<(), Problem> {
+/// Whether a password may be set. `own` are names that whoever guesses begins
+/// with: of the person, the organisation, and what they sign in with.
+pub(crate) fn check(password: &str, own: &[&str]) -> Result<(), Problem> {
     if password.chars().count() < CHARS_MIN || password.len() > BYTES_MAX {
         return Err(Problem::invalid(format!(
             "A password has at least {CHARS_MIN} characters, and at most {BYTES_MAX} bytes. Four or five random words are good."
@@ -81,7 +84,23 @@ pub(crate) fn check(password: &str) -> Result<(), Problem> {
             "This password is among those that everybody tries first. Four or five random words are good.",
         ));
     }
+    if is_made_of(password, own) {
+        return Err(Problem::invalid(
+            "This password is a name that stands here anyway, with little added. Four or five random words are good.",
+        ));
+    }
     Ok(())
+}
+
+/// Whether what is left without words of these names, and of ours, would be
+/// too short to be set.
+fn is_made_of(password: &str, own: &[&str]) -> bool {
+    let words = own.iter().flat_map(|name| name.split(|c: char| !c.is_alphanumeric()));
+    let mut left = password.to_lowercase();
+    for word in words.chain(["lenskeep"]).filter(|word| word.chars().count() >= WORD_CHARS_MIN) {
+        left = left.replace(&word.to_lowercase(), "");
+    }
+    left.chars().count() < CHARS_MIN.min(password.chars().count() / 2)
 }
 
 /// As typed or in small letters.
@@ -146,11 +165,28 @@ mod tests {
         for bad in
             ["", "short", "elevenchars", "q1w2e3r4t5y6", "Q1W2E3R4T5Y6", &"x".repeat(257), &"é".repeat(129)]
         {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(check(bad, &[]).is_err(), "{bad}");
         }
         for good in ["purple-otter-quay-91", "            ", "пароль из слов", "a b c d e f g h"]
         {
-            assert!(check(good).is_ok(), "{good}");
+            assert!(check(good, &[]).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn names_that_stand_here_anyway_are_no_passwords() {
+        let own = ["ada.lovelace@example.org", "Ada Lovelace", "Corner shop"];
+        for bad in [
+            "Corner shop 2026",
+            "lovelace-lovelace",
+            "LensKeep-12345",
+            "ada.lovelace@example.org",
+            "CornerShop!!",
+        ] {
+            assert!(check(bad, &own).is_err(), "{bad}");
+        }
+        for good in ["shopping for purple otters", "lovelace purple otter quay", "a b c d e f g h"] {
+            assert!(check(good, &own).is_ok(), "{good}");
         }
     }
 

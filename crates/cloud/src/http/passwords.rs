@@ -172,13 +172,15 @@ pub(crate) async fn begin(
     Json(body): Json<BeginPassword>,
 ) -> Result<Json<PasswordCeremony>, Problem> {
     let now = clock::now();
-    let person =
-        match factor_token(&app, &body.token, &[TokenKind::SetPassword, TokenKind::Recovery], now).await {
-            Ok((_, token)) => token.person.ok_or_else(Problem::token)?,
-            Err(_) => invited(&app, &body.token, now).await?.1.person.ok_or_else(Problem::token)?,
-        };
+    let kinds = [TokenKind::SetPassword, TokenKind::Recovery];
+    let token = match factor_token(&app, &body.token, &kinds, now).await {
+        Ok((_, token)) => token,
+        Err(_) => invited(&app, &body.token, now).await?.1,
+    };
+    let (org, person) = (token.org.ok_or_else(Problem::token)?, token.person.ok_or_else(Problem::token)?);
     let login = checked_login(&body.login)?;
-    passwords::check(body.password.expose())?;
+    let roster = app.roster(org, now).await?;
+    passwords::check(body.password.expose(), &[&login, &token.person_name, roster.name()])?;
     if app.database.password_login(&login).await?.is_some_and(|row| row.person != person) {
         return Err(taken());
     }

@@ -28,6 +28,8 @@ fn p50_p99(mut times: Vec<Duration>) -> String {
 #[ignore = "measures, and judges nothing"]
 #[expect(clippy::print_stdout, reason = "it says what it measured")]
 async fn figures_of_a_server() {
+    // Figures alone are to be seen, and nothing is spent on a log.
+    let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
     let world = World::on_sqlite().await;
     let mut ours = world.found().await;
     let gateway = Gateway::enrolled(&world, &mut ours).await;

@@ -69,6 +69,10 @@ const FIXED: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// The cloud's answer there is an address to which the page goes: nowhere that
+/// a cloud names, from here.
+const PROVIDERS: &str = "/api/v1/login/providers/";
+
 /// The session, as the cloud calls it.
 const COOKIE: &str = "__Host-lenskeep";
 /// Sessions live at most so long.
@@ -205,6 +209,14 @@ pub(crate) async fn forward(
             "other_site",
             "The request does not come from a page of this program.",
             &format!("Open {}.", forward.origin),
+        );
+    }
+    if parts.uri.path().starts_with(PROVIDERS) {
+        return problem(
+            StatusCode::NOT_FOUND,
+            "not_here",
+            "Signing in at an identity provider works at the cloud's own address.",
+            "Use a passkey, or a password with a code, here.",
         );
     }
     let Some(url) = forward.at_cloud(parts.uri.path(), parts.uri.query()) else {

@@ -172,13 +172,24 @@ impl App {
         change: ProvisionChange,
         now: Timestamp,
     ) -> Result<Audited<Permit>, Problem> {
+        let permit = self.decide_provision(service, about, change, now).await?;
+        Ok(permit.record(&self.database).await?)
+    }
+
+    /// The same, for what takes away: that acts first.
+    pub(crate) async fn decide_provision(
+        &self,
+        service: &Service,
+        about: Provisioned,
+        change: ProvisionChange,
+        now: Timestamp,
+    ) -> Result<Permit, Problem> {
         let roster = self.roster(service.org, now).await?;
         let facts = service.facts(&roster, []);
         let action = Action::Provision { about, change };
         let request = Request { org: service.org, principal: Principal::Service(service.account), action };
         let rules = self.rules.current(&self.database, &roster).await?;
-        let permit = decide(&request, &facts, rules.policies.as_ref(), now)?;
-        Ok(permit.record(&self.database).await?)
+        Ok(decide(&request, &facts, rules.policies.as_ref(), now)?)
     }
 }
 

@@ -275,6 +275,11 @@ fn what_a_false_cloud_answers_cannot_run() {
     ];
     assert!(names.iter().all(|name| known.contains(name)), "{names:?}");
 
+    // It is not even asked where to send people to.
+    let leaving = app.post("/api/v1/login/providers/corp/begin", &json!({}));
+    assert_eq!(leaving.status(), 404);
+    assert!(!format!("{:?}", cloud.heard()).contains("providers"));
+
     let away = "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let endless = "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n";
     for answer in [away, endless, "no HTTP at all"] {

@@ -133,12 +133,7 @@ impl Database {
         self.execute("DELETE FROM sessions WHERE token = $1", params![token]).await.map(drop)
     }
 
-    pub(crate) async fn end_sessions_of(
-        &self,
-        org: OrgId,
-        person: PersonId,
-        _audited: &Audited<Permit>,
-    ) -> sqlx::Result<()> {
+    pub(crate) async fn end_sessions_of(&self, org: OrgId, person: PersonId) -> sqlx::Result<()> {
         let sql = "DELETE FROM sessions WHERE org = $1 AND person = $2";
         self.execute(sql, params![org, person]).await.map(drop)
     }

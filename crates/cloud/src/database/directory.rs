@@ -276,18 +276,23 @@ impl Transaction {
         Ok(changed)
     }
 
-    /// Shuts somebody out, sessions and all, or lets them in again.
-    pub(crate) async fn set_disabled(
+    pub(crate) async fn let_in(
         &mut self,
-        (org, person): (OrgId, PersonId),
-        disabled: bool,
-        now: Timestamp,
+        org: OrgId,
+        person: PersonId,
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<()> {
-        if !disabled {
-            let sql = "UPDATE people SET disabled_at = NULL WHERE org = $1 AND person = $2";
-            return self.execute(sql, params![org, person]).await.map(drop);
-        }
+        let sql = "UPDATE people SET disabled_at = NULL WHERE org = $1 AND person = $2";
+        self.execute(sql, params![org, person]).await.map(drop)
+    }
+
+    /// Sessions and all. What takes away needs no proof that it is recorded.
+    pub(crate) async fn shut_out(
+        &mut self,
+        org: OrgId,
+        person: PersonId,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
         let sql = "UPDATE people SET disabled_at = $1 WHERE org = $2 AND person = $3 AND disabled_at IS NULL";
         self.execute(sql, params![now, org, person]).await?;
         for sql in [
@@ -303,12 +308,7 @@ impl Transaction {
 
     /// The person stays disabled, and known at the provider: nobody comes again
     /// as somebody new. The directory has none of this id any more.
-    pub(crate) async fn remove_directory_person(
-        &mut self,
-        org: OrgId,
-        person: PersonId,
-        _audited: &Audited<Permit>,
-    ) -> sqlx::Result<()> {
+    pub(crate) async fn remove_directory_person(&mut self, org: OrgId, person: PersonId) -> sqlx::Result<()> {
         for sql in [
             "DELETE FROM directory_people WHERE org = $1 AND person = $2",
             "DELETE FROM directory_members WHERE org = $1 AND person = $2",
@@ -337,19 +337,13 @@ impl Transaction {
         self.directory_changed(org).await
     }
 
-    /// What changed alone, so that requests at the same time do not undo each
-    /// other.
-    pub(crate) async fn change_members(
+    /// Those alone, so that requests at the same time do not undo each other.
+    pub(crate) async fn add_members(
         &mut self,
         org: OrgId,
         added: &[Membership],
-        removed: &[Membership],
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<()> {
-        for Membership { group, person, .. } in removed {
-            let sql = "DELETE FROM directory_members WHERE org = $1 AND id = $2 AND person = $3";
-            self.execute(sql, params![org, *group, *person]).await?;
-        }
         for Membership { group, person, mark } in added {
             let sql = "INSERT INTO directory_members (org, id, person, mark) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT (org, id, person) DO UPDATE SET mark = excluded.mark";
@@ -358,12 +352,20 @@ impl Transaction {
         self.directory_changed(org).await
     }
 
-    pub(crate) async fn remove_directory_group(
+    pub(crate) async fn remove_members(
         &mut self,
         org: OrgId,
         group: Hash,
-        _audited: &Audited<Permit>,
+        removed: impl IntoIterator<Item = PersonId>,
     ) -> sqlx::Result<()> {
+        for person in removed {
+            let sql = "DELETE FROM directory_members WHERE org = $1 AND id = $2 AND person = $3";
+            self.execute(sql, params![org, group, person]).await?;
+        }
+        self.directory_changed(org).await
+    }
+
+    pub(crate) async fn remove_directory_group(&mut self, org: OrgId, group: Hash) -> sqlx::Result<()> {
         for sql in [
             "DELETE FROM directory_members WHERE org = $1 AND id = $2",
             "DELETE FROM directory_groups WHERE org = $1 AND id = $2",

@@ -105,9 +105,10 @@ pub(crate) async fn end_of_person(
     if !is_known(&app, &roster, person).await? {
         return Err(Problem::not_found());
     }
-    let audited = app.permit(&caller, &roster, Action::EndSessions { person }, now).await?;
-    app.database.end_sessions_of(caller.org, person, &audited).await?;
+    let permit = app.decide(&caller, &roster, Action::EndSessions { person }, now).await?;
+    app.database.end_sessions_of(caller.org, person).await?;
     app.hub.rights_changed();
+    app.record_after(permit).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

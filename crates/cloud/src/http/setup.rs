@@ -146,7 +146,9 @@ pub(crate) async fn registered(
     Ok(Some(passkey))
 }
 
-/// ME and the cookie. A sign-in that cannot be written down gives no cookie.
+/// ME and the cookie. A session permits nothing by itself; so where the history
+/// cannot be written, a sign-in stands in the journal, and administrators can
+/// come and shut somebody out.
 pub(crate) async fn signed_in(
     app: &App,
     status: StatusCode,
@@ -154,7 +156,9 @@ pub(crate) async fn signed_in(
     now: Timestamp,
 ) -> Result<Response, Problem> {
     let roster = app.roster(opened.caller.org, now).await?;
-    app.permit(&opened.caller, &roster, Action::SignIn { way: opened.way.into() }, now).await?;
+    let action = Action::SignIn { way: opened.way.into() };
+    let permit = app.decide(&opened.caller, &roster, action, now).await?;
+    app.record_after(permit).await;
     app.metrics.logins.add(1);
     let me = me(app, &opened.caller, now).await?;
     Ok((status, [(header::SET_COOKIE, opened.cookie())], Json(me)).into_response())

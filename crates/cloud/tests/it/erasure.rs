@@ -39,9 +39,7 @@ async fn somebody_is_forgotten_and_the_log_is_as_it_was(world: World) {
     let mut ours = world.found().await;
     let directory = directory(&world, &ours).await;
     let id = directory.person("ada@example.org", "ada").await;
-    let mut ada = Person::new(id.parse().unwrap());
-    ours.append(&world, Statement::AddDevice { device: ada.statement() }).await;
-    ada.cookie = world.device_login(ours.org, &ada).await.cookie().unwrap();
+    let ada = ours.let_in(&world, id.parse().unwrap(), None).await;
     let reason = json!({ "reason": "Mrs Grey lost her purse" });
     assert_eq!(
         world.as_person(&ada.cookie).post("/api/v1/reasons", &reason).await.status,

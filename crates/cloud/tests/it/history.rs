@@ -9,6 +9,7 @@ use seal::roster::{Scope, Statement};
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde_json::Value;
 
+use crate::scim::directory;
 use crate::support::world::{Api, Organisation};
 use crate::support::{World, fresh_id, on_both_databases};
 
@@ -209,6 +210,12 @@ async fn without_the_history_nothing_widens_and_everything_narrows() {
     let world = World::on_sqlite().await;
     let mut organisation = world.found().await;
     let ben = organisation.add_person(&world, Some(Scope::All)).await;
+    let cem = organisation.add_person(&world, Some(Scope::All)).await;
+    let directory = directory(&world, &organisation).await;
+    let dan = directory.person("dan", "dan").await;
+    let dans = organisation.let_in(&world, dan.parse().unwrap(), None).await;
+    let members = serde_json::json!({ "displayName": "guards", "members": [{ "value": dan }] });
+    let group = directory.post("Groups", members).await.body["id"].as_str().unwrap().to_owned();
     world
         .sql("CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk full'); END")
         .await;
@@ -226,6 +233,30 @@ async fn without_the_history_nothing_widens_and_everything_narrows() {
     let journal = world.config.data.join("history-journal.jsonl");
     let statement = seal::roster::statement_hash(&revoke).unwrap().to_string();
     assert!(std::fs::read_to_string(&journal).unwrap().contains(&statement));
+
+    // Whoever has to shut somebody out can come, and everything that does so acts.
+    let admin = world.device_login(organisation.org, &organisation.admin).await.cookie().unwrap();
+    let ended = world.as_person(&admin).delete(&format!("/api/v1/people/{}/sessions", cem.id)).await;
+    assert_eq!(ended.status, StatusCode::NO_CONTENT, "{}", ended.body);
+    assert_eq!(world.as_person(&cem.cookie).get("/api/v1/me").await.code(), "signed_out");
+    let leave = serde_json::json!([{ "op": "remove", "path": "members" }]);
+    let left = directory.patch(&format!("Groups/{group}"), leave).await;
+    assert_eq!((left.status, &left.body["members"]), (StatusCode::OK, &serde_json::json!([])));
+    let join = serde_json::json!([{ "op": "add", "path": "members", "value": [{ "value": dan }] }]);
+    let joined = directory.patch(&format!("Groups/{group}"), join).await;
+    assert_eq!(joined.status, StatusCode::SERVICE_UNAVAILABLE, "{}", joined.body);
+    let off = serde_json::json!([{ "op": "replace", "path": "active", "value": false }]);
+    assert_eq!(directory.patch(&format!("Users/{dan}"), off).await.status, StatusCode::OK);
+    assert_eq!(world.as_person(&dans.cookie).get("/api/v1/me").await.code(), "signed_out");
+    let gone = directory.send(reqwest::Method::DELETE, &format!("Users/{dan}"), None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    let written = std::fs::read_to_string(&journal).unwrap();
+    for action in ["sign_in", "end_sessions", "set_members", "disable_person", "remove_person"] {
+        assert!(written.contains(&format!("\"{action}\"")), "{action}");
+    }
+    let token = directory.service.token.clone();
+    drop(directory);
+    assert!(!written.contains(&token));
 
     // It outlives the process, and is merged when the history can be written.
     let world = world.restarted().await;

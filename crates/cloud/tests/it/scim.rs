@@ -2,25 +2,25 @@
 //! their requests (RFC 7644).
 
 use reqwest::{Method, StatusCode};
-use seal::roster::{Scope, Statement};
+use seal::roster::Scope;
 use serde_json::{Value, json};
 
 use crate::live::until;
 use crate::support::provider::Provider;
 use crate::support::services::Service;
-use crate::support::world::{Answer, Person};
+use crate::support::world::Answer;
 use crate::support::{Gateway, Organisation, Postgres, World};
 
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 pub(crate) struct Directory<'w> {
     world: &'w World,
-    service: Service,
+    pub(crate) service: Service,
 }
 
 impl Directory<'_> {
     /// As such programs do: with a token, and without anything of ours.
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let path = format!("/scim/v2/{path}");
         let mut request = self.world.anyone().without_proof(method, &path).bearer_auth(&self.service.token);
         if let Some(body) = body {
@@ -33,11 +33,11 @@ impl Directory<'_> {
         self.send(Method::GET, path, None).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn patch(&self, path: &str, operations: Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, operations: Value) -> Answer {
         self.send(Method::PATCH, path, Some(json!({ "schemas": [PATCH], "Operations": operations }))).await
     }
 
@@ -202,14 +202,33 @@ async fn whoever_is_shut_out_is_cut_off_with_all_devices() {
     let mut ours = world.found().await;
     let directory = directory(&world, &ours).await;
     let id = directory.person("ada@example.org", "ada").await;
-    let mut ada = Person::new(id.parse().unwrap());
-    ours.append(&world, Statement::AddDevice { device: ada.statement() }).await;
-    ada.cookie = world.device_login(ours.org, &ada).await.cookie().unwrap();
+    let ada = ours.let_in(&world, id.parse().unwrap(), None).await;
     directory
         .patch(&format!("Users/{id}"), json!([{ "op": "replace", "path": "active", "value": false }]))
         .await;
     until(async || world.as_person(&ada.cookie).get("/api/v1/me").await.code() == "signed_out").await;
     assert_eq!(world.device_login(ours.org, &ada).await.code(), "login_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_says_its_groups_anew_after_the_servers_key_was_lost() {
+    let provider = Provider::start("corp").await;
+    let world = world(&provider, None).await;
+    let ours = world.found().await;
+    let directory = directory(&world, &ours).await;
+    let id = directory.person("ada", "ada").await;
+    let body = json!({ "displayName": "guards", "members": [{ "value": id }] });
+    let made = directory.post("Groups", body.clone()).await;
+    let path = format!("Groups/{}", made.body["id"].as_str().unwrap());
+    let roles = async || ours.api(&world).get("/api/v1/roles").await.body["by_groups"][0]["roles"].clone();
+    assert_ne!(roles().await, json!([]));
+    for table in ["directory_groups", "directory_members"] {
+        world.sql(&format!("UPDATE {table} SET mark = '{}'", "0".repeat(64))).await;
+    }
+    world.sql("UPDATE directory_versions SET version = version + 1").await;
+    assert_eq!(roles().await, json!([]));
+    assert_eq!(directory.send(Method::PUT, &path, Some(body)).await.status, StatusCode::OK);
+    assert_ne!(roles().await, json!([]));
 }
 
 /// Programs and providers that try to be somebody whom the directory made.
@@ -304,10 +323,7 @@ async fn whoever_leaves_every_group_watches_nothing() {
     let gateway = Gateway::enrolled(&world, &mut ours).await;
     let door = ours.bind_camera(&world, gateway.id).await;
     let id = directory.person("ada@example.org", "ada").await;
-    let mut ada = Person::new(id.parse().unwrap());
-    ours.append(&world, Statement::SetAccess { person: ada.id, scope: Scope::All, until: None }).await;
-    ours.append(&world, Statement::AddDevice { device: ada.statement() }).await;
-    ada.cookie = world.device_login(ours.org, &ada).await.cookie().unwrap();
+    let ada = ours.let_in(&world, id.parse().unwrap(), Some(Scope::All)).await;
     let api = world.as_person(&ada.cookie);
     let ticket = async || api.post(&format!("/api/v1/cameras/{door}/live"), &json!({})).await;
     assert_eq!(ticket().await.code(), "role");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::{ProvisionChange, Provisioned};
 use model::{Hash, OrgId, PersonId, Timestamp};
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::patch::{Patch, Step};
 use super::{
-    Body, Directory, GROUPS, ListQuery, Path, Query, ScimError, checked, filter, list as listing, location,
-    meta, not_found, scim,
+    Body, Directory, GROUPS, ListQuery, Path, Query, ScimError, checked, created, filter, list as listing,
+    location, meta, not_found, scim,
 };
 use crate::app::App;
 use crate::database::{DirectoryGroup, Membership};
@@ -83,8 +83,11 @@ async fn found(app: &App, org: OrgId, id: &str) -> Result<DirectoryGroup, ScimEr
     app.database.directory_group(org, id).await?.ok_or_else(not_found)
 }
 
+/// Those whom the server put in: a row without its mark is none.
 async fn members(app: &App, org: OrgId, group: Hash) -> Result<BTreeSet<PersonId>, ScimError> {
-    Ok(app.database.members(org, group).await?.into_iter().map(|member| member.person).collect())
+    let rows = app.database.members(org, group).await?;
+    let good = rows.into_iter().filter(|row| row.mark == member_mark(&app.vault, org, group, row.person));
+    Ok(good.map(|row| row.person).collect())
 }
 
 pub(crate) async fn list(
@@ -153,11 +156,7 @@ pub(crate) async fn create(
     input.apply(&mut row)?;
     let people = ids(&input.members)?;
     let response = change(&app, &service, None, (row.clone(), people), now).await?;
-    let mut response = (StatusCode::CREATED, response).into_response();
-    if let Ok(place) = location(&app, "Group", &row.id.to_string()).parse() {
-        response.headers_mut().insert(header::LOCATION, place);
-    }
-    Ok(response)
+    Ok(created(&app, "Group", &row.id.to_string(), (StatusCode::CREATED, response).into_response()))
 }
 
 pub(crate) async fn replace(
@@ -214,11 +213,12 @@ pub(crate) async fn delete(
     let (now, org) = (clock::now(), service.org);
     let row = found(&app, org, &id).await?;
     let about = Provisioned::Group(row.id);
-    let audited = app.provision(&service, about, ProvisionChange::Delete, now).await?;
+    let permit = app.decide_provision(&service, about, ProvisionChange::Delete, now).await?;
     let mut transaction = app.database.begin().await?;
-    transaction.remove_directory_group(org, row.id, &audited).await?;
+    transaction.remove_directory_group(org, row.id).await?;
     transaction.commit().await?;
     app.hub.rights_changed();
+    app.record_after(permit).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -240,8 +240,21 @@ async fn change(
             return Err(ScimError::value("A member is {\"value\": ID} of a person here."));
         }
     }
+    let about = Provisioned::Group(id);
+    let removed: Vec<PersonId> = was_in.difference(&people).copied().collect();
+    if !removed.is_empty() {
+        // Leaving a group takes away, at once.
+        let permit = app.decide_provision(service, about, ProvisionChange::Membership, now).await?;
+        let mut transaction = app.database.begin().await?;
+        transaction.remove_members(org, id, removed).await?;
+        transaction.commit().await?;
+        app.hub.rights_changed();
+        app.record_after(permit).await;
+    }
     let described = match &old {
         None => Some(ProvisionChange::Create),
+        // Marked by a key that was lost: the directory says it anew.
+        Some(old) if old.mark != group_mark(&app.vault, org, old) => Some(ProvisionChange::Describe),
         Some(old) if (&old.display_name, &old.external_id) != (&row.display_name, &row.external_id) => {
             Some(ProvisionChange::Describe)
         }
@@ -256,14 +269,14 @@ async fn change(
             return Err(ScimError::value(format!("There are at most {GROUPS_MAX} groups.")));
         }
     }
-    let about = Provisioned::Group(id);
     let described = match described {
         Some(change) => Some(app.provision(service, about, change, now).await?),
         None => None,
     };
-    let moved = match people != was_in {
-        true => Some(app.provision(service, about, ProvisionChange::Membership, now).await?),
-        false => None,
+    let added: Vec<PersonId> = people.difference(&was_in).copied().collect();
+    let joined = match added.is_empty() {
+        true => None,
+        false => Some(app.provision(service, about, ProvisionChange::Membership, now).await?),
     };
     let mut transaction = app.database.begin().await?;
     if let Some(audited) = &described {
@@ -271,15 +284,11 @@ async fn change(
         row.changed_at = now;
         transaction.set_directory_group(org, &row, audited).await?;
     }
-    if let Some(audited) = &moved {
-        let member = |person: &PersonId| Membership {
-            group: id,
-            person: *person,
-            mark: member_mark(&app.vault, org, id, *person),
-        };
-        let added: Vec<Membership> = people.difference(&was_in).map(member).collect();
-        let removed: Vec<Membership> = was_in.difference(&people).map(member).collect();
-        transaction.change_members(org, &added, &removed, audited).await?;
+    if let Some(audited) = &joined {
+        let member =
+            |person| Membership { group: id, person, mark: member_mark(&app.vault, org, id, person) };
+        let added: Vec<Membership> = added.into_iter().map(member).collect();
+        transaction.add_members(org, &added, audited).await?;
     }
     transaction.commit().await?;
     app.hub.rights_changed();

@@ -154,6 +154,14 @@ fn meta(app: &App, kind: &str, id: &str, (created, changed): (Timestamp, Timesta
     })
 }
 
+/// Says where the resource is from now on (RFC 7644 section 3.3).
+fn created(app: &App, kind: &str, id: &str, mut response: Response) -> Response {
+    if let Ok(place) = location(app, kind, id).parse() {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
 fn location(app: &App, kind: &str, id: &str) -> String {
     format!("{}scim/v2/{kind}s/{id}", app.public_url)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::{ProvisionChange, Provisioned};
 use model::{OrgId, PersonId, Timestamp};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::patch::{Patch, Step, truth};
 use super::{
-    Body, Directory, ListQuery, PEOPLE, Path, Query, ScimError, checked, filter, list as listing, location,
+    Body, Directory, ListQuery, PEOPLE, Path, Query, ScimError, checked, created, filter, list as listing,
     meta, not_found, scim,
 };
 use crate::app::App;
@@ -149,24 +149,16 @@ pub(crate) async fn create(
         return Err(taken());
     }
     let audited = provision(&app, &service, row.person, ProvisionChange::Create, now).await?;
-    let shut = match row.active {
-        true => None,
-        false => Some(provision(&app, &service, row.person, ProvisionChange::Disable, now).await?),
-    };
     let mut transaction = app.database.begin().await?;
     transaction.add_person(org, row.person, &row.display_name, now).await?;
     if !transaction.add_directory_person(org, &row, &audited).await? {
         return Err(taken());
     }
-    if let Some(audited) = shut {
-        transaction.set_disabled((org, row.person), true, now, &audited).await?;
-    }
     transaction.commit().await?;
-    let mut response = scim(StatusCode::CREATED, &resource(&app, &row));
-    if let Ok(place) = location(&app, "User", &row.person.to_string()).parse() {
-        response.headers_mut().insert(header::LOCATION, place);
+    if !row.active {
+        shut_out(&app, &service, row.person, now).await?;
     }
-    Ok(response)
+    Ok(created(&app, "User", &row.person.to_string(), scim(StatusCode::CREATED, &resource(&app, &row))))
 }
 
 pub(crate) async fn replace(
@@ -225,17 +217,31 @@ pub(crate) async fn delete(
 ) -> Result<Response, ScimError> {
     let (now, org) = (clock::now(), service.org);
     let row = found(&app, org, &id).await?;
-    let audited = provision(&app, &service, row.person, ProvisionChange::Delete, now).await?;
+    let about = Provisioned::Person(row.person);
+    let permit = app.decide_provision(&service, about, ProvisionChange::Delete, now).await?;
     let mut transaction = app.database.begin().await?;
-    transaction.set_disabled((org, row.person), true, now, &audited).await?;
-    transaction.remove_directory_person(org, row.person, &audited).await?;
+    transaction.shut_out(org, row.person, now).await?;
+    transaction.remove_directory_person(org, row.person).await?;
     transaction.commit().await?;
     app.hub.rights_changed();
+    app.record_after(permit).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 fn taken() -> ScimError {
     ScimError::taken("Somebody else has this userName.")
+}
+
+/// At once, and written down then.
+async fn shut_out(app: &App, service: &Service, person: PersonId, now: Timestamp) -> Result<(), ScimError> {
+    let about = Provisioned::Person(person);
+    let permit = app.decide_provision(service, about, ProvisionChange::Disable, now).await?;
+    let mut transaction = app.database.begin().await?;
+    transaction.shut_out(service.org, person, now).await?;
+    transaction.commit().await?;
+    app.hub.rights_changed();
+    app.record_after(permit).await;
+    Ok(())
 }
 
 async fn provision(
@@ -255,6 +261,9 @@ async fn change(
     mut row: DirectoryPerson,
 ) -> Result<Response, ScimError> {
     let (now, org, person) = (clock::now(), service.org, row.person);
+    if before.active && !row.active {
+        shut_out(app, service, person, now).await?;
+    }
     let described =
         |row: &DirectoryPerson| (row.user_name.clone(), row.external_id.clone(), row.display_name.clone());
     let renamed = described(before) != described(&row);
@@ -262,9 +271,8 @@ async fn change(
         true => Some(provision(app, service, person, ProvisionChange::Describe, now).await?),
         false => None,
     };
-    let way = if row.active { ProvisionChange::Enable } else { ProvisionChange::Disable };
-    let switched = match row.active != before.active {
-        true => Some(provision(app, service, person, way, now).await?),
+    let enabled = match row.active && !before.active {
+        true => Some(provision(app, service, person, ProvisionChange::Enable, now).await?),
         false => None,
     };
     let mut transaction = app.database.begin().await?;
@@ -274,11 +282,9 @@ async fn change(
             return Err(taken());
         }
     }
-    if let Some(audited) = &switched {
-        transaction.set_disabled((org, person), !row.active, now, audited).await?;
+    if let Some(audited) = &enabled {
+        transaction.let_in(org, person, audited).await?;
     }
     transaction.commit().await?;
-    // Whoever was shut out is cut off at once.
-    app.hub.rights_changed();
     Ok(scim(StatusCode::OK, &resource(app, &row)))
 }

@@ -296,7 +296,12 @@ impl Organisation {
 
     /// Another person with a device in the roster and a session of it.
     pub(crate) async fn add_person(&mut self, world: &World, scope: Option<Scope>) -> Person {
-        let mut person = Person::new(PersonId::from_random(fresh_id()));
+        self.let_in(world, PersonId::from_random(fresh_id()), scope).await
+    }
+
+    /// The same for somebody who has an account already.
+    pub(crate) async fn let_in(&mut self, world: &World, id: PersonId, scope: Option<Scope>) -> Person {
+        let mut person = Person::new(id);
         if let Some(scope) = scope {
             self.append(world, Statement::SetAccess { person: person.id, scope, until: None }).await;
         }

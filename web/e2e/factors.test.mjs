@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { authenticator } from './support/authenticator.mjs';
 import { launch, look, visitor } from './support/browser.mjs';
-import { letInWaiting, setUp } from './support/person.mjs';
+import { invite, letInWaiting, setUp } from './support/person.mjs';
 import { givenLink, isReal, start } from './support/product.mjs';
 
 const PASSWORD = 'purple otter quay 91';
@@ -120,9 +120,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
 
   it('takes an invitation without a passkey, and confirms by code', async () => {
     await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
-    await ada.page.getByPlaceholder('Name of the person').fill('Grace');
-    await ada.page.getByRole('button', { name: 'Make a link' }).click();
-    await grace.page.goto((await ada.page.getByText(/\/join#token=/).textContent()).trim());
+    await grace.page.goto(await invite(ada.page, 'Grace'));
     await grace.page.getByRole('button', { name: 'Use a password and a code instead' }).click();
     const next = await setPassword(grace.page, 'grace', 'join');
     await grace.page.getByLabel('Passphrase for this browser').fill(PASSWORD);

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { launch, look, picture, until, visitor } from './support/browser.mjs';
-import { addDemoCamera, liveMoves, openDemoCamera, setUp } from './support/person.mjs';
+import { addDemoCamera, invite, liveMoves, openDemoCamera, setUp } from './support/person.mjs';
 import { givenLink, isReal, start } from './support/product.mjs';
 
 const PASSPHRASE = 'correct horse battery staple';
 
 describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null && 'the link is used up by the walk' }, () => {
-  let product, browser, ada, grace;
+  let product, browser, ada, grace, phone;
   const found = [];
   const seen = (page) => async (name) => void found.push(...(await look(page, name)));
 
@@ -18,6 +18,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     browser = await launch();
     ada = await visitor(browser, { prf: false });
     grace = await visitor(browser);
+    phone = await visitor(browser, { viewport: { width: 390, height: 844 } });
   });
   after(async () => {
     await browser?.close();
@@ -44,13 +45,10 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
   });
 
   it('invites a person by a link that carries the organisation’s anchor', async () => {
-    await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
-    await ada.page.getByPlaceholder('Name of the person').fill('Grace');
-    await ada.page.getByRole('button', { name: 'Make a link' }).click();
-    const link = await ada.page.getByText(/\/join#token=/).textContent();
-    assert.match(link, /&anchor=[0-9a-f]{64}$/);
+    const link = await invite(ada.page, 'Grace');
+    assert.match(link, /&anchor=[0-9a-f]{64}&pairing=[0-9a-f]{96}$/);
     await seen(ada.page)('devices-invited');
-    await grace.page.goto(link.trim());
+    await grace.page.goto(link);
     await seen(grace.page)('join');
     await grace.page.getByRole('button', { name: 'Make a passkey' }).click();
     await grace.page.getByRole('button', { name: 'Make the key' }).waitFor();
@@ -60,20 +58,47 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await seen(grace.page)('waiting');
   });
 
-  it('lets the device in after its fingerprint was compared, and it opens live pictures', async () => {
-    const told = await grace.page.locator('.fingerprint').first().textContent();
+  it('lets the device in after the code on both screens was compared, and it opens live pictures', async () => {
     const asking = ada.page.locator('article').filter({ hasText: 'Grace' });
-    await asking.waitFor({ timeout: 20_000 });
-    assert.equal(await asking.locator('.fingerprint').textContent(), told);
+    const code = await asking.locator('.code').textContent({ timeout: 20_000 });
+    assert.match(code, /^\d{3} \d{3}$/);
+    assert.equal(await grace.page.locator('.code').textContent({ timeout: 20_000 }), code);
     await seen(ada.page)('devices-asking');
+    await seen(grace.page)('waiting-code');
     assert.equal(await asking.getByRole('button', { name: 'Let it in' }).isDisabled(), true);
-    await asking.getByLabel('I have compared the fingerprint').check();
+    await asking.getByLabel('Both screens show the same code').check();
     await asking.getByRole('button', { name: 'Let it in' }).click();
     await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
     // The gateway seals the keys of its epochs to a new device within a moment.
     await openDemoCamera(grace.page);
     await liveMoves(grace.page, picture);
     assert.equal(await grace.page.getByRole('link', { name: 'History' }).count(), 0);
+  });
+
+  it('lets a phone of Ada’s in by a code that it scans, and opens older recordings to it', { skip: !isReal && 'the stand-in hands on nothing' }, async () => {
+    await ada.page.getByRole('button', { name: 'Make another link' }).click();
+    await ada.page.getByLabel('Whose').selectOption({ label: 'Ada (you)' });
+    await ada.page.getByRole('button', { name: 'Make a link' }).click();
+    await ada.page.getByRole('img', { name: /The link as a code/ }).waitFor();
+    await seen(ada.page)('devices-link');
+    await phone.page.goto((await ada.page.getByText(/\/device#anchor=/).textContent()).trim());
+    await seen(phone.page)('device-link');
+    await phone.page.getByRole('button', { name: 'Make a passkey on this device' }).click();
+    await phone.page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await phone.page.getByLabel('Name of this device').fill('Ada’s phone');
+    await phone.page.getByRole('button', { name: 'Make the key' }).click();
+    const asking = ada.page.locator('article').filter({ hasText: 'Ada’s phone' });
+    const code = await asking.locator('.code').textContent({ timeout: 20_000 });
+    assert.equal(await phone.page.locator('.code').textContent({ timeout: 20_000 }), code);
+    await asking.getByLabel('Both screens show the same code').check();
+    await asking.getByRole('button', { name: 'Let it in' }).click();
+    await phone.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    const card = ada.page.locator('li.device').filter({ hasText: 'Ada’s phone' });
+    await card.getByRole('button', { name: 'Open older recordings' }).click();
+    await card.getByText(/It opens what was recorded in \d+ more/).waitFor({ timeout: 30_000 });
+    await seen(ada.page)('devices-past');
+    await card.getByRole('button', { name: 'Shut out' }).click();
+    await until('the phone to leave the list', async () => (await card.count()) === 0);
   });
 
   it('makes her an auditor: she watches nothing any more, and is told why', async () => {
@@ -123,6 +148,6 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
 
   it('had no violation that axe finds, and no error of page or policy', () => {
     assert.deepEqual(found, []);
-    assert.deepEqual([...ada.problems, ...grace.problems], []);
+    assert.deepEqual([...ada.problems, ...grace.problems, ...phone.problems], []);
   });
 });

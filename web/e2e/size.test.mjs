@@ -9,12 +9,40 @@ import { gzipSync } from 'node:zlib';
 
 const web = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-it('is under 160 kB compressed in all, every page and the Worker included', async () => {
-  const files = (await readdir(join(web, 'dist'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name));
-  const sizes = await Promise.all(files.map(async ({ parentPath, path, name }) => gzipSync(await readFile(join(parentPath ?? path, name)), { level: 9 }).length));
+const dist = join(web, 'dist');
+const compressed = async (path) => gzipSync(await readFile(join(dist, path)), { level: 9 }).length;
+
+/** What the page fetches before it shows anything but its frame: what the document names, what that imports, and the Worker. */
+async function firstVisit() {
+  const found = new Set();
+  async function visit(path) {
+    if (found.has(path)) return;
+    found.add(path);
+    if (!path.endsWith('.js')) return;
+    const text = await readFile(join(dist, path), 'utf8');
+    for (const [, name] of text.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) await visit(`/assets/${name}`);
+    for (const [, worker] of text.matchAll(/["`](\/assets\/main-[^"`]+\.js)["`]/g)) await visit(worker);
+  }
+  const html = await readFile(join(dist, 'index.html'), 'utf8');
+  for (const [, path] of html.matchAll(/(?:src|href)="(\/[^"]+)"/g)) await visit(path);
+  return ['/index.html', ...found];
+}
+
+it('asks a first visit for less than 120 kB compressed, the Worker included', async () => {
+  const files = await firstVisit();
+  const sizes = await Promise.all(files.map(compressed));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${files.length} files, ${total} bytes compressed`);
-  assert.ok(total < 160_000, `${total} bytes`);
+  assert.ok(files.some((path) => path.startsWith('/assets/main-')), 'the Worker is among them');
+  assert.ok(total < 120_000, `${total} bytes`);
+});
+
+it('is under 200 kB compressed in all, every page included', async () => {
+  const files = (await readdir(dist, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name));
+  const sizes = await Promise.all(files.map(({ parentPath, path, name }) => compressed(join(parentPath ?? path, name).slice(dist.length))));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  console.log(`${files.length} files, ${total} bytes compressed`);
+  assert.ok(total < 200_000, `${total} bytes`);
 });
 
 it('holds no script, style or picture inside the HTML, where the policy would refuse it', async () => {

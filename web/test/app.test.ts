@@ -1,11 +1,12 @@
 // The parts of pages that only work things out.
 
+import { writePairing } from '../src/lib/seal/pairing';
 import { type Assignment, policyDigest, rolesState, sortedRoles } from '../src/lib/seal/action';
 import { describe, expect, it } from 'vitest';
 import type { Gap, HistoryEntry, RecordingListing } from '../src/lib/api/types';
 import { splitCameraUrl } from '../src/lib/app/cameraUrl';
 import { rows } from '../src/lib/app/history';
-import { invitationLink, readInvitation } from '../src/lib/app/invitation';
+import { invitationLink, readDeviceLink, readInvitation } from '../src/lib/app/invitation';
 import { readReturn } from '../src/lib/app/returned';
 import { coverage, marks, missing, within } from '../src/lib/app/timeline';
 
@@ -56,11 +57,21 @@ describe('the address of a camera', () => {
 });
 
 describe('an invitation', () => {
-  const invitation = { token: 'a+b/c=&d', anchor: 'ab'.repeat(32) };
+  const invitation = { token: 'a+b/c=&d', anchor: 'ab'.repeat(32), pairing: `${'12'.repeat(16)}${'cd'.repeat(32)}` };
   it('goes through a link and back', () => {
     const link = new URL(invitationLink('https://example.org', invitation));
     expect(link.pathname + link.search).toBe('/join');
-    expect(readInvitation(link.hash)).toEqual(invitation);
+    const read = readInvitation(link.hash)!;
+    expect([read.token, read.anchor, writePairing(read.pairing!)]).toEqual(Object.values(invitation));
+  });
+  it('is taken without what a code is worked out from: then fingerprints are compared', () => {
+    expect(readInvitation(`#token=a&anchor=${'ab'.repeat(32)}&pairing=12`)).toEqual({ token: 'a', anchor: 'ab'.repeat(32), pairing: null });
+  });
+  it('for a further device may let it make a passkey', () => {
+    const fragment = `#anchor=${'ab'.repeat(32)}&pairing=${'12'.repeat(48)}`;
+    expect(readDeviceLink(fragment)).toMatchObject({ anchor: 'ab'.repeat(32), passkey: null });
+    expect(readDeviceLink(`${fragment}&passkey=${'ef'.repeat(32)}`)).toMatchObject({ passkey: 'ef'.repeat(32) });
+    for (const bad of ['', '#pairing=1', `${fragment}&passkey=ef`]) expect(readDeviceLink(bad)).toBeNull();
   });
   it.each(['', '#token=a', `#anchor=${'ab'.repeat(32)}`, '#token=a&anchor=ab', `#token=${'a'.repeat(513)}&anchor=${'ab'.repeat(32)}`])('refuses %s', (fragment) => {
     expect(readInvitation(fragment)).toBeNull();

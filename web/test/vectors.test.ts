@@ -10,11 +10,14 @@ import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
-import { openGrant } from '../src/lib/seal/grants';
+import { type EpochKeys, handOn, openGrant, openPastGrant } from '../src/lib/seal/grants';
 import { recordingKeys } from '../src/lib/seal/header';
 import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
+import { answerTo } from '../src/lib/seal/local';
+import { checkPairingMac, pairingCode, pairingProof, readPairing, writePairing } from '../src/lib/seal/pairing';
 import { memorySource, Recording } from '../src/lib/seal/reader';
 import { Roster } from '../src/lib/seal/roster';
+import { offeredDevice } from '../src/lib/seal/statements';
 import { isConsistent, isIncluded, openCheckpoint, witnessedAt } from '../src/lib/seal/tlog';
 
 const folder = fileURLToPath(new URL('../../crates/seal/tests/it/vectors/', import.meta.url));
@@ -23,7 +26,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -103,6 +106,26 @@ describe('shared vectors', () => {
     expect(keys).toEqual(vector.keys);
   });
 
+  it('past grant: what another device handed on opens, and what this one hands on', async () => {
+    const vector = load('past-grant');
+    const { org, epoch } = JSON.parse(fromUtf8(fromBase64(vector.envelope.payload)));
+    const expected = { org, gateway: vector.gateway, epoch, device: vector.device };
+    const listed = (cameras: Map<string, EpochKeys>) => [...cameras].map(([camera, { video, audio }]) => ({ camera, video: base64(video), audio: audio && base64(audio) }));
+    const seed = fromBase64(vector.device_kem_seed);
+    expect(listed(await openPastGrant(readEnvelope(vector.envelope), expected, seed))).toEqual(vector.keys);
+    await expect(openPastGrant(readEnvelope(vector.envelope), { ...expected, device: 'dev_' + '0'.repeat(32) }, seed)).rejects.toThrow('for another');
+
+    // This device was granted both cameras, and hands on the first to another.
+    const own = load('epoch-grant');
+    const opened = await openGrant(readEnvelope(own.envelope), { org, gateway: own.gateway, epoch, device: own.device }, fromBase64(own.device_kem_seed));
+    const to = { ...load('pairing').device, id: 'dev_' + '5'.repeat(32), kem: base64(await kemPublicKey(new Uint8Array(32).fill(9))) };
+    const me = await signer(own.device, new Uint8Array(32).fill(7));
+    const first = vector.keys[0].camera;
+    const handed = await handOn(opened, to, new Set([first]), 'ab'.repeat(32), 1, me);
+    expect(listed(await openPastGrant(handed!, { ...expected, device: to.id }, new Uint8Array(32).fill(9)))).toEqual(vector.keys);
+    expect(await handOn(opened, to, new Set(), 'ab'.repeat(32), 1, me)).toBeNull();
+  });
+
   it('recording: header, every chunk, index, footer and root', async () => {
     const vector = load('recording');
     const bytes = fromBase64(vector.file);
@@ -134,6 +157,43 @@ describe('shared vectors', () => {
     expect(enrolmentCode(enrolment.secret, vector.ca, vector.anchor)).toBe(vector.code);
     const other = { ...vector.gateway, name: 'Other' };
     await expect(readEnrolling({ gateway: other, mac: vector.gateway_mac }, enrolment)).rejects.toThrow('does not know the enrolment code');
+  });
+
+  it('local way: a gateway that proves itself gets this device’s proof, and nobody else does', async () => {
+    const { org, gateway, device, sign_seed, challenge, certificate, answer, login } = load('local');
+    const me = await signer(device, fromBase64(sign_seed));
+    const expected = { org, gateways: [gateway], challenge, certificate };
+    const found = await answerTo(readEnvelope(answer), expected, me);
+    expect([found.gateway.id, found.login]).toEqual([gateway.id, login]);
+    const other = 'cd'.repeat(32);
+    await expect(answerTo(readEnvelope(answer), { ...expected, challenge: other }, me)).rejects.toThrow('an old one');
+    await expect(answerTo(readEnvelope(answer), { ...expected, certificate: other }, me)).rejects.toThrow('somebody is in between');
+    await expect(answerTo(readEnvelope(answer), { ...expected, gateways: [] }, me)).rejects.toThrow('no gateway of your organisation');
+    const stranger = { ...gateway, sign: base64(await signPublicKey(new Uint8Array(32).fill(9))) };
+    await expect(answerTo(readEnvelope(answer), { ...expected, gateways: [stranger] }, me)).rejects.toThrow('does not hold');
+  });
+
+  it('pairing: look-up value, proof of the keys, and the code', async () => {
+    const vector = load('pairing');
+    const device = offeredDevice(vector.device, 'the device');
+    const pairing = readPairing(vector.text)!;
+    expect(writePairing(pairing)).toBe(vector.text);
+    expect(await pairingProof(pairing, vector.anchor, device)).toEqual({ lookup: vector.lookup, mac: vector.mac });
+    expect(await pairingCode(pairing.commitment, vector.nonce, vector.anchor, device)).toBe(vector.code);
+    await checkPairingMac(pairing, vector.anchor, device, vector.mac);
+  });
+
+  it('pairing: who changes keys, organisation or answer on the way is seen', async () => {
+    const { text, anchor, mac, nonce, ...vector } = load('pairing');
+    const device = offeredDevice(vector.device, 'the device');
+    const pairing = readPairing(text)!;
+    const [other, elsewhere] = [{ ...device, name: 'Other' }, 'b6'.repeat(32)];
+    await expect(checkPairingMac(pairing, anchor, other, mac)).rejects.toThrow('not those that came with your link');
+    await expect(checkPairingMac(pairing, elsewhere, device, mac)).rejects.toThrow('not those that came with your link');
+    await expect(pairingCode(pairing.commitment, elsewhere, anchor, device)).rejects.toThrow('not of whoever made this link');
+    // Whoever saw the link makes a proof for keys of their own; the code tells.
+    expect(await pairingCode(pairing.commitment, nonce, anchor, other)).not.toBe(await pairingCode(pairing.commitment, nonce, anchor, device));
+    for (const bad of ['', text.slice(2), `${text}00`, text.replace('7', 'g')]) expect(readPairing(bad)).toBeNull();
   });
 
   it('command: the sealed camera access opens for the gateway alone', async () => {

@@ -1,7 +1,8 @@
 //! `lenskeep app`: the web app that is inside this program, on an origin of
 //! its own (`http://localhost:8475`), which makes a browser there a device of
 //! its own. The page and its scripts come from the binary; the cloud answers
-//! under `/api/` only, and `forward` sees to it that no answer can run.
+//! under `/api/` only, and `forward` sees to it that no answer can run. Where
+//! the cloud is away, `site` asks a gateway of this network.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +22,7 @@ use url::Url;
 
 use crate::forward::{self, Forward, problem};
 use crate::home::Home;
+use crate::site;
 use crate::up::APP_PORT;
 
 /// Where `lenskeep up` is.
@@ -54,7 +56,7 @@ pub(crate) async fn app(home: &Home, arguments: Arguments) -> anyhow::Result<()>
         "{cloud} is where this command serves the app; give the cloud's own address with --cloud"
     );
     let listeners = listen(port).await?;
-    let router = router(Forward::new(&cloud, &origin, pin)?, port);
+    let router = router(Forward::new(&cloud, &origin, pin)?, &origin, port);
     println!("Lenskeep {} serves its web app at {origin}", env!("CARGO_PKG_VERSION"));
     println!("The cloud is {}. Ctrl+C ends this.", cloud.origin().ascii_serialization());
 
@@ -86,9 +88,10 @@ async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-fn router(forward: Forward, port: u16) -> Router {
+fn router(forward: Forward, origin: &str, port: u16) -> Router {
     let api = get(forward::forward).post(forward::forward).delete(forward::forward);
     let api = Router::new().route("/api/{*path}", api).with_state(Arc::new(forward));
+    let api = api.merge(site::router(origin, port));
     api.layer(middleware::map_response(forward::harmless))
         .merge(cloud::web_app())
         .layer(middleware::from_fn_with_state(port, own_host))

@@ -280,13 +280,11 @@ impl Session {
     pub(crate) async fn signed_in(home: &Home, file: DeviceFile, keys: DeviceKeys) -> anyhow::Result<Self> {
         let mut client = Client::new(file.cloud.clone())?;
         login(&mut client, &file, &keys).await?;
-        let mut session = Session {
-            client,
-            roster: home.roster(file.anchor)?.context("the roster is missing; make this device again")?,
-            file,
-            keys,
-            home: home.clone(),
+        let roster = match home.roster(file.anchor)? {
+            Some(roster) => roster,
+            None => first_seen(&client, home, file.anchor).await?,
         };
+        let mut session = Session { client, roster, file, keys, home: home.clone() };
         session.sync().await?;
         Ok(session)
     }
@@ -361,25 +359,38 @@ impl Session {
     pub(crate) async fn order(
         &self,
         path: &str,
+        signed: (Hash, Action),
+        body: Value,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let said = self.ordered(path, signed, body, reason).await?;
+        println!("{}", said.as_deref().unwrap_or("in force"));
+        Ok(())
+    }
+
+    /// The same, for who says more: nothing if it is in force, or what others
+    /// have to do.
+    pub(crate) async fn ordered(
+        &self,
+        path: &str,
         (previous_state, action): (Hash, Action),
         mut body: Value,
         reason: &str,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<String>> {
         let k = self.roster.state().administrators.k;
         if k <= 1 {
             body["envelope"] = json!(self.signed(previous_state, action, ACTION_LIFE_MS));
             self.client.post(path, &body).await?;
-            println!("in force");
-            return Ok(());
+            return Ok(None);
         }
         let envelope = self.signed(previous_state, action, seal::action::EXPIRES_AHEAD_MAX_MS - MARGIN_MS);
         let id = seal::sha256(&envelope.payload.0);
         body["envelope"] = json!(envelope);
         body["reason"] = json!(reason);
         self.client.post("/api/v1/proposals", &body).await?;
-        println!("This takes {k} administrators, and is proposed to the others; each runs");
-        println!("  lenskeep approval agree {id}");
-        Ok(())
+        Ok(Some(format!(
+            "This takes {k} administrators, and is proposed to the others; each runs\n  lenskeep approval agree {id}"
+        )))
     }
 
     /// Signs a statement, has the cloud add it, and takes it in. Where it takes
@@ -411,6 +422,20 @@ impl Session {
         }
         bail!("the roster keeps moving; try again")
     }
+}
+
+/// The beginning of the roster for a device that came by a link, which named it.
+async fn first_seen(client: &Client, home: &Home, anchor: Hash) -> anyhow::Result<Roster> {
+    let answer: Statements = client.get("/api/v1/roster").await?;
+    let genesis = answer.statements.first().context("the cloud sent no roster")?;
+    let seen_at = now();
+    let roster = Roster::from_genesis(genesis, seen_at)?;
+    ensure!(
+        roster.anchor() == anchor,
+        "the cloud shows another organisation than the link named: do not trust whoever shows it"
+    );
+    home.append_roster(std::slice::from_ref(genesis), seen_at)?;
+    Ok(roster)
 }
 
 fn is(error: &anyhow::Error, code: &str) -> bool {

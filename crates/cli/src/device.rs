@@ -20,7 +20,7 @@ use crate::client::{Client, Refused, Session, now, random};
 use crate::home::{DeviceFile, Home, new_passphrase};
 
 /// A device lives this long without renewal.
-const DEVICE_DAYS: u64 = 90;
+pub(crate) const DEVICE_DAYS: u64 = 90;
 /// The gateway of the same box comes at once.
 const GATEWAY_WAIT: Duration = Duration::from_secs(30);
 /// An enrolment ends after a day.
@@ -38,19 +38,19 @@ impl SetupLink {
         let usage = "the link looks like http://localhost:8470/setup#token=…; copy it whole, and quote it";
         let mut url = Url::parse(text.trim()).context(usage)?;
         let fragment = Zeroizing::new(url.fragment().context(usage)?.to_owned());
-        let part = |name: &str| {
-            fragment
-                .split('&')
-                .filter_map(|part| part.split_once('='))
-                .find(|(key, _)| *key == name)
-                .map(|(_, v)| v)
-        };
+        let part = |name| fragment_part(&fragment, name);
         let token = Secret::new(part("token").context(usage)?);
         let gateway = part("gateway").map(|hex| secret_from_hex(hex).context(usage)).transpose()?;
         url.set_fragment(None);
         url.set_path("/");
         Ok(SetupLink { cloud: url, token, gateway })
     }
+}
+
+/// Of `name=value&…`, as links carry it.
+pub(crate) fn fragment_part<'f>(fragment: &'f str, name: &str) -> Option<&'f str> {
+    let mut parts = fragment.split('&').filter_map(|part| part.split_once('='));
+    parts.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn secret_from_hex(text: &str) -> Option<enrolment::Secret> {

@@ -29,7 +29,7 @@ use crate::client::{ANSWER_MAX, http_to, upgraded, websocket};
 /// What the cloud takes: one signed statement.
 const REQUEST_MAX: usize = 1 << 20;
 /// Viewers say nothing but close and pong.
-const VIEWER_MESSAGE_MAX: usize = 1 << 10;
+pub(crate) const VIEWER_MESSAGE_MAX: usize = 1 << 10;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A command to a gateway is answered within 30 s; a live stream is pinged
 /// every 20 s.
@@ -167,32 +167,39 @@ impl Forward {
     }
 
     fn pass_on(&self, answer: reqwest::Response) -> Response {
-        let status = answer.status();
-        let long = answer.content_length().is_some_and(|length| length > ANSWER_MAX as u64);
-        // A redirect would lead the page elsewhere, and nobody asked for 1xx.
-        if status.is_redirection() || status.is_informational() || long {
-            tracing::warn!("the cloud answered what none of its calls answers (HTTP {status})");
-            return bad_gateway("The cloud gave an answer that this program does not pass on.");
-        }
-        let mut headers = HeaderMap::new();
-        for name in ANSWER_HEADERS {
-            if let Some(value) = answer.headers().get(&name) {
-                headers.insert(name, value.clone());
-            }
-        }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(answer.headers())));
         let cookies = answer.headers().get_all(header::SET_COOKIE).iter();
-        if let Some(cookie) = cookies.filter_map(|cookie| self.cookie_for_browser(cookie)).next_back() {
-            headers.insert(header::SET_COOKIE, cookie);
+        let cookie = cookies.filter_map(|cookie| self.cookie_for_browser(cookie)).next_back();
+        let mut response = as_data(answer);
+        if let Some(cookie) = cookie.filter(|_| response.status() != StatusCode::BAD_GATEWAY) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
-        let mut left = ANSWER_MAX;
-        let body = answer.bytes_stream().map(move |part| {
-            let part = part.map_err(|error| io::Error::other(error.without_url()))?;
-            left = left.checked_sub(part.len()).ok_or_else(|| io::Error::other("the answer is too long"))?;
-            Ok::<_, io::Error>(part)
-        });
-        (status, headers, Body::from_stream(body)).into_response()
+        response
     }
+}
+
+/// An answer of which nothing can run, whoever gave it.
+pub(crate) fn as_data(answer: reqwest::Response) -> Response {
+    let status = answer.status();
+    let long = answer.content_length().is_some_and(|length| length > ANSWER_MAX as u64);
+    // A redirect would lead the page elsewhere, and nobody asked for 1xx.
+    if status.is_redirection() || status.is_informational() || long {
+        tracing::warn!("an answer that none of the calls gives (HTTP {status})");
+        return bad_gateway("There came an answer that this program does not pass on.");
+    }
+    let mut headers = HeaderMap::new();
+    for name in ANSWER_HEADERS {
+        if let Some(value) = answer.headers().get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(answer.headers())));
+    let mut left = ANSWER_MAX;
+    let body = answer.bytes_stream().map(move |part| {
+        let part = part.map_err(|error| io::Error::other(error.without_url()))?;
+        left = left.checked_sub(part.len()).ok_or_else(|| io::Error::other("the answer is too long"))?;
+        Ok::<_, io::Error>(part)
+    });
+    (status, headers, Body::from_stream(body)).into_response()
 }
 
 pub(crate) async fn forward(
@@ -201,15 +208,8 @@ pub(crate) async fn forward(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let foreign = parts.headers.contains_key(header::ORIGIN)
-        && single(&parts.headers, &header::ORIGIN) != Some(forward.origin.as_str());
-    if foreign {
-        return problem(
-            StatusCode::FORBIDDEN,
-            "other_site",
-            "The request does not come from a page of this program.",
-            &format!("Open {}.", forward.origin),
-        );
+    if let Some(refused) = of_other_site(&parts.headers, &forward.origin) {
+        return refused;
     }
     if parts.uri.path().starts_with(PROVIDERS) {
         return problem(
@@ -253,9 +253,22 @@ pub(crate) async fn forward(
     }
 }
 
+/// The refusal of a request that a page of somebody else makes.
+pub(crate) fn of_other_site(headers: &HeaderMap, origin: &str) -> Option<Response> {
+    let foreign = headers.contains_key(header::ORIGIN) && single(headers, &header::ORIGIN) != Some(origin);
+    foreign.then(|| {
+        problem(
+            StatusCode::FORBIDDEN,
+            "other_site",
+            "The request does not come from a page of this program.",
+            &format!("Open {origin}."),
+        )
+    })
+}
+
 /// Frames in both directions until one side ends. A viewer that takes nothing
 /// is felt by the cloud, which then drops whole groups of pictures.
-async fn relay(viewer: WebSocket, cloud: WebSocketStream<reqwest::Upgraded>) {
+pub(crate) async fn relay(viewer: WebSocket, cloud: WebSocketStream<reqwest::Upgraded>) {
     let (mut to_viewer, mut from_viewer) = viewer.split();
     let (mut to_cloud, mut from_cloud) = cloud.split();
     let down = async {
@@ -294,7 +307,7 @@ fn media_type(headers: &HeaderMap) -> &'static str {
     ANSWER_TYPES.into_iter().find(|known| said.eq_ignore_ascii_case(known)).unwrap_or(BYTES)
 }
 
-fn bad_gateway(message: &str) -> Response {
+pub(crate) fn bad_gateway(message: &str) -> Response {
     problem(
         StatusCode::BAD_GATEWAY,
         "cloud_unreachable",

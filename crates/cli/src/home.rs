@@ -57,7 +57,7 @@ impl Home {
         if !path.exists() {
             bail!(
                 "there is no device in {}. Make one with `lenskeep device new --link LINK` (the set-up link that \
-                 `lenskeep up` prints), or give --home DIR",
+                 `lenskeep up` prints) or `lenskeep device join LINK` (a link of the page Devices), or give --home DIR",
                 self.0.display()
             );
         }
@@ -105,8 +105,10 @@ impl Home {
     pub(crate) fn remove_device(&self) -> anyhow::Result<()> {
         for name in ["device.json", "roster.jsonl"] {
             let path = self.0.join(name);
-            std::fs::remove_file(&path)
-                .with_context(|| format!("{} could not be removed", path.display()))?;
+            if path.exists() {
+                std::fs::remove_file(&path)
+                    .with_context(|| format!("{} could not be removed", path.display()))?;
+            }
         }
         Ok(())
     }

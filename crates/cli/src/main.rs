@@ -13,11 +13,14 @@ mod forward;
 mod grants;
 mod home;
 mod local;
+mod pairing;
+mod past;
 mod persons;
 mod policy;
 mod recordings;
 mod roles;
 mod services;
+mod site;
 mod times;
 mod up;
 mod verify;
@@ -126,6 +129,26 @@ enum DeviceCommand {
         #[arg(long, default_value = "Administrator")]
         person: String,
     },
+    /// Join an organisation with a link of its page Devices, or of `lenskeep device add`.
+    Join {
+        link: String,
+        /// Name of this device.
+        #[arg(long, default_value = "Command line")]
+        name: String,
+    },
+    /// Print a link for another command line, wait for it, and let it in.
+    Add {
+        /// Whose it is. Default: yours.
+        #[arg(long, value_name = "ID")]
+        person: Option<model::PersonId>,
+    },
+    /// Hand on to another device the keys of recordings that were made before it came.
+    OpenPast {
+        device: model::DeviceId,
+        /// Since when. Default: all that this device can open.
+        #[arg(long, value_parser = times::parse)]
+        from: Option<model::Timestamp>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -208,6 +231,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::App(arguments) => Box::pin(app::app(&home, arguments)).await,
         Command::Device(DeviceCommand::New { link, organisation, person }) => {
             Box::pin(device::set_up(&home, &link, organisation, person)).await
+        }
+        Command::Device(DeviceCommand::Join { link, name }) => {
+            Box::pin(pairing::join(&home, &link, name)).await
+        }
+        Command::Device(DeviceCommand::Add { person }) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(pairing::add(&mut session, person)).await
+        }
+        Command::Device(DeviceCommand::OpenPast { device, from }) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(past::open(&mut session, device, from.unwrap_or_default())).await
         }
         Command::Gateway(GatewayCommand::Add) => {
             let mut session = Box::pin(Session::open(&home)).await?;

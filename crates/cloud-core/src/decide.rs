@@ -336,11 +336,15 @@ fn person_floor(
         Action::Enrol { gateway } => {
             Ok(Some((Operation::Enrol, gateway_in_force(request, facts, *gateway)?)))
         }
-        Action::Invite { .. } => of_organisation(Operation::Invite),
+        Action::Invite { .. } | Action::LinkDevice { .. } => of_organisation(Operation::Invite),
+        // Whoever lets devices in lets them see what was.
+        Action::OpenPast { .. } | Action::HandOn { .. } => {
+            administrator(person)?;
+            of_organisation(Operation::Invite)
+        }
         Action::ReadHistory => of_organisation(Operation::ReadHistory),
         Action::Propose { .. } => of_organisation(Operation::Propose),
         Action::Approve { .. } => of_organisation(Operation::Approve),
-        Action::CreateServiceAccount { .. } => of_organisation(Operation::CreateServiceAccount),
         // What is in the lists depends on the person.
         Action::ListCameras => of_organisation(Operation::ListCameras),
         Action::ListGateways => of_organisation(Operation::ListGateways),
@@ -348,12 +352,17 @@ fn person_floor(
             approved(facts)?;
             of_organisation(Operation::AssignRoles)
         }
+        Action::CreateServiceAccount { .. } => {
+            approved(facts)?;
+            of_organisation(Operation::CreateServiceAccount)
+        }
         // No policy keeps an organisation from what the law demands of it.
         Action::SetPolicy { .. } | Action::ErasePerson { .. } => approved(facts).map(|()| None),
         // These only take away.
-        Action::Decline { .. } | Action::RevokeServiceAccount { .. } | Action::EndSessions { .. } => {
-            administrator(person).map(|()| None)
-        }
+        Action::Decline { .. }
+        | Action::DeclineDevice { .. }
+        | Action::RevokeServiceAccount { .. }
+        | Action::EndSessions { .. } => administrator(person).map(|()| None),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
         Action::AppendRoster { .. } => Ok(None),

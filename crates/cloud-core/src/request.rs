@@ -62,6 +62,26 @@ pub enum Action {
     Invite {
         person: PersonId,
     },
+    /// A link by which a person's new device asks to be let in.
+    LinkDevice {
+        person: PersonId,
+    },
+    /// Turning a device away that asks to be let in.
+    DeclineDevice {
+        device: DeviceId,
+    },
+    /// Letting keys of the past be handed on to a device, as an administrator's
+    /// device signed it.
+    OpenPast {
+        device: DeviceId,
+        from: Timestamp,
+        signature: Hash,
+    },
+    /// Handing on the keys of so many epochs.
+    HandOn {
+        device: DeviceId,
+        epochs: usize,
+    },
     /// Adding a statement that the roster's own rules have accepted.
     AppendRoster {
         statement: Hash,
@@ -324,6 +344,10 @@ impl Action {
             Action::Configure { .. } => "configure",
             Action::Enrol { .. } => "enrol",
             Action::Invite { .. } => "invite",
+            Action::LinkDevice { .. } => "link_device",
+            Action::DeclineDevice { .. } => "decline_device",
+            Action::OpenPast { .. } => "open_past",
+            Action::HandOn { .. } => "hand_on",
             Action::AppendRoster { .. } => "append_roster",
             Action::Propose { .. } => "propose",
             Action::Approve { .. } => "approve",
@@ -353,6 +377,7 @@ impl Action {
             | Action::Propose { proposal: hash }
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
+            | Action::OpenPast { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
             | Action::AssignRoles { signature: hash, .. }
             | Action::ErasePerson { signature: hash, .. }
@@ -373,10 +398,14 @@ impl Action {
             Action::ListRecordings { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person }
+            | Action::LinkDevice { person }
             | Action::EndSessions { person }
             | Action::AssignRoles { person, .. }
             | Action::ErasePerson { person, .. }
             | Action::ChangeFactors { person, .. } => person.to_string(),
+            Action::DeclineDevice { device } => device.to_string(),
+            Action::OpenPast { device, from, .. } => format!("{device} {}", from.0),
+            Action::HandOn { device, epochs } => format!("{device} {epochs}"),
             Action::SignIn { way } => way.name().to_owned(),
             Action::Provision { about: Provisioned::Person(person), .. } => person.to_string(),
             Action::Provision { about: Provisioned::Group(group), .. } => group.to_string(),

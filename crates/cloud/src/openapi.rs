@@ -8,8 +8,9 @@ use crate::http::types::{
     StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, enrolments, factors, history, live, login, passwords, people, proposals, providers,
-    reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status, verifications,
+    actions, cameras, devices, enrolments, factors, history, live, login, passwords, past, people, proposals,
+    providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status,
+    verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -60,8 +61,12 @@ use crate::problem::ProblemBody;
         proposals::decline,
         people::list,
         people::erase,
-        people::device_requests,
-        people::request_device,
+        devices::link,
+        devices::list,
+        devices::request,
+        devices::asked,
+        devices::answer,
+        devices::decline,
         people::invite,
         people::begin_invitation,
         people::accept_invitation,
@@ -75,6 +80,10 @@ use crate::problem::ProblemBody;
         live::live,
         recordings::read,
         recordings::epoch_grant,
+        past::read,
+        past::open,
+        past::epochs,
+        past::hand_on,
         services::list,
         services::create,
         services::revoke,

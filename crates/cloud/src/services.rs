@@ -1,5 +1,6 @@
 //! Programs that ask in their own name: `Authorization: Bearer lkst_…`. The
-//! token has 256 random bits, is stored hashed, and is looked up with every
+//! token has 256 random bits of whoever ordered the account; the cloud is told
+//! their hash and sees it when the program comes. It is looked up with every
 //! request: one that was revoked is worth nothing a moment later. It opens
 //! nothing that stays open; what it is for stands in its account.
 
@@ -10,7 +11,7 @@ use axum::http::{HeaderMap, header};
 use cloud_core::{
     Action, Audited, Facts, Permit, Principal, ProvisionChange, Provisioned, Request, ServiceFacts, decide,
 };
-use model::{CameraId, Hash, OrgId, Secret, ServiceId, Timestamp};
+use model::{CameraId, Hash, OrgId, ServiceId, Timestamp};
 use seal::action::ServicePermission;
 use seal::role::Place;
 use seal::roster::{Roster, Scope};
@@ -43,12 +44,6 @@ pub(crate) struct Service {
 pub(crate) enum Asker {
     Person(Caller),
     Service(Arc<Service>),
-}
-
-pub(crate) fn new_token() -> (Secret, Hash) {
-    let token = format!("{PREFIX}{}", random::token());
-    let hashed = random::hashed(&token);
-    (Secret::new(token), hashed)
 }
 
 /// Whether a request wants to be a program's; then its cookie counts nothing.
@@ -196,12 +191,13 @@ impl App {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use model::Secret;
 
     use super::*;
 
     #[test]
     fn one_well_formed_token_or_none() {
-        let (secret, _) = new_token();
+        let secret = Secret::new(format!("{PREFIX}{}", random::token()));
         let of = |values: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in values {

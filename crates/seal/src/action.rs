@@ -41,14 +41,19 @@ pub enum Action {
     /// Taking footage out. `previous_state` is the roster's head.
     Export { camera: CameraId, from: Timestamp, to: Timestamp, reason: Option<String> },
     /// An account for a program, which may do these things, about these
-    /// cameras, until then. `previous_state` is the roster's head.
+    /// cameras, until then. `token` is the SHA-256 of its token, which the
+    /// author made. `previous_state` is the roster's head.
     CreateServiceAccount {
         account: ServiceId,
+        token: Hash,
         name: String,
         permissions: BTreeSet<ServicePermission>,
         scope: Scope,
         until: Timestamp,
     },
+    /// Handing on to a device the keys of epochs since then, which are over and
+    /// which it was not granted. `previous_state` is the roster's head.
+    OpenPast { device: DeviceId, from: Timestamp },
     /// All roles of a person, in place of those before. `previous_state` is
     /// [`roles_state`] of those.
     AssignRoles { person: PersonId, roles: Roles },
@@ -154,7 +159,10 @@ impl Action {
                 }
             }
             Action::AssignRoles { roles, .. } if roles.len() > ASSIGNMENTS_MAX => Err(ActionError::Roles),
-            Action::AssignRoles { .. } | Action::ErasePerson { .. } | Action::SetPolicy { .. } => Ok(()),
+            Action::AssignRoles { .. }
+            | Action::ErasePerson { .. }
+            | Action::OpenPast { .. }
+            | Action::SetPolicy { .. } => Ok(()),
             Action::Export { from, to, reason, .. } => {
                 if from >= to {
                     return Err(ActionError::Stretch);

@@ -1,4 +1,6 @@
-//! Epoch keys and the grants that carry them to devices (section 4).
+//! Epoch keys and the grants that carry them to devices (section 4): the
+//! gateway's, and those by which an administrator's device hands on what it can
+//! open of the past.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,7 @@ use crate::sealed::{self, SealSeed, Sealed};
 use crate::{CanonicalError, sha256, to_canonical};
 
 const INFO: &str = "lenskeep epoch grant v1";
+const PAST_INFO: &str = "lenskeep past grant v1";
 /// Most cameras in one grant: what fits into an envelope's payload.
 pub const CAMERAS_MAX: usize = 500;
 
@@ -56,6 +59,25 @@ pub struct EpochGrant {
     pub gateway: GatewayId,
     pub epoch: EpochId,
     pub device: DeviceId,
+    pub roster_head: Hash,
+    pub created_at: Timestamp,
+    pub cameras: Vec<Commitments>,
+    pub enc: Base64,
+    pub ciphertext: Base64,
+}
+
+/// Keys of an epoch that is over, for a device that was not granted them then.
+/// What they open carries the gateway's commitment to them, so nobody's
+/// signature is needed to believe them; the author's says who handed them on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastGrant {
+    pub org: OrgId,
+    pub gateway: GatewayId,
+    pub epoch: EpochId,
+    pub device: DeviceId,
+    /// The administrator's device that had the keys.
+    pub by: DeviceId,
     pub roster_head: Hash,
     pub created_at: Timestamp,
     pub cameras: Vec<Commitments>,
@@ -127,6 +149,36 @@ pub fn make(
     signer: &SigningKey,
     seed: SealSeed,
 ) -> Envelope {
+    let GrantContext { org, gateway, epoch, roster_head, created_at } = context;
+    let aad = associated(org, gateway, epoch, device);
+    let (cameras, Sealed { enc, ciphertext }) = seal_keys(keys, kem, INFO, &aad, seed);
+    let grant = EpochGrant { org, gateway, epoch, device, roster_head, created_at, cameras, enc, ciphertext };
+    envelope::sign(PayloadType::EpochGrant, to_canonical(&grant), &gateway, signer)
+}
+
+/// Makes the grant by which `by` hands on keys that it was granted.
+pub fn hand_on(
+    context: GrantContext,
+    (device, kem): (DeviceId, &KemPublic),
+    keys: &BTreeMap<CameraId, (CameraKeys, Hash)>,
+    (by, signer): (DeviceId, &SigningKey),
+    seed: SealSeed,
+) -> Envelope {
+    let GrantContext { org, gateway, epoch, roster_head, created_at } = context;
+    let aad = associated_past(org, gateway, epoch, device, by);
+    let (cameras, Sealed { enc, ciphertext }) = seal_keys(keys, kem, PAST_INFO, &aad, seed);
+    let grant =
+        PastGrant { org, gateway, epoch, device, by, roster_head, created_at, cameras, enc, ciphertext };
+    envelope::sign(PayloadType::PastGrant, to_canonical(&grant), &by, signer)
+}
+
+fn seal_keys(
+    keys: &BTreeMap<CameraId, (CameraKeys, Hash)>,
+    kem: &KemPublic,
+    info: &str,
+    aad: &[u8],
+    seed: SealSeed,
+) -> (Vec<Commitments>, Sealed) {
     let mut plaintext = Plaintext { cameras: Vec::new() };
     let mut cameras = Vec::new();
     for (&camera, (keys, audio_commitment)) in keys {
@@ -137,12 +189,34 @@ pub fn make(
         });
         cameras.push(Commitments { camera, video: keys.video.commitment(), audio: *audio_commitment });
     }
-    let GrantContext { org, gateway, epoch, roster_head, created_at } = context;
-    let aad = associated(org, gateway, epoch, device);
     let plain = Zeroizing::new(to_canonical(&plaintext));
-    let Sealed { enc, ciphertext } = sealed::seal(kem, INFO, &aad, &plain, seed);
-    let grant = EpochGrant { org, gateway, epoch, device, roster_head, created_at, cameras, enc, ciphertext };
-    envelope::sign(PayloadType::EpochGrant, to_canonical(&grant), &gateway, signer)
+    (cameras, sealed::seal(kem, info, aad, &plain, seed))
+}
+
+fn open_keys(
+    cameras: &[Commitments],
+    sealed: &Sealed,
+    key: &KemSecret,
+    info: &str,
+    aad: &[u8],
+) -> Result<BTreeMap<CameraId, CameraKeys>, GrantError> {
+    let bytes = sealed::open(key, info, aad, sealed).map_err(|_| GrantError::Sealed)?;
+    let plaintext: Plaintext = crate::from_canonical(&bytes).map_err(|_| GrantError::Sealed)?;
+    if plaintext.cameras.len() != cameras.len() {
+        return Err(GrantError::Sealed);
+    }
+    let mut keys = BTreeMap::new();
+    for (plain, commitments) in plaintext.cameras.iter().zip(cameras) {
+        let camera = commitments.camera;
+        let video = epoch_key(&plain.video)?;
+        let audio = plain.audio.as_ref().map(epoch_key).transpose()?;
+        let audio_fits = audio.as_ref().is_none_or(|key| key.commitment() == commitments.audio);
+        if plain.camera != camera || video.commitment() != commitments.video || !audio_fits {
+            return Err(GrantError::Commitment(camera));
+        }
+        keys.insert(camera, CameraKeys { video, audio });
+    }
+    Ok(keys)
 }
 
 impl EpochGrant {
@@ -172,23 +246,38 @@ impl EpochGrant {
         }
         let aad = associated(self.org, self.gateway, self.epoch, device);
         let sealed = Sealed { enc: self.enc.clone(), ciphertext: self.ciphertext.clone() };
-        let bytes = sealed::open(key, INFO, &aad, &sealed).map_err(|_| GrantError::Sealed)?;
-        let plaintext: Plaintext = crate::from_canonical(&bytes).map_err(|_| GrantError::Sealed)?;
-        if plaintext.cameras.len() != self.cameras.len() {
-            return Err(GrantError::Sealed);
+        open_keys(&self.cameras, &sealed, key, INFO, &aad)
+    }
+}
+
+impl PastGrant {
+    /// What the envelope says; its keys are believed by what they open.
+    pub fn claimed(envelope: &Envelope) -> Result<Self, GrantError> {
+        Ok(crate::from_canonical(envelope::payload(PayloadType::PastGrant, envelope)?)?)
+    }
+
+    /// Checks the author's signature; the key comes from the roster.
+    pub fn verify(envelope: &Envelope, by: DeviceId, key: VerifyingKey) -> Result<Self, GrantError> {
+        let bytes = envelope::verify(PayloadType::PastGrant, envelope, &by, key)?;
+        let grant: PastGrant = crate::from_canonical(bytes)?;
+        if grant.by != by {
+            return Err(GrantError::NotForUs);
         }
-        let mut keys = BTreeMap::new();
-        for (plain, commitments) in plaintext.cameras.iter().zip(&self.cameras) {
-            let camera = commitments.camera;
-            let video = epoch_key(&plain.video)?;
-            let audio = plain.audio.as_ref().map(epoch_key).transpose()?;
-            let audio_fits = audio.as_ref().is_none_or(|key| key.commitment() == commitments.audio);
-            if plain.camera != camera || video.commitment() != commitments.video || !audio_fits {
-                return Err(GrantError::Commitment(camera));
-            }
-            keys.insert(camera, CameraKeys { video, audio });
+        Ok(grant)
+    }
+
+    /// Opens the grant on the device that it is for.
+    pub fn open(
+        &self,
+        device: DeviceId,
+        key: &KemSecret,
+    ) -> Result<BTreeMap<CameraId, CameraKeys>, GrantError> {
+        if self.device != device {
+            return Err(GrantError::NotForUs);
         }
-        Ok(keys)
+        let aad = associated_past(self.org, self.gateway, self.epoch, device, self.by);
+        let sealed = Sealed { enc: self.enc.clone(), ciphertext: self.ciphertext.clone() };
+        open_keys(&self.cameras, &sealed, key, PAST_INFO, &aad)
     }
 }
 
@@ -198,6 +287,16 @@ fn epoch_key(bytes: &Base64) -> Result<EpochKey, GrantError> {
 
 fn associated(org: OrgId, gateway: GatewayId, epoch: EpochId, device: DeviceId) -> Vec<u8> {
     format!("{org}|{gateway}|{epoch}|{device}").into_bytes()
+}
+
+fn associated_past(
+    org: OrgId,
+    gateway: GatewayId,
+    epoch: EpochId,
+    device: DeviceId,
+    by: DeviceId,
+) -> Vec<u8> {
+    format!("{org}|{gateway}|{epoch}|{device}|{by}").into_bytes()
 }
 
 /// Object name in the container for grants.

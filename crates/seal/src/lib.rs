@@ -20,6 +20,7 @@ pub mod keys;
 pub mod local;
 pub mod login;
 mod merkle;
+pub mod pairing;
 pub mod password;
 pub mod recording;
 pub mod role;

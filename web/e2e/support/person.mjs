@@ -34,22 +34,31 @@ export async function addDemoCamera(page) {
   await page.getByRole('link', { name: /Demo camera/ }).waitFor();
 }
 
-/** Invites a person, who makes a passkey and a key; compares the fingerprint and lets the device in. */
-export async function letIn(administrator, newcomer, name) {
+/** A link for somebody new, from the page Devices. */
+export async function invite(administrator, name) {
   await administrator.getByRole('link', { name: 'Devices', exact: true }).click();
-  await administrator.getByPlaceholder('Name of the person').fill(name);
+  await administrator.getByRole('heading', { name: 'Add a device or a person' }).waitFor();
+  const again = administrator.getByRole('button', { name: 'Make another link' });
+  if (await again.isVisible()) await again.click();
+  await administrator.getByLabel('Whose').selectOption('newcomer');
+  await administrator.getByLabel('Name of the person').fill(name);
   await administrator.getByRole('button', { name: 'Make a link' }).click();
-  await newcomer.goto((await administrator.getByText(/\/join#token=/).textContent()).trim());
+  return (await administrator.getByText(/\/join#token=/).textContent()).trim();
+}
+
+/** Invites a person, who makes a passkey and a key; compares what both screens show and lets the device in. */
+export async function letIn(administrator, newcomer, name) {
+  await newcomer.goto(await invite(administrator, name));
   await newcomer.getByRole('button', { name: 'Make a passkey' }).click();
   await newcomer.getByRole('button', { name: 'Make the key' }).click();
   await letInWaiting(administrator, name);
   await newcomer.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
 }
 
-/** Compares the fingerprint of a device that waits, and lets it in. */
+/** Compares the code or the fingerprint of a device that waits, and lets it in. */
 export async function letInWaiting(administrator, name) {
   const asking = administrator.locator('article').filter({ hasText: name });
-  await asking.getByLabel('I have compared the fingerprint').check({ timeout: 20_000 });
+  await asking.getByLabel(/show the same code|compared the fingerprint/).check({ timeout: 20_000 });
   await asking.getByRole('button', { name: 'Let it in' }).click();
 }
 

@@ -26,7 +26,7 @@ export async function start({ configure = null } = {}) {
     await writeFile(file, await configure(`http://localhost:${port}`, data));
     further.push('--config', file);
   }
-  const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${port}`, ...further], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${port}`, '--app-port', String(port + 4), ...further], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const link = await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no set-up link after ${READY_MS / 1000} s:\n${said}`)), READY_MS);
@@ -45,13 +45,31 @@ export async function start({ configure = null } = {}) {
   return {
     link,
     said: () => said,
+    port,
+    data,
+    /** As a power cut does. */
+    kill: () => child.kill('SIGKILL'),
     async stop() {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await ended;
+      await end(child);
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+async function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** Another program beside the product's, as soon as it has said something. Its configuration is TOML. */
+export async function beside(name, arguments_, { wait = true } = {}) {
+  const child = spawn(join(dirname(process.env.LENSKEEP_BIN), name), arguments_, { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stderr.resume();
+  if (wait) await once(child.stdout, 'data');
+  child.stdout.resume();
+  return { stop: () => end(child) };
 }
 
 /** A camera that speaks RTSPS, with user name `viewer` and password `secret`. Only its address matters to the stand-in. */
@@ -64,11 +82,11 @@ export async function encryptedCamera() {
   return { address: `rtsps://127.0.0.1:${port + 1}/main`, stop: () => child.kill() };
 }
 
-/** `up` takes the ports after the first for gateways, metrics and the demonstration camera. */
-async function freePort() {
+/** `up` takes the ports after the first for gateways, metrics, the demonstration camera and `lenskeep app`. */
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const free = await Promise.all([0, 1, 2, 3].map((offset) => isFree(port + offset)));
+    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(port + offset)));
     if (free.every(Boolean)) return port;
   }
 }

@@ -53,6 +53,7 @@ export async function standIn() {
     write('append_roster', hash(envelope));
     return { seq };
   }
+  const requestOf = (id) => org.requests.find(({ device }) => device.id === id) ?? (() => { throw fail(404, 'not_found', 'There is no such request.'); })();
   const enter = (person) => ((signedIn = person), { cookie: true, body: me() });
   const open = new Set(['GET status', 'POST setup/passkey', 'POST setup', 'POST login/passkey/begin', 'POST login/passkey', 'POST login/device/challenge', 'POST login/device', 'POST invitations/passkey', 'POST invitations/accept']);
 
@@ -86,7 +87,9 @@ export async function standIn() {
     'GET roster': ({ query }) => ({ statements: org.log.slice(query.has('after') ? Number(query.get('after')) + 1 : 0) }),
     'POST roster': ({ body }) => take(body.envelope),
     'GET device-requests': () => ({ requests: org.requests }),
-    'POST device-requests': ({ body }) => (org.requests.push({ device: body.device, created_at: Date.now() }), undefined),
+    'POST device-requests': ({ body }) => (org.requests.push({ device: body.device, created_at: Date.now(), pairing: body.pairing, nonce: null }), undefined),
+    'GET device-requests/*': ({ part }) => ({ nonce: requestOf(part).nonce }),
+    'POST device-requests/*/nonce': ({ part, body }) => ((requestOf(part).nonce = body.nonce), undefined),
     'POST invitations': ({ body }) => {
       org.invited = { ...body, token: randomBytes(16).toString('hex') };
       write('invite', body.person);
@@ -120,7 +123,7 @@ export async function standIn() {
 
   async function api(request, response, path, query) {
     const [kind, part, ...rest] = path.split('/');
-    const wild = ['enrolments', 'gateways', 'cameras', 'epochs', 'recordings'].includes(kind) && part;
+    const wild = ['device-requests', 'enrolments', 'gateways', 'cameras', 'epochs', 'recordings'].includes(kind) && part;
     const pattern = wild ? [kind, '*', ...rest.map((text, i) => (i === 1 ? '*' : text))].join('/') : path;
     const name = `${request.method} ${pattern}`;
     if (request.method === 'POST' && request.headers['x-lenskeep'] !== '1') throw fail(403, 'other_site', 'The request does not come from a page of this server.');

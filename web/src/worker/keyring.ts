@@ -1,13 +1,14 @@
 // The unlocked keys, and what the page's replay of the roster said about gateways and cameras.
 // Opens epoch grants and hands out keys of single recordings. Nothing here leaves the Worker except signatures.
 
-import { explain, get } from '../lib/api/client';
+import { explain, find } from '../lib/api/client';
+import type { PastEpoch } from '../lib/api/types';
 import type { StoredDevice } from '../lib/device/store';
 import { type Opener, type Seeds, unwrapSeeds, wrapSeeds } from '../lib/device/wrap';
 import { base64, type Bytes, hex, refuse } from '../lib/seal/bytes';
 import { random, type Signer, signer, signPublicKey } from '../lib/seal/crypto';
-import { readEnvelope } from '../lib/seal/dsse';
-import { type EpochKeys, openGrant } from '../lib/seal/grants';
+import { type Envelope, readEnvelope } from '../lib/seal/dsse';
+import { type EpochKeys, handOn, openGrant, openPastGrant } from '../lib/seal/grants';
 import { checkHeader, type ReadHeader, type RecordingKeys, recordingKeys } from '../lib/seal/header';
 import { kemPublicKey } from '../lib/seal/hpke';
 import type { Device } from '../lib/seal/statements';
@@ -24,7 +25,7 @@ interface Unlocked {
 export class Keyring {
   private unlocked: Unlocked | null = null;
   private trusted: Trust | null = null;
-  /** By epoch. A failed fetch is not kept, so that a grant that comes late is found. */
+  /** By epoch. What was not found is not kept, so that a grant that comes late is. */
   private readonly epochs = new Map<string, Promise<Map<string, EpochKeys>>>();
 
   async create(input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }): Promise<StoredDevice> {
@@ -74,9 +75,27 @@ export class Keyring {
     if (header.org !== trust.org) refuse('the recording belongs to another organisation');
     if (header.camera !== camera || !trust.cameras.some(({ id }) => id === camera)) refuse('the recording belongs to another camera');
     await checkHeader(read, this.gateway(header.gateway));
-    const keys = (await this.epoch(header.gateway, header.epoch)).get(camera);
-    if (!keys) return refuse('this device was not given the key of this recording. It may have been made before the device was added');
+    const granted = (await this.epoch(header.gateway, header.epoch)).get(camera);
+    const keys = granted ?? (await this.handedOn(header.gateway, header.epoch, camera));
+    if (!keys) return refuse('this device was not given the key of this recording. It was made before the device was added: an administrator can open it to you on the page Devices');
     return recordingKeys(read, keys);
+  }
+
+  async handOn(page: readonly PastEpoch[], to: Device, cameras: ReadonlySet<string>, head: string): Promise<Envelope[]> {
+    const { device, kem } = this.unlocked ?? refuse('this device is locked');
+    const { org, gateways } = this.trusted ?? refuse('this device is locked');
+    const grants = [];
+    for (const { epoch, grant, has } of page) {
+      const wanted = new Set([...cameras].filter((camera) => !has.includes(camera)));
+      const envelope = readEnvelope(grant);
+      // Nobody believes the recordings of a gateway that was shut out.
+      const gateway = gateways.find(({ id }) => id === envelope.signatures[0]!.keyid);
+      if (wanted.size === 0 || !gateway) continue;
+      const opened = await openGrant(envelope, { org, gateway, epoch, device }, kem);
+      const made = await handOn(opened, to, wanted, head, Date.now(), this.signer);
+      if (made) grants.push(made);
+    }
+    return grants;
   }
 
   private epoch(gateway: string, epoch: string): Promise<Map<string, EpochKeys>> {
@@ -84,7 +103,7 @@ export class Keyring {
     let found = this.epochs.get(key);
     if (!found) {
       found = this.fetchGrant(gateway, epoch);
-      found.catch(() => this.epochs.delete(key));
+      found.then(({ size }) => size === 0 && this.epochs.delete(key), () => this.epochs.delete(key));
       this.epochs.set(key, found);
       if (this.epochs.size > EPOCHS_MAX) this.epochs.delete(this.epochs.keys().next().value!);
     }
@@ -95,18 +114,36 @@ export class Keyring {
     const { device, kem } = this.unlocked ?? refuse('this device is locked');
     const trust = this.trusted ?? refuse('this device is locked');
     const gateway = this.gateway(gatewayId);
-    let answer: unknown;
-    try {
-      answer = await get(`/api/v1/epochs/${epoch}/grants/${device}`);
-    } catch (error) {
-      throw new Error(`There is no key for this device: ${explain(error)}`);
+    const answer = await fetched<unknown>(`/api/v1/epochs/${epoch}/grants/${device}`);
+    return answer === null ? new Map() : (await openGrant(readEnvelope(answer), { org: trust.org, gateway, epoch, device }, kem)).cameras;
+  }
+
+  /** From the past, by administrators' devices; whoever handed on a key that does not fit is passed over. */
+  private async handedOn(gateway: string, epoch: string, camera: string): Promise<EpochKeys | null> {
+    const { device, kem } = this.unlocked ?? refuse('this device is locked');
+    const { org } = this.trusted ?? refuse('this device is locked');
+    const answer = await fetched<{ grants: unknown[] }>(`/api/v1/epochs/${epoch}/past-grants/${device}`);
+    for (const grant of answer?.grants ?? []) {
+      const keys = await openPastGrant(readEnvelope(grant), { org, gateway, epoch, device }, kem).then((opened) => opened.get(camera), () => undefined);
+      if (!keys) continue;
+      const granted = await this.epoch(gateway, epoch);
+      this.epochs.set(`${gateway}|${epoch}`, Promise.resolve(granted.set(camera, keys)));
+      return keys;
     }
-    return (await openGrant(readEnvelope(answer), { org: trust.org, gateway, epoch, device }, kem)).cameras;
+    return null;
   }
 
   private async hold(device: string, seeds: Seeds): Promise<void> {
     this.lock();
     this.unlocked = { device, kem: seeds.kem, signer: await signer(device, seeds.sign) };
     seeds.sign.fill(0);
+  }
+}
+
+async function fetched<T>(path: string): Promise<T | null> {
+  try {
+    return await find<T>(path);
+  } catch (error) {
+    throw new Error(`The keys for this device did not come: ${explain(error)}`);
   }
 }

@@ -1,7 +1,7 @@
 // The Worker: the only place in the browser where a key that opens footage is in the clear.
 // It answers the page's calls, and runs the players. It decides nothing about who is genuine: that is the roster's replay.
 
-import { explain } from '../lib/api/client';
+import { explain, goApart } from '../lib/api/client';
 import { signCommand } from '../lib/seal/commands';
 import { Keyring } from './keyring';
 import { LiveView } from './live';
@@ -27,8 +27,10 @@ const handlers: Handlers = {
     return null;
   },
   sign: (data) => keyring.signer.sign(data),
+  handOn: ({ page, to, cameras, head }) => keyring.handOn(page, to, new Set(cameras), head),
   command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
   trust: async (trust) => (keyring.trust(trust), null),
+  apart: async (on) => (goApart(on), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),
   snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
 };

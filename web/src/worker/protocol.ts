@@ -5,8 +5,9 @@ import type { StoredDevice } from '../lib/device/store';
 import type { Opener } from '../lib/device/wrap';
 import type { Bytes } from '../lib/seal/bytes';
 import type { CameraCommand, SignedCommand } from '../lib/seal/commands';
-import type { Camera, Gateway, Recovery } from '../lib/seal/statements';
-import type { Rendition } from '../lib/api/types';
+import type { Envelope } from '../lib/seal/dsse';
+import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
+import type { PastEpoch, Rendition } from '../lib/api/types';
 
 export interface Trust {
   org: string;
@@ -22,8 +23,11 @@ export interface Calls {
   unlock: (input: { stored: StoredDevice; opener: Opener }) => null;
   lock: (input: null) => null;
   sign: (input: Bytes) => Bytes;
+  /** Seals to another device what this one was granted, a page at a time. */
+  handOn: (input: { page: PastEpoch[]; to: Device; cameras: string[]; head: string }) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
   trust: (input: Trust) => null;
+  apart: (input: boolean) => null;
   picture: (input: { camera: string; live: Rendition | null }) => { bitmap: ImageBitmap; at: number } | null;
   snapshot: (input: { player: number }) => Blob | null;
 }

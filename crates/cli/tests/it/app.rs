@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use model::{DeviceId, Hash, OrgId, Timestamp};
 use seal::dpop::{NONCE_HEADER, ProofKey};
-use seal::keyring::Wrapped;
+use seal::keyring::{DeviceKeys, Wrapped};
+use seal::local::{LocalGateway, LocalLogin};
 use seal::login::DeviceLogin;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::local::Site;
 use crate::support::{OneBox, free_ports};
 
 struct App {
@@ -107,6 +109,15 @@ impl Answer {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
+    /// As the browser sends it.
+    fn cookie(&self) -> String {
+        let cookie = self.header("set-cookie").expect("a session");
+        assert!(cookie.contains("secure; httponly; samesite=strict"), "{cookie}");
+        let (name, rest) = cookie.split_once('=').unwrap();
+        // The header was put into lower case; the name was not.
+        format!("{}={}", name.replace("__host", "__Host"), rest.split(';').next().unwrap())
+    }
+
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", self.head))
     }
@@ -149,22 +160,22 @@ struct DeviceFile {
     keys: Wrapped,
 }
 
-/// Signs in as the page does, and returns the cookie that the browser keeps.
-fn sign_in(site: &OneBox, app: &App) -> String {
+fn device_of(site: &OneBox) -> (OrgId, DeviceId, DeviceKeys) {
     let file = std::fs::read(site.path("home/device.json")).unwrap();
     let DeviceFile { org, device, keys } = serde_json::from_slice(&file).unwrap();
     let passphrase = std::fs::read_to_string(site.path("passphrase")).unwrap();
-    let keys = seal::keyring::unwrap(&keys, passphrase.trim()).unwrap();
+    (org, device, seal::keyring::unwrap(&keys, passphrase.trim()).unwrap())
+}
+
+/// Signs in as the page does, and returns the cookie that the browser keeps.
+fn sign_in(site: &OneBox, app: &App) -> String {
+    let (org, device, keys) = device_of(site);
     let begun = app.post("/api/v1/login/device/challenge", &json!({ "device": device })).json();
     let challenge: Hash = serde_json::from_value(begun["challenge"].clone()).unwrap();
     let login = DeviceLogin { org, device, challenge, origin: app.origin() };
     let answer = app.post("/api/v1/login/device", &json!({ "envelope": login.sign(&keys.sign) }));
     assert_eq!(answer.status(), 200, "{}", answer.head);
-    let cookie = answer.header("set-cookie").expect("a session");
-    assert!(cookie.contains("secure; httponly; samesite=strict"), "{cookie}");
-    let (name, rest) = cookie.split_once('=').unwrap();
-    // The header was put into lower case; the name was not.
-    format!("{}={}", name.replace("__host", "__Host"), rest.split(';').next().unwrap())
+    answer.cookie()
 }
 
 #[test]
@@ -405,4 +416,79 @@ fn a_pinned_cloud_is_that_one_and_no_other() {
     assert_eq!(status(&["--pin", &pin.to_string()]), 404);
     assert_eq!(status(&["--pin", &Hash([7; 32]).to_string()]), 502);
     assert_eq!(status(&[]), 502);
+}
+
+/// What a page does to be let in at the site itself.
+fn knock(app: &App, address: &str) -> (LocalGateway, Value) {
+    let challenge = Hash([5; 32]);
+    let answer = app.post("/api/site/hello", &json!({ "address": address, "challenge": challenge }));
+    assert_eq!(answer.status(), 200, "{}", answer.head);
+    let body = answer.json();
+    let claim = LocalGateway::claimed(&serde_json::from_value(body["envelope"].clone()).unwrap()).unwrap();
+    assert_eq!((claim.device_challenge, json!(claim.certificate)), (challenge, body["certificate"].clone()));
+    (claim, body["knock"].clone())
+}
+
+fn login(claim: &LocalGateway, device: DeviceId, keys: &DeviceKeys, knock: &Value) -> Value {
+    let login = LocalLogin {
+        org: claim.org,
+        gateway: claim.gateway,
+        device,
+        certificate: claim.certificate,
+        gateway_challenge: claim.gateway_challenge,
+    };
+    json!({ "knock": knock, "envelope": login.sign(&keys.sign) })
+}
+
+#[test]
+fn without_its_cloud_a_site_shows_its_cameras_to_the_browser_that_proved_itself() {
+    let mut site = Site::new();
+    let (address, camera) = (site.address(), site.camera.clone());
+    let (_, device, keys) = device_of(&site.cloud);
+    let cloud = format!("http://localhost:{}", site.cloud.viewer_port());
+    site.cloud.kill();
+    let app = App::start(free_ports(1), &["--cloud", &cloud]);
+    assert_eq!(app.get("/api/v1/status").json()["error"]["code"], "cloud_unreachable");
+
+    let (claim, first) = knock(&app, &address);
+    let body = login(&claim, device, &keys, &first);
+    let cookie = app.post("/api/site/login", &body).cookie();
+    let host = format!("Host: localhost:{}\r\n", app.port);
+    let ask = |path: &str, headers: &str| app.ask(&format!("GET {path} HTTP/1.1\r\n{host}{headers}"), "");
+    let mine = format!("Cookie: a=b; {cookie}\r\n");
+    let cameras = ask("/api/site/v1/cameras", &mine);
+    assert_eq!(cameras.json()["cameras"][0]["id"], json!(camera));
+    assert_eq!(cameras.header("content-type"), Some("application/json"));
+    assert_eq!(ask("/api/site/v1/me", &mine).json()["device"], json!(device));
+    assert_eq!(ask("/api/site/v1/people", &mine).status(), 404, "what needs the cloud is not there");
+
+    // Nobody else on this machine, and no page of others.
+    assert_eq!(ask("/api/site/v1/cameras", "").status(), 401);
+    let name = cookie.split('=').next().unwrap();
+    let guessed = format!("Cookie: {name}={}\r\n", Hash([8; 32]));
+    assert_eq!(ask("/api/site/v1/cameras", &guessed).status(), 401);
+    let foreign = format!("{mine}Origin: http://evil.example\r\n");
+    assert_eq!(ask("/api/site/v1/cameras", &foreign).status(), 403);
+    for path in ["/api/site/v1/../../local/v1/hello", "/api/site/v1/%2e%2e/%2e%2e/local/v1/login"] {
+        assert_eq!(ask(path, &mine).status(), 404, "{path}");
+    }
+
+    // A proof counts once, and of a device of the roster alone.
+    assert_eq!(app.post("/api/site/login", &body).json()["error"]["code"], "knock_refused");
+    let (claim, second) = knock(&app, &address);
+    let stranger = DeviceKeys::from_seeds([1; 32], [2; 32]);
+    let body = login(&claim, device, &stranger, &second);
+    assert_eq!(app.post("/api/site/login", &body).json()["error"]["code"], "login_refused");
+
+    // This program asks networks of its own, and nobody where there is nobody.
+    let hello = |address: &str| {
+        let body = json!({ "address": address, "challenge": Hash([5; 32]) });
+        app.post("/api/site/hello", &body).json()["error"]["code"].clone()
+    };
+    assert_eq!(hello("198.51.100.1"), "address_refused");
+    assert_eq!(hello(&format!("127.0.0.1:{}", free_ports(1))), "site_unreachable");
+
+    let leave = format!("POST /api/site/leave HTTP/1.1\r\n{host}{mine}Content-Length: 0\r\n");
+    assert_eq!(app.ask(&leave, "").status(), 204);
+    assert_eq!(ask("/api/site/v1/cameras", &mine).status(), 401);
 }

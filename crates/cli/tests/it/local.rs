@@ -15,9 +15,9 @@ use crate::support::{OneBox, ffprobe};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cloud, and a gateway that outlives it, with a camera.
-struct Site {
-    cloud: OneBox,
-    camera: String,
+pub(crate) struct Site {
+    pub(crate) cloud: OneBox,
+    pub(crate) camera: String,
     runtime: Runtime,
     gateway: Option<Running>,
     config: Config,
@@ -25,7 +25,7 @@ struct Site {
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cloud = OneBox::new();
         let link = cloud.link.clone().unwrap();
         cloud.succeed(&["device", "new", "--link", link.split('&').next().unwrap()]);
@@ -51,7 +51,7 @@ impl Site {
         Site { cloud, camera, runtime, gateway: Some(gateway), config, simulated }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let mut address = self.gateway.as_ref().unwrap().local_address();
         let listening = async { address.wait_for(Option::is_some).await.map(|address| *address) };
         self.runtime.block_on(listening).unwrap().unwrap().to_string()

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod azure;
+mod devices;
 mod local;
 mod policy;
 mod services;

@@ -1,8 +1,7 @@
-//! People, passkeys, sessions, ceremonies, one-time tokens, device requests.
+//! People, passkeys, sessions, ceremonies, one-time tokens.
 
 use cloud_core::{Audited, Permit};
 use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
-use seal::roster::Device;
 
 use super::{Database, Row, Transaction, params};
 
@@ -36,6 +35,8 @@ pub(crate) struct SessionRow {
 pub(crate) enum TokenKind {
     Setup,
     Invitation,
+    /// A person's new device may ask to be let in.
+    LinkDevice,
     /// A person may add a passkey, or set a password.
     AddPasskey,
     SetPassword,
@@ -56,6 +57,7 @@ impl TokenKind {
         match self {
             TokenKind::Setup => "setup",
             TokenKind::Invitation => "invitation",
+            TokenKind::LinkDevice => "link_device",
             TokenKind::AddPasskey => "add_passkey",
             TokenKind::SetPassword => "set_password",
             TokenKind::Recovery => "recovery",
@@ -243,30 +245,6 @@ impl Database {
                    WHERE token = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3";
         self.optional(sql, params![token, kind.as_str(), now]).await?.as_ref().map(one_time_token).transpose()
     }
-
-    pub(crate) async fn add_device_request(
-        &self,
-        org: OrgId,
-        device: &Device,
-        now: Timestamp,
-    ) -> sqlx::Result<()> {
-        let request = serde_json::to_string(device).expect("a device serialises");
-        let sql = "INSERT INTO device_requests (org, device, person, request, created_at) \
-                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT (org, device) DO NOTHING";
-        self.execute(sql, params![org, device.id, device.person, request, now]).await.map(drop)
-    }
-
-    pub(crate) async fn device_requests(&self, org: OrgId) -> sqlx::Result<Vec<(Device, Timestamp)>> {
-        let sql = "SELECT request, created_at FROM device_requests WHERE org = $1 ORDER BY created_at, device LIMIT 1000";
-        let rows = self.all(sql, params![org]).await?;
-        rows.iter().map(|row| Ok((row.json(0)?, row.time(1)?))).collect()
-    }
-
-    pub(crate) async fn count_device_requests(&self, org: OrgId, person: PersonId) -> sqlx::Result<u64> {
-        let sql = "SELECT COUNT(*) FROM device_requests WHERE org = $1 AND person = $2";
-        let row = self.optional(sql, params![org, person]).await?;
-        row.map_or(Ok(0), |row| row.number(0))
-    }
 }
 
 impl Transaction {
@@ -327,10 +305,5 @@ impl Transaction {
                    (SELECT token FROM sessions WHERE org = $1 AND person = $2 \
                     ORDER BY seen_at DESC, created_at DESC, token LIMIT $3)";
         self.execute(sql, params![*org, *person, SESSIONS_MAX]).await.map(drop)
-    }
-
-    pub(crate) async fn end_device_request(&mut self, org: OrgId, device: DeviceId) -> sqlx::Result<()> {
-        let sql = "DELETE FROM device_requests WHERE org = $1 AND device = $2";
-        self.execute(sql, params![org, device]).await.map(drop)
     }
 }

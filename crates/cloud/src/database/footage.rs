@@ -19,13 +19,13 @@ impl Database {
         org: OrgId,
         gateway: GatewayId,
         epoch: EpochId,
-        device: DeviceId,
+        (device, created_at): (DeviceId, Timestamp),
         envelope: &Envelope,
     ) -> sqlx::Result<()> {
         let envelope = serde_json::to_string(envelope).expect("an envelope serialises");
-        let sql = "INSERT INTO epoch_grants (org, epoch, device, gateway, envelope) VALUES ($1, $2, $3, $4, $5) \
-                   ON CONFLICT (org, epoch, device) DO NOTHING";
-        self.execute(sql, params![org, epoch, device, gateway, envelope]).await.map(drop)
+        let sql = "INSERT INTO epoch_grants (org, epoch, device, gateway, envelope, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (org, epoch, device) DO NOTHING";
+        self.execute(sql, params![org, epoch, device, gateway, envelope, created_at]).await.map(drop)
     }
 
     pub(crate) async fn epoch_grant(

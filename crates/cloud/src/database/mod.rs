@@ -5,6 +5,7 @@
 
 mod accounts;
 mod approvals;
+mod devices;
 mod directory;
 mod enrolments;
 mod factors;
@@ -12,6 +13,7 @@ mod footage;
 mod history;
 mod local;
 mod log;
+mod past;
 mod roster;
 mod rules;
 mod services;
@@ -29,12 +31,14 @@ use sqlx::sqlite::{
 
 pub(crate) use accounts::{OneTimeToken, PersonRow, SessionRow, TokenKind};
 pub(crate) use approvals::{ProposalRow, ProposalState};
+pub(crate) use devices::DeviceRequestRow;
 pub(crate) use directory::{DirectoryGroup, DirectoryPerson, Membership};
 pub(crate) use enrolments::Enrolment;
 pub(crate) use factors::{PasskeyRow, PasswordLogin, Removed};
 pub(crate) use history::{Filter, HistoryRow};
 pub(crate) use local::News;
 pub(crate) use log::LogRow;
+pub(crate) use past::PastEpoch;
 pub(crate) use rules::{PolicySetRow, ReasonRow, RolesRow};
 pub(crate) use services::ServiceRow;
 pub(crate) use value::params;

@@ -7,7 +7,7 @@ use model::{Hash, OrgId, PersonId, ServiceId, Timestamp};
 use seal::action::ServicePermission;
 use seal::roster::Scope;
 
-use super::{Database, Row, params};
+use super::{Database, Row, Transaction, params};
 
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceRow {
@@ -38,17 +38,17 @@ fn service(row: &Row) -> sqlx::Result<ServiceRow> {
     })
 }
 
-impl Database {
+impl Transaction {
     /// False if the id is in use.
     pub(crate) async fn add_service(
-        &self,
+        &mut self,
         row: &ServiceRow,
         token: Hash,
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<bool> {
         let sql = "INSERT INTO service_accounts (org, account, name, token, permissions, scope, created_by, \
                    created_at, ends_at, used_at, revoked_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, NULL) ON CONFLICT (account) DO NOTHING";
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, NULL) ON CONFLICT DO NOTHING";
         let json = |value: serde_json::Result<String>| value.expect("our own types serialise");
         let permissions = json(serde_json::to_string(&row.permissions));
         let scope = json(serde_json::to_string(&row.scope));
@@ -58,7 +58,9 @@ impl Database {
             params![*org, *account, name, token, permissions, scope, *created_by, *created_at, *ends_at];
         Ok(self.execute(sql, values).await? == 1)
     }
+}
 
+impl Database {
     /// Newest first, those that were revoked too.
     pub(crate) async fn services(&self, org: OrgId) -> sqlx::Result<Vec<ServiceRow>> {
         let sql = "SELECT org, account, name, permissions, scope, created_by, created_at, ends_at, used_at, \

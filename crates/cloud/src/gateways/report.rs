@@ -51,7 +51,8 @@ pub(crate) async fn epoch_grants(
     let in_roster = grants.iter().filter(|(grant, _)| caller.roster.device(grant.device).is_some());
     for (grant, envelope) in in_roster {
         let (org, gateway) = (caller.org, caller.gateway);
-        app.database.add_epoch_grant(org, gateway, grant.epoch, grant.device, envelope).await?;
+        let of = (grant.device, grant.created_at);
+        app.database.add_epoch_grant(org, gateway, grant.epoch, of, envelope).await?;
     }
     Ok(Json(serde_json::json!({})))
 }

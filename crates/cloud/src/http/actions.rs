@@ -45,6 +45,7 @@ pub(crate) async fn act(
             Action::Export { camera, from, to, signature: verified.hash }
         }
         action::Action::CreateServiceAccount { .. } => return Err(elsewhere("/api/v1/service-accounts")),
+        action::Action::OpenPast { .. } => return Err(elsewhere("/api/v1/past-openings")),
         action::Action::AssignRoles { .. } => return Err(elsewhere("/api/v1/roles")),
         action::Action::ErasePerson { .. } => return Err(elsewhere("/api/v1/erasures")),
         action::Action::SetPolicy { .. } => return Err(elsewhere("/api/v1/policy")),

@@ -45,7 +45,7 @@ pub enum Who {
     Provisioner,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
-    /// A session, or an invitation that the handler checks.
+    /// A session, or a token of a link that the handler checks.
     SessionOrToken,
     Administrator,
     /// A gateway with a client certificate that the roster has not revoked.

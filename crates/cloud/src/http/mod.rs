@@ -4,6 +4,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod cameras;
+pub(crate) mod devices;
 pub(crate) mod enrolments;
 pub(crate) mod extract;
 pub(crate) mod factors;
@@ -16,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod passwords;
+pub(crate) mod past;
 pub(crate) mod people;
 pub(crate) mod proposals;
 pub(crate) mod providers;

@@ -1,6 +1,6 @@
 //! What administrators order together, by a signed action (format.md section
-//! 6) of as many of them as the roster demands: roles, policies, and that a
-//! person is forgotten. Judged first, carried out once.
+//! 6) of as many of them as the roster demands: roles, policies, accounts for
+//! programs, and that a person is forgotten. Judged first, carried out once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use seal::roster::Roster;
 use super::actions::{carried_out_before, moved, own};
 use crate::app::App;
 use crate::clock;
-use crate::database::PolicySetRow;
+use crate::database::{PolicySetRow, ServiceRow};
 use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::sessions::Caller;
@@ -58,7 +58,11 @@ enum Change {
     Roles { person: PersonId, roles: Roles },
     Policies(Policies),
     Erasure { person: PersonId },
+    Service { row: ServiceRow, token: Hash },
 }
+
+/// Accounts of programs of one organisation, in force.
+const SERVICES_MAX: u64 = 100;
 
 /// Judges signatures, state and content; changes nothing.
 pub(crate) async fn order(
@@ -72,12 +76,13 @@ pub(crate) async fn order(
     let verified = checked(envelope, roster, now)?;
     let approvals = verified.administrators(roster, now).len() as u32;
     let rules = app.rules.current(&app.database, roster).await?;
-    let change = change(app, roster, &rules, &verified.signed, files).await?;
+    let change = change(app, (caller.person, now), roster, &rules, &verified.signed, files).await?;
     let hash = verified.hash;
     let action = match &change {
         Change::Roles { person, .. } => Action::AssignRoles { person: *person, signature: hash },
         Change::Policies(policies) => Action::SetPolicy { digest: policies.digest(), signature: hash },
         Change::Erasure { person } => Action::ErasePerson { person: *person, signature: hash },
+        Change::Service { row, .. } => Action::CreateServiceAccount { account: row.account, signature: hash },
     };
     let permit = app.decide_signed(caller, roster, action, approvals, now).await?;
     Ok(Order { permit, hash, rules, change })
@@ -86,6 +91,7 @@ pub(crate) async fn order(
 /// Whether this could be carried out, but for signatures that are missing yet.
 pub(crate) async fn check(
     app: &App,
+    caller: &Caller,
     roster: &Roster,
     envelope: &Envelope,
     files: Option<Files>,
@@ -93,7 +99,7 @@ pub(crate) async fn check(
 ) -> Result<(), Problem> {
     let verified = checked(envelope, roster, now)?;
     let rules = app.rules.current(&app.database, roster).await?;
-    change(app, roster, &rules, &verified.signed, files).await.map(drop)
+    change(app, (caller.person, now), roster, &rules, &verified.signed, files).await.map(drop)
 }
 
 pub(crate) async fn is_known(app: &App, roster: &Roster, person: PersonId) -> sqlx::Result<bool> {
@@ -109,6 +115,7 @@ fn has_device(roster: &Roster, person: PersonId) -> bool {
 /// What is to be in force, if it follows what is.
 async fn change(
     app: &App,
+    (by, now): (PersonId, Timestamp),
     roster: &Roster,
     rules: &Rules,
     signed: &SignedAction,
@@ -154,8 +161,32 @@ async fn change(
             }
             Ok(Change::Erasure { person: *person })
         }
+        (action::Action::CreateServiceAccount { account, token, name, permissions, scope, until }, None) => {
+            if signed.previous_state != roster.head().1 {
+                return Err(moved());
+            }
+            if app.database.count_services(roster.org(), now).await? >= SERVICES_MAX {
+                return Err(Problem::invalid(format!(
+                    "There are {SERVICES_MAX} service accounts. Revoke one first."
+                )));
+            }
+            let row = ServiceRow {
+                org: roster.org(),
+                account: *account,
+                name: name.clone(),
+                permissions: permissions.clone(),
+                scope: scope.clone(),
+                created_by: by,
+                created_at: now,
+                ends_at: *until,
+                used_at: Timestamp(0),
+                revoked_at: None,
+            };
+            Ok(Change::Service { row, token: *token })
+        }
         _ => Err(Problem::invalid(
-            "The signed action neither assigns roles, nor erases a person, nor, with files, sets policies.",
+            "The signed action neither assigns roles, nor erases a person, nor makes a service account, nor, with \
+             files, sets policies.",
         )),
     }
 }
@@ -187,6 +218,12 @@ impl Order {
             }
             Change::Erasure { person } => {
                 transaction.erase_person(caller.org, person, now, &audited).await?;
+                true
+            }
+            Change::Service { row, token } => {
+                if !transaction.add_service(&row, token, &audited).await? {
+                    return Err(Problem::invalid("The account's id is in use already."));
+                }
                 true
             }
         };

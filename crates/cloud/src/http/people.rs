@@ -1,6 +1,4 @@
-//! People and devices that come in: who has an account, invitations, and devices that ask to be
-//! added to the roster. Being asked for gives a device nothing; an
-//! administrator's device compares its fingerprint and signs.
+//! People: who has an account, and how newcomers get one.
 
 use std::sync::Arc;
 
@@ -10,8 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use cloud_core::Action;
 use model::{OrgId, PersonId, Secret, Timestamp};
-use seal::keys::{KemPublic, VerifyingKey};
-use seal::roster::Device;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,17 +15,13 @@ use super::extract::Json;
 use super::orders::carry_out;
 use super::passwords::{self, CodeAnswer};
 use super::setup::{FIRST_PASSKEY, origin, passkey_problem, registered, signed_in};
-use super::types::{Ceremony, DAY_MS, DeviceSchema, EnvelopeBody, Me, PasskeyAnswer, check_name};
+use super::types::{Ceremony, DAY_MS, EnvelopeBody, Me, OneTimeLink, PasskeyAnswer, check_name};
 use crate::app::App;
 use crate::database::{OneTimeToken, PersonRow, TokenKind};
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
 use crate::sessions::{Caller, Way};
 use crate::{clock, random, sessions};
-
-/// Devices of one person that may wait at the same time.
-const REQUESTS_MAX: u64 = 10;
-const DEVICE_LIFE_MAX_MS: u64 = 90 * Timestamp::DAY;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct People {
@@ -50,44 +42,12 @@ pub(crate) struct PersonListing {
     disabled_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeviceRequests {
-    requests: Vec<DeviceRequest>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeviceRequest {
-    #[schema(value_type = DeviceSchema)]
-    device: Device,
-    #[schema(value_type = u64)]
-    created_at: Timestamp,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RequestDevice {
-    #[schema(value_type = DeviceSchema)]
-    device: Device,
-    /// Token of an invitation that was not accepted yet; without it, a session.
-    #[schema(value_type = Option<String>)]
-    invitation: Option<Secret>,
-}
-
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Invite {
     #[schema(value_type = String)]
     person: PersonId,
     person_name: String,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Invitation {
-    /// Works once.
-    #[schema(value_type = String)]
-    token: Secret,
-    #[schema(value_type = u64)]
-    expires_at: Timestamp,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -142,61 +102,13 @@ pub(crate) async fn erase(
     carry_out(&app, &caller, &body.envelope, None).await
 }
 
-#[utoipa::path(get, path = "/api/v1/device-requests", responses((status = 200, body = DeviceRequests)))]
-pub(crate) async fn device_requests(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<DeviceRequests>, Problem> {
-    let requests = app.database.device_requests(caller.org).await?;
-    let requests =
-        requests.into_iter().map(|(device, created_at)| DeviceRequest { device, created_at }).collect();
-    Ok(Json(DeviceRequests { requests }))
-}
-
-#[utoipa::path(post, path = "/api/v1/device-requests", request_body = RequestDevice, responses((status = 202)))]
-pub(crate) async fn request_device(
-    State(app): State<Arc<App>>,
-    caller: Option<Extension<Caller>>,
-    Json(body): Json<RequestDevice>,
-) -> Result<StatusCode, Problem> {
-    let now = clock::now();
-    let (org, person) = match (&body.invitation, caller) {
-        (Some(token), _) => {
-            let (org, invitation) = invited(&app, token, now).await?;
-            (org, invitation.person.ok_or_else(Problem::token)?)
-        }
-        (None, Some(Extension(caller))) => (caller.org, caller.person),
-        (None, None) => return Err(Problem::signed_out()),
-    };
-    let device = &body.device;
-    if device.person != person {
-        return Err(Problem::invalid("The device names another person."));
-    }
-    check_name(&device.name)?;
-    let keys = VerifyingKey::from_bytes(&device.sign.0).and(KemPublic::from_bytes(&device.kem.0).map(drop));
-    if keys.is_err() {
-        return Err(Problem::invalid("The device's keys are not an Ed25519 and an X-Wing public key."));
-    }
-    if device.until > now.plus_ms(DEVICE_LIFE_MAX_MS + seal::roster::AT_AHEAD_MAX_MS) {
-        return Err(Problem::invalid("A device lives at most 90 days."));
-    }
-    if app.database.org_of_device(device.id).await?.is_some() {
-        return Err(Problem::invalid("The device's id is in use already."));
-    }
-    if app.database.count_device_requests(org, person).await? >= REQUESTS_MAX {
-        return Err(Problem::too_many());
-    }
-    app.database.add_device_request(org, device, now).await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
 #[utoipa::path(post, path = "/api/v1/invitations", request_body = Invite,
-    responses((status = 200, body = Invitation)))]
+    responses((status = 200, body = OneTimeLink)))]
 pub(crate) async fn invite(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Json(body): Json<Invite>,
-) -> Result<Json<Invitation>, Problem> {
+) -> Result<Json<OneTimeLink>, Problem> {
     let now = clock::now();
     check_name(&body.person_name)?;
     // For newcomers alone: an invitation adds a passkey, and whoever has a
@@ -211,7 +123,7 @@ pub(crate) async fn invite(
     app.database
         .add_invitation(caller.org, hashed, body.person, &body.person_name, expires_at, &audited)
         .await?;
-    Ok(Json(Invitation { token: Secret::new(token), expires_at }))
+    Ok(Json(OneTimeLink { token: Secret::new(token), expires_at }))
 }
 
 #[utoipa::path(post, path = "/api/v1/invitations/passkey", request_body = BeginInvitation,

@@ -154,7 +154,7 @@ pub(crate) async fn propose(
         return Err(Problem::too_many());
     }
     if is_action(&body.envelope) {
-        orders::check(&app, &roster, &body.envelope, body.files.clone(), now).await?;
+        orders::check(&app, &caller, &roster, &body.envelope, body.files.clone(), now).await?;
     }
     let id = agreement.id;
     app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;

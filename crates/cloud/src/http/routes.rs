@@ -14,9 +14,9 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
-    actions, cameras, enrolments, factors, headers, health, history, live, login, page, passwords, people,
-    proposals, providers, reasons, recordings, recovery, roster, rules, scim, services, sessions, setup,
-    sites, status, verifications,
+    actions, cameras, devices, enrolments, factors, headers, health, history, live, login, page, passwords,
+    past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim, services,
+    sessions, setup, sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -115,8 +115,13 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/proposals", Administrator, post(proposals::propose)),
         viewer("POST", "/api/v1/proposals/{id}/signatures", Administrator, post(proposals::sign)),
         viewer("POST", "/api/v1/proposals/{id}/decline", Administrator, post(proposals::decline)),
-        viewer("GET", "/api/v1/device-requests", Administrator, get(people::device_requests)),
-        viewer("POST", "/api/v1/device-requests", SessionOrToken, post(people::request_device)),
+        viewer("POST", "/api/v1/device-links", Administrator, post(devices::link)),
+        viewer("GET", "/api/v1/device-requests", Administrator, get(devices::list)),
+        viewer("POST", "/api/v1/device-requests", SessionOrToken, post(devices::request)),
+        // Anyone: the device's id has 128 bits, and who waits asks often.
+        viewer("GET", "/api/v1/device-requests/{device}", Anyone, get(devices::asked)),
+        viewer("POST", "/api/v1/device-requests/{device}/nonce", Administrator, post(devices::answer)),
+        viewer("DELETE", "/api/v1/device-requests/{device}", Administrator, delete(devices::decline)),
         viewer("POST", "/api/v1/invitations", Administrator, post(people::invite)),
         viewer("POST", "/api/v1/invitations/passkey", Token, post(people::begin_invitation)),
         viewer("POST", "/api/v1/invitations/accept", Token, post(people::accept_invitation)),
@@ -130,6 +135,10 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
         viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
+        viewer("GET", "/api/v1/epochs/{epoch}/past-grants/{device}", Session, get(past::read)),
+        viewer("POST", "/api/v1/past-openings", Administrator, post(past::open)),
+        viewer("GET", "/api/v1/past-openings/{device}/epochs", Administrator, get(past::epochs)),
+        viewer("POST", "/api/v1/past-openings/{device}/grants", Administrator, post(past::hand_on)),
         viewer("GET", "/api/v1/service-accounts", Administrator, get(services::list)),
         viewer("POST", "/api/v1/service-accounts", Administrator, post(services::create)),
         viewer("DELETE", "/api/v1/service-accounts/{id}", Administrator, delete(services::revoke)),

@@ -1,6 +1,6 @@
 //! Accounts of programs, as administrators make and end them. Making one is an
-//! action that a device signs and a person is verified for; ending one takes
-//! something away, so it acts at once.
+//! order of as many as the roster demands; ending one takes something away, so
+//! it acts at once.
 
 use std::sync::Arc;
 
@@ -8,23 +8,20 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
-use model::{PersonId, Secret, ServiceId, Timestamp};
-use seal::action::{self, ServicePermission};
+use model::{PersonId, ServiceId, Timestamp};
+use seal::action::ServicePermission;
 use seal::roster::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::actions::{carried_out_before, verified};
 use super::extract::{Json, Path};
+use super::orders::carry_out;
 use super::types::EnvelopeBody;
 use crate::app::App;
+use crate::clock;
 use crate::database::ServiceRow;
 use crate::problem::Problem;
 use crate::sessions::Caller;
-use crate::{clock, services};
-
-/// Of one organisation, in force.
-const SERVICES_MAX: u64 = 100;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ServiceAccounts {
@@ -55,17 +52,6 @@ pub(crate) struct ServiceListing {
     revoked_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ServiceToken {
-    #[schema(value_type = String)]
-    id: ServiceId,
-    /// Shown once.
-    #[schema(value_type = String)]
-    token: Secret,
-    #[schema(value_type = u64)]
-    ends_at: Timestamp,
-}
-
 #[utoipa::path(get, path = "/api/v1/service-accounts", responses((status = 200, body = ServiceAccounts)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -87,56 +73,14 @@ pub(crate) async fn list(
 }
 
 #[utoipa::path(post, path = "/api/v1/service-accounts", request_body = EnvelopeBody,
-    responses((status = 200, body = ServiceToken), (status = 403, description = "`verification_needed`"),
+    responses((status = 204), (status = 403, description = "`verification_needed`, or `more_approvals_needed`"),
               (status = 409, description = "`state_moved` or `replayed`")))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Json(body): Json<EnvelopeBody>,
-) -> Result<Json<ServiceToken>, Problem> {
-    let now = clock::now();
-    let roster = app.roster(caller.org, now).await?;
-    let verified = verified(&body.envelope, &roster, &caller, now)?;
-    let action::Action::CreateServiceAccount { account, name, permissions, scope, until } =
-        verified.signed.action
-    else {
-        return Err(Problem::invalid("The signed action makes no service account."));
-    };
-    let action = Action::CreateServiceAccount { account, signature: verified.hash };
-    let permit = app.decide(&caller, &roster, action, now).await?;
-    let devices: Vec<_> = verified.devices.into_iter().collect();
-    // Any device of a person may sign in their name; this takes an
-    // administrator's.
-    if !devices.iter().any(|device| roster.is_administrator(*device, now)) {
-        return Err(cloud_core::Denial::Unsigned.into());
-    }
-    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
-    if app.database.count_services(caller.org, now).await? >= SERVICES_MAX {
-        return Err(Problem::invalid(format!(
-            "There are {SERVICES_MAX} service accounts. Revoke one first."
-        )));
-    }
-    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
-        return Err(carried_out_before());
-    }
-    let audited = permit.record(&app.database).await?;
-    let (token, hashed) = services::new_token();
-    let row = ServiceRow {
-        org: caller.org,
-        account,
-        name,
-        permissions,
-        scope,
-        created_by: caller.person,
-        created_at: now,
-        ends_at: until,
-        used_at: Timestamp(0),
-        revoked_at: None,
-    };
-    if !app.database.add_service(&row, hashed, &audited).await? {
-        return Err(Problem::invalid("The account's id is in use already."));
-    }
-    Ok(Json(ServiceToken { id: account, token, ends_at: until }))
+) -> Result<StatusCode, Problem> {
+    carry_out(&app, &caller, &body.envelope, None).await
 }
 
 #[utoipa::path(delete, path = "/api/v1/service-accounts/{id}", params(("id" = String, Path)),

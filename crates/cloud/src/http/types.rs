@@ -1,7 +1,7 @@
 //! Bodies of the viewers' API that more than one handler uses, and the OpenAPI
 //! spelling of types that `model` and `seal` own.
 
-use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
+use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -50,6 +50,16 @@ pub(crate) struct PasskeyAnswer {
     /// The credential's `toJSON()`.
     #[schema(value_type = Object)]
     pub(crate) credential: serde_json::Value,
+}
+
+/// What a link carries that lets somebody in, or a device ask.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OneTimeLink {
+    /// Works once.
+    #[schema(value_type = String)]
+    pub(crate) token: Secret,
+    #[schema(value_type = u64)]
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Signed statements of the roster, in order.

@@ -1,4 +1,5 @@
 use jsonwebtoken::{EncodingKey, Header, encode};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -120,4 +121,19 @@ fn claims_are_texts_of_a_sane_length() {
     assert_eq!(list(claims, "groups"), ["admins", "guards"]);
     assert_eq!(list(claims, "one"), ["guards"]);
     assert!(list(claims, "number").is_empty());
+}
+
+/// A token is three parts of base64url; whatever is in them, no key of ours
+/// signed it.
+#[test]
+fn any_token_is_survived_and_refused() {
+    let keys = [key("a").1];
+    let token = encode(&header("a"), &claims(), &key("a").0).unwrap();
+    proptest!(|(at in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f, junk in "[ -~]{0,200}")| {
+        let mut altered = token.clone().into_bytes();
+        let at = at.index(altered.len());
+        altered[at] = byte;
+        prop_assert!(outcome(std::str::from_utf8(&altered).unwrap(), &keys).is_err());
+        prop_assert!(outcome(&junk, &keys).is_err());
+    });
 }

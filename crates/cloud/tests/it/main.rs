@@ -3,6 +3,7 @@
 
 mod approvals;
 mod azurite;
+mod devices;
 mod erasure;
 mod factors;
 mod figures;
@@ -12,6 +13,7 @@ mod live;
 mod local;
 mod login;
 mod matrix;
+mod past;
 mod people;
 mod possession;
 mod providers;

@@ -11,7 +11,7 @@ use seal::roster::{Scope, Statement};
 use serde_json::{Value, json};
 
 use crate::support::footage::Epoch;
-use crate::support::world::{Answer, Organisation};
+use crate::support::world::{Answer, Organisation, Person};
 use crate::support::{Gateway, World, fresh, on_both_databases};
 
 on_both_databases!(everybody_gets_what_is_theirs_and_nothing_else,);
@@ -60,6 +60,8 @@ struct Things {
     epoch: String,
     /// Ada's device.
     device: DeviceId,
+    /// Asks to be let in.
+    waiting: DeviceId,
     lookup: String,
     session: String,
     /// Somebody who is signed in nowhere.
@@ -84,6 +86,7 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         recordings,
         epoch,
         device,
+        waiting,
         lookup,
         session,
         person,
@@ -111,6 +114,16 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         | ("POST", "/api/v1/invitations/passkey" | "/api/v1/invitations/accept") => plain(Nothing),
         // Here the body's token would do in place of a session.
         ("POST", "/api/v1/device-requests") => plain(Nothing),
+        ("GET", "/api/v1/device-requests/{device}") => {
+            vec![case(Nothing, format!("/api/v1/device-requests/{waiting}"), json!({}))]
+        }
+        ("POST", "/api/v1/device-requests/{device}/nonce") => {
+            let path = format!("/api/v1/device-requests/{waiting}/nonce");
+            vec![case(AdministratorHere, path, json!({ "nonce": Hash(fresh()) }))]
+        }
+        ("DELETE", "/api/v1/device-requests/{device}") => {
+            vec![case(AdministratorHere, format!("/api/v1/device-requests/{waiting}"), json!({}))]
+        }
         (
             "GET",
             "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions"
@@ -151,6 +164,8 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         | (
             "POST",
             "/api/v1/erasures"
+            | "/api/v1/past-openings"
+            | "/api/v1/device-links"
             | "/api/v1/invitations"
             | "/api/v1/proposals"
             | "/api/v1/service-accounts"
@@ -211,6 +226,17 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("GET", "/api/v1/recordings/{id}") => [(Door, "door"), (Till, "till")]
             .map(|(needs, name)| case(needs, format!("/api/v1/recordings/{}", recordings[name]), json!({})))
             .into(),
+        ("GET", "/api/v1/epochs/{epoch}/past-grants/{device}") => {
+            vec![case(Ada, format!("/api/v1/epochs/{epoch}/past-grants/{device}"), json!({}))]
+        }
+        // Nothing was opened to this device: administrators everywhere are told the same.
+        ("GET", "/api/v1/past-openings/{device}/epochs") => {
+            vec![case(Administrator, format!("/api/v1/past-openings/{device}/epochs?by={device}"), json!({}))]
+        }
+        ("POST", "/api/v1/past-openings/{device}/grants") => {
+            let path = format!("/api/v1/past-openings/{device}/grants");
+            vec![case(Administrator, path, json!({ "grants": [] }))]
+        }
         ("GET", "/api/v1/epochs/{epoch}/grants/{device}") => {
             vec![case(Ada, format!("/api/v1/epochs/{epoch}/grants/{device}"), json!({}))]
         }
@@ -362,6 +388,12 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
     }
     assert!((8..256).contains(&size), "{size}");
 
+    let waiting = Person::new(ours.admin.id).statement();
+    let pairing = json!({ "lookup": Hash(fresh()), "mac": Hash(fresh()) });
+    let request = json!({ "device": waiting, "token": null, "pairing": pairing });
+    let asked = ours.api(world).post("/api/v1/device-requests", &request).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED);
+    let waiting = waiting.id;
     let service = ours.service(world, &["list_cameras"], Scope::All).await;
     let (org, ada) = (ours.org, ours.admin.id);
     world
@@ -392,6 +424,7 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
         recordings,
         epoch: epoch_id,
         device: ours.admin.device,
+        waiting,
         lookup: gateway.secret.lookup().to_string(),
         session: own.as_str().unwrap().to_owned(),
         person: finn.id,

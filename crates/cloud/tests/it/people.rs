@@ -29,7 +29,7 @@ async fn an_invitation_brings_a_person_in(world: World) {
     assert_eq!(invitation.status, StatusCode::OK, "{}", invitation.body);
     let token = &invitation.body["token"];
 
-    let request = json!({ "device": ben.statement(), "invitation": token });
+    let request = json!({ "device": ben.statement(), "token": token, "pairing": null });
     assert_eq!(world.anyone().post("/api/v1/device-requests", &request).await.status, StatusCode::ACCEPTED);
     let begun = world.anyone().post("/api/v1/invitations/passkey", &json!({ "token": token })).await;
     assert_eq!((&begun.body["person"], &begun.body["person_name"]), (&json!(ben.id), &json!("Ben")));
@@ -53,7 +53,7 @@ async fn an_invitation_brings_a_person_in(world: World) {
     assert_eq!(me.body["devices"], json!([ben.device]));
 
     // In the name of somebody else nothing is asked for.
-    let other = json!({ "device": organisation.admin.statement(), "invitation": null });
+    let other = json!({ "device": organisation.admin.statement(), "token": null, "pairing": null });
     let refused = world.as_person(&accepted.cookie().unwrap()).post("/api/v1/device-requests", &other).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

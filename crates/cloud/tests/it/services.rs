@@ -4,21 +4,22 @@
 use std::collections::BTreeSet;
 
 use cloud::{Port, Who};
-use model::{Hash, ServiceId, Timestamp};
+use model::{Hash, Timestamp};
 use reqwest::{Method, StatusCode};
 use seal::action::{Action, SignedAction};
-use seal::roster::Scope;
+use seal::roster::{Scope, Statement};
 use serde_json::{Value, json};
 
 use crate::support::services::Service;
 use crate::support::world::{Answer, Person};
-use crate::support::{Gateway, Organisation, World, fresh, fresh_id, now, on_both_databases};
+use crate::support::{Gateway, Organisation, World, fresh, now, on_both_databases};
 
 on_both_databases!(
     a_token_reads_what_its_account_says_and_no_more,
     no_other_route_takes_a_token,
     a_token_ends_and_is_revoked_at_once,
     an_account_is_signed_by_an_administrator_and_confirmed,
+    one_administrator_against_two_makes_no_account,
 );
 
 async fn a_token_reads_what_its_account_says_and_no_more(world: World) {
@@ -121,9 +122,11 @@ async fn a_token_ends_and_is_revoked_at_once(world: World) {
 async fn an_account_is_signed_by_an_administrator_and_confirmed(world: World) {
     let (mut ada, browser) = world.found_with_passkey().await;
     let ben = ada.add_device_person(&world, &browser).await;
+    let program = Service::new();
     let signed = |organisation: &Organisation, by: &Person| {
         let action = Action::CreateServiceAccount {
-            account: ServiceId::from_random(fresh_id()),
+            account: program.id,
+            token: program.hashed(),
             name: "Dashboard".to_owned(),
             permissions: serde_json::from_value(json!(["list_cameras"])).unwrap(),
             scope: Scope::All,
@@ -144,7 +147,8 @@ async fn an_account_is_signed_by_an_administrator_and_confirmed(world: World) {
     assert_eq!(api.post("/api/v1/service-accounts", &body).await.code(), "verification_needed");
     api.confirm(&browser, &[seal::sha256(&envelope.payload.0)]).await;
     let made = api.post("/api/v1/service-accounts", &body).await;
-    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+    assert_eq!(made.status, StatusCode::NO_CONTENT, "{}", made.body);
+    assert_eq!(program.get(&world, "/api/v1/cameras").await.status, StatusCode::OK);
     api.confirm(&browser, &[seal::sha256(&envelope.payload.0)]).await;
     assert_eq!(api.post("/api/v1/service-accounts", &body).await.code(), "replayed");
     // With the signature of somebody else, or as somebody else.
@@ -156,8 +160,46 @@ async fn an_account_is_signed_by_an_administrator_and_confirmed(world: World) {
     let envelope = signed(&ada, &ada.admin);
     let elsewhere = api.post("/api/v1/actions", &json!({ "envelope": envelope })).await;
     assert_eq!(elsewhere.code(), "invalid");
+    // Another one does not take its place, by its id or by its token.
+    let again = signed(&ada, &ada.admin);
+    api.confirm(&browser, &[seal::sha256(&again.payload.0)]).await;
+    let taken = api.post("/api/v1/service-accounts", &json!({ "envelope": again })).await;
+    assert_eq!(taken.code(), "invalid", "{}", taken.body);
     // A program makes none.
-    let program = Service::of(&made);
     let answer = program.send(&world, Method::POST, "/api/v1/service-accounts").await;
     assert_eq!(answer.code(), "signed_out");
+}
+
+async fn one_administrator_against_two_makes_no_account(world: World) {
+    let mut ours = world.found().await;
+    let cem = ours.add_person(&world, Some(Scope::All)).await;
+    let devices = BTreeSet::from([ours.admin.device, cem.device]);
+    ours.append(&world, Statement::SetAdministrators { k: 2, devices }).await;
+    let program = Service::new();
+    let signed = SignedAction {
+        org: ours.org,
+        nonce: Hash(fresh()),
+        expires_at: now().plus_ms(Timestamp::HOUR),
+        previous_state: ours.roster.head().1,
+        action: Action::CreateServiceAccount {
+            account: program.id,
+            token: program.hashed(),
+            name: "Directory".to_owned(),
+            permissions: serde_json::from_value(json!(["provision_people"])).unwrap(),
+            scope: Scope::All,
+            until: now().plus_ms(Timestamp::DAY),
+        },
+    };
+    let (ada, cems) = (ours.api(&world), world.as_person(&cem.cookie));
+    let envelope = signed.sign(ours.admin.device, &ours.admin.keys.sign);
+    let alone = ada.post("/api/v1/service-accounts", &json!({ "envelope": envelope })).await;
+    assert_eq!(alone.code(), "more_approvals_needed");
+    let proposed = ada.post("/api/v1/proposals", &json!({ "envelope": envelope, "reason": "" })).await;
+    assert_eq!(proposed.status, StatusCode::OK, "{}", proposed.body);
+    assert_eq!(program.get(&world, "/scim/v2/Users").await.status, StatusCode::UNAUTHORIZED);
+    let path = format!("/api/v1/proposals/{}/signatures", proposed.body["id"].as_str().unwrap());
+    let agreed = json!({ "envelope": signed.sign(cem.device, &cem.keys.sign) });
+    let agreed = cems.post(&path, &agreed).await;
+    assert_eq!(agreed.body["state"], "done", "{}", agreed.body);
+    assert_eq!(program.get(&world, "/scim/v2/Users").await.status, StatusCode::OK);
 }

@@ -43,6 +43,26 @@ pub struct Entered {
     pub life: Duration,
 }
 
+/// A gateway that has answered, and that nobody has believed yet.
+#[derive(Debug)]
+pub struct Knocked {
+    base: Url,
+    http: reqwest::Client,
+    /// SHA-256 of the certificate that it shows.
+    pub certificate: Hash,
+    /// Its half of the proof, about this certificate and the challenge.
+    pub envelope: Envelope,
+}
+
+/// What a gateway gives to whoever has proved to be a device of the roster.
+#[derive(Debug)]
+pub struct Inside {
+    pub base: Url,
+    pub http: reqwest::Client,
+    pub token: Secret,
+    pub life: Duration,
+}
+
 #[derive(Serialize)]
 struct Hello {
     challenge: Hash,
@@ -109,13 +129,10 @@ pub async fn enter(
     device: DeviceId,
     key: &SigningKey,
 ) -> anyhow::Result<Entered> {
-    let (http, shown) = client()?;
-    let base = Url::parse(&format!("https://{address}"))?;
     let challenge = Hash(random::bytes());
-    let hello = post(&http, &base, "/local/v1/hello", &Hello { challenge }).await?;
-    let Signed { envelope } = serde_json::from_slice(&hello).context("the answer is not a gateway's")?;
-    let certificate = *shown.0.get().context("no certificate was shown")?;
-    let claim = proved(&envelope, roster, challenge, certificate)?;
+    let knocked = knock(address, challenge).await?;
+    let certificate = knocked.certificate;
+    let claim = proved(&knocked.envelope, roster, challenge, certificate)?;
     ensure!(
         expected.is_none_or(|expected| expected == claim.gateway),
         "at {address} answers {}, not {}",
@@ -129,12 +146,31 @@ pub async fn enter(
         certificate,
         gateway_challenge: claim.gateway_challenge,
     };
-    let signed = Signed { envelope: login.sign(key) };
-    let answer = post(&http, &base, "/local/v1/login", &signed).await?;
-    let Session { token, seconds } =
-        serde_json::from_slice(&answer).context("the gateway opened no session")?;
-    let (token, life) = (Secret::new(token.to_string()), Duration::from_secs(seconds));
+    let Inside { base, http, token, life } = knocked.log_in(login.sign(key)).await?;
     Ok(Entered { gateway: claim.gateway, base, http, token, life })
+}
+
+/// The first half of the way: what the gateway says of itself. The caller holds
+/// it against the roster.
+pub async fn knock(address: SocketAddr, challenge: Hash) -> anyhow::Result<Knocked> {
+    let (http, shown) = client()?;
+    let base = Url::parse(&format!("https://{address}"))?;
+    let hello = post(&http, &base, "/local/v1/hello", &Hello { challenge }).await?;
+    let Signed { envelope } = serde_json::from_slice(&hello).context("the answer is not a gateway's")?;
+    let certificate = *shown.0.get().context("no certificate was shown")?;
+    Ok(Knocked { base, http, certificate, envelope })
+}
+
+impl Knocked {
+    /// The second half: the device's proof.
+    pub async fn log_in(self, envelope: Envelope) -> anyhow::Result<Inside> {
+        let Knocked { base, http, .. } = self;
+        let answer = post(&http, &base, "/local/v1/login", &Signed { envelope }).await?;
+        let Session { token, seconds } =
+            serde_json::from_slice(&answer).context("the gateway opened no session")?;
+        let (token, life) = (Secret::new(token.to_string()), Duration::from_secs(seconds));
+        Ok(Inside { base, http, token, life })
+    }
 }
 
 /// The gateway's half of the proof, held against the roster and this very

@@ -28,6 +28,7 @@ pub(crate) fn export() -> SignedAction {
 pub(crate) fn service_account() -> SignedAction {
     let action = Action::CreateServiceAccount {
         account: ServiceId::from_random([0x7a; 16]),
+        token: Hash([0x7b; 32]),
         name: "Wall of the \"Löwen\"".to_owned(),
         permissions: [ServicePermission::ReadHistory, ServicePermission::ListCameras].into(),
         scope: Scope::Cameras { cameras: [camera_id()].into() },
@@ -112,6 +113,7 @@ fn an_account_of_a_program_has_a_name_something_to_do_and_an_end() {
     let sign = |name: &str, permissions: &[ServicePermission], until: Timestamp| {
         let action = Action::CreateServiceAccount {
             account: ServiceId::from_random([7; 16]),
+            token: Hash([8; 32]),
             name: name.to_owned(),
             permissions: permissions.iter().copied().collect(),
             scope: Scope::All,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use model::wire::Envelope;
 use model::{EpochId, Hash};
-use seal::grant::{CameraKeys, EpochGrant, EpochKey, GrantContext, GrantError, make};
+use proptest::prelude::*;
+use seal::envelope::PayloadType;
+use seal::grant::{CameraKeys, EpochGrant, EpochKey, GrantContext, GrantError, PastGrant, hand_on, make};
 use seal::keys::{SigningKey, VerifyingKey};
 
 use crate::fixture::{
@@ -69,4 +71,73 @@ fn keys_that_differ_from_their_commitments_are_refused() {
     grant.cameras[0].video = Hash([0; 32]);
     let error = grant.open(device_id(2), &keys(2).kem).unwrap_err();
     assert!(matches!(error, GrantError::Commitment(camera) if camera == camera_id()));
+}
+
+/// Device 1 hands on to device 2 what it can open of the first camera.
+pub(crate) fn handed_on() -> Envelope {
+    let context = GrantContext {
+        org: org(),
+        gateway: gateway_id(),
+        epoch: epoch(),
+        roster_head: Log::populated().roster.head().1,
+        created_at: T0,
+    };
+    let audio = camera_keys().audio.unwrap().commitment();
+    let cameras = BTreeMap::from([(camera_id(), (camera_keys(), audio))]);
+    let (kem, author) = (keys(2).kem.public(), keys(1).sign);
+    hand_on(context, (device_id(2), &kem), &cameras, (device_id(1), &author), [3; 64])
+}
+
+#[test]
+fn what_is_handed_on_opens_for_one_device_and_is_no_grant_of_the_gateway() {
+    let envelope = handed_on();
+    let author = keys(1).sign.verifying_key();
+    let grant = PastGrant::verify(&envelope, device_id(1), author).unwrap();
+    assert_eq!(grant, PastGrant::claimed(&envelope).unwrap());
+    let opened = grant.open(device_id(2), &keys(2).kem).unwrap();
+    assert_eq!(opened[&camera_id()].video.commitment(), camera_keys().video.commitment());
+    assert!(matches!(grant.open(device_id(1), &keys(1).kem), Err(GrantError::NotForUs)));
+    assert!(matches!(grant.open(device_id(2), &keys(1).kem), Err(GrantError::Sealed)));
+    assert!(PastGrant::verify(&envelope, device_id(2), author).is_err(), "in another's name");
+    assert!(PastGrant::verify(&envelope, device_id(1), gateway_key()).is_err());
+    assert!(EpochGrant::claimed(&envelope).is_err());
+    // Moved to another author, it does not open: the name is sealed in.
+    let moved = PastGrant { by: device_id(2), ..grant };
+    assert!(matches!(moved.open(device_id(2), &keys(2).kem), Err(GrantError::Sealed)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        survive(&bytes);
+    }
+
+    /// Well-formed but for a few bytes, which gets further in.
+    #[test]
+    fn altered_grants_are_survived(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        for envelope in [grant_for(2, &gateway_keys().1), handed_on()] {
+            let mut bytes = envelope.payload.0;
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            survive(&bytes);
+        }
+    }
+}
+
+/// As the fuzz target `grant` does.
+fn survive(bytes: &[u8]) {
+    let of = |kind: PayloadType| Envelope {
+        payload_type: kind.as_str().to_owned(),
+        payload: bytes.to_vec().into(),
+        signatures: Vec::new(),
+    };
+    if let Ok(grant) = EpochGrant::claimed(&of(PayloadType::EpochGrant)) {
+        assert!(grant.open(grant.device, &keys(9).kem).is_err());
+    }
+    if let Ok(grant) = PastGrant::claimed(&of(PayloadType::PastGrant)) {
+        assert!(grant.open(grant.device, &keys(9).kem).is_err());
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = seal::pairing::Pairing::parse(text);
+    }
 }

@@ -7,7 +7,7 @@ use seal::local::{
 
 use crate::fixture::{T0, ada, camera_id, device_id, gateway_id, gateway_keys, keys, org};
 
-fn hello() -> LocalGateway {
+pub(crate) fn hello() -> LocalGateway {
     LocalGateway {
         org: org(),
         gateway: gateway_id(),
@@ -19,7 +19,7 @@ fn hello() -> LocalGateway {
     }
 }
 
-fn login() -> LocalLogin {
+pub(crate) fn login() -> LocalLogin {
     LocalLogin {
         org: org(),
         gateway: gateway_id(),

@@ -3,6 +3,7 @@
 
 use model::{Base64, Hash};
 use seal::enrolment::{Code, Secret};
+use seal::pairing::{Nonce, Pairing};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -149,6 +150,39 @@ fn epoch_grant() {
 }
 
 #[test]
+fn past_grant() {
+    let key = |byte: u8| base64(&[byte; 32]);
+    check(
+        "past-grant",
+        &json!({
+            "device": device_id(2),
+            "device_kem_seed": base64(keys(2).kem.seed()),
+            "gateway": gateway_id(),
+            "envelope": crate::grant::handed_on(),
+            "keys": [{ "camera": camera_id(), "video": key(0x11), "audio": key(0x22) }],
+        }),
+    );
+}
+
+#[test]
+fn local() {
+    let (_, key) = gateway_keys();
+    check(
+        "local",
+        &json!({
+            "org": org(),
+            "gateway": gateway(),
+            "device": device_id(1),
+            "sign_seed": base64(keys(1).sign.seed()),
+            "challenge": crate::local::hello().device_challenge,
+            "certificate": crate::local::hello().certificate,
+            "answer": crate::local::hello().sign(&key),
+            "login": crate::local::login().sign(&keys(1).sign),
+        }),
+    );
+}
+
+#[test]
 fn recording() {
     let (bytes, finished) = crate::recording::write();
     let chunks = crate::recording::chunks().into_iter().map(|(track, flags, time, plaintext)| {
@@ -188,6 +222,25 @@ fn enrolment() {
             "accept_mac": secret.accept_mac(Hash([0xa5; 32]), Hash([0xad; 32])),
             "ca": Hash([0xca; 32]),
             "code": code.to_text().as_str(),
+        }),
+    );
+}
+
+#[test]
+fn pairing() {
+    let nonce = Nonce(Hash([0x99; 32]));
+    let (pairing, anchor) = (Pairing::new([0x77; 16], nonce), Hash([0xa5; 32]));
+    let device = crate::fixture::device(2, crate::fixture::ben(), "Phone");
+    check(
+        "pairing",
+        &json!({
+            "text": pairing.to_text().as_str(),
+            "lookup": pairing.lookup(),
+            "nonce": nonce.0,
+            "anchor": anchor,
+            "device": device,
+            "mac": pairing.mac(anchor, &device),
+            "code": nonce.code(anchor, &device),
         }),
     );
 }

@@ -23,6 +23,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Asked in place of the cloud: a gateway of this network, through `lenskeep app`. Page and Worker are told each. */
+let apart = false;
+export const goApart = (on: boolean): void => void (apart = on);
+export const isApart = (): boolean => apart;
+export const addressOf = (path: string): string => (apart ? path.replace(/^\/api\/v1\//, '/api/site/v1/') : path);
+
 /** Set by whoever must know that the session has ended; see session.svelte.ts. */
 export const on = { signedOut: () => {} };
 
@@ -66,9 +72,9 @@ type Request_ = RequestInit & { headers: Record<string, string> };
 /** Sends a request with its proof; again, if the server has a new nonce, or another tab has signed in with another key. */
 export async function ask(path: string, request: Request_, key?: SessionKey): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
-    const used = key ?? (await sessionKey());
+    const used = apart ? null : (key ?? (await sessionKey()));
     const headers = used ? { ...request.headers, dpop: await proofOf(used, request.method ?? 'GET', path) } : request.headers;
-    const response = await fetch(path, { ...request, headers, credentials: 'same-origin', cache: 'no-store' }).catch((error: unknown) => {
+    const response = await fetch(addressOf(path), { ...request, headers, credentials: 'same-origin', cache: 'no-store' }).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === 'AbortError') throw error;
       throw new ApiError(0, 'unreachable', 'The server does not answer.', 'Check that Lenskeep runs and that you are connected, then try again.');
     });

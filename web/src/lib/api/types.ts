@@ -21,7 +21,6 @@ export type Changed = Whole<'Changed'>;
 export type PasswordCeremony = Whole<'PasswordCeremony'>;
 export type Recovery = Whole<'Recovery'>;
 export type ServiceListing = Narrow<Whole<'ServiceListing'>, { scope: Scope; permissions: ServicePermission[] }>;
-export type ServiceToken = Whole<'ServiceToken'>;
 export type Ceremony = Narrow<Whole<'Ceremony'>, { options: unknown }>;
 export type StreamStatus = Narrow<Whole<'StreamStatus'>, { rendition: Rendition; state: 'connecting' | 'recording' | 'failed' }>;
 export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: StreamStatus[] }>;
@@ -29,6 +28,8 @@ export type GatewayListing = Whole<'GatewayListing'>;
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition }>;
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
+/** What it holds is read by seal. */
+export type PastEpoch = Narrow<Whole<'PastEpoch'>, { grant: unknown }>;
 export type HistoryEntry = Whole<'HistoryEntry'>;
 export type SessionListing = Whole<'SessionListing'>;
 export type PersonListing = Whole<'PersonListing'>;
@@ -36,7 +37,7 @@ export type LiveTicket = Whole<'LiveTicket'>;
 export type LogHead = Whole<'LogHead'>;
 export type Consistency = Whole<'Consistency'>;
 /** Unknown until seal has read it, because it will be signed. */
-export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown }>;
+export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown; pairing: Whole<'PairingProof'> | null }>;
 export type ProposalState = 'open' | 'done' | 'declined' | 'expired' | 'stale';
 /** The envelope is read by seal, because it will be signed. */
 export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown; files: Record<string, unknown> | null }>;

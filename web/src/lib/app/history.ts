@@ -3,6 +3,7 @@
 import type { HistoryEntry } from '../api/types';
 import type { Statement } from '../seal/statements';
 import type { Organisation } from './organisation.svelte';
+import { dateTime } from './words';
 
 const ACTIONS: Record<string, string> = {
   mint_upload: 'was allowed to store one recording',
@@ -12,6 +13,10 @@ const ACTIONS: Record<string, string> = {
   configure: 'sent a signed command',
   enrol: 'handed over the roster',
   invite: 'invited a person',
+  link_device: 'made a link for a device of',
+  decline_device: 'turned a device away',
+  open_past: 'opened older recordings to',
+  hand_on: 'handed on keys to',
   append_roster: 'changed the roster',
   propose: 'proposed a change',
   approve: 'agreed to a change',
@@ -93,7 +98,10 @@ export function nameOf(id: string, { organisation, people }: Names): string {
 }
 
 /** What it was done to, with known ids replaced and long digests cut. */
-export function resourceWords({ resource }: HistoryEntry, names: Names): string {
+export function resourceWords({ action, resource }: HistoryEntry, names: Names): string {
+  const [device, number] = resource.split(' ');
+  if (action === 'open_past') return `${nameOf(device!, names)}, ${number === '0' ? 'all of them' : `since ${dateTime(Number(number))}`}`;
+  if (action === 'hand_on') return `${nameOf(device!, names)}, of ${number} ${number === '1' ? 'stretch' : 'stretches'} of at most an hour`;
   const type = names.organisation.types.get(resource);
   if (type) return STATEMENTS[type];
   // An object's name begins with the organisation; what people look for is the camera in it.

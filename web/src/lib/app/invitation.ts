@@ -1,17 +1,34 @@
-// An invitation's link: `/join#token=…&anchor=…`. The anchor comes by the administrator's hand, so the new browser pins the right
-// organisation whatever the server says.
+// Links that let somebody in: `/join#token=…&anchor=…&pairing=…` for a newcomer, `/device#anchor=…&pairing=…&passkey=…` for another device.
+// The anchor comes by the administrator's hand, so the new browser pins the right organisation whatever the server says.
 
-export interface Invitation {
-  token: string;
+import { type Pairing, readPairing } from '../seal/pairing';
+
+export interface Invited {
   anchor: string;
+  /** Null in a link that an older server's page made. */
+  pairing: Pairing | null;
 }
 
-export const invitationLink = (origin: string, { token, anchor }: Invitation): string => `${origin}/join#${new URLSearchParams({ token, anchor })}`;
+export const invitationLink = (origin: string, invitation: { token: string; anchor: string; pairing: string }): string => `${origin}/join#${new URLSearchParams(invitation)}`;
 
-export function readInvitation(fragment: string): Invitation | null {
+export function readInvitation(fragment: string): (Invited & { token: string }) | null {
   const parameters = new URLSearchParams(fragment.replace(/^#/, ''));
   const token = parameters.get('token');
-  const anchor = parameters.get('anchor');
-  if (!token || token.length > 512 || !anchor || !/^[0-9a-f]{64}$/.test(anchor)) return null;
-  return { token, anchor };
+  const invited = invitedBy(parameters);
+  return token && token.length <= 512 && invited ? { token, ...invited } : null;
 }
+
+/** `passkey` is a token that lets this browser make one. */
+export function readDeviceLink(fragment: string): (Invited & { passkey: string | null }) | null {
+  const parameters = new URLSearchParams(fragment.replace(/^#/, ''));
+  const passkey = parameters.get('passkey');
+  const invited = invitedBy(parameters);
+  return invited && (passkey === null || isHash(passkey)) ? { passkey, ...invited } : null;
+}
+
+function invitedBy(parameters: URLSearchParams): Invited | null {
+  const anchor = parameters.get('anchor');
+  return isHash(anchor) ? { anchor, pairing: readPairing(parameters.get('pairing') ?? '') } : null;
+}
+
+const isHash = (text: string | null): text is string => /^[0-9a-f]{64}$/.test(text ?? '');

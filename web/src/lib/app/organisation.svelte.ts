@@ -26,11 +26,13 @@ export class Organisation {
     private readonly memory: RosterMemory,
     readonly device: string,
     readonly signer: Signer,
+    /** Shown by a gateway alone: everything can be seen, and nothing changed. */
+    private readonly apart: boolean,
   ) {
     this.show();
   }
 
-  static async load(anchor: string, device: string): Promise<Organisation> {
+  static async load(anchor: string, device: string, apart = false): Promise<Organisation> {
     const memory = await loadRosterMemory();
     const seen = memory?.seen ?? [];
     const [genesis, ...rest] = await fetchAfter(null);
@@ -39,7 +41,7 @@ export class Organisation {
     const roster = await Roster.start(genesis, anchor, seenAt(seen, 0) ?? now);
     const kept: RosterMemory = memory ?? { head: roster.head, seen: [{ from: 0, at: now }] };
     const signer = { keyid: device, sign: (data: Parameters<Signer['sign']>[0]) => call('sign', data) };
-    const organisation = new Organisation(roster, kept, device, signer);
+    const organisation = new Organisation(roster, kept, device, signer, apart);
     organisation.types.set(anchor, 'genesis');
     await organisation.take(rest);
     return organisation;
@@ -65,7 +67,7 @@ export class Organisation {
   }
 
   get isAdministrator(): boolean {
-    return this.roster.isAdministrator(this.device);
+    return !this.apart && this.roster.isAdministrator(this.device);
   }
 
   get isMember(): boolean {
@@ -180,9 +182,10 @@ export class Organisation {
     const last = this.memory.seen.at(-1);
     if (head.seq > this.memory.head.seq && last && now - last.at > 1000) this.memory.seen.push({ from: this.memory.head.seq + 1, at: now });
     this.memory.head = head;
-    await saveRosterMemory(this.memory);
     this.roster.settle(now);
     this.show();
+    this.memory.gateways = this.state.gateways.map(({ id, name, sign }) => ({ id, name, sign }));
+    await saveRosterMemory(this.memory);
     await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras });
   }
 

@@ -2,13 +2,15 @@
 // where several administrators must agree.
 
 import { get, post } from '../api/client';
-import { type Action, type Assignment, type Role, rolesState, signAction, sortedRoles } from '../seal/action';
-import { postSigned } from './confirmed';
+import { type Action, type Assignment, type Role, rolesState, sortedRoles } from '../seal/action';
 import { type Names, nameOf } from './history';
-import { Proposed, type Organisation } from './organisation.svelte';
+import { order } from './orders';
+import type { Organisation } from './organisation.svelte';
+import { PERMISSION_WORDS } from './services';
+import { scopeWords } from './sharing';
+import { dateTime } from './words';
 
 /** Shorter than the longest that an action may live: clocks differ. */
-const PROPOSAL_LIFE_MS = 71 * 60 * 60 * 1000;
 
 export const ROLE_WORDS: Record<Role, { title: string; may: string }> = {
   viewer: { title: 'Viewer', may: 'watches and plays' },
@@ -46,16 +48,6 @@ export async function erase(organisation: Organisation, person: string): Promise
   await order(organisation, '/api/v1/erasures', organisation.headHash, { type: 'erase_person', person });
 }
 
-async function order(organisation: Organisation, path: string, previous: string, action: Action): Promise<void> {
-  if (!organisation.needsOthers) {
-    await postSigned(path, { envelope: await signAction(organisation.org, previous, action, Date.now(), organisation.signer) });
-    return;
-  }
-  const envelope = await signAction(organisation.org, previous, action, Date.now(), organisation.signer, PROPOSAL_LIFE_MS);
-  await postSigned('/api/v1/proposals', { envelope, reason: '' });
-  throw new Proposed(0);
-}
-
 export function placeWords(place: string, names: Names): string {
   const at = place.indexOf(':');
   const [kind, which] = at < 0 ? [place, ''] : [place.slice(0, at), place.slice(at + 1)];
@@ -72,6 +64,8 @@ export function actionWords(action: Action, names: Names): string {
       return action.roles.length === 0 ? `Take all roles from ${nameOf(action.person, names)}` : `Make ${nameOf(action.person, names)} ${action.roles.map((role) => assignmentWords(role, names)).join(', ')}`;
     case 'erase_person':
       return `Forget who ${nameOf(action.person, names)} was`;
+    case 'create_service_account':
+      return `Give the program “${action.name}” an account until ${dateTime(action.until)}: it may ${action.permissions.map((permission) => PERMISSION_WORDS[permission]).join(', ')}; about ${scopeWords(action.scope, names)}`;
     case 'set_policy':
       return 'Put another set of policies in force';
     default:

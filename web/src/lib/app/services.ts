@@ -1,15 +1,14 @@
-// Accounts of programs. Making one is signed by this device and confirmed by its person.
+// Accounts of programs. This browser makes the token, and signs what the account may do; the server learns the token's hash.
 
 import { get, remove } from '../api/client';
-import type { ServiceListing, ServiceToken } from '../api/types';
-import { type Action, signAction, type ServicePermission } from '../seal/action';
-import { hex } from '../seal/bytes';
-import { random } from '../seal/crypto';
+import type { ServiceListing } from '../api/types';
+import type { Action, ServicePermission } from '../seal/action';
+import { hex, utf8 } from '../seal/bytes';
+import { random, sha256 } from '../seal/crypto';
 import { name } from '../seal/shape';
 import type { Scope } from '../seal/statements';
-import { postSigned } from './confirmed';
-import { call } from './keeper';
-import type { Organisation } from './organisation.svelte';
+import { order } from './orders';
+import { type Organisation, Proposed } from './organisation.svelte';
 
 const PATH = '/api/v1/service-accounts';
 
@@ -24,10 +23,24 @@ export const PERMISSION_WORDS: Record<ServicePermission, string> = {
 export const services = async (): Promise<ServiceListing[]> => (await get<{ accounts: ServiceListing[] }>(PATH)).accounts;
 export const revoke = (id: string): Promise<void> => remove(`${PATH}/${id}`);
 
-export async function create(organisation: Organisation, wanted: { name: string; permissions: ServicePermission[]; scope: Scope; until: number }): Promise<ServiceToken> {
+export interface Made {
+  name: string;
+  token: string;
+  /** Others have to agree before the token is worth something. */
+  proposed: boolean;
+}
+
+export async function create(organisation: Organisation, wanted: { name: string; permissions: ServicePermission[]; scope: Scope; until: number }): Promise<Made> {
   await organisation.refresh();
-  const action: Action = { type: 'create_service_account', account: `svc_${hex(random(16))}`, name: name(wanted.name.trim(), 'the name'), permissions: wanted.permissions.toSorted(), scope: wanted.scope, until: wanted.until };
-  const signer = { keyid: organisation.device, sign: (data: Uint8Array<ArrayBuffer>) => call('sign', data) };
-  const envelope = await signAction(organisation.org, organisation.headHash, action, Date.now(), signer);
-  return postSigned<ServiceToken>(PATH, { envelope });
+  const token = `lkst_${hex(random(32))}`;
+  const made = { name: name(wanted.name.trim(), 'the name'), token };
+  const account = `svc_${hex(random(16))}`;
+  const action: Action = { type: 'create_service_account', account, token: hex(await sha256(utf8(token))), name: made.name, permissions: wanted.permissions.toSorted(), scope: wanted.scope, until: wanted.until };
+  try {
+    await order(organisation, PATH, organisation.headHash, action);
+    return { ...made, proposed: false };
+  } catch (error) {
+    if (error instanceof Proposed) return { ...made, proposed: true };
+    throw error;
+  }
 }

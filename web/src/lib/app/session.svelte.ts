@@ -1,17 +1,24 @@
 // Who sits at this browser: signed in or not, device unlocked or not, and the organisation once it is replayed.
 // The page shows what `stage` says. Keys are in the Worker; this holds none.
 
-import { ApiError, get, on, open, post } from '../api/client';
+import { ApiError, find, get, goApart, on, open, post } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
 import { loadDevice, saveDevice, type StoredDevice } from '../device/store';
 import type { Opener } from '../device/wrap';
 import { sign } from '../seal/dsse';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
+import type { KnownGateway } from '../seal/local';
+import { pairingCode, pairingProof } from '../seal/pairing';
+import type { Invited } from './invitation';
 import { call } from './keeper';
+import { enterSite } from './site';
 import { Organisation } from './organisation.svelte';
 
-export type Stage = 'starting' | 'not_set_up' | 'signed_out' | 'locked' | 'no_device' | 'waiting' | 'ready';
+/** A gateway lets a device in for 15 minutes. */
+const SITE_EVERY_MS = 5 * 60_000;
+
+export type Stage = 'starting' | 'apart' | 'not_set_up' | 'signed_out' | 'locked' | 'no_device' | 'waiting' | 'ready';
 
 class Session {
   status = $state.raw<Status | null>(null);
@@ -20,11 +27,15 @@ class Session {
   unlocked = $state(false);
   organisation = $state.raw<Organisation | null>(null);
   started = $state(false);
+  /** The cloud is away, and this page comes from `lenskeep app`: a gateway of this network can be asked. */
+  apart = $state(false);
+  site = $state.raw<KnownGateway | null>(null);
   /** A PRF secret from the sign-in, for a browser that has yet to make its device key. */
   prf: { credential: string; prf: CryptoKey } | null = null;
 
   get stage(): Stage {
     if (!this.started) return 'starting';
+    if (this.apart && !this.organisation) return 'apart';
     if (!this.status?.set_up && !this.me) return 'not_set_up';
     if (!this.me) return 'signed_out';
     if (!this.stored) return 'no_device';
@@ -34,7 +45,13 @@ class Session {
 
   async start(): Promise<void> {
     this.stored = await loadDevice();
-    this.status = await get<Status>('/api/v1/status');
+    try {
+      this.status = await get<Status>('/api/v1/status');
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'cloud_unreachable' && this.stored?.anchor)) throw error;
+      this.apart = this.started = true;
+      return;
+    }
     this.me = await get<Me>('/api/v1/me').catch((error: unknown) => {
       if (error instanceof ApiError && (error.status === 401 || error.status === 404)) return null;
       throw error;
@@ -42,8 +59,8 @@ class Session {
     this.started = true;
   }
 
-  /** Anchor that came with an invitation's link, by the hand of the administrator and not of the server. */
-  invitedTo: string | null = null;
+  /** What came with a link, by the hand of the administrator and not of the server. */
+  invited: Invited | null = null;
 
   /** Also learns whether a recovery code was used meanwhile. */
   async refreshMe(): Promise<void> {
@@ -93,12 +110,29 @@ class Session {
 
   /** Makes this browser's device key. The Worker keeps it unlocked. */
   async makeDevice(input: { org: string; person: string; name: string; anchor: string | null; opener: Opener }): Promise<StoredDevice> {
-    const stored = await call('newDevice', { ...input, until: Date.now() + DEVICE_DAYS_MAX * DAY_MS });
+    const made = await call('newDevice', { ...input, until: Date.now() + DEVICE_DAYS_MAX * DAY_MS });
+    const stored = { ...made, commitment: this.invited?.pairing?.commitment ?? null };
     await navigator.storage?.persist?.().catch(() => false);
     await saveDevice(stored);
     this.stored = stored;
     this.unlocked = true;
     return stored;
+  }
+
+  /** Asks an administrator to let this browser in. */
+  async askToBeLetIn(): Promise<void> {
+    const { device, anchor } = this.stored ?? fail('This browser has no device key.');
+    const pairing = this.invited?.pairing;
+    const proof = pairing && anchor ? await pairingProof(pairing, anchor, device) : null;
+    await post('/api/v1/device-requests', { device, token: null, pairing: proof });
+  }
+
+  /** The code that both screens show, once an administrator's page has seen this browser. */
+  async pairingCode(): Promise<string | null> {
+    const { device, anchor, commitment } = this.stored ?? fail('This browser has no device key.');
+    if (!commitment || !anchor) return null;
+    const answer = await find<{ nonce: string | null }>(`/api/v1/device-requests/${device.id}`);
+    return answer?.nonce ? pairingCode(commitment, answer.nonce, anchor, device) : null;
   }
 
   async pinAnchor(anchor: string): Promise<void> {
@@ -121,6 +155,29 @@ class Session {
     if (!this.me.devices.includes(stored.device.id)) return;
     this.organisation = await Organisation.load(stored.anchor, stored.device.id);
   }
+
+  /** Unlocks, and goes to the gateway at an address. */
+  async enterSite(address: string, opener: Opener): Promise<void> {
+    const stored = this.stored ?? fail('This browser has no device key.');
+    await call('unlock', { stored, opener });
+    this.unlocked = true;
+    this.site = await enterSite(stored, address);
+    goApart(true);
+    await call('apart', true);
+    const { org_name } = await get<{ org_name: string }>('/api/v1/me');
+    const { id, person } = stored.device;
+    this.me = { org: stored.org, org_name, person, person_name: stored.device.name, devices: [id], administrator: false, verified_by: null, recovery_used_at: null };
+    this.organisation = await Organisation.load(stored.anchor!, id, true);
+    this.renewal = setInterval(() => void enterSite(stored, address).catch(() => undefined), SITE_EVERY_MS);
+  }
+
+  async leaveSite(): Promise<void> {
+    clearInterval(this.renewal);
+    await this.lock();
+    await post('/api/site/leave').catch(() => undefined);
+    location.assign('/');
+  }
+  private renewal: ReturnType<typeof setInterval> | undefined;
 
   async lock(): Promise<void> {
     this.organisation = null;
@@ -150,4 +207,8 @@ function fail(message: string): never {
 
 export const session = new Session();
 // A session that ended on the server (idle, revoked): back to the sign-in. The keys stay in the Worker until the page goes.
-on.signedOut = () => (session.me = null);
+on.signedOut = () => {
+  session.me = null;
+  // Back to the page from which a gateway is asked.
+  if (session.site) session.organisation = null;
+};

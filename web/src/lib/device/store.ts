@@ -2,6 +2,7 @@
 // No secret is stored in the clear: the seeds are sealed by wrap.ts, under a key that is derived anew at each unlock.
 
 import type { Bytes } from '../seal/bytes';
+import type { KnownGateway } from '../seal/local';
 import type { Head } from '../seal/roster';
 import type { Device } from '../seal/statements';
 
@@ -15,6 +16,8 @@ export interface StoredDevice {
   device: Device;
   /** Hash of the genesis, pinned at enrolment and never replaced; null until this browser's person has compared it. */
   anchor: string | null;
+  /** What the link by which it came promised: with it, the code that people compare is worked out. */
+  commitment?: string | null;
   wrap: Wrap;
   nonce: Bytes;
   sealed: Bytes;
@@ -24,6 +27,8 @@ export interface RosterMemory {
   head: Head;
   /** Statement `from` and those after it were first seen at `at`, up to the next entry. Recovery waits count from there. */
   seen: { from: number; at: number }[];
+  /** Whom the roster names as gateways: without the cloud, they prove themselves by these keys. */
+  gateways?: KnownGateway[];
 }
 
 /** What the browser signs its requests with while it is signed in; the private half cannot be read. */
@@ -49,6 +54,10 @@ export const loadDevice = (): Promise<StoredDevice | null> => load<StoredDevice>
 export const saveDevice = (device: StoredDevice): Promise<void> => save('device', device);
 export const loadRosterMemory = (): Promise<RosterMemory | null> => load<RosterMemory>('roster');
 export const saveRosterMemory = (memory: RosterMemory): Promise<void> => save('roster', memory);
+
+/** Where a gateway of this network answered last. */
+export const loadSite = (): Promise<string | null> => load<string>('site');
+export const saveSite = (address: string): Promise<void> => save('site', address);
 
 /** Names of people whom this browser's administrator invited. The roster knows them by id alone, and the server's word is no proof. */
 export const loadPeople = async (): Promise<Record<string, string>> => (await load<Record<string, string>>('people')) ?? {};

@@ -31,9 +31,10 @@ export const sortedRoles = (roles: readonly Assignment[]): Assignment[] => roles
 
 const bodyShape = tagged('type', {
   assign_roles: { person: id('usr_'), roles: sorted(assignmentShape, order, 200) },
-  create_service_account: { account: id('svc_'), name, permissions: sorted(servicePermission, (entry) => entry, SERVICE_PERMISSIONS.length), scope: scopeShape, until: int },
+  create_service_account: { account: id('svc_'), token: hash, name, permissions: sorted(servicePermission, (entry) => entry, SERVICE_PERMISSIONS.length), scope: scopeShape, until: int },
   erase_person: { person: id('usr_') },
   export: { camera: id('cam_'), from: int, to: int, reason: nullable(text(REASON_CHARS_MAX)) },
+  open_past: { device: id('dev_'), from: int },
   set_policy: { digest: hash },
 });
 export const actionShape = object({ org: id('org_'), nonce: hash, expires_at: int, previous_state: hash, action: bodyShape });

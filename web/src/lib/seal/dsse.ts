@@ -13,10 +13,13 @@ export type PayloadType =
   | 'command.v1+json'
   | 'command-result.v1+json'
   | 'epoch-grant.v1+json'
+  | 'past-grant.v1+json'
   | 'recording-header.v1+json'
   | 'recording-footer.v1+json'
   | 'device-login.v1+json'
-  | 'action.v1+json';
+  | 'action.v1+json'
+  | 'local-gateway.v1+json'
+  | 'local-login.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),

@@ -1,29 +1,30 @@
-// Epoch grants (docs/format.md section 4): opens the keys that a gateway sealed to this device.
+// Epoch grants (docs/format.md section 4): opens the keys that a gateway sealed to this device, and hands on those of the past.
 // Refuses a grant that the roster's gateway did not sign, that is for somebody else, or whose keys differ from the signed commitments.
 
-import { type Bytes, equal, fromBase64, fromHex, refuse } from './bytes';
-import { keyCommitment } from './crypto';
-import { type Envelope, openSignedBy } from './dsse';
-import { hpkeOpen } from './hpke';
+import { base64, type Bytes, equal, fromBase64, fromHex, refuse } from './bytes';
+import { keyCommitment, type Signer } from './crypto';
+import { type Envelope, openSignedBy, peek, sign } from './dsse';
+import { hpkeOpen, hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
-import { b64, hash, id, int, nullable, object, type Of, readCanonical, sorted } from './shape';
-import type { Gateway } from './statements';
+import { b64, hash, id, int, nullable, object, type Of, readCanonical, sorted, writeCanonical } from './shape';
+import type { Device, Gateway } from './statements';
 
 const CAMERAS_MAX = 500;
 const cameraId = id('cam_');
 const byCamera = (entry: { camera: string }) => entry.camera;
 
-const grantShape = object({
-  org: id('org_'),
-  gateway: id('gw_'),
-  epoch: id('ep_'),
-  device: id('dev_'),
+const about = { org: id('org_'), gateway: id('gw_'), epoch: id('ep_'), device: id('dev_') };
+const rest = {
   roster_head: hash,
   created_at: int,
   cameras: sorted(object({ camera: cameraId, video: hash, audio: hash }), byCamera, CAMERAS_MAX),
   enc: b64(KEM_ENC_BYTES),
   ciphertext: b64(16, 256 * 1024),
-});
+};
+const grantShape = object({ ...about, ...rest });
+const pastShape = object({ ...about, by: id('dev_'), ...rest });
+const INFO = 'lenskeep epoch grant v1';
+const PAST_INFO = 'lenskeep past grant v1';
 
 const keysShape = object({ cameras: sorted(object({ camera: cameraId, video: b64(32), audio: nullable(b64(32)) }), byCamera, CAMERAS_MAX) });
 
@@ -46,7 +47,36 @@ export async function openGrant(envelope: Envelope, expected: { org: string; gat
     refuse('the epoch grant is for another organisation, gateway, epoch or device');
   }
   const associated = [grant.org, grant.gateway, grant.epoch, grant.device].join('|');
-  const plain = await hpkeOpen(kemSeed, 'lenskeep epoch grant v1', associated, fromBase64(grant.enc), fromBase64(grant.ciphertext));
+  return { grant, cameras: await openKeys(grant, INFO, associated, kemSeed) };
+}
+
+/** What an administrator's device handed on. Its keys are believed by what they open, which carries the gateway's commitment to them. */
+export async function openPastGrant(envelope: Envelope, expected: { org: string; gateway: string; epoch: string; device: string }, kemSeed: Uint8Array): Promise<Map<string, EpochKeys>> {
+  const { document: grant } = await peek(envelope, 'past-grant.v1+json', pastShape);
+  if (grant.org !== expected.org || grant.gateway !== expected.gateway || grant.epoch !== expected.epoch || grant.device !== expected.device) {
+    refuse('what was handed on is for another organisation, gateway, epoch or device');
+  }
+  return openKeys(grant, PAST_INFO, [grant.org, grant.gateway, grant.epoch, grant.device, grant.by].join('|'), kemSeed);
+}
+
+/** Hands on the keys of these cameras to another device; null if there are none. */
+export async function handOn({ grant, cameras }: OpenedGrant, to: Device, wanted: ReadonlySet<string>, rosterHead: string, now: number, signer: Signer): Promise<Envelope | null> {
+  const committed = grant.cameras.filter(({ camera }) => wanted.has(camera));
+  if (committed.length === 0) return null;
+  const keys = committed.map(({ camera }) => {
+    const { video, audio } = cameras.get(camera)!;
+    return { camera, video: base64(video), audio: audio && base64(audio) };
+  });
+  const { org, gateway, epoch } = grant;
+  const plain = writeCanonical({ cameras: keys });
+  const { enc, ciphertext } = await hpkeSeal(fromBase64(to.kem), PAST_INFO, [org, gateway, epoch, to.id, signer.keyid].join('|'), plain);
+  plain.fill(0);
+  const document = { org, gateway, epoch, device: to.id, by: signer.keyid, roster_head: rosterHead, created_at: now, cameras: committed, enc: base64(enc), ciphertext: base64(ciphertext) };
+  return sign('past-grant.v1+json', pastShape(document, 'the grant'), signer);
+}
+
+async function openKeys(grant: Pick<Grant, 'cameras' | 'enc' | 'ciphertext'>, info: string, associated: string, kemSeed: Uint8Array): Promise<Map<string, EpochKeys>> {
+  const plain = await hpkeOpen(kemSeed, info, associated, fromBase64(grant.enc), fromBase64(grant.ciphertext));
   try {
     const keys = readCanonical(keysShape, plain, 'the keys of the epoch grant').cameras;
     if (keys.length !== grant.cameras.length) refuse('the epoch grant has other cameras outside than inside');
@@ -59,7 +89,7 @@ export async function openGrant(envelope: Envelope, expected: { org: string; gat
       if (opened.audio) await checkKey(opened.audio, committed.audio);
       cameras.set(camera, opened);
     }
-    return { grant, cameras };
+    return cameras;
   } finally {
     plain.fill(0);
   }

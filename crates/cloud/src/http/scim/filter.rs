@@ -31,7 +31,19 @@ pub(super) fn parse(filter: &str) -> Result<(String, String), ScimError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever is sent; what is taken is one attribute and one text.
+        #[test]
+        fn any_filter_is_survived(filter in "\\PC{0,40}|[a-z ]{0,8} (eq|EQ) \"?\\PC{0,20}\"?") {
+            if let Ok((attribute, _)) = parse(&filter) {
+                prop_assert!(!attribute.contains(char::is_whitespace));
+            }
+        }
+    }
 
     #[test]
     fn one_attribute_equals_one_text() {

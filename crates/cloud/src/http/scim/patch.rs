@@ -121,9 +121,22 @@ pub(super) fn truth(value: &Value) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_operation_is_survived(
+            op in "\\PC{0,8}|add|remove|Replace",
+            path in prop::option::of("\\PC{0,30}|members\\[\\PC{0,30}|urn:\\PC{0,20}:\\PC{0,10}"),
+            value in "\\PC{0,20}|[\\[{]{0,40}|\\{\"\\PC{0,8}\":true\\}",
+        ) {
+            let value: Value = serde_json::from_str(&value).unwrap_or(Value::String(value));
+            let _ = steps(json!([{ "op": op, "path": path, "value": value }]));
+        }
+    }
 
     fn steps(operations: Value) -> Result<Vec<Step>, ()> {
         let patch: Patch = serde_json::from_value(json!({ "Operations": operations })).map_err(|_| ())?;

@@ -105,7 +105,7 @@ impl Epoch {
     }
 }
 
-fn fresh_seal() -> seal::sealed::SealSeed {
+pub(crate) fn fresh_seal() -> seal::sealed::SealSeed {
     [fresh(), fresh()].concat().try_into().expect("64 bytes")
 }
 

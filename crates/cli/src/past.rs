@@ -1,0 +1,114 @@
+//! `lenskeep device open-past`: hands on the keys that this device was granted
+//! to one that came later (format.md section 4).
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use model::wire::Envelope;
+use model::{CameraId, DeviceId, EpochId, Hash, Timestamp};
+use seal::action::Action;
+use seal::grant::{CameraKeys, EpochGrant, GrantContext, hand_on};
+use seal::keys::{KemPublic, VerifyingKey};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::client::{Session, now, random};
+
+/// As the cloud counts (protocol.md section 3).
+const PAGE: usize = 24;
+/// No request is longer than the cloud takes.
+const REQUEST_BYTES: usize = 400_000;
+
+#[derive(Deserialize)]
+struct Epochs {
+    epochs: Vec<Epoch>,
+}
+
+#[derive(Deserialize)]
+struct Epoch {
+    epoch: EpochId,
+    grant: Envelope,
+    /// Cameras of which the other device has the keys.
+    has: Vec<CameraId>,
+}
+
+pub(crate) async fn open(session: &mut Session, device: DeviceId, from: Timestamp) -> anyhow::Result<()> {
+    session.sync().await?;
+    session.act_at("/api/v1/past-openings", Action::OpenPast { device, from }).await?;
+    let other = session.roster.device(device).context("the roster has no such device")?;
+    let kem = KemPublic::from_bytes(&other.kem.0)?;
+    let (mut looked, mut opened, mut after) = (0, 0, None);
+    loop {
+        let mut path = format!("/api/v1/past-openings/{device}/epochs?by={}", session.device());
+        if let Some(after) = after {
+            path += &format!("&after={after}");
+        }
+        let Epochs { epochs } = session.client.get(&path).await?;
+        let mut grants = Vec::new();
+        for epoch in &epochs {
+            grants.extend(handed_on(session, (device, &kem), epoch)?);
+        }
+        opened += grants.len();
+        for some in requests(grants) {
+            let path = format!("/api/v1/past-openings/{device}/grants");
+            session.client.post(&path, &json!({ "grants": some })).await?;
+        }
+        looked += epochs.len();
+        eprintln!("{looked} epochs looked at, {opened} opened");
+        after = epochs.last().map(|last| last.epoch);
+        if epochs.len() < PAGE {
+            break;
+        }
+    }
+    println!("{device} opens the recordings of {opened} more epochs, each of at most an hour.");
+    Ok(())
+}
+
+/// Nothing if the other device may open nothing more of this epoch.
+fn handed_on(
+    session: &Session,
+    to: (DeviceId, &KemPublic),
+    Epoch { epoch, grant, has }: &Epoch,
+) -> anyhow::Result<Option<Envelope>> {
+    let Session { roster, keys, .. } = session;
+    let (by, at) = (session.device(), now());
+    let gateway = EpochGrant::claimed(grant)?.gateway;
+    // Nobody believes the recordings of one that was shut out.
+    let Some(known) = roster.gateway(gateway) else { return Ok(None) };
+    let grant = EpochGrant::verify(grant, gateway, VerifyingKey::from_bytes(&known.sign.0)?)?;
+    let wanted = |camera: CameraId| !has.contains(&camera) && roster.device_may_open(to.0, camera, at);
+    let audio: BTreeMap<CameraId, Hash> =
+        grant.cameras.iter().map(|entry| (entry.camera, entry.audio)).collect();
+    let handed: BTreeMap<CameraId, (CameraKeys, Hash)> = grant
+        .open(by, &keys.kem)?
+        .into_iter()
+        .filter(|(camera, _)| wanted(*camera))
+        .filter_map(|(camera, keys)| Some((camera, (keys, *audio.get(&camera)?))))
+        .collect();
+    if handed.is_empty() {
+        return Ok(None);
+    }
+    let context = GrantContext {
+        org: roster.org(),
+        gateway,
+        epoch: *epoch,
+        roster_head: roster.head().1,
+        created_at: at,
+    };
+    Ok(Some(hand_on(context, to, &handed, (by, &keys.sign), random())))
+}
+
+fn requests(grants: Vec<Envelope>) -> Vec<Vec<Envelope>> {
+    let mut all: Vec<Vec<Envelope>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for grant in grants {
+        let length = grant.payload.0.len() * 4 / 3;
+        bytes = bytes.saturating_add(length);
+        if bytes > REQUEST_BYTES {
+            bytes = length;
+            all.push(Vec::new());
+        }
+        all.last_mut().expect("the first grant begins a request").push(grant);
+    }
+    all
+}

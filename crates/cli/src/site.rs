@@ -1,0 +1,348 @@
+//! `/api/site/`: what pages of `lenskeep app` ask of a gateway of this network
+//! when the cloud is away. The page's device proves itself, with keys that this
+//! program never has: here is the TLS, whose certificate both proofs are about,
+//! and what the gateway lets in is kept for the one browser that proved.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, post};
+use axum::{Json, Router};
+use gateway::local::client::{Inside, Knocked, knock};
+use model::wire::Envelope;
+use model::{Hash, Secret};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::client::{random, upgraded, websocket};
+use crate::forward::{VIEWER_MESSAGE_MAX, as_data, bad_gateway, of_other_site, problem, relay};
+
+/// Where a gateway listens for the local way.
+const GATEWAY_PORT: u16 = 8474;
+/// From a gateway's answer to the device's proof; the challenge lives as long.
+const KNOCK_LIFE: Duration = Duration::from_secs(60);
+/// Of this machine's browsers, at a time.
+const KNOCKS_MAX: usize = 16;
+const INSIDE_MAX: usize = 16;
+/// The largest is a signed action.
+const REQUEST_MAX: usize = 32 << 10;
+const COOKIE: &str = "__Host-lenskeep-site";
+
+pub(crate) struct Sites {
+    /// Ours, the only one whose pages may ask.
+    origin: String,
+    /// All ports of localhost share their cookies.
+    cookie: String,
+    knocked: Mutex<HashMap<Hash, (Knocked, Instant)>>,
+    inside: Mutex<HashMap<Hash, (Entry, Instant)>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    base: Url,
+    http: reqwest::Client,
+    token: Secret,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hello {
+    /// `192.168.1.10`, `192.168.1.10:8474` or a name of this network.
+    address: String,
+    challenge: Hash,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    envelope: Envelope,
+    /// What the gateway shows in TLS, as this program sees it.
+    certificate: Hash,
+    /// For the login.
+    knock: Hash,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    knock: Hash,
+    envelope: Envelope,
+}
+
+pub(crate) fn router(origin: &str, port: u16) -> Router {
+    let sites = Sites {
+        origin: origin.to_owned(),
+        cookie: format!("{COOKIE}-{port}"),
+        knocked: Mutex::default(),
+        inside: Mutex::default(),
+    };
+    Router::new()
+        .route("/api/site/hello", post(hello))
+        .route("/api/site/login", post(login))
+        .route("/api/site/leave", post(leave))
+        .route("/api/site/v1/{*path}", any(pass))
+        .with_state(Arc::new(sites))
+}
+
+async fn hello(State(sites): State<Arc<Sites>>, headers: HeaderMap, Json(body): Json<Hello>) -> Response {
+    if let Some(refused) = of_other_site(&headers, &sites.origin) {
+        return refused;
+    }
+    let address = match address(&body.address).await {
+        Ok(address) => address,
+        Err(refused) => return refused,
+    };
+    let knocked = match knock(address, body.challenge).await {
+        Ok(knocked) => knocked,
+        Err(error) => {
+            tracing::warn!("no gateway at {address}: {error:#}");
+            return problem(
+                StatusCode::BAD_GATEWAY,
+                "site_unreachable",
+                &format!("No gateway answers at {address}."),
+                "Check the address, and that this machine is on the gateway's network.",
+            );
+        }
+    };
+    let id = Hash(random());
+    let answer = Answer { envelope: knocked.envelope.clone(), certificate: knocked.certificate, knock: id };
+    keep(&sites.knocked, id, knocked, Instant::now() + KNOCK_LIFE, KNOCKS_MAX);
+    Json(answer).into_response()
+}
+
+async fn login(State(sites): State<Arc<Sites>>, headers: HeaderMap, Json(body): Json<Login>) -> Response {
+    if let Some(refused) = of_other_site(&headers, &sites.origin) {
+        return refused;
+    }
+    let found = sites.knocked.lock().unwrap_or_else(PoisonError::into_inner).remove(&body.knock);
+    let Some((knocked, _)) = found.filter(|(_, until)| Instant::now() < *until) else {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "knock_refused",
+            "The gateway was asked too long ago.",
+            "Begin again.",
+        );
+    };
+    match knocked.log_in(body.envelope).await {
+        Ok(Inside { base, http, token, life }) => {
+            let cookie = Hash(random());
+            let entry = Entry { base, http, token };
+            keep(&sites.inside, hashed(cookie), entry, Instant::now() + life, INSIDE_MAX);
+            sites.with_cookie(&cookie.to_string(), life)
+        }
+        Err(error) => {
+            tracing::warn!("the gateway lets nobody in: {error:#}");
+            problem(
+                StatusCode::UNAUTHORIZED,
+                "login_refused",
+                "The gateway does not let this browser in.",
+                "Its roster may be older than this device, or the device may have ended.",
+            )
+        }
+    }
+}
+
+async fn leave(State(sites): State<Arc<Sites>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = of_other_site(&headers, &sites.origin) {
+        return refused;
+    }
+    let cookie = sites.cookie(&headers);
+    let entry = cookie.and_then(|cookie| {
+        sites.inside.lock().unwrap_or_else(PoisonError::into_inner).remove(&hashed(cookie))
+    });
+    if let Some((Entry { base, http, token }, _)) = entry
+        && let Ok(url) = base.join("/api/v1/logout")
+        && let Err(error) = http.post(url).bearer_auth(token.expose()).send().await
+    {
+        tracing::debug!("the gateway was not told: {}", error.without_url());
+    }
+    sites.with_cookie("", Duration::ZERO)
+}
+
+/// A call of the local way (protocol.md section 5), by whoever was let in.
+async fn pass(
+    State(sites): State<Arc<Sites>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Some(refused) = of_other_site(&parts.headers, &sites.origin) {
+        return refused;
+    }
+    let Some(Entry { base, http, token }) = sites.entry(&parts.headers) else {
+        return problem(
+            StatusCode::UNAUTHORIZED,
+            "signed_out",
+            "The gateway does not know this browser any more.",
+            "Unlock it again.",
+        );
+    };
+    let path = parts.uri.path().strip_prefix("/api/site").unwrap_or_default();
+    let mut url = base;
+    url.set_path(&format!("/api{path}"));
+    url.set_query(parts.uri.query());
+    if !url.path().starts_with("/api/v1/") {
+        return problem(StatusCode::NOT_FOUND, "not_found", "There is nothing here.", "Check the address.");
+    }
+    let Ok(body) = axum::body::to_bytes(body, REQUEST_MAX).await else {
+        return problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "The request is larger than any that a gateway takes.",
+            "Send less.",
+        );
+    };
+    let mut asking = http.request(parts.method, url).bearer_auth(token.expose());
+    for name in [header::ACCEPT, header::CONTENT_TYPE, header::RANGE] {
+        if let Some(value) = parts.headers.get(&name) {
+            asking = asking.header(name, value.clone());
+        }
+    }
+    asking = if upgrade.is_ok() { upgraded(asking) } else { asking.body(body) };
+    let answer = match asking.send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::warn!("the gateway cannot be reached: {:#}", anyhow::Error::new(error.without_url()));
+            return bad_gateway("The gateway cannot be reached.");
+        }
+    };
+    match upgrade {
+        Ok(upgrade) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => match websocket(answer).await {
+            Ok(site) => {
+                upgrade.max_message_size(VIEWER_MESSAGE_MAX).on_upgrade(move |viewer| relay(viewer, site))
+            }
+            Err(error) => {
+                tracing::warn!("a live stream did not begin: {}", error.without_url());
+                bad_gateway("The live stream did not begin.")
+            }
+        },
+        _ => as_data(answer),
+    }
+}
+
+impl Sites {
+    /// The one well-formed cookie.
+    fn cookie(&self, headers: &HeaderMap) -> Option<Hash> {
+        let mut found = None;
+        for value in headers.get_all(header::COOKIE) {
+            for pair in value.to_str().ok()?.split(';') {
+                let Some((name, value)) = pair.trim().split_once('=') else { continue };
+                if name == self.cookie && found.replace(value.parse().ok()?).is_some() {
+                    return None;
+                }
+            }
+        }
+        found
+    }
+
+    fn entry(&self, headers: &HeaderMap) -> Option<Entry> {
+        let cookie = self.cookie(headers)?;
+        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let (entry, until) = inside.get(&hashed(cookie))?;
+        (Instant::now() < *until).then(|| entry.clone())
+    }
+
+    fn with_cookie(&self, value: &str, life: Duration) -> Response {
+        let Self { cookie, .. } = self;
+        let seconds = life.as_secs();
+        let text = format!("{cookie}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict");
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        if let Ok(mut value) = HeaderValue::try_from(text) {
+            value.set_sensitive(true);
+            response.headers_mut().insert(header::SET_COOKIE, value);
+        }
+        response
+    }
+}
+
+/// Whoever reads this program's memory map of keys has no cookie.
+fn hashed(cookie: Hash) -> Hash {
+    seal::sha256(&cookie.0)
+}
+
+/// Keeps something until then. Beyond `max`, what ends first gives way.
+fn keep<T>(all: &Mutex<HashMap<Hash, (T, Instant)>>, id: Hash, what: T, until: Instant, max: usize) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    all.retain(|_, (_, until)| now < *until);
+    let first = all.iter().min_by_key(|(_, (_, until))| *until).map(|(id, _)| *id);
+    if let Some(first) = first.filter(|_| all.len() >= max) {
+        all.remove(&first);
+    }
+    all.insert(id, (what, until));
+}
+
+/// What a person types, if it is an address of a network of one's own: pages of
+/// this program have nothing to ask of others.
+async fn address(text: &str) -> Result<SocketAddr, Response> {
+    let text = text.trim();
+    let with_port = match text.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, GATEWAY_PORT).to_string(),
+        Err(_) if text.contains(':') => text.to_owned(),
+        Err(_) => format!("{text}:{GATEWAY_PORT}"),
+    };
+    let refused = || {
+        problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "address_refused",
+            &format!("`{}` is no address of a network of your own.", text.escape_debug()),
+            "It looks like 192.168.1.10, or 192.168.1.10:8474.",
+        )
+    };
+    let found = tokio::net::lookup_host(with_port).await.map_err(|_| refused())?;
+    found.into_iter().find(|address| is_own_network(address.ip())).ok_or_else(refused)
+}
+
+/// Private, link-local or this machine (RFC 1918, RFC 3927, RFC 4193, RFC 4291).
+fn is_own_network(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_networks_of_ones_own_are_asked() {
+        for own in
+            ["127.0.0.1", "10.1.2.3", "192.168.0.9", "172.16.0.1", "169.254.1.1", "::1", "fd00::1", "fe80::1"]
+        {
+            assert!(is_own_network(own.parse().unwrap()), "{own}");
+        }
+        for other in ["8.8.8.8", "192.0.2.1", "2001:db8::1", "::ffff:8.8.8.8", "0.0.0.0", "224.0.0.1"] {
+            assert!(!is_own_network(other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_needs_no_port() {
+        assert_eq!(address(" 192.168.1.10 ").await.unwrap().to_string(), "192.168.1.10:8474");
+        assert_eq!(address("192.168.1.10:99").await.unwrap().port(), 99);
+        assert_eq!(address("fd00::1").await.unwrap().to_string(), "[fd00::1]:8474");
+        for bad in ["", "8.8.8.8", "192.168.1.10:x", "no such name"] {
+            assert!(address(bad).await.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_ends_first_gives_way() {
+        let all = Mutex::default();
+        let now = Instant::now();
+        for n in 0..5 {
+            keep(&all, Hash([n; 32]), n, now + Duration::from_secs(60 + u64::from(n)), 3);
+        }
+        let all = all.into_inner().unwrap();
+        let mut kept: Vec<u8> = all.values().map(|(n, _)| *n).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [2, 3, 4]);
+    }
+}

@@ -1,0 +1,94 @@
+//! A second command line comes by a link, and is handed on what was recorded
+//! before it came.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Stdio};
+
+use crate::support::{Device, OneBox, ffprobe};
+
+/// `device add` until it shows a code, and `device join` likewise.
+struct Pairing {
+    adding: Child,
+    added: Vec<String>,
+    joining: Child,
+    joined: BufReader<std::process::ChildStdout>,
+    shown: String,
+}
+
+impl Pairing {
+    fn of(site: &OneBox, other: &Device) -> Self {
+        let mut adding = site
+            .command(&["device", "add"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(adding.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+        let command = lines.next().unwrap();
+        let link = command.split('\'').nth(1).unwrap().to_owned();
+        let mut joining = other
+            .command(&["device", "join", &link, "--name", "Office"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut joined = BufReader::new(joining.stdout.take().unwrap());
+        let added = vec![lines.next().unwrap()];
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut shown = String::new();
+        joined.read_line(&mut shown).unwrap();
+        Pairing { adding, added, joining, joined, shown: shown.trim().to_owned() }
+    }
+
+    fn answer(&mut self, word: &str) -> (bool, bool) {
+        writeln!(self.adding.stdin.take().unwrap(), "{word}").unwrap();
+        (self.adding.wait().unwrap().success(), self.joining.wait().unwrap().success())
+    }
+}
+
+#[test]
+fn another_command_line_joins_and_opens_the_past() {
+    let (mut site, camera) = OneBox::with_camera();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    // The epoch ends with the process: what comes later is granted no key of it.
+    site.terminate();
+    site.start();
+    site.recordings(&camera, 1);
+
+    let folder = site.path("other");
+    std::fs::create_dir(&folder).unwrap();
+    let other = Device::new(&folder);
+    let mut turned_away = Pairing::of(&site, &other);
+    assert_eq!(turned_away.added, [turned_away.shown.clone()], "both show the same code");
+    assert!(turned_away.shown.starts_with("Code: "), "{}", turned_away.shown);
+    assert_eq!(turned_away.answer("n"), (false, false));
+
+    let mut pairing = Pairing::of(&site, &other);
+    assert_eq!(pairing.added, [pairing.shown.clone()]);
+    assert_eq!(pairing.answer("y"), (true, true));
+    let mut last = String::new();
+    pairing.joined.read_line(&mut last).unwrap();
+    let device = last.split(' ').next().unwrap();
+    assert!(device.starts_with("dev_"), "{last}");
+
+    // It sees the camera, and cannot open what was before it.
+    assert_eq!(other.first_camera(), camera);
+    let out = site.path("before.mp4");
+    let to = site.recordings(&camera, 1)["recordings"][0]["started_at"].as_u64().unwrap() + 2_000;
+    let to = cloud_time(to);
+    let export = ["export", "--camera", &camera, "--from", "10m", "--to", &to, out.to_str().unwrap()];
+    let refused = other.fail(&export);
+    assert!(refused.contains("open-past"), "{refused}");
+    let said = site.succeed(&["device", "open-past", device]);
+    assert!(said.contains("opens the recordings of"), "{said}");
+    other.succeed(&export);
+    assert!(ffprobe(&out, "stream=codec_name").contains("h264"));
+    let again = site.succeed(&["device", "open-past", device, "--from", "1h"]);
+    assert!(again.contains("more epochs"), "{again}");
+}
+
+fn cloud_time(ms: u64) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap();
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}

@@ -1,0 +1,30 @@
+// The way to a gateway of this network, without the cloud: `lenskeep app` carries it, and this browser's device proves itself.
+
+import { post } from '../api/client';
+import { loadRosterMemory, loadSite, saveSite, type StoredDevice } from '../device/store';
+import { type Bytes, hex } from '../seal/bytes';
+import { random } from '../seal/crypto';
+import { readEnvelope } from '../seal/dsse';
+import { answerTo, type KnownGateway } from '../seal/local';
+import { call } from './keeper';
+
+export { loadSite };
+
+interface Knocked {
+  envelope: unknown;
+  certificate: string;
+  knock: string;
+}
+
+/** Lets this browser in at the gateway at an address. */
+export async function enterSite({ org, device }: StoredDevice, address: string): Promise<KnownGateway> {
+  const gateways = (await loadRosterMemory())?.gateways ?? [];
+  if (gateways.length === 0) throw new Error('This browser knows no gateway yet. It learns them when it is signed in at the cloud.');
+  const challenge = hex(random(32));
+  const { envelope, certificate, knock } = await post<Knocked>('/api/site/hello', { address, challenge });
+  const signer = { keyid: device.id, sign: (data: Bytes) => call('sign', data) };
+  const { gateway, login } = await answerTo(readEnvelope(envelope), { org, gateways, challenge, certificate }, signer);
+  await post('/api/site/login', { knock, envelope: login });
+  await saveSite(address);
+  return gateway;
+}

@@ -28,6 +28,7 @@ use crate::problem::Problem;
 use crate::proofs::Proofs;
 use crate::providers::Provider;
 use crate::rate::Limiter;
+use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::rosters::{Rosters, RostersError};
 use crate::rules::RulesCache;
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) hosts: HashSet<String>,
     pub(crate) gateway_port: u16,
     pub(crate) database: Database,
+    /// Writes the history.
+    pub(crate) recorder: Recorder,
     pub(crate) rosters: Rosters,
     pub(crate) rules: RulesCache,
     pub(crate) refusals: Refusals,
@@ -119,7 +122,7 @@ impl App {
         if let Some(audited) = self.recent.find(&key, &permit, now) {
             return Ok(audited);
         }
-        let audited = Arc::new(permit.record(&self.database).await?);
+        let audited = Arc::new(permit.record(&self.recorder).await?);
         self.recent.keep(key, audited.clone(), now);
         Ok(audited)
     }

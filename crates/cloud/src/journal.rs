@@ -70,7 +70,7 @@ impl App {
     /// For what has acted already, because it only takes rights away.
     pub(crate) async fn record_after(&self, permit: Permit) {
         let entry = permit.entry().clone();
-        let Err(error) = permit.record(&self.database).await else { return };
+        let Err(error) = permit.record(&self.recorder).await else { return };
         let (org, action) = (entry.org, &entry.action);
         tracing::error!(%org, action, "done, and not in the history yet: {error}");
         if let Err(error) = self.journal.write(&entry).await {

@@ -34,6 +34,7 @@ mod proofs;
 mod providers;
 mod random;
 mod rate;
+mod recorder;
 mod refusals;
 mod rosters;
 mod rules;

@@ -70,7 +70,7 @@ impl App {
         now: Timestamp,
     ) -> Result<Audited<Permit>, Problem> {
         let permit = self.decide(caller, roster, action, now).await?;
-        Ok(permit.record(&self.database).await?)
+        Ok(permit.record(&self.recorder).await?)
     }
 
     /// One decision per object, in order.

@@ -168,7 +168,7 @@ impl App {
         now: Timestamp,
     ) -> Result<Audited<Permit>, Problem> {
         let permit = self.decide_provision(service, about, change, now).await?;
-        Ok(permit.record(&self.database).await?)
+        Ok(permit.record(&self.recorder).await?)
     }
 
     /// The same, for what takes away: that acts first.

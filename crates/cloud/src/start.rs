@@ -34,6 +34,7 @@ use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::proofs::Proofs;
 use crate::providers::Provider;
+use crate::recorder::Recorder;
 use crate::refusals::{self, Refusals};
 use crate::rosters::Rosters;
 use crate::rules::RulesCache;
@@ -118,6 +119,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ca,
         log,
         journal: Journal::at(&config.data),
+        recorder: Recorder::new(database.clone()),
         database,
         metrics,
         config,

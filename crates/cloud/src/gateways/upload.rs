@@ -54,7 +54,7 @@ pub(crate) async fn grants(
             }
         }
     }
-    let mut audited = Permit::record_all(permits, &app.database).await?.into_iter();
+    let mut audited = Permit::record_all(permits, &app.recorder).await?.into_iter();
     let mut grants = Vec::with_capacity(names.len());
     for (name, refused) in names.into_iter().zip(refused) {
         let permit = if refused.is_none() { audited.next() } else { None };

@@ -57,7 +57,7 @@ pub(crate) async fn act(
     if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
         return Err(carried_out_before());
     }
-    permit.record(&app.database).await?;
+    permit.record(&app.recorder).await?;
     Ok(Json(Acted { signature: verified.hash }))
 }
 

@@ -186,7 +186,7 @@ pub(crate) async fn change(
         app.user_verified(&caller, &roster, &[], subject, now).await?;
     }
     if let Some(permit) = permit {
-        permit.record(&app.database).await?;
+        permit.record(&app.recorder).await?;
     }
     match &change {
         Change::AddPasskey { .. } => token_for(&app, TokenKind::AddPasskey, org, person, now).await,

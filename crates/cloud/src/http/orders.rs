@@ -203,7 +203,7 @@ impl Order {
         if !app.database.keep_signature(caller.org, hash, envelope, now).await? {
             return Err(carried_out_before());
         }
-        let audited = permit.record(&app.database).await?;
+        let audited = permit.record(&app.recorder).await?;
         let mut transaction = app.database.begin().await?;
         let (sets, assignments) = rules.version;
         let first = match change {

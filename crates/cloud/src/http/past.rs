@@ -91,7 +91,7 @@ pub(crate) async fn open(
     if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
         return Err(carried_out_before());
     }
-    let audited = permit.record(&app.database).await?;
+    let audited = permit.record(&app.recorder).await?;
     let times = (now, now.plus_ms(OPENING_MS));
     app.database.add_past_opening(caller.org, (device, by), from, times, &audited).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -102,7 +102,7 @@ pub(crate) async fn command(
     if !matches!(command.command, Command::TestCamera { .. }) {
         app.user_verified(&caller, &roster, &signers, subject, now).await?;
     }
-    permit.record(&app.database).await?;
+    permit.record(&app.recorder).await?;
     app.database.keep_signature(caller.org, subject, &body.envelope, now).await?;
     let answer = app.hub.command(gateway, body.envelope).ok_or_else(offline)?;
     match tokio::time::timeout(ANSWER_MAX, answer).await {

@@ -7,7 +7,7 @@ use model::{Hash, PersonId};
 use reqwest::{Method, StatusCode};
 use seal::roster::{Scope, Statement};
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::scim::directory;
 use crate::support::world::{Api, Organisation};
@@ -15,6 +15,7 @@ use crate::support::{World, fresh_id, on_both_databases};
 
 on_both_databases!(
     the_log_holds_every_entry_and_proves_it,
+    entries_of_a_crowd_are_one_chain,
     a_rewritten_entry_differs_from_the_log,
     a_removed_entry_stops_the_log,
     a_database_from_yesterday_stops_the_log,
@@ -22,6 +23,26 @@ on_both_databases!(
     what_filters_find_is_what_was_asked_for,
     refusals_are_counted_and_fill_no_disk,
 );
+
+/// Written together, each once, and each before its own answer.
+async fn entries_of_a_crowd_are_one_chain(world: World) {
+    let organisation = world.found().await;
+    let api = organisation.api(&world);
+    let tell = async |n: usize| {
+        let reason = json!({ "reason": format!("reason {n}") });
+        assert_eq!(api.post("/api/v1/reasons", &reason).await.status, StatusCode::NO_CONTENT);
+    };
+    futures_util::future::join_all((0..40).map(tell)).await;
+    let page = api.get("/api/v1/history").await.body["entries"].clone();
+    let entries: Vec<&Value> = page.as_array().unwrap().iter().rev().collect();
+    assert_eq!(entries.iter().filter(|entry| entry["action"] == "state_reason").count(), 40);
+    let mut previous = Hash::default();
+    for (seq, entry) in entries.into_iter().enumerate() {
+        let hash = cloud_core::chain_hash(previous, entry["leaf"].as_str().unwrap());
+        assert_eq!((&entry["seq"], &entry["hash"]), (&json!(seq), &json!(hash)));
+        previous = hash;
+    }
+}
 
 async fn act(world: &World, organisation: &mut Organisation, times: usize) {
     for _ in 0..times {

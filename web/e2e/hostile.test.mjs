@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { launch, until, visitor } from './support/browser.mjs';
-import { addDemoCamera, openDemoCamera, setUp } from './support/person.mjs';
+import { addDemoCamera, invite, openDemoCamera, setUp } from './support/person.mjs';
 import { givenLink, isReal, start } from './support/product.mjs';
 
 describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 'the link is used up by the walk' }, () => {
@@ -201,6 +201,29 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
         assert.equal(await page.locator('.stage .live').count(), 0);
       },
     );
+  });
+
+  it('cannot swap the keys of a device after both screens showed the code', async () => {
+    const { page: other } = await visitor(browser);
+    await page.reload();
+    await unlock();
+    await other.goto(await invite(page, 'Grace'));
+    await other.getByRole('button', { name: 'Make a passkey' }).click();
+    await other.getByRole('button', { name: 'Make the key' }).click();
+    const asking = page.locator('article').filter({ hasText: 'Grace' });
+    await asking.locator('.code').waitFor({ timeout: 20_000 });
+    await asking.getByLabel('Both screens show the same code').check();
+    await lying(
+      '**/api/v1/device-requests',
+      ({ requests }) => ({ requests: requests.map((request) => ({ ...request, device: { ...request.device, sign: flipped(request.device.sign) } })) }),
+      async () => {
+        await said('shows other keys for this device');
+        assert.equal(await asking.getByRole('button', { name: 'Let it in' }).isDisabled(), true);
+      },
+    );
+    if (isReal) await asking.getByRole('button', { name: 'Turn it away' }).click();
+    await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+    await openDemoCamera(page);
   });
 
   it('cannot alter footage', async () => {

@@ -81,11 +81,11 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await ada.page.getByRole('button', { name: 'Make a link' }).click();
     await ada.page.getByRole('img', { name: /The link as a code/ }).waitFor();
     await seen(ada.page)('devices-link');
-    await phone.page.goto((await ada.page.getByText(/\/device#anchor=/).textContent()).trim());
-    await seen(phone.page)('device-link');
-    await phone.page.getByRole('button', { name: 'Make a passkey on this device' }).click();
-    await phone.page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await phone.page.goto((await ada.page.getByText(/\/device#org=/).textContent()).trim());
     await phone.page.getByLabel('Name of this device').fill('Ada’s phone');
+    await phone.page.getByLabel('Passphrase for this browser').fill(PASSPHRASE);
+    await phone.page.getByLabel('The same again').fill(PASSPHRASE);
+    await seen(phone.page)('device-link');
     await phone.page.getByRole('button', { name: 'Make the key' }).click();
     const asking = ada.page.locator('article').filter({ hasText: 'Ada’s phone' });
     const code = await asking.locator('.code').textContent({ timeout: 20_000 });

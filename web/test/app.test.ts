@@ -67,11 +67,15 @@ describe('an invitation', () => {
   it('is taken without what a code is worked out from: then fingerprints are compared', () => {
     expect(readInvitation(`#token=a&anchor=${'ab'.repeat(32)}&pairing=12`)).toEqual({ token: 'a', anchor: 'ab'.repeat(32), pairing: null });
   });
-  it('for a further device may let it make a passkey', () => {
-    const fragment = `#anchor=${'ab'.repeat(32)}&pairing=${'12'.repeat(48)}`;
-    expect(readDeviceLink(fragment)).toMatchObject({ anchor: 'ab'.repeat(32), passkey: null });
-    expect(readDeviceLink(`${fragment}&passkey=${'ef'.repeat(32)}`)).toMatchObject({ passkey: 'ef'.repeat(32) });
-    for (const bad of ['', '#pairing=1', `${fragment}&passkey=ef`]) expect(readDeviceLink(bad)).toBeNull();
+  it('for a further device says whose it is, and is taken whole or not at all', () => {
+    const parts = { org: `org_${'1'.repeat(32)}`, person: `usr_${'2'.repeat(32)}`, token: 'ef'.repeat(32), anchor: 'ab'.repeat(32), pairing: '12'.repeat(48) };
+    const { pairing: _, ...rest } = parts;
+    expect(readDeviceLink(`#${new URLSearchParams(parts)}`)).toMatchObject(rest);
+    for (const name of Object.keys(parts)) {
+      const without = new URLSearchParams(parts);
+      without.set(name, 'x');
+      expect(readDeviceLink(`#${without}`)).toBeNull();
+    }
   });
   it.each(['', '#token=a', `#anchor=${'ab'.repeat(32)}`, '#token=a&anchor=ab', `#token=${'a'.repeat(513)}&anchor=${'ab'.repeat(32)}`])('refuses %s', (fragment) => {
     expect(readInvitation(fragment)).toBeNull();

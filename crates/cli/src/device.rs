@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::client::{Client, Refused, Session, now, random};
 use crate::home::{DeviceFile, Home, new_passphrase};
+use crate::times;
 
 /// A device lives this long without renewal.
 pub(crate) const DEVICE_DAYS: u64 = 90;
@@ -143,7 +144,7 @@ fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
     println!(
         "\nRecovery sheet. Write these 24 words on paper and keep them in a safe; they are not shown again."
     );
-    println!("If every device is lost, they are the only way back to the footage.\n");
+    println!("If every device is lost, they are the only way to let a new one in.\n");
     let words: Vec<&str> = words.words().collect();
     for (row, four) in words.chunks(4).enumerate() {
         let numbered = four.iter().enumerate().map(|(n, word)| format!("{:>2} {word:<10}", row * 4 + n + 1));
@@ -151,6 +152,34 @@ fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
     }
     println!();
     Ok(())
+}
+
+pub(crate) fn list(roster: &Roster) {
+    let administrators = &roster.state().administrators.devices;
+    for device in roster.state().devices.values() {
+        let name: String = device.name.chars().filter(|c| !c.is_control()).collect();
+        let administrator = if administrators.contains(&device.id) { ", administrator" } else { "" };
+        let until = times::format(device.until);
+        println!("{}  {name}  of {}, until {until}{administrator}", device.id, device.person);
+        println!("  {}", fingerprint(device));
+    }
+}
+
+pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {
+    let device = device.unwrap_or(session.device());
+    ensure!(session.roster.device(device).is_some(), "{device} is not in the roster");
+    let until = now().plus_ms(DEVICE_DAYS * Timestamp::DAY);
+    session.state(Statement::RenewDevice { device, until }).await?;
+    println!("{device} is renewed until {}", times::format(until));
+    Ok(())
+}
+
+/// What people compare where there is no code: 80 bits of SHA-256 over both
+/// public keys, in groups, as the web app shows them.
+pub(crate) fn fingerprint(device: &Device) -> String {
+    let digest = seal::sha256(&[device.kem.0.as_slice(), &device.sign.0].concat()).to_string();
+    let groups: Vec<&str> = (0..20).step_by(4).map(|at| &digest[at..at + 4]).collect();
+    groups.join(" ")
 }
 
 /// Makes the code for a gateway on another machine and waits until it comes.

@@ -142,6 +142,10 @@ enum DeviceCommand {
         #[arg(long, value_name = "ID")]
         person: Option<model::PersonId>,
     },
+    /// Devices of the roster: whose they are, until when, and which are administrators.
+    List,
+    /// Renew a device for 90 days; without an id, this one.
+    Renew { device: Option<model::DeviceId> },
     /// Hand on to another device the keys of recordings that were made before it came.
     OpenPast {
         device: model::DeviceId,
@@ -238,6 +242,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Device(DeviceCommand::Add { person }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(pairing::add(&mut session, person)).await
+        }
+        Command::Device(DeviceCommand::List) => {
+            device::list(&Box::pin(Session::open(&home)).await?.roster);
+            Ok(())
+        }
+        Command::Device(DeviceCommand::Renew { device }) => {
+            device::renew(&mut Box::pin(Session::open(&home)).await?, device).await
         }
         Command::Device(DeviceCommand::OpenPast { device, from }) => {
             let mut session = Box::pin(Session::open(&home)).await?;

@@ -15,7 +15,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::client::{Client, Refused, Session, now, random};
-use crate::device::{DEVICE_DAYS, fragment_part};
+use crate::device::{DEVICE_DAYS, fingerprint, fragment_part};
 use crate::home::{DeviceFile, Home, new_passphrase};
 
 /// As long as the link is good.
@@ -97,26 +97,31 @@ pub(crate) async fn join(home: &Home, link: &str, name: String) -> anyhow::Resul
     let proof = json!({ "lookup": pairing.lookup(), "mac": pairing.mac(anchor, &device) });
     let request = json!({ "device": device, "token": token, "pairing": proof });
     if let Err(error) = client.post("/api/v1/device-requests", &request).await {
-        home.remove_device()?;
+        // Whoever may have been heard keeps the keys: they may be let in yet.
+        if refused_with(&error, |status| (400..500).contains(&status) && status != 429) {
+            home.remove_device()?;
+        }
         return Err(error);
     }
     eprintln!("Waiting for an administrator to see this device …");
-    if let Err(error) = compared(&client, &pairing, anchor, &device).await {
-        home.remove_device()?;
-        return Err(error);
-    }
+    eprintln!("Its fingerprint, where no code is shown: {}", fingerprint(&device));
+    compared(&client, &pairing, anchor, &device).await?;
     match Session::signed_in(home, file, keys).await {
         Ok(session) => {
             println!("{} is let in at {}.", session.device(), session.roster.name());
             Ok(())
         }
-        Err(error) if error.is::<Refused>() => {
+        Err(error) if refused_with(&error, |status| status == 401) => {
             home.remove_device()?;
             bail!("the device was turned away; make a new link and try again")
         }
         // Let in, and the network is gone: the device is kept.
         Err(error) => Err(error),
     }
+}
+
+fn refused_with(error: &anyhow::Error, is: impl Fn(u16) -> bool) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| is(refused.status))
 }
 
 /// Shows the code, and comes back when the request was dealt with.
@@ -137,12 +142,15 @@ async fn compared(client: &Client, pairing: &Pairing, anchor: Hash, device: &Dev
                 shown = true;
             }
             Ok(_) => {}
-            Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 404) => {
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err(error) if refused_with(&error, |status| status == 404) => return Ok(()),
+            // The cloud or the way to it is away for a while.
+            Err(error) => tracing::warn!("{error:#}"),
         }
-        ensure!(begun.elapsed() < WAIT, "nobody let this device in; make a new link and try again");
+        ensure!(
+            begun.elapsed() < WAIT,
+            "nobody has let this device in yet. It is kept, and works as soon as somebody does; to begin again, \
+             remove its folder and make a new link"
+        );
         tokio::time::sleep(POLL).await;
     }
 }

@@ -1,7 +1,9 @@
 //! `/api/site/`: what pages of `lenskeep app` ask of a gateway of this network
 //! when the cloud is away. The page's device proves itself, with keys that this
 //! program never has: here is the TLS, whose certificate both proofs are about,
-//! and what the gateway lets in is kept for the one browser that proved.
+//! and what the gateway lets in is kept for the one page that proved. It shows
+//! a cookie and a key: browsers send the cookie to every port of localhost, and
+//! the key to none.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,16 +13,18 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
 use axum::{Json, Router};
-use gateway::local::client::{Inside, Knocked, knock};
+use gateway::local::client::{Inside, Knocked, Refused, knock};
 use model::wire::Envelope;
 use model::{Hash, Secret};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use url::Url;
 
+use crate::app::single;
 use crate::client::{random, upgraded, websocket};
 use crate::forward::{VIEWER_MESSAGE_MAX, as_data, bad_gateway, of_other_site, problem, relay};
 
@@ -31,9 +35,13 @@ const KNOCK_LIFE: Duration = Duration::from_secs(60);
 /// Of this machine's browsers, at a time.
 const KNOCKS_MAX: usize = 16;
 const INSIDE_MAX: usize = 16;
+const TICKETS_MAX: usize = 256;
 /// The largest is a signed action.
 const REQUEST_MAX: usize = 32 << 10;
 const COOKIE: &str = "__Host-lenskeep-site";
+const KEY_HEADER: &str = "x-lenskeep-site";
+/// From a page's asking to the WebSocket, which sends no header of ours.
+const TICKET_LIFE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Sites {
     /// Ours, the only one whose pages may ask.
@@ -41,7 +49,9 @@ pub(crate) struct Sites {
     /// All ports of localhost share their cookies.
     cookie: String,
     knocked: Mutex<HashMap<Hash, (Knocked, Instant)>>,
+    /// By the hash of cookie and key together.
     inside: Mutex<HashMap<Hash, (Entry, Instant)>>,
+    tickets: Mutex<HashMap<Hash, (Entry, Instant)>>,
 }
 
 #[derive(Clone)]
@@ -81,10 +91,12 @@ pub(crate) fn router(origin: &str, port: u16) -> Router {
         cookie: format!("{COOKIE}-{port}"),
         knocked: Mutex::default(),
         inside: Mutex::default(),
+        tickets: Mutex::default(),
     };
     Router::new()
         .route("/api/site/hello", post(hello))
         .route("/api/site/login", post(login))
+        .route("/api/site/ticket", post(ticket))
         .route("/api/site/leave", post(leave))
         .route("/api/site/v1/{*path}", any(pass))
         .with_state(Arc::new(sites))
@@ -131,13 +143,12 @@ async fn login(State(sites): State<Arc<Sites>>, headers: HeaderMap, Json(body): 
     };
     match knocked.log_in(body.envelope).await {
         Ok(Inside { base, http, token, life }) => {
-            let cookie = Hash(random());
+            let (cookie, key) = (Hash(random()), Hash(random()));
             let entry = Entry { base, http, token };
-            keep(&sites.inside, hashed(cookie), entry, Instant::now() + life, INSIDE_MAX);
-            sites.with_cookie(&cookie.to_string(), life)
+            keep(&sites.inside, together(cookie, key), entry, Instant::now() + life, INSIDE_MAX);
+            sites.with_cookie(Json(json!({ "key": key })).into_response(), &cookie.to_string(), life)
         }
-        Err(error) => {
-            tracing::warn!("the gateway lets nobody in: {error:#}");
+        Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 401) => {
             problem(
                 StatusCode::UNAUTHORIZED,
                 "login_refused",
@@ -145,24 +156,43 @@ async fn login(State(sites): State<Arc<Sites>>, headers: HeaderMap, Json(body): 
                 "Its roster may be older than this device, or the device may have ended.",
             )
         }
+        Err(error) => {
+            tracing::warn!("the gateway gives no answer to the proof: {error:#}");
+            problem(
+                StatusCode::BAD_GATEWAY,
+                "site_unreachable",
+                "The gateway cannot let anybody in at the moment.",
+                "Try again in a minute; its log says more.",
+            )
+        }
     }
+}
+
+/// For one live stream, once.
+async fn ticket(State(sites): State<Arc<Sites>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = of_other_site(&headers, &sites.origin) {
+        return refused;
+    }
+    let Some(entry) = sites.entry(&headers) else { return unknown() };
+    let ticket = Hash(random());
+    keep(&sites.tickets, ticket, entry, Instant::now() + TICKET_LIFE, TICKETS_MAX);
+    Json(json!({ "ticket": ticket })).into_response()
 }
 
 async fn leave(State(sites): State<Arc<Sites>>, headers: HeaderMap) -> Response {
     if let Some(refused) = of_other_site(&headers, &sites.origin) {
         return refused;
     }
-    let cookie = sites.cookie(&headers);
-    let entry = cookie.and_then(|cookie| {
-        sites.inside.lock().unwrap_or_else(PoisonError::into_inner).remove(&hashed(cookie))
-    });
+    let entry = sites
+        .shown(&headers)
+        .and_then(|shown| sites.inside.lock().unwrap_or_else(PoisonError::into_inner).remove(&shown));
     if let Some((Entry { base, http, token }, _)) = entry
         && let Ok(url) = base.join("/api/v1/logout")
         && let Err(error) = http.post(url).bearer_auth(token.expose()).send().await
     {
         tracing::debug!("the gateway was not told: {}", error.without_url());
     }
-    sites.with_cookie("", Duration::ZERO)
+    sites.with_cookie(StatusCode::NO_CONTENT.into_response(), "", Duration::ZERO)
 }
 
 /// A call of the local way (protocol.md section 5), by whoever was let in.
@@ -175,18 +205,16 @@ async fn pass(
     if let Some(refused) = of_other_site(&parts.headers, &sites.origin) {
         return refused;
     }
-    let Some(Entry { base, http, token }) = sites.entry(&parts.headers) else {
-        return problem(
-            StatusCode::UNAUTHORIZED,
-            "signed_out",
-            "The gateway does not know this browser any more.",
-            "Unlock it again.",
-        );
-    };
+    let entry =
+        if upgrade.is_ok() { sites.by_ticket(parts.uri.query()) } else { sites.entry(&parts.headers) };
+    let Some(Entry { base, http, token }) = entry else { return unknown() };
     let path = parts.uri.path().strip_prefix("/api/site").unwrap_or_default();
     let mut url = base;
     url.set_path(&format!("/api{path}"));
-    url.set_query(parts.uri.query());
+    // The ticket is this program's.
+    let query = parts.uri.query().unwrap_or_default().split('&');
+    let query: Vec<&str> = query.filter(|pair| !pair.is_empty() && !pair.starts_with("ticket=")).collect();
+    url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
     if !url.path().starts_with("/api/v1/") {
         return problem(StatusCode::NOT_FOUND, "not_found", "There is nothing here.", "Check the address.");
     }
@@ -241,18 +269,30 @@ impl Sites {
         found
     }
 
+    /// What a request shows of itself: both halves, or nothing.
+    fn shown(&self, headers: &HeaderMap) -> Option<Hash> {
+        let key = single(headers, &HeaderName::from_static(KEY_HEADER))?.parse().ok()?;
+        Some(together(self.cookie(headers)?, key))
+    }
+
     fn entry(&self, headers: &HeaderMap) -> Option<Entry> {
-        let cookie = self.cookie(headers)?;
+        let shown = self.shown(headers)?;
         let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let (entry, until) = inside.get(&hashed(cookie))?;
+        let (entry, until) = inside.get(&shown)?;
         (Instant::now() < *until).then(|| entry.clone())
     }
 
-    fn with_cookie(&self, value: &str, life: Duration) -> Response {
+    fn by_ticket(&self, query: Option<&str>) -> Option<Entry> {
+        let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+        let ticket = pairs.find(|(name, _)| *name == "ticket")?.1.parse().ok()?;
+        let found = self.tickets.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+        found.filter(|(_, until)| Instant::now() < *until).map(|(entry, _)| entry)
+    }
+
+    fn with_cookie(&self, mut response: Response, value: &str, life: Duration) -> Response {
         let Self { cookie, .. } = self;
         let seconds = life.as_secs();
         let text = format!("{cookie}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Strict");
-        let mut response = StatusCode::NO_CONTENT.into_response();
         if let Ok(mut value) = HeaderValue::try_from(text) {
             value.set_sensitive(true);
             response.headers_mut().insert(header::SET_COOKIE, value);
@@ -261,9 +301,17 @@ impl Sites {
     }
 }
 
-/// Whoever reads this program's memory map of keys has no cookie.
-fn hashed(cookie: Hash) -> Hash {
-    seal::sha256(&cookie.0)
+fn together(cookie: Hash, key: Hash) -> Hash {
+    seal::sha256(&[cookie.0, key.0].concat())
+}
+
+fn unknown() -> Response {
+    problem(
+        StatusCode::UNAUTHORIZED,
+        "signed_out",
+        "The gateway does not know this browser any more.",
+        "Unlock it again.",
+    )
 }
 
 /// Keeps something until then. Beyond `max`, what ends first gives way.

@@ -151,10 +151,10 @@ fn roles(assigned: &[RolesRow], roster: &Roster) -> Result<BTreeMap<PersonId, Ro
 }
 
 /// Whether the signers were administrators, and enough, was judged when it was
-/// put in force; by now they may be neither.
+/// put in force; by now they may be neither, and shut out.
 fn signed(envelope: &Envelope, roster: &Roster) -> Result<SignedAction, StoredError> {
     let key_of = |keyid: &str| {
-        let device = roster.device(keyid.parse().ok()?)?;
+        let device = roster.device_once(keyid.parse().ok()?)?;
         VerifyingKey::from_bytes(&device.sign.0).ok()
     };
     let signers = envelope::signers(PayloadType::Action, envelope, key_of).unwrap_or_default();

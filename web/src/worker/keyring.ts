@@ -81,7 +81,8 @@ export class Keyring {
     return recordingKeys(read, keys);
   }
 
-  async handOn(page: readonly PastEpoch[], to: Device, cameras: ReadonlySet<string>, head: string): Promise<Envelope[]> {
+  /** What does not open is passed over: one bad grant must not keep all that come after it closed. */
+  async handOn(page: readonly PastEpoch[], to: Device, cameras: ReadonlySet<string>, from: number, head: string): Promise<Envelope[]> {
     const { device, kem } = this.unlocked ?? refuse('this device is locked');
     const { org, gateways } = this.trusted ?? refuse('this device is locked');
     const grants = [];
@@ -91,7 +92,8 @@ export class Keyring {
       // Nobody believes the recordings of a gateway that was shut out.
       const gateway = gateways.find(({ id }) => id === envelope.signatures[0]!.keyid);
       if (wanted.size === 0 || !gateway) continue;
-      const opened = await openGrant(envelope, { org, gateway, epoch, device }, kem);
+      const opened = await openGrant(envelope, { org, gateway, epoch, device }, kem).catch(() => null);
+      if (!opened || opened.grant.created_at < from) continue;
       const made = await handOn(opened, to, wanted, head, Date.now(), this.signer);
       if (made) grants.push(made);
     }

@@ -27,10 +27,10 @@ const handlers: Handlers = {
     return null;
   },
   sign: (data) => keyring.signer.sign(data),
-  handOn: ({ page, to, cameras, head }) => keyring.handOn(page, to, new Set(cameras), head),
+  handOn: ({ page, to, cameras, from, head }) => keyring.handOn(page, to, new Set(cameras), from, head),
   command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
   trust: async (trust) => (keyring.trust(trust), null),
-  apart: async (on) => (goApart(on), null),
+  apart: async (key) => (goApart(key), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),
   snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
 };

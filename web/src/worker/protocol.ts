@@ -24,10 +24,11 @@ export interface Calls {
   lock: (input: null) => null;
   sign: (input: Bytes) => Bytes;
   /** Seals to another device what this one was granted, a page at a time. */
-  handOn: (input: { page: PastEpoch[]; to: Device; cameras: string[]; head: string }) => Envelope[];
+  handOn: (input: { page: PastEpoch[]; to: Device; cameras: string[]; from: number; head: string }) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
   trust: (input: Trust) => null;
-  apart: (input: boolean) => null;
+  /** Requests go to a gateway from now on, with this key. */
+  apart: (input: string) => null;
   picture: (input: { camera: string; live: Rendition | null }) => { bitmap: ImageBitmap; at: number } | null;
   snapshot: (input: { player: number }) => Blob | null;
 }

@@ -6,8 +6,7 @@ import type { LiveTicket, Rendition } from '../lib/api/types';
 export async function liveSocket(camera: string, rendition: Rendition): Promise<WebSocket> {
   const path = `/api/v1/cameras/${camera}/live?rendition=${rendition}`;
   const url = new URL(addressOf(path), self.location.href);
-  // A gateway asks for none: it knows the device.
-  if (!isApart()) url.searchParams.set('ticket', (await post<LiveTicket>(path)).ticket);
+  url.searchParams.set('ticket', (await post<Pick<LiveTicket, 'ticket'>>(isApart() ? '/api/site/ticket' : path)).ticket);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';

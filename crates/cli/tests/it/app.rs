@@ -452,10 +452,11 @@ fn without_its_cloud_a_site_shows_its_cameras_to_the_browser_that_proved_itself(
 
     let (claim, first) = knock(&app, &address);
     let body = login(&claim, device, &keys, &first);
-    let cookie = app.post("/api/site/login", &body).cookie();
+    let entered = app.post("/api/site/login", &body);
+    let (cookie, key) = (entered.cookie(), entered.json()["key"].as_str().unwrap().to_owned());
     let host = format!("Host: localhost:{}\r\n", app.port);
     let ask = |path: &str, headers: &str| app.ask(&format!("GET {path} HTTP/1.1\r\n{host}{headers}"), "");
-    let mine = format!("Cookie: a=b; {cookie}\r\n");
+    let mine = format!("Cookie: a=b; {cookie}\r\nX-Lenskeep-Site: {key}\r\n");
     let cameras = ask("/api/site/v1/cameras", &mine);
     assert_eq!(cameras.json()["cameras"][0]["id"], json!(camera));
     assert_eq!(cameras.header("content-type"), Some("application/json"));
@@ -465,8 +466,15 @@ fn without_its_cloud_a_site_shows_its_cameras_to_the_browser_that_proved_itself(
     // Nobody else on this machine, and no page of others.
     assert_eq!(ask("/api/site/v1/cameras", "").status(), 401);
     let name = cookie.split('=').next().unwrap();
-    let guessed = format!("Cookie: {name}={}\r\n", Hash([8; 32]));
+    let guessed = format!("Cookie: {name}={}\r\nX-Lenskeep-Site: {key}\r\n", Hash([8; 32]));
     assert_eq!(ask("/api/site/v1/cameras", &guessed).status(), 401);
+    // Another server on this machine's localhost is sent the cookie by the browser.
+    let overheard = format!("Cookie: {cookie}\r\n");
+    assert_eq!(ask("/api/site/v1/cameras", &overheard).status(), 401, "without the page's key");
+    let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let live = format!("/api/site/v1/cameras/{camera}/live?rendition=main");
+    assert_eq!(ask(&live, &format!("{mine}{upgrade}")).status(), 401, "without a ticket");
     let foreign = format!("{mine}Origin: http://evil.example\r\n");
     assert_eq!(ask("/api/site/v1/cameras", &foreign).status(), 403);
     for path in ["/api/site/v1/../../local/v1/hello", "/api/site/v1/%2e%2e/%2e%2e/local/v1/login"] {

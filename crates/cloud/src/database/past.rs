@@ -53,7 +53,7 @@ impl Database {
     ) -> sqlx::Result<Vec<PastEpoch>> {
         let sql = "SELECT a.epoch, a.envelope, b.envelope FROM epoch_grants a \
                    LEFT JOIN epoch_grants b ON b.org = a.org AND b.epoch = a.epoch AND b.device = $3 \
-                   WHERE a.org = $1 AND a.device = $2 AND a.created_at >= $4 AND a.epoch > $5 \
+                   WHERE a.org = $1 AND a.device = $2 AND (a.created_at >= $4 OR a.created_at = 0) AND a.epoch > $5 \
                    ORDER BY a.epoch LIMIT $6";
         let after = after.map_or_else(String::new, |epoch| epoch.to_string());
         let rows = self.all(sql, params![org, own, other, from, after, limit]).await?;
@@ -73,7 +73,7 @@ impl Database {
         from: Timestamp,
     ) -> sqlx::Result<bool> {
         let sql = "SELECT 1 FROM epoch_grants \
-                   WHERE org = $1 AND gateway = $2 AND epoch = $3 AND created_at >= $4 LIMIT 1";
+                   WHERE org = $1 AND gateway = $2 AND epoch = $3 AND (created_at >= $4 OR created_at = 0) LIMIT 1";
         Ok(self.optional(sql, params![org, gateway, epoch, from]).await?.is_some())
     }
 

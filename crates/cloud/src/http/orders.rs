@@ -76,7 +76,8 @@ pub(crate) async fn order(
     let verified = checked(envelope, roster, now)?;
     let approvals = verified.administrators(roster, now).len() as u32;
     let rules = app.rules.current(&app.database, roster).await?;
-    let change = change(app, (caller.person, now), roster, &rules, &verified.signed, files).await?;
+    let by = author(envelope, roster).unwrap_or(caller.person);
+    let change = change(app, (by, now), roster, &rules, &verified.signed, files).await?;
     let hash = verified.hash;
     let action = match &change {
         Change::Roles { person, .. } => Action::AssignRoles { person: *person, signature: hash },
@@ -100,6 +101,12 @@ pub(crate) async fn check(
     let verified = checked(envelope, roster, now)?;
     let rules = app.rules.current(&app.database, roster).await?;
     change(app, (caller.person, now), roster, &rules, &verified.signed, files).await.map(drop)
+}
+
+/// Whose signature came first.
+fn author(envelope: &Envelope, roster: &Roster) -> Option<PersonId> {
+    let first = envelope.signatures.first()?.keyid.parse().ok()?;
+    roster.device(first).map(|device| device.person)
 }
 
 pub(crate) async fn is_known(app: &App, roster: &Roster, person: PersonId) -> sqlx::Result<bool> {

@@ -147,6 +147,12 @@ pub(crate) async fn hand_on(
         if !app.database.epoch_began(caller.org, (grant.gateway, grant.epoch), from).await? {
             return Err(Problem::invalid("A grant is of an epoch that was not opened."));
         }
+        // False keys in front of true ones would keep the past closed.
+        let own = app.database.epoch_grant(caller.org, grant.epoch, by).await?;
+        let own = own.and_then(|own| EpochGrant::claimed(&own).ok()).map_or_else(Vec::new, |own| own.cameras);
+        if !grant.cameras.iter().all(|commitments| own.contains(commitments)) {
+            return Err(Problem::invalid("A grant holds other keys than its author was granted."));
+        }
         grants.push((grant, envelope));
     }
     let action = Action::HandOn { device, epochs: grants.len() };

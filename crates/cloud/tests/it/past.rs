@@ -159,6 +159,14 @@ async fn nothing_more_is_handed_on_than_was_opened(world: World) {
     let by_other = api.post(&path(&cem), &site.handed_on(&cem, &ben)).await;
     assert_eq!(by_other.status, StatusCode::NOT_FOUND, "by another device");
 
+    // Keys that the gateway did not grant her.
+    site.open(&world, cem.device).await;
+    let mut other = Epoch::new(site.ada.org, site.epoch.camera);
+    other.id = site.epoch.id;
+    let true_epoch = std::mem::replace(&mut site.epoch, other);
+    let false_keys = site.ada.api(&world).post(&path(&cem), &site.handed_on(&cem, &site.ada.admin)).await;
+    assert_eq!(false_keys.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", false_keys.body);
+    site.epoch = true_epoch;
     // In her name, with another key.
     site.open(&world, cem.device).await;
     let mut forger = Person::new(cem.id);

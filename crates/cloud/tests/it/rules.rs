@@ -25,6 +25,7 @@ on_both_databases!(
     a_reason_is_asked_for_and_kept_out_of_the_log,
     no_policy_locks_administrators_out,
     rows_that_somebody_wrote_into_the_database_are_not_believed,
+    rules_outlive_the_devices_that_signed_them,
     people_are_told_why,
 );
 
@@ -324,6 +325,36 @@ async fn no_policy_locks_administrators_out(world: World) {
     assert_eq!(api.get("/api/v1/history").await.status, StatusCode::OK);
     let revoke = organisation.sign(Statement::RevokeDevice { device }, &organisation.admin);
     assert_eq!(api.post("/api/v1/roster", &json!({ "envelope": revoke })).await.status, StatusCode::OK);
+}
+
+async fn rules_outlive_the_devices_that_signed_them(world: World) {
+    let (mut organisation, _gateway, _camera, recording) = site(&world).await;
+    let (ben, cem) = (
+        organisation.add_person(&world, Some(Scope::All)).await,
+        organisation.add_person(&world, Some(Scope::All)).await,
+    );
+    applied(
+        &organisation,
+        &world,
+        "@id(\"x\") @why(\"y\") forbid (principal, action == Action::\"ptz\", resource);",
+    )
+    .await;
+    let assigned = assign(&organisation, &world, ben.id, (&[], &["auditor all"])).await;
+    assert_eq!(assigned.status, StatusCode::NO_CONTENT, "{}", assigned.body);
+    let devices = BTreeSet::from([organisation.admin.device, cem.device]);
+    organisation.append(&world, Statement::SetAdministrators { k: 1, devices }).await;
+    let device = organisation.admin.device;
+    let shut_out = organisation.sign(Statement::RevokeDevice { device }, &cem);
+    let api = world.as_person(&cem.cookie);
+    let answer = api.post("/api/v1/roster", &json!({ "envelope": shut_out })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+
+    // Whoever loads them anew finds them signed as they were.
+    let org = organisation.org;
+    world.sql(&format!("UPDATE role_assignments SET seq = seq + 1 WHERE org = '{org}'")).await;
+    let path = format!("/api/v1/recordings/{recording}");
+    assert_eq!(world.as_person(&ben.cookie).get(&path).await.code(), "role");
+    assert_eq!(api.get(&path).await.status, StatusCode::OK);
 }
 
 async fn rows_that_somebody_wrote_into_the_database_are_not_believed(world: World) {

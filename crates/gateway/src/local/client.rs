@@ -63,6 +63,14 @@ pub struct Inside {
     pub life: Duration,
 }
 
+/// What a gateway answered in place of what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} (HTTP {status})")]
+pub struct Refused {
+    pub status: u16,
+    message: String,
+}
+
 #[derive(Serialize)]
 struct Hello {
     challenge: Hash,
@@ -207,7 +215,9 @@ async fn post(
         ensure!(bytes.len() + part.len() <= ANSWER_MAX, "the answer is longer than any of a gateway");
         bytes.extend_from_slice(&part);
     }
-    ensure!(status.is_success(), "{} (HTTP {})", crate::cloud::problem(&bytes), status.as_u16());
+    if !status.is_success() {
+        return Err(Refused { status: status.as_u16(), message: crate::cloud::problem(&bytes) }.into());
+    }
     Ok(bytes)
 }
 

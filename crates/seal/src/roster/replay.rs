@@ -77,6 +77,9 @@ pub struct Roster {
     /// Hash of every statement, so that a head seen elsewhere can be looked up.
     hashes: Vec<Hash>,
     state: State,
+    /// Devices that were shut out, so that what they signed before still says
+    /// who did.
+    past: BTreeMap<DeviceId, Device>,
     /// Whose the devices of `state` are, so that asking about one person does
     /// not go through all.
     owners: BTreeMap<PersonId, BTreeSet<DeviceId>>,
@@ -118,6 +121,7 @@ impl Roster {
             last_at: payload.at,
             snapshot_seq: 0,
             hashes: vec![hash],
+            past: BTreeMap::new(),
             owners: BTreeMap::from([(device.person, BTreeSet::from([device.id]))]),
             state: State {
                 name,
@@ -312,6 +316,8 @@ impl Roster {
                     others.remove(&device);
                 }
                 state.revoked_devices.insert(device);
+                // Nothing fails after this: there is nothing to take back.
+                self.past.insert(device, removed);
             }
             Statement::AddGateway { gateway } => {
                 check_name(&gateway.name)?;
@@ -402,6 +408,11 @@ impl Roster {
     /// A device that was not revoked; it may have run out.
     pub fn device(&self, id: DeviceId) -> Option<&Device> {
         self.state.devices.get(&id)
+    }
+
+    /// Also one that was shut out since: for what was signed before.
+    pub fn device_once(&self, id: DeviceId) -> Option<&Device> {
+        self.device(id).or_else(|| self.past.get(&id))
     }
 
     pub fn device_in_force(&self, id: DeviceId, now: Timestamp) -> Option<&Device> {

@@ -23,11 +23,12 @@ export class ApiError extends Error {
   }
 }
 
-/** Asked in place of the cloud: a gateway of this network, through `lenskeep app`. Page and Worker are told each. */
-let apart = false;
-export const goApart = (on: boolean): void => void (apart = on);
-export const isApart = (): boolean => apart;
-export const addressOf = (path: string): string => (apart ? path.replace(/^\/api\/v1\//, '/api/site/v1/') : path);
+/** Asked in place of the cloud: a gateway of this network, through `lenskeep app`. Page and Worker are told each. The key is what `lenskeep app`
+ * knows this page by: its cookie alone would be sent to every port of localhost. */
+let siteKey: string | null = null;
+export const goApart = (key: string): void => void (siteKey = key);
+export const isApart = (): boolean => siteKey !== null;
+export const addressOf = (path: string): string => (siteKey ? path.replace(/^\/api\/v1\//, '/api/site/v1/') : path);
 
 /** Set by whoever must know that the session has ended; see session.svelte.ts. */
 export const on = { signedOut: () => {} };
@@ -72,8 +73,8 @@ type Request_ = RequestInit & { headers: Record<string, string> };
 /** Sends a request with its proof; again, if the server has a new nonce, or another tab has signed in with another key. */
 export async function ask(path: string, request: Request_, key?: SessionKey): Promise<Response> {
   for (let attempt = 1; ; attempt += 1) {
-    const used = apart ? null : (key ?? (await sessionKey()));
-    const headers = used ? { ...request.headers, dpop: await proofOf(used, request.method ?? 'GET', path) } : request.headers;
+    const used = siteKey ? null : (key ?? (await sessionKey()));
+    const headers = siteKey ? { ...request.headers, 'x-lenskeep-site': siteKey } : used ? { ...request.headers, dpop: await proofOf(used, request.method ?? 'GET', path) } : request.headers;
     const response = await fetch(addressOf(path), { ...request, headers, credentials: 'same-origin', cache: 'no-store' }).catch((error: unknown) => {
       if (error instanceof DOMException && error.name === 'AbortError') throw error;
       throw new ApiError(0, 'unreachable', 'The server does not answer.', 'Check that Lenskeep runs and that you are connected, then try again.');
@@ -83,7 +84,8 @@ export async function ask(path: string, request: Request_, key?: SessionKey): Pr
     const error = failure(401, await response.text());
     if (error.code === 'proof_refused') reloadSessionKey();
     if (attempt === ATTEMPTS_MAX || !RETRIED.has(error.code)) {
-      on.signedOut();
+      // At a gateway, a login that is refused ends no session that there is.
+      if (!path.startsWith('/api/site/')) on.signedOut();
       throw error;
     }
   }

@@ -1,4 +1,4 @@
-// Links that let somebody in: `/join#token=…&anchor=…&pairing=…` for a newcomer, `/device#anchor=…&pairing=…&passkey=…` for another device.
+// Links that let somebody in: `/join#token=…&anchor=…&pairing=…` for a newcomer, `/device#org=…&person=…&token=…&anchor=…&pairing=…` for another device.
 // The anchor comes by the administrator's hand, so the new browser pins the right organisation whatever the server says.
 
 import { type Pairing, readPairing } from '../seal/pairing';
@@ -18,12 +18,19 @@ export function readInvitation(fragment: string): (Invited & { token: string }) 
   return token && token.length <= 512 && invited ? { token, ...invited } : null;
 }
 
-/** `passkey` is a token that lets this browser make one. */
-export function readDeviceLink(fragment: string): (Invited & { passkey: string | null }) | null {
+export interface DeviceLink extends Invited {
+  org: string;
+  person: string;
+  /** Lets one device of this person ask to be let in. */
+  token: string;
+}
+
+export function readDeviceLink(fragment: string): DeviceLink | null {
   const parameters = new URLSearchParams(fragment.replace(/^#/, ''));
-  const passkey = parameters.get('passkey');
+  const [org, person, token] = ['org', 'person', 'token'].map((name) => parameters.get(name) ?? '');
   const invited = invitedBy(parameters);
-  return invited && (passkey === null || isHash(passkey)) ? { passkey, ...invited } : null;
+  const whole = /^org_[0-9a-f]{32}$/.test(org!) && /^usr_[0-9a-f]{32}$/.test(person!) && isHash(token!);
+  return invited?.pairing && whole ? { org: org!, person: person!, token: token!, ...invited } : null;
 }
 
 function invitedBy(parameters: URLSearchParams): Invited | null {

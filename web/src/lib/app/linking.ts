@@ -4,13 +4,12 @@ import { post } from '../api/client';
 import type { DeviceRequest } from '../api/types';
 import { checkPairingMac, newPairing, type Pairing, pairingCode, pairingLookup, writePairing } from '../seal/pairing';
 import type { Device } from '../seal/statements';
-import { adding, change } from './factors';
 import type { Organisation } from './organisation.svelte';
 
 interface Made {
   pairing: Pairing;
   nonce: string;
-  /** The one device that was answered. */
+  /** The one device that was answered, with its keys: after the answer, others could be made that give the same code. */
   device: string | null;
 }
 
@@ -23,15 +22,8 @@ export async function pairing(): Promise<string> {
   return writePairing(pairing);
 }
 
-/** For a phone or browser. One's own may make a passkey at once; whoever else opens it signs in first. */
-export async function deviceLink({ anchor }: Organisation, own: boolean): Promise<string> {
-  const fragment = new URLSearchParams({ anchor, pairing: await pairing() });
-  if (own) fragment.set('passkey', (await change(adding('add_passkey'))).token!);
-  return `${location.origin}/device#${fragment}`;
-}
-
-/** For `lenskeep device join`. */
-export async function commandLineLink({ org, anchor }: Organisation, person: string): Promise<string> {
+/** For a browser, a phone or a command line of somebody who has an account. */
+export async function deviceLink({ org, anchor }: Organisation, person: string): Promise<string> {
   const { token } = await post<{ token: string }>('/api/v1/device-links', { person });
   return `${location.origin}/device#${new URLSearchParams({ org, person, token, anchor, pairing: await pairing() })}`;
 }
@@ -41,8 +33,9 @@ export async function codeOf(anchor: string, device: Device, { pairing: proof, n
   const found = proof && made.get(proof.lookup);
   if (!found) return null;
   await checkPairingMac(found.pairing, anchor, device, proof.mac);
-  found.device ??= device.id;
-  if (found.device !== device.id) throw new Error('Another device came by the same link before. Somebody else knows the link: turn both away, and make a new one.');
+  const whole = JSON.stringify(device);
+  found.device ??= whole;
+  if (found.device !== whole) throw new Error('Another device, or another key, came by the same link before. Somebody else knows the link: turn both away, and make a new one.');
   if (nonce === null) await post(`/api/v1/device-requests/${device.id}/nonce`, { nonce: found.nonce });
   return pairingCode(found.pairing.commitment, found.nonce, anchor, device);
 }

@@ -176,6 +176,9 @@ export class Organisation {
       this.types.set(this.roster.head.hash, statement.type);
     }
     const { head, hashes } = this.roster;
+    if (this.apart && this.memory.head.seq >= hashes.length) {
+      throw new Error('This gateway has not heard of the newest changes of your organisation that this browser knows: it was cut off before. Ask another gateway, or wait for the cloud.');
+    }
     if (hashes[this.memory.head.seq] !== this.memory.head.hash) {
       throw new Error('The server shows an older or another history of your organisation than this browser has seen before. Do not go on: ask whoever runs the server, and compare with another device.');
     }

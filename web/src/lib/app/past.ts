@@ -34,7 +34,7 @@ export async function openPast(organisation: Organisation, to: Device, from: num
   for (;;) {
     const query = new URLSearchParams({ by: organisation.device, ...(after && { after }) });
     const { epochs: page } = await get<{ epochs: PastEpoch[] }>(`/api/v1/past-openings/${to.id}/epochs?${query}`);
-    const grants = await call('handOn', { page, to, cameras, head: organisation.headHash });
+    const grants = await call('handOn', { page, to, cameras, from, head: organisation.headHash });
     for (const some of requests(grants)) await post(`/api/v1/past-openings/${to.id}/grants`, { grants: some });
     opened += grants.length;
     looked += page.length;

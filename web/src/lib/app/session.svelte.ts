@@ -4,7 +4,7 @@
 import { ApiError, find, get, goApart, on, open, post } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
-import { loadDevice, saveDevice, type StoredDevice } from '../device/store';
+import { forgetDevice, loadDevice, saveDevice, type StoredDevice } from '../device/store';
 import type { Opener } from '../device/wrap';
 import { sign } from '../seal/dsse';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
@@ -12,7 +12,7 @@ import type { KnownGateway } from '../seal/local';
 import { pairingCode, pairingProof } from '../seal/pairing';
 import type { Invited } from './invitation';
 import { call } from './keeper';
-import { enterSite } from './site';
+import { enterSite, siteWorks } from './site';
 import { Organisation } from './organisation.svelte';
 
 /** A gateway lets a device in for 15 minutes. */
@@ -48,7 +48,9 @@ class Session {
     try {
       this.status = await get<Status>('/api/v1/status');
     } catch (error) {
-      if (!(error instanceof ApiError && error.code === 'cloud_unreachable' && this.stored?.anchor)) throw error;
+      const away = error instanceof ApiError && (error.status === 0 || (error.status >= 502 && error.status <= 504));
+      // Only `lenskeep app` knows the way to a gateway.
+      if (!away || !this.stored?.anchor || !(await siteWorks())) throw error;
       this.apart = this.started = true;
       return;
     }
@@ -119,20 +121,38 @@ class Session {
     return stored;
   }
 
-  /** Asks an administrator to let this browser in. */
-  async askToBeLetIn(): Promise<void> {
+  /** Asks an administrator to let this browser in; with a link's token, or signed in. */
+  async askToBeLetIn(token: string | null = null): Promise<void> {
     const { device, anchor } = this.stored ?? fail('This browser has no device key.');
     const pairing = this.invited?.pairing;
     const proof = pairing && anchor ? await pairingProof(pairing, anchor, device) : null;
-    await post('/api/v1/device-requests', { device, token: null, pairing: proof });
+    await post('/api/v1/device-requests', { device, token, pairing: proof });
+  }
+
+  /** What became of it; null when this browser was let in or turned away. */
+  asked(): Promise<{ nonce: string | null } | null> {
+    return find(`/api/v1/device-requests/${(this.stored ?? fail('This browser has no device key.')).device.id}`);
   }
 
   /** The code that both screens show, once an administrator's page has seen this browser. */
-  async pairingCode(): Promise<string | null> {
+  async pairingCode(nonce: string | null): Promise<string | null> {
     const { device, anchor, commitment } = this.stored ?? fail('This browser has no device key.');
-    if (!commitment || !anchor) return null;
-    const answer = await find<{ nonce: string | null }>(`/api/v1/device-requests/${device.id}`);
-    return answer?.nonce ? pairingCode(commitment, answer.nonce, anchor, device) : null;
+    return commitment && anchor && nonce ? pairingCode(commitment, nonce, anchor, device) : null;
+  }
+
+  /** By the key that has just been made, after it was let in. One that was turned away is of no use. */
+  async signInByKey(): Promise<void> {
+    const stored = this.stored ?? fail('This browser has no device key.');
+    try {
+      this.signedIn(await this.deviceLogin(stored));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'login_refused')) throw error;
+      await this.lock();
+      await forgetDevice();
+      this.stored = null;
+      fail('This browser was turned away. Make a new link, and open it here.');
+    }
+    await this.enter();
   }
 
   async pinAnchor(anchor: string): Promise<void> {
@@ -161,14 +181,26 @@ class Session {
     const stored = this.stored ?? fail('This browser has no device key.');
     await call('unlock', { stored, opener });
     this.unlocked = true;
-    this.site = await enterSite(stored, address);
-    goApart(true);
-    await call('apart', true);
+    clearInterval(this.renewal);
+    const { gateway, key } = await enterSite(stored, address);
+    this.site = gateway;
+    await this.goApart(key);
     const { org_name } = await get<{ org_name: string }>('/api/v1/me');
     const { id, person } = stored.device;
     this.me = { org: stored.org, org_name, person, person_name: stored.device.name, devices: [id], administrator: false, verified_by: null, recovery_used_at: null };
     this.organisation = await Organisation.load(stored.anchor!, id, true);
-    this.renewal = setInterval(() => void enterSite(stored, address).catch(() => undefined), SITE_EVERY_MS);
+    this.renewal = setInterval(() => void enterSite(stored, address).then(({ key }) => this.goApart(key), () => undefined), SITE_EVERY_MS);
+  }
+
+  private async goApart(key: string): Promise<void> {
+    goApart(key);
+    await call('apart', key);
+  }
+
+  /** The gateway does not know this browser any more: back to the page from which it is asked. */
+  outOfSite(): void {
+    clearInterval(this.renewal);
+    this.organisation = null;
   }
 
   async leaveSite(): Promise<void> {
@@ -209,6 +241,5 @@ export const session = new Session();
 // A session that ended on the server (idle, revoked): back to the sign-in. The keys stay in the Worker until the page goes.
 on.signedOut = () => {
   session.me = null;
-  // Back to the page from which a gateway is asked.
-  if (session.site) session.organisation = null;
+  if (session.site) session.outOfSite();
 };

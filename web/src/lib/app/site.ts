@@ -16,15 +16,18 @@ interface Knocked {
   knock: string;
 }
 
-/** Lets this browser in at the gateway at an address. */
-export async function enterSite({ org, device }: StoredDevice, address: string): Promise<KnownGateway> {
+/** Whether this page comes from a program that goes that way. */
+export const siteWorks = (): Promise<boolean> => post('/api/site/leave').then(() => true, () => false);
+
+/** Lets this browser in at the gateway at an address. `key` is what it is known by from then on. */
+export async function enterSite({ org, device }: StoredDevice, address: string): Promise<{ gateway: KnownGateway; key: string }> {
   const gateways = (await loadRosterMemory())?.gateways ?? [];
   if (gateways.length === 0) throw new Error('This browser knows no gateway yet. It learns them when it is signed in at the cloud.');
   const challenge = hex(random(32));
   const { envelope, certificate, knock } = await post<Knocked>('/api/site/hello', { address, challenge });
   const signer = { keyid: device.id, sign: (data: Bytes) => call('sign', data) };
   const { gateway, login } = await answerTo(readEnvelope(envelope), { org, gateways, challenge, certificate }, signer);
-  await post('/api/site/login', { knock, envelope: login });
+  const { key } = await post<{ key: string }>('/api/site/login', { knock, envelope: login });
   await saveSite(address);
-  return gateway;
+  return { gateway, key };
 }

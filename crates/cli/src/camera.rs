@@ -100,6 +100,19 @@ pub(crate) async fn add(session: &mut Session, name: String, access: Access) -> 
     Ok(())
 }
 
+/// Access and roles can be given by group.
+pub(crate) async fn group(
+    session: &mut Session,
+    camera: CameraId,
+    groups: Vec<String>,
+) -> anyhow::Result<()> {
+    let known = session.roster.camera(camera).context("the roster has no such camera")?;
+    let bound = Camera { groups: groups.into_iter().collect(), ..known.clone() };
+    session.state(Statement::BindCamera { camera: bound }).await?;
+    println!("signed");
+    Ok(())
+}
+
 /// Of the cloud, or of every gateway that was reached in its place.
 pub(crate) async fn list(sessions: &[Session], as_json: bool) -> anyhow::Result<()> {
     let mut answer = Cameras { cameras: Vec::new() };

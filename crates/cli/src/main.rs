@@ -170,6 +170,12 @@ enum CameraCommand {
         #[command(flatten)]
         access: camera::Access,
     },
+    /// Put a camera into groups, in place of those before; without names, into none.
+    Group {
+        camera: model::CameraId,
+        #[arg(value_name = "NAME")]
+        groups: Vec<String>,
+    },
     /// Cameras and how their streams are.
     List {
         #[arg(long)]
@@ -265,6 +271,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::add(&mut session, name, access)).await
+        }
+        Command::Camera(CameraCommand::Group { camera, groups }) => {
+            camera::group(&mut Box::pin(Session::open(&home)).await?, camera, groups).await
         }
         Command::Camera(CameraCommand::List { json }) => {
             camera::list(&Box::pin(local::sessions(&home, local, None)).await?, json).await

@@ -19,6 +19,8 @@ const players = new Map<number, Player>();
 const handlers: Handlers = {
   newDevice: (input) => keyring.create(input),
   newRecovery: async () => (await import('../lib/device/recovery')).newRecovery(),
+  recoveryKey: async (words) => (await import('../lib/device/recovery')).recoveryKey(words),
+  signByRecovery: async ({ words, data }) => (await import('../lib/device/recovery')).signByRecovery(words, data),
   unlock: async ({ stored, opener }) => (await keyring.unlock(stored, opener), null),
   lock: async () => {
     for (const player of players.values()) player.close();

@@ -20,6 +20,9 @@ export interface Trust {
 export interface Calls {
   newDevice: (input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }) => StoredDevice;
   newRecovery: (input: null) => { words: string[]; recovery: Recovery };
+  /** The public key of a recovery sheet's words, and its signatures. */
+  recoveryKey: (input: string) => string;
+  signByRecovery: (input: { words: string; data: Bytes }) => Bytes;
   unlock: (input: { stored: StoredDevice; opener: Opener }) => null;
   lock: (input: null) => null;
   sign: (input: Bytes) => Bytes;

@@ -84,6 +84,13 @@ fn another_command_line_joins_and_opens_the_past() {
     assert!(said.contains("opens the recordings of"), "{said}");
     other.succeed(&export);
     assert!(ffprobe(&out, "stream=codec_name").contains("h264"));
+    site.succeed(&["camera", "group", &camera, "yard", "entrances"]);
+    let devices = site.succeed(&["device", "list"]);
+    assert!(devices.contains(device) && devices.contains("Office") && devices.contains("administrator"));
+    let renewed = site.succeed(&["device", "renew", device]);
+    assert!(renewed.contains("is renewed until 20"), "{renewed}");
+    let refused = other.fail(&["device", "renew"]);
+    assert!(refused.contains("administrators"), "{refused}");
     let again = site.succeed(&["device", "open-past", device, "--from", "1h"]);
     assert!(again.contains("more epochs"), "{again}");
 }

@@ -150,7 +150,11 @@ pub(crate) async fn request(
         return Err(Problem::invalid("A device lives at most 90 days."));
     }
     if app.database.org_of_device(device.id).await?.is_some() {
-        return Err(Problem::invalid("The device's id is in use already."));
+        let mut problem = Problem::invalid("The device's id is in use already.");
+        problem.body.error.remedy =
+            "If it was let in before and has ended, an administrator renews it on the page Devices."
+                .to_owned();
+        return Err(problem);
     }
     if app.database.count_device_requests(org, person).await? >= REQUESTS_MAX {
         return Err(Problem::too_many());

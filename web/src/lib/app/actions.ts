@@ -3,7 +3,7 @@
 
 import { find, get, post } from '../api/client';
 import type { GatewayListing } from '../api/types';
-import { hex } from '../seal/bytes';
+import { compareText, hex } from '../seal/bytes';
 import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult } from '../seal/commands';
 import { random } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
@@ -69,6 +69,11 @@ export async function changeAccess(organisation: Organisation, gateway: Gateway,
 
 export async function renameCamera(organisation: Organisation, camera: Camera, name: string): Promise<void> {
   await organisation.append({ type: 'bind_camera', camera: { ...camera, name } });
+}
+
+/** Groups are names: what is shared by group, and roles at a group, hold for every camera that has it. */
+export async function setGroups(organisation: Organisation, camera: Camera, groups: readonly string[]): Promise<void> {
+  await organisation.append({ type: 'bind_camera', camera: { ...camera, groups: [...new Set(groups)].sort(compareText) } });
 }
 
 export async function setRetention(organisation: Organisation, gateway: Gateway, bytesMax: number, days: number): Promise<void> {

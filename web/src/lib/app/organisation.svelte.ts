@@ -214,7 +214,8 @@ function seenAt(seen: RosterMemory['seen'], seq: number, headSeq = Number.MAX_SA
   return seen.findLast(({ from }) => from <= seq)?.at ?? null;
 }
 
-async function fetchAfter(seq: number | null): Promise<Envelope[]> {
+/** What follows a statement of the server's log; all of it after null. */
+export async function fetchAfter(seq: number | null): Promise<Envelope[]> {
   const found: Envelope[] = [];
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const after = found.length > 0 ? (seq ?? -1) + found.length : seq;

@@ -3,8 +3,8 @@
 
 import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
-import { base64, hex, utf8 } from '../seal/bytes';
-import { hkdf, random, signPublicKey } from '../seal/crypto';
+import { base64, type Bytes, hex, utf8 } from '../seal/bytes';
+import { hkdf, random, signer, signPublicKey } from '../seal/crypto';
 import { kemPublicKey } from '../seal/hpke';
 import type { Recovery } from '../seal/statements';
 import type { Seeds } from './wrap';
@@ -26,6 +26,17 @@ export async function seedsFromWords(words: string): Promise<Seeds> {
     throw new Error('These are not the 24 words of a recovery sheet. Compare them with the paper, word by word.');
   }
   return seedsOf(entropy);
+}
+
+export async function recoveryKey(words: string): Promise<string> {
+  return base64(await signPublicKey((await seedsFromWords(words)).sign));
+}
+
+export async function signByRecovery(words: string, data: Bytes): Promise<Bytes> {
+  const seeds = await seedsFromWords(words);
+  const signature = await (await signer('recovery', seeds.sign)).sign(data);
+  for (const secret of [seeds.kem, seeds.sign]) secret.fill(0);
+  return signature;
 }
 
 export async function seedsOf(entropy: Uint8Array): Promise<Seeds> {

@@ -61,6 +61,22 @@ impl App {
         })
     }
 
+    /// Whether the caller could, for what pages offer: nobody was denied
+    /// anything by it.
+    pub(crate) async fn would_permit(
+        &self,
+        caller: &Caller,
+        roster: &Roster,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<bool, Problem> {
+        let rules = self.rules.current(&self.database, roster).await?;
+        let facts = facts_of_person(caller, roster, &rules, &action, now);
+        let principal = Principal::Person { person: caller.person, device: caller.device };
+        let request = Request { org: caller.org, principal, action };
+        Ok(decide(&request, &facts, rules.policies.as_ref(), now).is_ok())
+    }
+
     /// The whole line: decide and record.
     pub(crate) async fn permit(
         &self,

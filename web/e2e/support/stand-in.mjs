@@ -37,7 +37,7 @@ export async function standIn() {
   const hash = (envelope) => createHash('sha256').update(Buffer.from(envelope.payload, 'base64')).digest('hex');
   const entryOf = (envelope) => JSON.parse(Buffer.from(envelope.payload, 'base64'));
   const write = (action, resource, actor = signedIn) => org.history.push({ seq: org.history.length, at: Date.now(), actor, action, resource, hash: createHash('sha256').update(`${org.history.length}`).digest('hex') });
-  const me = () => ({ org: org.id, org_name: org.name, person: signedIn, person_name: org.people[signedIn], devices: org.devices.filter(({ person }) => person === signedIn).map(({ id }) => id), administrator: signedIn === org.first, verified_by: 'passkey', recovery_used_at: null });
+  const me = () => ({ org: org.id, org_name: org.name, person: signedIn, person_name: org.people[signedIn], devices: org.devices.filter(({ person }) => person === signedIn).map(({ id }) => id), administrator: signedIn === org.first, reads_history: signedIn === org.first, verified_by: 'passkey', recovery_used_at: null });
   const creation = (person, name) => ({ publicKey: { rp: { id: 'localhost', name: 'Lenskeep' }, user: { id: Buffer.from(person).toString('base64url'), name, displayName: name }, challenge: randomBytes(32).toString('base64url'), pubKeyCredParams: [{ type: 'public-key', alg: -7 }], timeout: 60_000, attestation: 'none' } });
 
   function take(envelope) {

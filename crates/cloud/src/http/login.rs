@@ -174,6 +174,7 @@ pub(crate) async fn me(app: &App, caller: &Caller, now: Timestamp) -> Result<Me,
         person_name,
         devices: devices_in_force(&roster, caller.person, now),
         administrator: is_administrator(&roster, caller.person, now),
+        reads_history: app.would_permit(caller, &roster, cloud_core::Action::ReadHistory, now).await?,
         verified_by: app.verified_by(caller).await?,
         recovery_used_at: app.database.recovery_codes(caller.org, caller.person).await?.used_at,
     })

@@ -23,6 +23,8 @@ pub(crate) struct Me {
     #[schema(value_type = Vec<String>)]
     pub(crate) devices: Vec<DeviceId>,
     pub(crate) administrator: bool,
+    /// As administrators and auditors do.
+    pub(crate) reads_history: bool,
     /// What confirms what widens; null if nothing but a device's key.
     pub(crate) verified_by: Option<VerifiedBy>,
     /// When a recovery code was used last: its owner wants to know.

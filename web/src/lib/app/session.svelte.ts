@@ -30,6 +30,8 @@ class Session {
   /** The cloud is away, and this page comes from `lenskeep app`: a gateway of this network can be asked. */
   apart = $state(false);
   site = $state.raw<KnownGateway | null>(null);
+  /** This page comes from `lenskeep app`, which knows the way to a gateway. */
+  hasSite = $state(false);
   /** A PRF secret from the sign-in, for a browser that has yet to make its device key. */
   prf: { credential: string; prf: CryptoKey } | null = null;
 
@@ -51,9 +53,10 @@ class Session {
       const away = error instanceof ApiError && (error.status === 0 || (error.status >= 502 && error.status <= 504));
       // Only `lenskeep app` knows the way to a gateway.
       if (!away || !this.stored?.anchor || !(await siteWorks())) throw error;
-      this.apart = this.started = true;
+      this.apart = this.hasSite = this.started = true;
       return;
     }
+    if (location.hostname === 'localhost') void siteWorks().then((works) => (this.hasSite = works));
     this.me = await get<Me>('/api/v1/me').catch((error: unknown) => {
       if (error instanceof ApiError && (error.status === 401 || error.status === 404)) return null;
       throw error;
@@ -113,7 +116,8 @@ class Session {
   /** Makes this browser's device key. The Worker keeps it unlocked. */
   async makeDevice(input: { org: string; person: string; name: string; anchor: string | null; opener: Opener }): Promise<StoredDevice> {
     const made = await call('newDevice', { ...input, until: Date.now() + DEVICE_DAYS_MAX * DAY_MS });
-    const stored = { ...made, commitment: this.invited?.pairing?.commitment ?? null };
+    const commitment = this.invited?.pairing?.commitment;
+    const stored = commitment ? { ...made, commitment } : made;
     await navigator.storage?.persist?.().catch(() => false);
     await saveDevice(stored);
     this.stored = stored;
@@ -187,7 +191,7 @@ class Session {
     await this.goApart(key);
     const { org_name } = await get<{ org_name: string }>('/api/v1/me');
     const { id, person } = stored.device;
-    this.me = { org: stored.org, org_name, person, person_name: stored.device.name, devices: [id], administrator: false, verified_by: null, recovery_used_at: null };
+    this.me = { org: stored.org, org_name, person, person_name: stored.device.name, devices: [id], administrator: false, reads_history: false, verified_by: null, recovery_used_at: null };
     this.organisation = await Organisation.load(stored.anchor!, id, true);
     this.renewal = setInterval(() => void enterSite(stored, address).then(({ key }) => this.goApart(key), () => undefined), SITE_EVERY_MS);
   }
@@ -195,6 +199,12 @@ class Session {
   private async goApart(key: string): Promise<void> {
     goApart(key);
     await call('apart', key);
+  }
+
+  /** Leaves the cloud alone: it may be there, and be of no use. */
+  async toSite(): Promise<void> {
+    await this.lock();
+    this.apart = true;
   }
 
   /** The gateway does not know this browser any more: back to the page from which it is asked. */

@@ -52,6 +52,11 @@ export function endOfDay(date: string): number {
   return new Date(year!, month! - 1, day! + 1).getTime() - 1;
 }
 
+export function startOfDay(date: string): number {
+  const [year, month, day] = date.split('-').map(Number);
+  return new Date(year!, month! - 1, day!).getTime();
+}
+
 /** The local date of a time, as date inputs want it. */
 export function dateOf(time: number): string {
   const date = new Date(time);

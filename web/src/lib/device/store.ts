@@ -17,7 +17,7 @@ export interface StoredDevice {
   /** Hash of the genesis, pinned at enrolment and never replaced; null until this browser's person has compared it. */
   anchor: string | null;
   /** What the link by which it came promised: with it, the code that people compare is worked out. */
-  commitment?: string | null;
+  commitment?: string;
   wrap: Wrap;
   nonce: Bytes;
   sealed: Bytes;

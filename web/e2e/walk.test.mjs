@@ -148,8 +148,11 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
 
   it('shows in the history who watched and what was changed', async () => {
     await page.getByRole('link', { name: 'History', exact: true }).click();
-    for (const action of ['changed the roster', 'sent a signed command', 'watched live']) await page.getByRole('cell', { name: action }).first().waitFor();
+    for (const action of ['changed the roster', 'sent a signed command', 'watched live']) await page.locator('td summary', { hasText: action }).first().waitFor();
     await seen('history');
+    await page.locator('td summary', { hasText: 'sent a signed command' }).first().click();
+    await page.getByText('Signature', { exact: true }).first().waitFor();
+    await seen('history-unfolded');
   });
 
   it('signs out, signs in again, and still opens the footage', async () => {

@@ -267,7 +267,7 @@ impl From<Denial> for Problem {
             Denial::SecondFactor => Problem::new(
                 StatusCode::FORBIDDEN,
                 "second_factor_needed",
-                "The organisation's policies demand two factors for this.",
+                "This takes two factors.",
                 "Sign in with a passkey, or with password and code.",
             ),
             Denial::NoPolicies | Denial::Unanswered(_) => {

@@ -149,6 +149,11 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
                     if guard.who == Who::Administrator && !is_administrator(&roster, caller.person, now) {
                         return Err(cloud_core::Denial::NotAdministrator.into());
                     }
+                    // Who came from an identity provider with one factor looks, and changes nothing.
+                    let two = caller.second_factor || caller.device.is_some();
+                    if guard.who == Who::Administrator && request.method() != Method::GET && !two {
+                        return Err(cloud_core::Denial::SecondFactor.into());
+                    }
                 }
                 None if guard.who == Who::SessionOrToken => within_rate(app, peer)?,
                 None => return Err(Problem::signed_out()),

@@ -18,6 +18,7 @@ on_both_databases!(
     a_fork_of_the_roster_is_refused,
     other_organisations_are_not_found,
     members_are_no_administrators,
+    an_administrator_with_one_factor_changes_nothing,
     the_history_is_one_chain,
 );
 
@@ -156,6 +157,27 @@ async fn members_are_no_administrators(world: World) {
     }
     let invite = json!({ "person": PersonId::from_random(fresh_id()), "person_name": "Eve" });
     assert_eq!(api.post("/api/v1/invitations", &invite).await.code(), "not_an_administrator");
+}
+
+/// As somebody who came from an identity provider that asked for a password
+/// alone.
+async fn an_administrator_with_one_factor_changes_nothing(world: World) {
+    let organisation = world.found().await;
+    let api = organisation.api(&world);
+    let factors = async |second: u8| {
+        let org = organisation.org;
+        let sql = format!("UPDATE sessions SET device = NULL, second_factor = {second} WHERE org = '{org}'");
+        assert!(world.sql(&sql).await > 0);
+    };
+    factors(0).await;
+    let invite = json!({ "person": PersonId::from_random(fresh_id()), "person_name": "Ben" });
+    let refused = api.post("/api/v1/invitations", &invite).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, "second_factor_needed"));
+    let link = json!({ "person": organisation.admin.id });
+    assert_eq!(api.post("/api/v1/device-links", &link).await.code(), "second_factor_needed");
+    assert_eq!(api.get("/api/v1/people").await.status, StatusCode::OK);
+    factors(1).await;
+    assert_eq!(api.post("/api/v1/invitations", &invite).await.status, StatusCode::OK);
 }
 
 async fn the_history_is_one_chain(world: World) {

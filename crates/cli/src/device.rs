@@ -131,6 +131,8 @@ pub(crate) async fn set_up(
     }
     println!("Organisation {org} is set up. This device: {device}");
     print_recovery_sheet(&entropy)?;
+    println!("Write this beside the words, by which a new device knows the organisation again:");
+    println!("  {}\n", grouped(&roster.anchor().to_string()));
     let mut session = Session::new(client, file, keys, roster, home);
     if let Some(secret) = link.gateway {
         let gateway = take_gateway_in(&mut session, &secret, GATEWAY_WAIT).await?;
@@ -177,7 +179,11 @@ pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> an
 /// What people compare where there is no code: 80 bits of SHA-256 over both
 /// public keys, in groups, as the web app shows them.
 pub(crate) fn fingerprint(device: &Device) -> String {
-    let digest = seal::sha256(&[device.kem.0.as_slice(), &device.sign.0].concat()).to_string();
+    grouped(&seal::sha256(&[device.kem.0.as_slice(), &device.sign.0].concat()).to_string())
+}
+
+/// The first 80 bits of a digest, for people.
+fn grouped(digest: &str) -> String {
     let groups: Vec<&str> = (0..20).step_by(4).map(|at| &digest[at..at + 4]).collect();
     groups.join(" ")
 }

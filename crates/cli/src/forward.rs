@@ -14,8 +14,10 @@ use axum::extract::ws::{self, WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::Hash;
+use reqwest::RequestBuilder;
 use seal::dpop::{NONCE_HEADER, PROOF_HEADER};
 use serde_json::json;
 use tokio::time::timeout;
@@ -29,7 +31,7 @@ use crate::client::{ANSWER_MAX, http_to, upgraded, websocket};
 /// What the cloud takes: one signed statement.
 const REQUEST_MAX: usize = 1 << 20;
 /// Viewers say nothing but close and pong.
-pub(crate) const VIEWER_MESSAGE_MAX: usize = 1 << 10;
+const VIEWER_MESSAGE_MAX: usize = 1 << 10;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A command to a gateway is answered within 30 s; a live stream is pinged
 /// every 20 s.
@@ -133,16 +135,7 @@ impl Forward {
 
     /// The one well-formed session in the browser's cookies.
     fn session(&self, headers: &HeaderMap) -> Option<Hash> {
-        let mut found = None;
-        for value in headers.get_all(header::COOKIE) {
-            for pair in value.to_str().ok()?.split(';') {
-                let Some((name, value)) = pair.trim().split_once('=') else { continue };
-                if name == self.cookie && found.replace(value.parse().ok()?).is_some() {
-                    return None;
-                }
-            }
-        }
-        found
+        one_cookie(headers, &self.cookie)
     }
 
     /// The cookie for the browser, made anew from the cloud's: of that one,
@@ -230,27 +223,55 @@ pub(crate) async fn forward(
             "Send less.",
         );
     };
-    let mut asking = forward.http.request(parts.method, url).headers(forward.request_headers(&parts.headers));
-    asking = if upgrade.is_ok() { upgraded(asking) } else { asking.body(body) };
+    let asking = forward.http.request(parts.method, url).headers(forward.request_headers(&parts.headers));
+    let away = "The cloud cannot be reached, or its certificate is not trusted.";
+    exchange(asking, upgrade, body, away, |answer| forward.pass_on(answer)).await
+}
+
+/// Asks, and passes on what comes: frames of a live stream both ways, or an
+/// answer by `pass_on`. `away` is said where nobody answers.
+pub(crate) async fn exchange(
+    asking: RequestBuilder,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    body: Bytes,
+    away: &str,
+    pass_on: impl FnOnce(reqwest::Response) -> Response,
+) -> Response {
+    let asking = if upgrade.is_ok() { upgraded(asking) } else { asking.body(body) };
     let answer = match asking.send().await {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::warn!("the cloud cannot be reached: {:#}", anyhow::Error::new(error.without_url()));
-            return bad_gateway("The cloud cannot be reached, or its certificate is not trusted.");
+            tracing::warn!("{away} {:#}", anyhow::Error::new(error.without_url()));
+            return bad_gateway(away);
         }
     };
     match upgrade {
         Ok(upgrade) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => match websocket(answer).await {
-            Ok(cloud) => {
-                upgrade.max_message_size(VIEWER_MESSAGE_MAX).on_upgrade(move |viewer| relay(viewer, cloud))
+            Ok(other) => {
+                upgrade.max_message_size(VIEWER_MESSAGE_MAX).on_upgrade(move |viewer| relay(viewer, other))
             }
             Err(error) => {
                 tracing::warn!("a live stream did not begin: {}", error.without_url());
                 bad_gateway("The live stream did not begin.")
             }
         },
-        _ => forward.pass_on(answer),
+        _ => pass_on(answer),
     }
+}
+
+/// The one well-formed cookie of this name; two of them are none, because
+/// somebody is trying something.
+pub(crate) fn one_cookie(headers: &HeaderMap, cookie: &str) -> Option<Hash> {
+    let mut found = None;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.to_str().ok()?.split(';') {
+            let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            if name == cookie && found.replace(value.parse().ok()?).is_some() {
+                return None;
+            }
+        }
+    }
+    found
 }
 
 /// The refusal of a request that a page of somebody else makes.
@@ -268,7 +289,7 @@ pub(crate) fn of_other_site(headers: &HeaderMap, origin: &str) -> Option<Respons
 
 /// Frames in both directions until one side ends. A viewer that takes nothing
 /// is felt by the cloud, which then drops whole groups of pictures.
-pub(crate) async fn relay(viewer: WebSocket, cloud: WebSocketStream<reqwest::Upgraded>) {
+async fn relay(viewer: WebSocket, cloud: WebSocketStream<reqwest::Upgraded>) {
     let (mut to_viewer, mut from_viewer) = viewer.split();
     let (mut to_cloud, mut from_cloud) = cloud.split();
     let down = async {
@@ -307,7 +328,7 @@ fn media_type(headers: &HeaderMap) -> &'static str {
     ANSWER_TYPES.into_iter().find(|known| said.eq_ignore_ascii_case(known)).unwrap_or(BYTES)
 }
 
-pub(crate) fn bad_gateway(message: &str) -> Response {
+fn bad_gateway(message: &str) -> Response {
     problem(
         StatusCode::BAD_GATEWAY,
         "cloud_unreachable",

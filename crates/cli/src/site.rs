@@ -25,8 +25,8 @@ use serde_json::json;
 use url::Url;
 
 use crate::app::single;
-use crate::client::{random, upgraded, websocket};
-use crate::forward::{VIEWER_MESSAGE_MAX, as_data, bad_gateway, of_other_site, problem, relay};
+use crate::client::random;
+use crate::forward::{as_data, exchange, of_other_site, one_cookie, problem};
 
 /// Where a gateway listens for the local way.
 const GATEWAY_PORT: u16 = 8474;
@@ -232,47 +232,14 @@ async fn pass(
             asking = asking.header(name, value.clone());
         }
     }
-    asking = if upgrade.is_ok() { upgraded(asking) } else { asking.body(body) };
-    let answer = match asking.send().await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::warn!("the gateway cannot be reached: {:#}", anyhow::Error::new(error.without_url()));
-            return bad_gateway("The gateway cannot be reached.");
-        }
-    };
-    match upgrade {
-        Ok(upgrade) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => match websocket(answer).await {
-            Ok(site) => {
-                upgrade.max_message_size(VIEWER_MESSAGE_MAX).on_upgrade(move |viewer| relay(viewer, site))
-            }
-            Err(error) => {
-                tracing::warn!("a live stream did not begin: {}", error.without_url());
-                bad_gateway("The live stream did not begin.")
-            }
-        },
-        _ => as_data(answer),
-    }
+    exchange(asking, upgrade, body, "The gateway cannot be reached.", as_data).await
 }
 
 impl Sites {
-    /// The one well-formed cookie.
-    fn cookie(&self, headers: &HeaderMap) -> Option<Hash> {
-        let mut found = None;
-        for value in headers.get_all(header::COOKIE) {
-            for pair in value.to_str().ok()?.split(';') {
-                let Some((name, value)) = pair.trim().split_once('=') else { continue };
-                if name == self.cookie && found.replace(value.parse().ok()?).is_some() {
-                    return None;
-                }
-            }
-        }
-        found
-    }
-
     /// What a request shows of itself: both halves, or nothing.
     fn shown(&self, headers: &HeaderMap) -> Option<Hash> {
         let key = single(headers, &HeaderName::from_static(KEY_HEADER))?.parse().ok()?;
-        Some(together(self.cookie(headers)?, key))
+        Some(together(one_cookie(headers, &self.cookie)?, key))
     }
 
     fn entry(&self, headers: &HeaderMap) -> Option<Entry> {

@@ -21,20 +21,23 @@ pub(crate) fn camera_keys() -> CameraKeys {
     CameraKeys { video: EpochKey::from_random([0x11; 32]), audio: Some(EpochKey::from_random([0x22; 32])) }
 }
 
-pub(crate) fn grant_for(device: u8, signer: &SigningKey) -> Envelope {
-    let context = GrantContext {
+fn context() -> GrantContext {
+    GrantContext {
         org: org(),
         gateway: gateway_id(),
         epoch: epoch(),
         roster_head: Log::populated().roster.head().1,
         created_at: T0,
-    };
+    }
+}
+
+pub(crate) fn grant_for(device: u8, signer: &SigningKey) -> Envelope {
     let audio = camera_keys().audio.unwrap().commitment();
     let silent = CameraKeys { video: EpochKey::from_random([0x33; 32]), audio: None };
     let cameras =
         BTreeMap::from([(camera_id(), (camera_keys(), audio)), (other_camera_id(), (silent, Hash([7; 32])))]);
     let kem = keys(device).kem.public();
-    make(context, (device_id(device), &kem), &cameras, signer, [device; 64])
+    make(context(), (device_id(device), &kem), &cameras, signer, [device; 64])
 }
 
 fn gateway_key() -> VerifyingKey {
@@ -75,17 +78,10 @@ fn keys_that_differ_from_their_commitments_are_refused() {
 
 /// Device 1 hands on to device 2 what it can open of the first camera.
 pub(crate) fn handed_on() -> Envelope {
-    let context = GrantContext {
-        org: org(),
-        gateway: gateway_id(),
-        epoch: epoch(),
-        roster_head: Log::populated().roster.head().1,
-        created_at: T0,
-    };
     let audio = camera_keys().audio.unwrap().commitment();
     let cameras = BTreeMap::from([(camera_id(), (camera_keys(), audio))]);
     let (kem, author) = (keys(2).kem.public(), keys(1).sign);
-    hand_on(context, (device_id(2), &kem), &cameras, (device_id(1), &author), [3; 64])
+    hand_on(context(), (device_id(2), &kem), &cameras, (device_id(1), &author), [3; 64])
 }
 
 #[test]

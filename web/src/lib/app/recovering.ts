@@ -8,8 +8,9 @@ import { postSigned } from './confirmed';
 import { call } from './keeper';
 import { fetchAfter } from './organisation.svelte';
 
-/** Answers with the organisation's anchor, which the words prove, and when it takes effect. */
-export async function recover({ anchor, device }: StoredDevice, words: string): Promise<{ anchor: string; effective_at: number }> {
+/** Answers with the time at which it takes effect. That the roster names the sheet's key proves no organisation: a server can name it in
+ * another genesis. What is signed follows this log alone, and the person still compares which organisation it is. */
+export async function recover({ anchor, device }: StoredDevice, words: string): Promise<number> {
   const now = Date.now();
   const [genesis, ...rest] = await fetchAfter(null);
   const roster = await Roster.start(genesis!, anchor, now);
@@ -20,5 +21,5 @@ export async function recover({ anchor, device }: StoredDevice, words: string): 
   const until = Math.min(device.until, now + DEVICE_DAYS_MAX * DAY_MS);
   const envelopes = await roster.following([{ type: 'add_device', device: { ...device, until } }, { type: 'set_administrators', k: 1, devices: [device.id] }], now, signer);
   for (const [i, envelope] of envelopes.entries()) await postSigned('/api/v1/roster', { envelope }, envelopes.slice(i + 1));
-  return { anchor: roster.anchor, effective_at: now + RECOVERY_DELAY_MS };
+  return now + RECOVERY_DELAY_MS;
 }

@@ -178,6 +178,21 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await grace.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   });
 
+  it('opens older recordings with the words of the recovery sheet, and of no other', { skip: !isReal && 'the stand-in knows no recovery' }, async () => {
+    await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
+    await ada.page.getByText('Open older recordings with the recovery sheet').click();
+    const words = ada.page.getByLabel('Words of the recovery sheet');
+    const open = ada.page.locator('form').filter({ has: words }).getByRole('button', { name: 'Open older recordings' });
+    await words.fill(`${'abandon '.repeat(23)}art`);
+    await open.click();
+    await ada.page.getByText('These are the words of another organisation’s sheet.').waitFor();
+    await seen(ada.page)('past-by-sheet');
+    await words.fill(sheet.join(' '));
+    await open.click();
+    await ada.page.getByText(/There was nothing more to open to it|It opens what was recorded in/).waitFor({ timeout: 30_000 });
+    assert.equal(await words.inputValue(), '');
+  });
+
   it('lets a new key in by the recovery sheet where nobody is left, and not before 72 hours', { skip: !isReal && 'the stand-in knows no recovery' }, async () => {
     await ada.page.getByRole('link', { name: 'Security', exact: true }).click();
     await ada.page.getByRole('button', { name: 'Forget this key' }).click();

@@ -185,10 +185,10 @@ describe('access', () => {
     for (const bound of [inside, outside]) await add(roster, { type: 'bind_camera', camera: bound });
     const sees = (at = T0) => [inside, outside].map((bound) => roster.mayOpen(second.device.id, bound.id, at));
     expect(sees()).toEqual([false, false]);
-    await add(roster, { type: 'set_access', person, scope: { kind: 'groups', groups: ['inside'] }, until: T0 + DAY_MS });
+    await add(roster, { type: 'set_access', person, scope: { kind: 'groups', groups: ['inside'] }, audio: false, until: T0 + DAY_MS });
     expect(sees()).toEqual([true, false]);
     expect(sees(T0 + DAY_MS + 1)).toEqual([false, false]);
-    await add(roster, { type: 'set_access', person, scope: { kind: 'cameras', cameras: [outside.id] }, until: null });
+    await add(roster, { type: 'set_access', person, scope: { kind: 'cameras', cameras: [outside.id] }, audio: true, until: null });
     expect(sees()).toEqual([false, true]);
   });
 });

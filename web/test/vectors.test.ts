@@ -121,9 +121,13 @@ describe('shared vectors', () => {
     const to = { ...load('pairing').device, id: 'dev_' + '5'.repeat(32), kem: base64(await kemPublicKey(new Uint8Array(32).fill(9))) };
     const me = await signer(own.device, new Uint8Array(32).fill(7));
     const first = vector.keys[0].camera;
-    const handed = await handOn(opened, to, new Set([first]), 'ab'.repeat(32), 1, me);
-    expect(listed(await openPastGrant(handed!, { ...expected, device: to.id }, new Uint8Array(32).fill(9)))).toEqual(vector.keys);
-    expect(await handOn(opened, to, new Set(), 'ab'.repeat(32), 1, me)).toBeNull();
+    const handed = async (audio: boolean) => {
+      const grant = await handOn(opened, to, { cameras: new Set([first]), audio }, 'ab'.repeat(32), 1, me);
+      return listed(await openPastGrant(grant!, { ...expected, device: to.id }, new Uint8Array(32).fill(9)));
+    };
+    expect(await handed(true)).toEqual(vector.keys);
+    expect(await handed(false)).toEqual([{ ...vector.keys[0], audio: null }]);
+    expect(await handOn(opened, to, { cameras: new Set(), audio: true }, 'ab'.repeat(32), 1, me)).toBeNull();
   });
 
   it('recording: header, every chunk, index, footer and root', async () => {

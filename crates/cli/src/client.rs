@@ -309,10 +309,12 @@ impl Session {
         loop {
             let (seq, _) = self.roster.head();
             let answer: Statements = self.client.get(&format!("/api/v1/roster?after={seq}")).await?;
+            let seen_at = now();
+            // What the recovery sheet signed may have come into force since.
+            self.roster.settle(seen_at);
             if answer.statements.is_empty() {
                 return Ok(());
             }
-            let seen_at = now();
             for envelope in &answer.statements {
                 self.roster.apply(envelope, seen_at).context(
                     "another roster is shown than before: do not trust whoever shows it until you know why",

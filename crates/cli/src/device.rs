@@ -183,7 +183,7 @@ pub(crate) fn fingerprint(device: &Device) -> String {
 }
 
 /// The first 80 bits of a digest, for people.
-fn grouped(digest: &str) -> String {
+pub(crate) fn grouped(digest: &str) -> String {
     let groups: Vec<&str> = (0..20).step_by(4).map(|at| &digest[at..at + 4]).collect();
     groups.join(" ")
 }

@@ -20,6 +20,7 @@ mod policy;
 mod recordings;
 mod roles;
 mod services;
+mod sheet;
 mod site;
 mod times;
 mod up;
@@ -146,10 +147,16 @@ enum DeviceCommand {
     List,
     /// Renew a device for 90 days; without an id, this one.
     Renew { device: Option<model::DeviceId> },
+    /// Let this machine in with the words of the recovery sheet, when nobody is left who could:
+    /// after 72 hours, as the only administrator.
+    Recover(sheet::Recover),
     /// Hand on to another device the keys of recordings that were made before it came.
     OpenPast {
         device: model::DeviceId,
-        /// Since when. Default: all that this device can open.
+        /// Open what was sealed to the recovery sheet: its words are asked for.
+        #[arg(long)]
+        sheet: bool,
+        /// Since when. Default: all that can be opened.
         #[arg(long, value_parser = times::parse)]
         from: Option<model::Timestamp>,
     },
@@ -256,9 +263,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Device(DeviceCommand::Renew { device }) => {
             device::renew(&mut Box::pin(Session::open(&home)).await?, device).await
         }
-        Command::Device(DeviceCommand::OpenPast { device, from }) => {
+        Command::Device(DeviceCommand::Recover(arguments)) => {
+            Box::pin(sheet::recover(&home, arguments)).await
+        }
+        Command::Device(DeviceCommand::OpenPast { device, sheet, from }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
-            Box::pin(past::open(&mut session, device, from.unwrap_or_default())).await
+            Box::pin(past::open(&mut session, device, from.unwrap_or_default(), sheet)).await
         }
         Command::Gateway(GatewayCommand::Add) => {
             let mut session = Box::pin(Session::open(&home)).await?;

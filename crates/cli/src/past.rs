@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use model::wire::Envelope;
 use model::{CameraId, DeviceId, EpochId, Hash, Timestamp};
 use seal::action::Action;
 use seal::grant::{CameraKeys, EpochGrant, GrantContext, hand_on};
-use seal::keys::{KemPublic, VerifyingKey};
+use seal::keys::{KemPublic, KemSecret, VerifyingKey};
+use seal::roster::Right;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -32,21 +33,36 @@ struct Epoch {
     has: Vec<CameraId>,
 }
 
-pub(crate) async fn open(session: &mut Session, device: DeviceId, from: Timestamp) -> anyhow::Result<()> {
+/// Whose grants are opened: this device's own, or the recovery sheet's.
+struct Holder {
+    device: DeviceId,
+    kem: KemSecret,
+}
+
+pub(crate) async fn open(
+    session: &mut Session,
+    device: DeviceId,
+    from: Timestamp,
+    sheet: bool,
+) -> anyhow::Result<()> {
     session.sync().await?;
+    let holder = holder(session, sheet)?;
     session.act_at("/api/v1/past-openings", Action::OpenPast { device, from }).await?;
     let other = session.roster.device(device).context("the roster has no such device")?;
     let kem = KemPublic::from_bytes(&other.kem.0)?;
     let (mut looked, mut opened, mut after) = (0, 0, None);
     loop {
         let mut path = format!("/api/v1/past-openings/{device}/epochs?by={}", session.device());
+        if sheet {
+            path += "&sheet=true";
+        }
         if let Some(after) = after {
             path += &format!("&after={after}");
         }
         let Epochs { epochs } = session.client.get(&path).await?;
         let mut grants = Vec::new();
         for epoch in &epochs {
-            grants.extend(handed_on(session, (device, &kem), from, epoch)?);
+            grants.extend(handed_on(session, &holder, (device, &kem), from, epoch)?);
         }
         opened += grants.len();
         for some in requests(grants) {
@@ -64,11 +80,24 @@ pub(crate) async fn open(session: &mut Session, device: DeviceId, from: Timestam
     Ok(())
 }
 
+fn holder(session: &Session, sheet: bool) -> anyhow::Result<Holder> {
+    if !sheet {
+        return Ok(Holder { device: session.device(), kem: session.keys.kem.clone() });
+    }
+    let (known, keys) = (&session.roster.state().recovery, crate::sheet::ask()?);
+    ensure!(
+        keys.sign.verifying_key().to_base64() == known.sign,
+        "these are the words of another organisation's sheet"
+    );
+    Ok(Holder { device: known.id, kem: keys.kem })
+}
+
 /// Nothing if the other device may open nothing more of this epoch; also of
 /// what is not as the cloud says, or does not open: one bad grant must not keep
 /// all that come after it closed.
 fn handed_on(
     session: &Session,
+    holder: &Holder,
     to: (DeviceId, &KemPublic),
     from: Timestamp,
     Epoch { epoch, grant, has }: &Epoch,
@@ -82,14 +111,18 @@ fn handed_on(
     let wanted_epoch =
         |grant: &EpochGrant| grant.org == roster.org() && grant.epoch == *epoch && grant.created_at >= from;
     let Some(grant) = grant.ok().filter(wanted_epoch) else { return Ok(None) };
-    let Ok(opened) = grant.open(by, &keys.kem) else { return Ok(None) };
-    let wanted = |camera: CameraId| !has.contains(&camera) && roster.device_may_open(to.0, camera, at);
-    let audio: BTreeMap<CameraId, Hash> =
+    let Ok(opened) = grant.open(holder.device, &holder.kem) else { return Ok(None) };
+    let right =
+        |camera: CameraId| roster.right_of_device(to.0, camera, at).filter(|_| !has.contains(&camera));
+    let commitments: BTreeMap<CameraId, Hash> =
         grant.cameras.iter().map(|entry| (entry.camera, entry.audio)).collect();
     let handed: BTreeMap<CameraId, (CameraKeys, Hash)> = opened
         .into_iter()
-        .filter(|(camera, _)| wanted(*camera))
-        .filter_map(|(camera, keys)| Some((camera, (keys, *audio.get(&camera)?))))
+        .filter_map(|(camera, CameraKeys { video, audio })| {
+            let Right { audio: hears } = right(camera)?;
+            let keys = CameraKeys { video, audio: audio.filter(|_| hears) };
+            Some((camera, (keys, *commitments.get(&camera)?)))
+        })
         .collect();
     if handed.is_empty() {
         return Ok(None);

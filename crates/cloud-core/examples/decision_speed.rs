@@ -85,6 +85,7 @@ fn asked(
         groups: groups.clone(),
         posture: Posture::Good,
         person_may_open: true,
+        person_may_hear: true,
     };
     facts.cameras.insert(camera, known);
     let place = |group: &String| Place::Group(group.clone()).to_string();

@@ -42,6 +42,8 @@ pub enum Denial {
     ObjectSize,
     #[error("the roster does not let this person open the camera")]
     Camera,
+    #[error("the roster does not let this person hear the camera")]
+    Sound,
     #[error("the command is not signed by an administrator")]
     Unsigned,
     #[error("the device belongs to somebody else")]
@@ -108,15 +110,16 @@ pub fn decide(
     ))
 }
 
-/// Whether a camera stands in the lists of whoever asks.
-pub fn sees(
+/// Whether whoever asks may do this with a camera. `see`: it stands in lists.
+pub fn allows(
     principal: Principal,
     facts: &Facts,
+    operation: Operation,
     camera: CameraId,
     policies: &Policies,
     now: Timestamp,
 ) -> bool {
-    match explain(principal, facts, Operation::See, camera, policies, now) {
+    match explain(principal, facts, operation, camera, policies, now) {
         Explanation::Policies(answer, _) => answer.allowed,
         Explanation::Floor(_) => false,
     }
@@ -167,7 +170,7 @@ fn camera_question(
     Ok(Question {
         asker: asker(principal, facts),
         operation,
-        object: opened(facts, camera)?,
+        object: if operation == Operation::Audio { heard(facts, camera)? } else { opened(facts, camera)? },
         circumstances: circumstances(facts, now),
     })
 }
@@ -365,7 +368,7 @@ fn person_floor(
         | Action::EndSessions { .. } => administrator(person).map(|()| None),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
-        Action::AppendRoster { .. } => Ok(None),
+        Action::AppendRoster { .. } | Action::UseSheet { .. } => Ok(None),
         // A person may always say more.
         Action::StateReason { .. } => Ok(None),
         // The handler has checked by what.
@@ -426,6 +429,12 @@ fn opened(facts: &Facts, camera: CameraId) -> Result<Object, Denial> {
         Some(known) if known.person_may_open => Ok(camera_object(camera, known)),
         _ => Err(Denial::Camera),
     }
+}
+
+fn heard(facts: &Facts, camera: CameraId) -> Result<Object, Denial> {
+    let object = opened(facts, camera)?;
+    let heard = facts.cameras.get(&camera).is_some_and(|known| known.person_may_hear);
+    if heard { Ok(object) } else { Err(Denial::Sound) }
 }
 
 fn camera_object(id: CameraId, known: &crate::CameraFacts) -> Object {

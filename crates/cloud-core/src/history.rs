@@ -228,6 +228,7 @@ mod tests {
             groups: Default::default(),
             posture: Default::default(),
             person_may_open: true,
+            person_may_hear: true,
         };
         facts.cameras.insert(camera, known);
         let principal = Principal::Person { person: PersonId::from_random([5; 16]), device: None };

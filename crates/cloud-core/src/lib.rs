@@ -15,7 +15,7 @@ pub mod policy;
 pub mod relay;
 mod request;
 
-pub use decide::{Denial, Explanation, UPLOAD_BYTES_MAX, decide, explain, sees};
+pub use decide::{Denial, Explanation, UPLOAD_BYTES_MAX, allows, decide, explain};
 pub use history::{Entry, History, Receipt, References, chain_hash, reference};
 pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};

@@ -86,6 +86,10 @@ pub enum Action {
     AppendRoster {
         statement: Hash,
     },
+    /// The same, signed by the recovery sheet, of whoever proved to hold it.
+    UseSheet {
+        statement: Hash,
+    },
     /// Asking other administrators to agree on what needs several of them.
     Propose {
         proposal: Hash,
@@ -241,6 +245,8 @@ pub struct CameraFacts {
     /// The roster lets the person who asks open it, now; or it is in the scope
     /// of the program that asks.
     pub person_may_open: bool,
+    /// And hear it.
+    pub person_may_hear: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -349,6 +355,7 @@ impl Action {
             Action::OpenPast { .. } => "open_past",
             Action::HandOn { .. } => "hand_on",
             Action::AppendRoster { .. } => "append_roster",
+            Action::UseSheet { .. } => "use_sheet",
             Action::Propose { .. } => "propose",
             Action::Approve { .. } => "approve",
             Action::Decline { .. } => "decline",
@@ -374,6 +381,7 @@ impl Action {
     pub(crate) fn signature(&self) -> Option<Hash> {
         match self {
             Action::AppendRoster { statement: hash }
+            | Action::UseSheet { statement: hash }
             | Action::Propose { proposal: hash }
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
@@ -412,7 +420,7 @@ impl Action {
             Action::SetPolicy { digest: hash, .. } | Action::StateReason { reference: hash } => {
                 hash.to_string()
             }
-            Action::AppendRoster { statement } => statement.to_string(),
+            Action::AppendRoster { statement } | Action::UseSheet { statement } => statement.to_string(),
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()
             }

@@ -4,7 +4,7 @@
 //! viewer gets is `cloud_core::relay`'s decision; sockets are the handlers'.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(crate) struct LinkEnd {
 /// A viewer's end of a stream.
 #[derive(Debug)]
 pub(crate) struct Viewer {
+    /// Whether sound is for it, too; it may change while it watches.
+    pub(crate) hears: Arc<AtomicBool>,
     hub: Arc<Hub>,
     live: Arc<Live>,
     changed: watch::Receiver<()>,
@@ -215,7 +217,14 @@ impl Hub {
         lock(&live.state).viewers += 1;
         drop(inner);
         self.metrics.viewers.add(1);
-        Viewer { hub: self.clone(), changed: live.changed.subscribe(), live, cursor: Cursor::default() }
+        let hears = Arc::new(AtomicBool::new(false));
+        Viewer {
+            hears,
+            hub: self.clone(),
+            changed: live.changed.subscribe(),
+            live,
+            cursor: Cursor::default(),
+        }
     }
 
     /// The last viewer left some time ago and none came since.
@@ -256,6 +265,19 @@ impl Live {
 
     fn has_ended(&self) -> bool {
         lock(&self.state).ended.is_some()
+    }
+}
+
+impl LiveState {
+    fn is_video(&self, track: u8) -> bool {
+        track < 8 && self.video_tracks & 1 << track != 0
+    }
+
+    /// A chunk as viewers get it: `u8 kind | u32 number | head | …`.
+    fn is_sound(&self, item: &Item) -> bool {
+        let Item::Chunk { bytes, .. } = item else { return false };
+        let head = bytes.get(5..17).and_then(|head| ChunkHead::parse(head.try_into().ok()?));
+        head.is_none_or(|head| !self.is_video(head.track))
     }
 }
 
@@ -313,7 +335,7 @@ impl LinkEnd {
                 };
                 let head =
                     head.try_into().ok().and_then(ChunkHead::parse).ok_or("a chunk with a wrong head")?;
-                let video = head.track < 8 && state.video_tracks & 1 << head.track != 0;
+                let video = state.is_video(head.track);
                 state.relay.push_chunk(chunk, for_viewers(frame, FRAME_CHUNK), video && head.is_key_frame());
                 self.hub.metrics.relay_chunks_in.add(1);
             }
@@ -349,7 +371,9 @@ impl Drop for LinkEnd {
 impl Viewer {
     pub(crate) fn next(&mut self) -> Next {
         let state = lock(&self.live.state);
-        match state.relay.poll(&mut self.cursor) {
+        let hears = self.hears.load(Ordering::Relaxed);
+        let mut items = std::iter::from_fn(|| state.relay.poll(&mut self.cursor));
+        match items.find(|item| hears || !state.is_sound(item)) {
             Some(item) => {
                 match &item {
                     Item::Skipped { chunks } => self.hub.metrics.relay_chunks_skipped.add(*chunks),

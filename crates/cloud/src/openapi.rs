@@ -9,7 +9,7 @@ use crate::http::types::{
 };
 use crate::http::{
     actions, cameras, devices, enrolments, factors, history, live, login, passwords, past, people, proposals,
-    providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sites, status,
+    providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sheet, sites, status,
     verifications,
 };
 use crate::problem::ProblemBody;
@@ -29,6 +29,10 @@ use crate::problem::ProblemBody;
         setup::finish,
         login::begin_passkey,
         login::passkey,
+        sheet::challenge,
+        sheet::prove,
+        sheet::roster,
+        sheet::append,
         login::device_challenge,
         login::device,
         passwords::sign_in,

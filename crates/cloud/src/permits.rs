@@ -4,14 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cloud_core::policy::Operation;
 use cloud_core::{
     Action, Audited, CameraFacts, Denial, Facts, GatewayFacts, Permit, PersonFacts, Principal, Request,
-    decide,
+    allows, decide,
 };
 use model::wire::UploadObject;
 use model::{CameraId, DeviceId, GatewayId, OrgId, PersonId, Timestamp};
 use seal::role::Place;
-use seal::roster::{Camera, Roster, Scope};
+use seal::roster::{Camera, Right, Roster, Scope};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -19,7 +20,7 @@ use crate::rules::Rules;
 use crate::sessions::Caller;
 
 /// For how long a stated reason is good.
-pub(crate) const REASON_MS: u64 = Timestamp::HOUR;
+const REASON_MS: u64 = Timestamp::HOUR;
 
 impl App {
     /// Asks whether the caller may; nothing is recorded yet.
@@ -48,11 +49,9 @@ impl App {
         let principal = Principal::Person { person: caller.person, device: caller.device };
         let request = Request { org: caller.org, principal, action };
         let mut decision = decide(&request, &facts, rules.policies.as_ref(), now);
-        if let (Err(Denial::NoReason), Some(person)) = (&decision, &mut facts.person) {
-            person.reason = self.database.reason_of(caller.session, now.minus_ms(REASON_MS)).await?;
-            if person.reason.is_some() {
-                decision = decide(&request, &facts, rules.policies.as_ref(), now);
-            }
+        if let Err(Denial::NoReason) = &decision {
+            self.state_reason(caller, &mut facts, now).await?;
+            decision = decide(&request, &facts, rules.policies.as_ref(), now);
         }
         decision.map_err(|denial| {
             self.metrics.denials.add(1);
@@ -75,6 +74,36 @@ impl App {
         let principal = Principal::Person { person: caller.person, device: caller.device };
         let request = Request { org: caller.org, principal, action };
         Ok(decide(&request, &facts, rules.policies.as_ref(), now).is_ok())
+    }
+
+    /// Whether the caller may hear a camera: what a viewer of it is sent, and
+    /// what pages offer.
+    pub(crate) async fn may_hear(
+        &self,
+        caller: &Caller,
+        roster: &Roster,
+        camera: CameraId,
+        now: Timestamp,
+    ) -> Result<bool, Problem> {
+        let rules = self.rules.current(&self.database, roster).await?;
+        let Some(policies) = &rules.policies else { return Ok(false) };
+        let principal = Principal::Person { person: caller.person, device: caller.device };
+        let mut facts = facts_of_caller(caller, roster, &rules, [camera], now);
+        self.state_reason(caller, &mut facts, now).await?;
+        Ok(allows(principal, &facts, Operation::Audio, camera, policies, now))
+    }
+
+    /// Adds what the caller gave as the reason for what this session looks at.
+    pub(crate) async fn state_reason(
+        &self,
+        caller: &Caller,
+        facts: &mut Facts,
+        now: Timestamp,
+    ) -> sqlx::Result<()> {
+        if let Some(person) = &mut facts.person {
+            person.reason = self.database.reason_of(caller.session, now.minus_ms(REASON_MS)).await?;
+        }
+        Ok(())
     }
 
     /// The whole line: decide and record.
@@ -101,7 +130,7 @@ impl App {
         let rules = self.rules.current(&self.database, roster).await?;
         let mut facts = Facts { gateways: gateways(roster, [gateway]), ..Facts::default() };
         for camera in roster.cameras().filter(|camera| camera.gateway == gateway) {
-            facts.cameras.insert(camera.id, camera_facts(camera, false));
+            facts.cameras.insert(camera.id, camera_facts(camera, None));
         }
         let ask = |object| {
             let request =
@@ -135,11 +164,11 @@ pub(crate) fn facts_about(
     let mut opens = access.map_or_else(BTreeSet::new, |access| places(&access.scope));
     for id in cameras {
         if let Some(camera) = roster.camera(id) {
-            let may_open = roster.person_may_open(person, id, now);
-            if may_open && matches!(access.map(|access| &access.scope), Some(Scope::Cameras { .. })) {
+            let right = roster.right_of_person(person, id, now);
+            if right.is_some() && matches!(access.map(|access| &access.scope), Some(Scope::Cameras { .. })) {
                 opens.insert(Place::Camera(id).to_string());
             }
-            facts.cameras.insert(id, camera_facts(camera, may_open));
+            facts.cameras.insert(id, camera_facts(camera, right));
         }
     }
     facts.person = Some(PersonFacts {
@@ -216,12 +245,14 @@ pub(crate) fn places(scope: &Scope) -> BTreeSet<String> {
     }
 }
 
-pub(crate) fn camera_facts(camera: &Camera, person_may_open: bool) -> CameraFacts {
+/// `right` is that of whoever asks.
+pub(crate) fn camera_facts(camera: &Camera, right: Option<Right>) -> CameraFacts {
     CameraFacts {
         gateway: camera.gateway,
         groups: camera.groups.clone(),
         posture: Default::default(),
-        person_may_open,
+        person_may_open: right.is_some(),
+        person_may_hear: right.is_some_and(|right| right.audio),
     }
 }
 

@@ -283,6 +283,7 @@ impl From<Denial> for Problem {
             | Denial::ObjectName
             | Denial::ObjectSize
             | Denial::Camera
+            | Denial::Sound
             | Denial::Device
             | Denial::Principal => Problem::not_found(),
         };
@@ -299,7 +300,7 @@ pub(crate) fn word(denial: &Denial) -> Why {
         Denial::NotAdministrator => Why::NotAnAdministrator,
         Denial::ObjectName => Why::ObjectName,
         Denial::ObjectSize => Why::ObjectSize,
-        Denial::Camera => Why::Camera,
+        Denial::Camera | Denial::Sound => Why::Camera,
         Denial::Unsigned => Why::Unsigned,
         Denial::Device => Why::Device,
         Denial::Principal => Why::Principal,

@@ -14,7 +14,7 @@ use cloud_core::{
 use model::{CameraId, Hash, OrgId, ServiceId, Timestamp};
 use seal::action::ServicePermission;
 use seal::role::Place;
-use seal::roster::{Roster, Scope};
+use seal::roster::{Right, Roster, Scope};
 
 use crate::app::App;
 use crate::database::Database;
@@ -25,6 +25,8 @@ use crate::rules::Rules;
 use crate::sessions::Caller;
 
 const PREFIX: &str = "lkst_";
+/// Programs are sealed no keys, so none hears anything.
+const PICTURES: Right = Right { audio: false };
 /// The time of last use is written at most this often.
 const TOUCH_MS: u64 = Timestamp::MINUTE;
 
@@ -96,7 +98,7 @@ impl Service {
             if in_scope && matches!(self.scope, Scope::Cameras { .. }) {
                 opens.insert(Place::Camera(id).to_string());
             }
-            facts.cameras.insert(id, camera_facts(camera, in_scope));
+            facts.cameras.insert(id, camera_facts(camera, in_scope.then_some(PICTURES)));
         }
         facts.service = Some(ServiceFacts { org, ends_at, permissions: self.permissions.clone(), opens });
         facts

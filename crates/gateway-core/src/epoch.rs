@@ -9,25 +9,36 @@ use model::wire::Envelope;
 use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, Timestamp};
 use seal::grant::{CAMERAS_MAX, CameraKeys, EpochKey, GrantContext};
 use seal::keys::{KemPublic, SigningKey};
-use seal::roster::Roster;
+use seal::roster::{Right, Roster};
 use seal::sealed::SealSeed;
 
 /// An epoch's longest life (DESIGN: 1 h).
 pub const EPOCH_MS_MAX: u64 = Timestamp::HOUR;
 
-/// Which devices may open which cameras of one gateway.
-pub type Audience = BTreeMap<DeviceId, BTreeSet<CameraId>>;
+/// Which devices may open what of which cameras of one gateway.
+pub type Audience = BTreeMap<DeviceId, BTreeMap<CameraId, Right>>;
 
+/// The devices in force, and the recovery device, which may open everything:
+/// when all others are lost, what was recorded is not.
 pub fn audience(roster: &Roster, gateway: GatewayId, now: Timestamp) -> Audience {
-    let cameras = || roster.cameras().filter(|camera| camera.gateway == gateway);
-    let of_device = |device: DeviceId| -> BTreeSet<CameraId> {
-        cameras().map(|camera| camera.id).filter(|&id| roster.device_may_open(device, id, now)).collect()
+    let cameras = || roster.cameras().filter(|camera| camera.gateway == gateway).map(|camera| camera.id);
+    let of_device = |device: DeviceId| -> BTreeMap<CameraId, Right> {
+        cameras().filter_map(|id| Some((id, roster.right_of_device(device, id, now)?))).collect()
     };
+    let all = cameras().map(|id| (id, Right { audio: true })).collect();
     roster
         .devices_in_force(now)
         .map(|device| (device.id, of_device(device.id)))
+        .chain([(roster.state().recovery.id, all)])
         .filter(|(_, cameras)| !cameras.is_empty())
         .collect()
+}
+
+/// Where the keys of a device in the audience are sealed to.
+fn sealed_to(roster: &Roster, device: DeviceId) -> Option<KemPublic> {
+    let recovery = &roster.state().recovery;
+    let kem = if device == recovery.id { &recovery.kem } else { &roster.device(device)?.kem };
+    KemPublic::from_bytes(&kem.0).ok()
 }
 
 /// The keys of one camera. Both exist whether or not the camera has sound.
@@ -100,14 +111,14 @@ impl Epoch {
         };
         let mut grants = Vec::new();
         for (&id, cameras) in &self.audience {
-            let Some(device) = roster.device(id) else { continue };
-            let Ok(kem) = KemPublic::from_bytes(&device.kem.0) else { continue };
+            let Some(kem) = sealed_to(roster, id) else { continue };
             let keys = cameras
                 .iter()
-                .filter_map(|camera| {
-                    let keys = self.keys.get(camera)?;
-                    let both = CameraKeys { video: keys.video.clone(), audio: Some(keys.audio.clone()) };
-                    Some((*camera, (both, keys.audio.commitment())))
+                .filter_map(|(camera, right)| {
+                    let EpochKeys { video, audio } = self.keys.get(camera)?;
+                    let granted =
+                        CameraKeys { video: video.clone(), audio: right.audio.then(|| audio.clone()) };
+                    Some((*camera, (granted, audio.commitment())))
                 })
                 .take(CAMERAS_MAX)
                 .collect();

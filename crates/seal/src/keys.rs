@@ -72,6 +72,7 @@ impl VerifyingKey {
 }
 
 /// X-Wing: ML-KEM-768 and X25519 together (HPKE KEM 0x647a).
+#[derive(Clone)]
 pub struct KemSecret(Zeroizing<[u8; 32]>);
 
 impl KemSecret {

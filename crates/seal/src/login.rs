@@ -2,7 +2,7 @@
 //! (`docs/protocol.md`): a challenge of the cloud, signed.
 
 use model::wire::Envelope;
-use model::{DeviceId, GatewayId, Hash, OrgId};
+use model::{Base64, DeviceId, GatewayId, Hash, OrgId};
 use serde::{Deserialize, Serialize};
 
 use crate::CanonicalError;
@@ -39,6 +39,34 @@ impl DeviceLogin {
 
     pub fn verify(&self, envelope: &Envelope, key: VerifyingKey) -> Result<(), EnvelopeError> {
         envelope::verify(PayloadType::DeviceLogin, envelope, &self.device, key).map(drop)
+    }
+}
+
+/// By which the recovery sheet proves itself, where nobody is left who could
+/// say which organisation it is of. Signed by the key that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SheetLogin {
+    pub key: Base64,
+    pub challenge: Hash,
+    pub origin: String,
+}
+
+impl SheetLogin {
+    pub fn sign(challenge: Hash, origin: String, key: &SigningKey) -> Envelope {
+        let public = key.verifying_key().to_base64();
+        let keyid = crate::sha256(&public.0);
+        let login = SheetLogin { key: public, challenge, origin };
+        envelope::sign(PayloadType::SheetLogin, crate::to_canonical(&login), &keyid, key)
+    }
+
+    pub fn verified(envelope: &Envelope) -> Result<Self, ProofError> {
+        let login: SheetLogin = crate::from_canonical(envelope::payload(PayloadType::SheetLogin, envelope)?)?;
+        let keyid = crate::sha256(&login.key.0);
+        let key = VerifyingKey::from_bytes(&login.key.0)
+            .map_err(|_| EnvelopeError::BadSignature(keyid.to_string()))?;
+        envelope::verify(PayloadType::SheetLogin, envelope, &keyid, key)?;
+        Ok(login)
     }
 }
 

@@ -111,7 +111,7 @@ export async function standIn() {
     'POST enrolments/*/accept': () => ((org.accepted = true), write('enrol', site.gateway.id), undefined),
     'GET gateways': () => ({ gateways: org.gateways.map(({ id, name }) => ({ id, name, connected: org.accepted, state: site.state, version: '0.1.0', certificate_expires_at: Date.now() + 86_400_000 })) }),
     'POST gateways/*/commands': async ({ body }) => (write('configure', site.gateway.id), { envelope: await site.command(body.envelope) }),
-    'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, streams: site.streams(id) })) }),
+    'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, hears: true, streams: site.streams(id) })) }),
     'GET cameras/*/recordings': ({ part, query }) => site.recordings(part, query.get('rendition') ?? 'main', Number(query.get('from') ?? 0), Number(query.get('to') ?? Date.now())),
     'GET epochs/*/grants/*': async ({ last }) => site.grant(org.id, org.devices.find(({ id }) => id === last)),
     'POST cameras/*/live': () => ({ ticket: randomBytes(32).toString('hex'), expires_at: Date.now() + 30_000 }),

@@ -2,7 +2,6 @@
 // Opens epoch grants and hands out keys of single recordings. Nothing here leaves the Worker except signatures.
 
 import { explain, find } from '../lib/api/client';
-import type { PastEpoch } from '../lib/api/types';
 import type { StoredDevice } from '../lib/device/store';
 import { type Opener, type Seeds, unwrapSeeds, wrapSeeds } from '../lib/device/wrap';
 import { base64, type Bytes, hex, refuse } from '../lib/seal/bytes';
@@ -12,7 +11,7 @@ import { type EpochKeys, handOn, openGrant, openPastGrant } from '../lib/seal/gr
 import { checkHeader, type ReadHeader, type RecordingKeys, recordingKeys } from '../lib/seal/header';
 import { kemPublicKey } from '../lib/seal/hpke';
 import type { Device } from '../lib/seal/statements';
-import type { Trust } from './protocol';
+import type { HandOn, Trust } from './protocol';
 
 const EPOCHS_MAX = 512;
 
@@ -81,22 +80,25 @@ export class Keyring {
     return recordingKeys(read, keys);
   }
 
-  /** What does not open is passed over: one bad grant must not keep all that come after it closed. */
-  async handOn(page: readonly PastEpoch[], to: Device, cameras: ReadonlySet<string>, from: number, head: string): Promise<Envelope[]> {
-    const { device, kem } = this.unlocked ?? refuse('this device is locked');
+  /** Of what `sheet` was granted, or else this device. What does not open is passed over: one bad grant must not keep all that come after it
+   * closed. */
+  async handOn({ page, to, cameras, audio, from, head }: HandOn, sheet: Pick<Unlocked, 'device' | 'kem'> | null): Promise<Envelope[]> {
+    const own = this.unlocked ?? refuse('this device is locked');
+    const { device, kem } = sheet ?? own;
     const { org, gateways } = this.trusted ?? refuse('this device is locked');
     const grants = [];
     for (const { epoch, grant, has } of page) {
-      const wanted = new Set([...cameras].filter((camera) => !has.includes(camera)));
+      const wanted = new Set(cameras.filter((camera) => !has.includes(camera)));
       const envelope = readEnvelope(grant);
       // Nobody believes the recordings of a gateway that was shut out.
       const gateway = gateways.find(({ id }) => id === envelope.signatures[0]!.keyid);
       if (wanted.size === 0 || !gateway) continue;
       const opened = await openGrant(envelope, { org, gateway, epoch, device }, kem).catch(() => null);
       if (!opened || opened.grant.created_at < from) continue;
-      const made = await handOn(opened, to, wanted, head, Date.now(), this.signer);
+      const made = await handOn(opened, to, { cameras: wanted, audio }, head, Date.now(), own.signer);
       if (made) grants.push(made);
     }
+    sheet?.kem.fill(0);
     return grants;
   }
 

@@ -29,7 +29,7 @@ const handlers: Handlers = {
     return null;
   },
   sign: (data) => keyring.signer.sign(data),
-  handOn: ({ page, to, cameras, from, head }) => keyring.handOn(page, to, new Set(cameras), from, head),
+  handOn: async (input) => keyring.handOn(input, input.sheet && { device: input.sheet.device, kem: await (await import('../lib/device/recovery')).kemFromWords(input.sheet.words) }),
   command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),

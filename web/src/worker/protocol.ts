@@ -16,6 +16,20 @@ export interface Trust {
   cameras: Camera[];
 }
 
+/** Keys of one page of epochs, for another device. */
+export interface HandOn {
+  page: PastEpoch[];
+  to: Device;
+  cameras: string[];
+  /** Whether the other device may hear them. */
+  audio: boolean;
+  from: number;
+  /** The roster's, as it is now. */
+  head: string;
+  /** Whose grants are opened, if it is not this device. */
+  sheet: { words: string; device: string } | null;
+}
+
 /** Calls with an answer. */
 export interface Calls {
   newDevice: (input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }) => StoredDevice;
@@ -27,7 +41,7 @@ export interface Calls {
   lock: (input: null) => null;
   sign: (input: Bytes) => Bytes;
   /** Seals to another device what this one was granted, a page at a time. */
-  handOn: (input: { page: PastEpoch[]; to: Device; cameras: string[]; from: number; head: string }) => Envelope[];
+  handOn: (input: HandOn) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
   trust: (input: Trust) => null;
   /** Requests go to a gateway from now on, with this key. */

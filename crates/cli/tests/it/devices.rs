@@ -80,8 +80,21 @@ fn another_command_line_joins_and_opens_the_past() {
     let export = ["export", "--camera", &camera, "--from", "10m", "--to", &to, out.to_str().unwrap()];
     let refused = other.fail(&export);
     assert!(refused.contains("open-past"), "{refused}");
-    let said = site.succeed(&["device", "open-past", device]);
-    assert!(said.contains("opens the recordings of"), "{said}");
+    // Nobody may be left who could hand it on; the sheet can.
+    let by_sheet = |words: &str| {
+        let file = site.path("words");
+        std::fs::write(&file, words).unwrap();
+        let mut command = site.command(&["device", "open-past", device, "--sheet"]);
+        command.env("LENSKEEP_SHEET_FILE", file).output().unwrap()
+    };
+    let another = format!("{}art", "abandon ".repeat(23));
+    let refused = by_sheet(&another);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another organisation's sheet"));
+    let opened = by_sheet(&Sheet::of(&site).words);
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    let said = String::from_utf8_lossy(&opened.stdout).into_owned();
+    assert!(said.contains("opens the recordings of") && !said.contains(" 0 more"), "{said}");
     other.succeed(&export);
     assert!(ffprobe(&out, "stream=codec_name").contains("h264"));
     site.succeed(&["camera", "group", &camera, "yard", "entrances"]);
@@ -93,6 +106,51 @@ fn another_command_line_joins_and_opens_the_past() {
     assert!(refused.contains("administrators"), "{refused}");
     let again = site.succeed(&["device", "open-past", device, "--from", "1h"]);
     assert!(again.contains("more epochs"), "{again}");
+}
+
+/// What set-up had its administrator write down.
+struct Sheet {
+    words: String,
+    organisation: String,
+}
+
+impl Sheet {
+    fn of(site: &OneBox) -> Self {
+        let said = std::fs::read_to_string(site.path("sheet")).unwrap();
+        let (numbered, rest) =
+            said.split_once("not shown again.").unwrap().1.split_once("Write this").unwrap();
+        let numbered = numbered.split_once("let a new one in.").unwrap().1;
+        let organisation = rest.lines().nth(1).unwrap().trim().to_owned();
+        Sheet { words: numbered.trim().to_owned(), organisation }
+    }
+}
+
+#[test]
+fn the_recovery_sheet_lets_a_command_line_begin_again() {
+    let (site, _) = OneBox::with_camera();
+    let sheet = Sheet::of(&site);
+    let folder = site.path("other");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(site.path("words"), &sheet.words).unwrap();
+    let other = Device::new(&folder);
+    let cloud = format!("http://localhost:{}", site.viewer_port());
+    let recover = |organisation: &str| {
+        let arguments = ["device", "recover", "--cloud", &cloud, "--organisation", organisation];
+        let mut command = other.command(&arguments);
+        command.env("LENSKEEP_SHEET_FILE", site.path("words")).output().unwrap()
+    };
+    let elsewhere = recover("0000 0000 0000 0000 0000");
+    assert!(!elsewhere.status.success());
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("do not trust"));
+    let begun = recover(&sheet.organisation);
+    assert!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
+    let said = String::from_utf8_lossy(&begun.stdout).into_owned();
+    assert!(said.contains("becomes the administrator on 20"), "{said}");
+    // Not before the 72 hours, and administrators can object meanwhile.
+    let refused = other.fail(&["camera", "list"]);
+    assert!(!refused.is_empty());
+    let history = site.succeed(&["audit", "show", "--action", "use_sheet"]);
+    assert_eq!(history.matches("use_sheet").count(), 2, "{history}");
 }
 
 fn cloud_time(ms: u64) -> String {

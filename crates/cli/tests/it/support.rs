@@ -32,7 +32,8 @@ impl OneBox {
     pub(crate) fn with_camera() -> (Self, String) {
         let started = Self::new();
         let link = started.link.clone().expect("a set-up link");
-        started.succeed(&["device", "new", "--link", &link]);
+        let said = started.succeed(&["device", "new", "--link", &link]);
+        std::fs::write(started.path("sheet"), said).unwrap();
         let password = started.data().join("demo-camera-password");
         let url = |name: &str| format!("rtsp://127.0.0.1:{}/{name}", started.port + 3);
         started.succeed(&[

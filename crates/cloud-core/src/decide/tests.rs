@@ -39,6 +39,7 @@ fn facts() -> Facts {
                 groups: BTreeSet::from(["doors".to_owned()]),
                 posture: Posture::Unknown,
                 person_may_open: true,
+                person_may_hear: true,
             },
         )]),
         person: Some(PersonFacts {
@@ -485,11 +486,11 @@ fn lists_hold_what_may_be_seen() {
     let principal = Principal::Person { person: person(), device: None };
     let mut facts = facts();
     facts.person.as_mut().unwrap().administrator = false;
-    assert!(sees(principal, &facts, camera(), &policies, NOW));
-    assert!(!sees(principal, &facts, CameraId::from_random([7; 16]), &policies, NOW));
+    assert!(allows(principal, &facts, Operation::See, camera(), &policies, NOW));
+    assert!(!allows(principal, &facts, Operation::See, CameraId::from_random([7; 16]), &policies, NOW));
     facts.person.as_mut().unwrap().roles = ["auditor all".parse().unwrap()].into();
-    assert!(!sees(principal, &facts, camera(), &policies, NOW));
+    assert!(!allows(principal, &facts, Operation::See, camera(), &policies, NOW));
     facts.person.as_mut().unwrap().roles.clear();
     facts.person.as_mut().unwrap().devices.clear();
-    assert!(!sees(principal, &facts, camera(), &policies, NOW));
+    assert!(!allows(principal, &facts, Operation::See, camera(), &policies, NOW));
 }

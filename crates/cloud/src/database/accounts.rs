@@ -184,6 +184,17 @@ impl Database {
         self.execute(sql, params![id, kind, state, expires_at]).await.map(drop)
     }
 
+    /// Looks, and leaves it there.
+    pub(crate) async fn ceremony(
+        &self,
+        id: Hash,
+        kind: &'static str,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<String>> {
+        let sql = "SELECT state FROM ceremonies WHERE id = $1 AND kind = $2 AND expires_at > $3";
+        self.optional(sql, params![id, kind, now]).await?.map(|row| row.text(0)).transpose()
+    }
+
     /// Takes it out: a second request finds nothing.
     pub(crate) async fn take_ceremony(
         &self,

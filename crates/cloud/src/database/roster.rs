@@ -1,7 +1,9 @@
 //! Organisations and their rosters' logs.
 
 use model::wire::Envelope;
-use model::{DeviceId, GatewayId, Hash, OrgId, Timestamp};
+use model::{Base64, DeviceId, GatewayId, Hash, OrgId, Timestamp};
+
+use seal::roster::{Payload, Statement};
 
 use super::{Database, Transaction, params};
 
@@ -43,6 +45,22 @@ impl Database {
 
     pub(crate) async fn org_of_device(&self, device: DeviceId) -> sqlx::Result<Option<OrgId>> {
         self.org_of_subject(device.to_string()).await
+    }
+
+    /// The organisation whose recovery sheet has this public key. Looks at the
+    /// first statement of each, since it is asked once in years.
+    pub(crate) async fn org_of_sheet(&self, key: &Base64) -> sqlx::Result<Option<OrgId>> {
+        let sql = "SELECT org, envelope FROM roster_statements WHERE seq = 0 ORDER BY org";
+        for row in self.all(sql, vec![]).await? {
+            let genesis: Envelope = row.json(1)?;
+            let payload = seal::from_canonical::<Payload>(&genesis.payload.0).ok();
+            if let Some(Statement::Genesis { recovery, .. }) = payload.map(|payload| payload.statement)
+                && recovery.sign == *key
+            {
+                return row.parsed(0).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     async fn org_of_subject(&self, id: String) -> sqlx::Result<Option<OrgId>> {

@@ -48,7 +48,10 @@ pub(crate) async fn epoch_grants(
     }
     // A device that was revoked meanwhile gets nothing more; that is no fault
     // of the gateway, which made its grants before it heard.
-    let in_roster = grants.iter().filter(|(grant, _)| caller.roster.device(grant.device).is_some());
+    let recovery = caller.roster.state().recovery.id;
+    let in_roster = grants
+        .iter()
+        .filter(|(grant, _)| grant.device == recovery || caller.roster.device(grant.device).is_some());
     for (grant, envelope) in in_roster {
         let (org, gateway) = (caller.org, caller.gateway);
         let of = (grant.device, grant.created_at);

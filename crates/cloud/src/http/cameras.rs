@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use cloud_core::{Action, Denial, sees};
+use cloud_core::policy::Operation;
+use cloud_core::{Action, Denial, allows};
 use model::wire::{Gap, Recording, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub(crate) struct CameraListing {
     name: String,
     #[schema(value_type = String)]
     gateway: GatewayId,
+    /// Whether who asks may hear it, too.
+    hears: bool,
     /// Empty while the gateway is not connected.
     #[schema(value_type = Vec<StreamStatusSchema>)]
     streams: Vec<StreamStatus>,
@@ -80,12 +83,17 @@ pub(crate) async fn list(
     }
     let rules = app.rules.current(&app.database, &roster).await?;
     let policies = rules.policies.as_ref().ok_or(Denial::NoPolicies)?;
-    let (principal, facts) = asker.facts(&roster, &rules, roster.cameras().map(|camera| camera.id), now);
-    let visible = roster.cameras().filter(|camera| sees(principal, &facts, camera.id, policies, now));
+    let (principal, mut facts) = asker.facts(&roster, &rules, roster.cameras().map(|camera| camera.id), now);
+    if let Asker::Person(caller) = &asker {
+        app.state_reason(caller, &mut facts, now).await?;
+    }
+    let may = |operation, camera| allows(principal, &facts, operation, camera, policies, now);
+    let visible = roster.cameras().filter(|camera| may(Operation::See, camera.id));
     let listing = |camera: &seal::roster::Camera| {
         let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
         let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();
-        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, streams }
+        let hears = may(Operation::Audio, camera.id);
+        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, hears, streams }
     };
     Ok(Json(Cameras { cameras: visible.map(listing).collect() }))
 }

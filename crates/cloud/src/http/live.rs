@@ -5,6 +5,7 @@
 //! a viewer that does not read is cut as promptly as any other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
@@ -128,12 +129,13 @@ pub(crate) async fn live(
 async fn serve(app: Arc<App>, caller: Caller, key: StreamKey, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let viewer = app.hub.view(key);
+    let hears = viewer.hears.clone();
     // Reading is what notices that the viewer has left.
     let left = async { while let Some(Ok(_)) = stream.next().await {} };
     let reason = tokio::select! {
         reason = send(viewer, &mut sink) => reason,
         () = left => None,
-        () = refused(&app, &caller, key) => Some("you may no longer watch this camera".to_owned()),
+        () = refused(&app, &caller, key, &hears) => Some("you may no longer watch this camera".to_owned()),
         () = app.shutdown.cancelled() => Some("the server is restarting".to_owned()),
     };
     let goodbye = async {
@@ -184,18 +186,15 @@ async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &Notice<'_>) -
     sink.send(Message::Text(text.into())).await
 }
 
-/// Ends when the viewer may not go on.
-async fn refused(app: &App, caller: &Caller, key: StreamKey) {
+/// Ends when the viewer may not go on. Says meanwhile whether it hears.
+async fn refused(app: &App, caller: &Caller, key: StreamKey, hears: &AtomicBool) {
     let mut changes = app.hub.rights_changes();
-    loop {
+    while may_go_on(app, caller, key, hears).await {
         let _ = tokio::time::timeout(RECHECK, changes.changed()).await;
-        if !may_go_on(app, caller, key).await {
-            return;
-        }
     }
 }
 
-async fn may_go_on(app: &App, caller: &Caller, key: StreamKey) -> bool {
+async fn may_go_on(app: &App, caller: &Caller, key: StreamKey, hears: &AtomicBool) -> bool {
     let now = clock::now();
     // A database that does not answer is no reason to cut people off for the
     // seconds that it takes; nobody can be revoked in it meanwhile either.
@@ -203,6 +202,8 @@ async fn may_go_on(app: &App, caller: &Caller, key: StreamKey) -> bool {
     let Some(session) = session else { return false };
     let caller = Caller { network: caller.network, ..session };
     let Ok(roster) = app.roster(caller.org, now).await else { return true };
+    let sound = app.may_hear(&caller, &roster, key.camera, now).await;
+    hears.store(sound.unwrap_or(false), Ordering::Relaxed);
     let bound = roster.camera(key.camera).is_some_and(|camera| camera.gateway == key.gateway);
     let action = Action::Live { camera: key.camera, rendition: key.rendition };
     // What was permitted at the start is only confirmed here.

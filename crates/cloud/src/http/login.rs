@@ -25,7 +25,7 @@ use crate::rate::{Key, PER_ACCOUNT};
 use crate::sessions::{Caller, Way};
 use crate::{clock, random, sessions};
 
-const CHALLENGE_MS: u64 = Timestamp::MINUTE;
+pub(crate) const CHALLENGE_MS: u64 = Timestamp::MINUTE;
 const DEVICE_LOGIN: &str = "device-login";
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,7 +38,7 @@ pub(crate) struct DeviceChallenge {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Challenge {
     #[schema(value_type = String)]
-    challenge: Hash,
+    pub(super) challenge: Hash,
 }
 
 #[utoipa::path(post, path = "/api/v1/login/passkey/begin", responses((status = 200, body = Ceremony)))]
@@ -100,10 +100,7 @@ pub(crate) async fn device(
     let login = DeviceLogin::claimed(&body.envelope).map_err(|_| refused(&app, Problem::login()))?;
     let challenged = app.database.take_ceremony(login.challenge, DEVICE_LOGIN, now).await?;
     let (org, device) = (login.org, login.device);
-    // For this origin, so that no other server can pass a signature on to us.
-    let here = login.origin.trim_end_matches('/') == origin_of(&app.public_url)
-        || app.passkeys.is_ours(&login.origin);
-    if challenged.as_deref() != Some(device.to_string().as_str()) || !here {
+    if challenged.as_deref() != Some(device.to_string().as_str()) || !is_here(&app, &login.origin) {
         return Err(refused(&app, Problem::login()));
     }
     let verified = verify(&app, &login, &body, org, now).await?;
@@ -113,6 +110,12 @@ pub(crate) async fn device(
     let opened = sessions::open(&mut transaction, (org, person), Way::Device(device), client, now).await?;
     transaction.commit().await?;
     signed_in(&app, StatusCode::OK, opened, now).await
+}
+
+/// Whether a proof was made for this server, so that no other can pass one on
+/// to us.
+pub(crate) fn is_here(app: &App, origin: &str) -> bool {
+    origin.trim_end_matches('/') == origin_of(&app.public_url) || app.passkeys.is_ours(origin)
 }
 
 /// A session that the browser had before is not kept, whoever opened it.

@@ -31,6 +31,7 @@ pub(crate) mod scim;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod sheet;
 pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod types;

@@ -38,6 +38,10 @@ pub(crate) struct PastQuery {
     /// The device of the person who asks, which signed.
     by: DeviceId,
     after: Option<EpochId>,
+    /// Whether the person opens what was granted to the recovery sheet, and not
+    /// what was to that device.
+    #[serde(default)]
+    sheet: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +54,7 @@ pub(crate) struct PastEpochs {
 pub(crate) struct PastEpoch {
     #[schema(value_type = String)]
     epoch: EpochId,
-    /// The grant of the device that signed.
+    /// The grant of the device that signed, or of the recovery sheet.
     #[schema(value_type = EnvelopeSchema)]
     grant: Envelope,
     /// Cameras of which the other device was granted the keys itself.
@@ -98,7 +102,8 @@ pub(crate) async fn open(
 }
 
 #[utoipa::path(get, path = "/api/v1/past-openings/{device}/epochs",
-    params(("device" = String, Path), ("by" = String, Query), ("after" = Option<String>, Query)),
+    params(("device" = String, Path), ("by" = String, Query), ("after" = Option<String>, Query),
+        ("sheet" = Option<bool>, Query, description = "what was granted to the recovery sheet, in place of `by`")),
     responses((status = 200, body = PastEpochs), (status = 404, description = "nothing was opened to this device")))]
 pub(crate) async fn epochs(
     State(app): State<Arc<App>>,
@@ -109,7 +114,8 @@ pub(crate) async fn epochs(
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
     let (_, from) = opened(&app, &caller, &roster, (device, query.by), now).await?;
-    let of = (query.by, device);
+    let holder = if query.sheet { roster.state().recovery.id } else { query.by };
+    let of = (holder, device);
     let rows = app.database.past_epochs(caller.org, of, from, query.after, PAGE).await?;
     let epoch = |row: crate::database::PastEpoch| PastEpoch {
         epoch: row.epoch,
@@ -140,7 +146,7 @@ pub(crate) async fn hand_on(
         if grant.org != caller.org || grant.device != device {
             return Err(Problem::invalid("A grant is for another device."));
         }
-        let may_open = |camera| roster.device_may_open(device, camera, now);
+        let may_open = |camera| roster.right_of_device(device, camera, now).is_some();
         if !grant.cameras.iter().all(|commitments| may_open(commitments.camera)) {
             return Err(Problem::invalid("A grant holds the key of a camera that the device may not open."));
         }
@@ -148,10 +154,17 @@ pub(crate) async fn hand_on(
             return Err(Problem::invalid("A grant is of an epoch that was not opened."));
         }
         // False keys in front of true ones would keep the past closed.
-        let own = app.database.epoch_grant(caller.org, grant.epoch, by).await?;
-        let own = own.and_then(|own| EpochGrant::claimed(&own).ok()).map_or_else(Vec::new, |own| own.cameras);
-        if !grant.cameras.iter().all(|commitments| own.contains(commitments)) {
-            return Err(Problem::invalid("A grant holds other keys than its author was granted."));
+        let mut granted = Vec::new();
+        for holder in [by, roster.state().recovery.id] {
+            let own = app.database.epoch_grant(caller.org, grant.epoch, holder).await?;
+            granted.extend(
+                own.and_then(|own| EpochGrant::claimed(&own).ok()).into_iter().flat_map(|own| own.cameras),
+            );
+        }
+        if !grant.cameras.iter().all(|commitments| granted.contains(commitments)) {
+            return Err(Problem::invalid(
+                "A grant holds other keys than its author, or the sheet, was granted.",
+            ));
         }
         grants.push((grant, envelope));
     }

@@ -23,7 +23,7 @@ use crate::sessions::Caller;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Appended {
     /// Position of the statement in the log.
-    seq: u64,
+    pub(crate) seq: u64,
 }
 
 #[utoipa::path(get, path = "/api/v1/roster", params(("after" = Option<u64>, Query, description = "position of the last statement that the caller has")),

@@ -16,7 +16,7 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, factors, headers, health, history, live, login, page, passwords,
     past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim, services,
-    sessions, setup, sites, status, verifications,
+    sessions, setup, sheet, sites, status, verifications,
 };
 use crate::app::App;
 use crate::gateways;
@@ -85,6 +85,11 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/login/device", Token, post(login::device)),
         viewer("POST", "/api/v1/login/password", SignIn, post(passwords::sign_in)),
         viewer("POST", "/api/v1/login/recovery", Token, post(recovery::recover)),
+        // Token: of whoever proved to hold the recovery sheet; the first two make it.
+        viewer("POST", "/api/v1/login/sheet/challenge", Token, post(sheet::challenge)),
+        viewer("POST", "/api/v1/login/sheet", Token, post(sheet::prove)),
+        viewer("POST", "/api/v1/login/sheet/roster", Token, post(sheet::roster)),
+        viewer("POST", "/api/v1/login/sheet/statements", Token, post(sheet::append)),
         // Token: what the provider sent back, which the handler checks.
         viewer("POST", "/api/v1/login/providers/{id}/begin", Token, post(providers::begin)),
         viewer("POST", "/api/v1/login/providers/{id}", Token, post(providers::finish)),

@@ -20,7 +20,7 @@ use super::orders::carry_out;
 use super::types::EnvelopeSchema;
 use crate::app::App;
 use crate::clock;
-use crate::permits::{REASON_MS, facts_about, facts_of_caller, is_administrator};
+use crate::permits::{facts_about, facts_of_caller, is_administrator};
 use crate::problem::Problem;
 use crate::sessions::Caller;
 
@@ -185,10 +185,7 @@ pub(crate) async fn explanation(
     let at = body.at.unwrap_or(now);
     let facts = if person == caller.person {
         let mut facts = facts_of_caller(&caller, &roster, &rules, [body.camera], at);
-        let since = now.minus_ms(REASON_MS);
-        if let Some(person) = &mut facts.person {
-            person.reason = app.database.reason_of(caller.session, since).await?;
-        }
+        app.state_reason(&caller, &mut facts, now).await?;
         if !facts.cameras.get(&body.camera).is_some_and(|known| known.person_may_open) {
             return Err(Problem::not_found());
         }

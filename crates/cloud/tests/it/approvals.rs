@@ -24,7 +24,7 @@ on_both_databases!(
 );
 
 fn set_access(scope: Scope) -> Statement {
-    Statement::SetAccess { person: model::PersonId::from_random(fresh_id()), scope, until: None }
+    Statement::SetAccess { person: model::PersonId::from_random(fresh_id()), scope, audio: true, until: None }
 }
 
 fn hash(envelope: &Envelope) -> Hash {

@@ -47,7 +47,9 @@ async fn entries_of_a_crowd_are_one_chain(world: World) {
 async fn act(world: &World, organisation: &mut Organisation, times: usize) {
     for _ in 0..times {
         let person = PersonId::from_random(fresh_id());
-        organisation.append(world, Statement::SetAccess { person, scope: Scope::All, until: None }).await;
+        organisation
+            .append(world, Statement::SetAccess { person, scope: Scope::All, audio: true, until: None })
+            .await;
     }
 }
 
@@ -242,7 +244,7 @@ async fn without_the_history_nothing_widens_and_everything_narrows() {
         .await;
     let api = organisation.api(&world);
     let person = PersonId::from_random(fresh_id());
-    let widens = Statement::SetAccess { person, scope: Scope::All, until: None };
+    let widens = Statement::SetAccess { person, scope: Scope::All, audio: true, until: None };
     let envelope = organisation.sign(widens, &organisation.admin);
     let refused = api.post("/api/v1/roster", &serde_json::json!({ "envelope": envelope })).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::SERVICE_UNAVAILABLE, "history_unavailable"));

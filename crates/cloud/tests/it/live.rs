@@ -22,9 +22,12 @@ use crate::support::{Gateway, World, on_both_databases};
 on_both_databases!(
     chunks_reach_a_viewer_from_the_key_frame_on,
     a_revoked_device_is_cut,
+    who_may_not_hear_is_sent_no_sound,
     a_revoked_gateway_loses_its_link,
 );
 
+/// Of the track in the head of a sealed chunk (format.md section 5).
+const TRACK_AT: usize = 4;
 /// Longer than the recheck that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -258,6 +261,67 @@ async fn a_revoked_device_is_cut(world: World) {
     organisation.api(&world).post("/api/v1/logout", &json!({})).await;
     let Got::Text(text) = admin.next().await else { panic!("a reason comes first") };
     assert_eq!(text["type"], "ended");
+}
+
+async fn who_may_not_hear_is_sent_no_sound(world: World) {
+    let mut organisation = world.found().await;
+    let gateway = Gateway::enrolled(&world, &mut organisation).await;
+    let camera = organisation.bind_camera(&world, gateway.id).await;
+    let ben = organisation.add_person(&world, Some(Scope::All)).await;
+    let share = |audio| Statement::SetAccess { person: ben.id, scope: Scope::All, audio, until: None };
+    let hears = async || {
+        let listed = world.as_person(&ben.cookie).get("/api/v1/cameras").await;
+        let why = json!({ "operation": "audio", "camera": camera });
+        let why = world.as_person(&ben.cookie).post("/api/v1/explanations", &why).await;
+        assert_eq!(listed.body["cameras"][0]["hears"], why.body["allowed"], "{}", why.body);
+        why.body["allowed"] == json!(true)
+    };
+    assert!(hears().await);
+    organisation.append(&world, share(false)).await;
+    assert!(!hears().await);
+
+    let mut viewer = Viewer::open(&world, &ben.cookie, camera, &world.origin()).await.unwrap();
+    let mut link = gateway.link().await;
+    let stream = link.text().await["stream"].as_u64().unwrap() as u32;
+    let epoch = Epoch::new(organisation.org, camera);
+    let mut header = Vec::new();
+    let mut writer = epoch.begin(&gateway, &organisation.roster, &mut header);
+    link.header(stream, &header).await;
+    // Sealed as audio is: on another track. What is in it does not matter here.
+    let as_sound = |mut chunk: Vec<u8>| {
+        chunk[TRACK_AT] = 1;
+        chunk
+    };
+    let (number, picture) = seal_picture(&mut writer, 0);
+    link.chunk(stream, number, &picture).await;
+    let (sound_number, sound) = seal_picture(&mut writer, 1);
+    link.chunk(stream, sound_number, &as_sound(sound.clone())).await;
+    let (last_number, last) = seal_picture(&mut writer, 2);
+    link.chunk(stream, last_number, &last).await;
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&last_number) {
+        match viewer.next().await {
+            Got::Binary(bytes) if bytes[0] == FRAME_CHUNK => {
+                numbers.push(u32::from_be_bytes(bytes[1..5].try_into().unwrap()));
+            }
+            Got::Nothing => panic!("the viewer stays"),
+            _ => {}
+        }
+    }
+    assert_eq!(numbers, [number, last_number]);
+
+    // Given the right while watching, sound comes.
+    organisation.append(&world, share(true)).await;
+    assert!(hears().await);
+    for next in 3.. {
+        let (number, chunk) = seal_picture(&mut writer, next);
+        link.chunk(stream, number, &as_sound(chunk)).await;
+        let waited = tokio::time::timeout(Duration::from_millis(100), viewer.next()).await;
+        if matches!(waited, Ok(Got::Binary(_))) {
+            break;
+        }
+        assert!(next < 200, "no sound came");
+    }
 }
 
 async fn a_revoked_gateway_loses_its_link(world: World) {

@@ -20,6 +20,7 @@ mod providers;
 mod rules;
 mod scim;
 mod services;
+mod sheet;
 mod sites;
 mod support;
 mod syslog;

@@ -109,6 +109,8 @@ fn cases(route: &Route, things: &Things) -> Vec<Case> {
         | ("POST", "/api/v1/login/passkey/begin" | "/api/v1/login/passkey")
         | ("POST", "/api/v1/login/device/challenge" | "/api/v1/login/device")
         | ("POST", "/api/v1/login/password" | "/api/v1/login/recovery")
+        | ("POST", "/api/v1/login/sheet/challenge" | "/api/v1/login/sheet")
+        | ("POST", "/api/v1/login/sheet/roster" | "/api/v1/login/sheet/statements")
         | ("POST", "/api/v1/factors/passkey/begin" | "/api/v1/factors/passkey")
         | ("POST", "/api/v1/factors/password/begin" | "/api/v1/factors/password")
         | ("POST", "/api/v1/invitations/passkey" | "/api/v1/invitations/accept") => plain(Nothing),
@@ -350,7 +352,8 @@ async fn with_things(world: &World) -> (Organisation, Things, BTreeMap<Who, Vec<
     let cem = ours.add_person(world, None).await;
     let dan = ours.add_person(world, Some(Scope::All)).await;
     let past = Some(Timestamp(1));
-    ours.append(world, Statement::SetAccess { person: dan.id, scope: Scope::All, until: past }).await;
+    ours.append(world, Statement::SetAccess { person: dan.id, scope: Scope::All, audio: true, until: past })
+        .await;
     let (eve, finn) =
         (ours.add_person(world, Some(Scope::All)).await, ours.add_person(world, Some(Scope::All)).await);
     ours.append(world, Statement::RevokeDevice { device: eve.device }).await;

@@ -104,7 +104,7 @@ async fn a_stolen_cookie_does_not_change_the_roster(world: World) {
 async fn a_fork_of_the_roster_is_refused(world: World) {
     let mut organisation = world.found().await;
     let (first, second) = (PersonId::from_random(fresh_id()), PersonId::from_random(fresh_id()));
-    let access = |person| Statement::SetAccess { person, scope: Scope::All, until: None };
+    let access = |person| Statement::SetAccess { person, scope: Scope::All, audio: true, until: None };
     let fork = organisation.sign(access(second), &organisation.admin);
     organisation.append(&world, access(first)).await;
     let refused = organisation.api(&world).post("/api/v1/roster", &json!({ "envelope": fork })).await;
@@ -184,7 +184,9 @@ async fn the_history_is_one_chain(world: World) {
     let mut organisation = world.found().await;
     for _ in 0..3 {
         let person = PersonId::from_random(fresh_id());
-        organisation.append(&world, Statement::SetAccess { person, scope: Scope::All, until: None }).await;
+        organisation
+            .append(&world, Statement::SetAccess { person, scope: Scope::All, audio: true, until: None })
+            .await;
     }
     let page = organisation.api(&world).get("/api/v1/history").await;
     let entries = page.body["entries"].as_array().unwrap();

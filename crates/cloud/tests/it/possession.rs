@@ -132,7 +132,7 @@ async fn a_ticket_is_good_once_for_what_it_was_given_for(world: World) {
     let shown = ticket(&ben.cookie).await;
     let past = Some(model::Timestamp(1));
     organisation
-        .append(&world, Statement::SetAccess { person: ben.id, scope: Scope::All, until: past })
+        .append(&world, Statement::SetAccess { person: ben.id, scope: Scope::All, audio: true, until: past })
         .await;
     assert_eq!(status_of(open(&ben.cookie, at(&shown)).await), 404);
 }

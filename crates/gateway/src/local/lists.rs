@@ -26,6 +26,7 @@ struct CameraListing {
     id: CameraId,
     name: String,
     gateway: GatewayId,
+    hears: bool,
     streams: Vec<StreamStatus>,
 }
 
@@ -36,9 +37,11 @@ pub(super) async fn cameras(
     let view = way.view();
     let now = way.now(&view);
     let listing = |camera: &seal::roster::Camera| {
+        let right = view.roster.right_of_device(caller.device, camera.id, now);
+        let hears = right.is_some_and(|right| right.audio);
         let own = view.streams.iter().filter(|((id, _), _)| *id == camera.id);
         let streams = own.map(|(_, outlet)| outlet.status()).collect();
-        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, streams }
+        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, hears, streams }
     };
     Json(Cameras { cameras: view.cameras(caller.device, now).map(listing).collect() })
 }

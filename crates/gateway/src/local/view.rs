@@ -27,7 +27,7 @@ impl View {
     /// does not exist for it.
     pub(super) fn camera(&self, device: DeviceId, camera: CameraId, now: Timestamp) -> Option<&Camera> {
         let known = self.roster.camera(camera).filter(|camera| camera.gateway == self.gateway)?;
-        self.roster.device_may_open(device, camera, now).then_some(known)
+        self.roster.right_of_device(device, camera, now).map(|_| known)
     }
 
     pub(super) fn cameras(&self, device: DeviceId, now: Timestamp) -> impl Iterator<Item = &Camera> {

@@ -7,7 +7,7 @@ mod replay;
 mod statement;
 
 pub use log::{LogError, log_envelope, log_line, read_log};
-pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Roster, RosterError};
+pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster, RosterError};
 pub use statement::{
     Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,
 };

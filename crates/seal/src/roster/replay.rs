@@ -66,6 +66,12 @@ pub struct Agreement {
     pub people: BTreeSet<PersonId>,
 }
 
+/// What of a camera somebody may open: the pictures, and perhaps the sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right {
+    pub audio: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Roster {
     org: OrgId,
@@ -112,7 +118,7 @@ impl Roster {
         check_keys(&recovery.kem.0, &recovery.sign.0)?;
         let key = verifying_key(&device.sign.0)?;
         envelope::verify(PayloadType::Roster, envelope, &device.id, key)?;
-        let access = Access { person: device.person, scope: Scope::All, until: None };
+        let access = Access { person: device.person, scope: Scope::All, audio: true, until: None };
         Ok(Roster {
             org: payload.org,
             anchor: hash,
@@ -338,11 +344,11 @@ impl Roster {
                 rule(state.gateways.contains_key(&camera.gateway), "no such gateway")?;
                 state.cameras.insert(camera.id, camera);
             }
-            Statement::SetAccess { person, scope, until } => {
+            Statement::SetAccess { person, scope, audio, until } => {
                 if let Scope::Groups { groups } = &scope {
                     groups.iter().try_for_each(|group| check_name(group))?;
                 }
-                state.access.insert(person, Access { person, scope, until });
+                state.access.insert(person, Access { person, scope, audio, until });
             }
             Statement::SetAdministrators { k, devices } => {
                 let known = devices.iter().all(|device| state.devices.contains_key(device));
@@ -445,16 +451,17 @@ impl Roster {
         self.state.administrators.devices.contains(&device) && self.device_in_force(device, now).is_some()
     }
 
-    pub fn person_may_open(&self, person: PersonId, camera: CameraId, now: Timestamp) -> bool {
-        let (Some(access), Some(camera)) = (self.state.access.get(&person), self.camera(camera)) else {
-            return false;
-        };
-        access.until.is_none_or(|until| now <= until) && access.scope.includes(camera)
+    /// What of a camera a person may open now.
+    pub fn right_of_person(&self, person: PersonId, camera: CameraId, now: Timestamp) -> Option<Right> {
+        let (access, camera) = (self.state.access.get(&person)?, self.camera(camera)?);
+        let in_force = access.until.is_none_or(|until| now <= until);
+        (in_force && access.scope.includes(camera)).then_some(Right { audio: access.audio })
     }
 
-    pub fn device_may_open(&self, device: DeviceId, camera: CameraId, now: Timestamp) -> bool {
-        self.device_in_force(device, now)
-            .is_some_and(|device| self.person_may_open(device.person, camera, now))
+    /// What of a camera a device may open now.
+    pub fn right_of_device(&self, device: DeviceId, camera: CameraId, now: Timestamp) -> Option<Right> {
+        let device = self.device_in_force(device, now)?;
+        self.right_of_person(device.person, camera, now)
     }
 }
 

@@ -26,7 +26,7 @@ pub enum Statement {
     AddGateway { gateway: GatewayKeys },
     RevokeGateway { gateway: GatewayId },
     BindCamera { camera: Camera },
-    SetAccess { person: PersonId, scope: Scope, until: Option<Timestamp> },
+    SetAccess { person: PersonId, scope: Scope, audio: bool, until: Option<Timestamp> },
     SetAdministrators { k: u32, devices: BTreeSet<DeviceId> },
     Veto { statement: Hash },
     Snapshot { state: State },
@@ -95,6 +95,8 @@ impl Scope {
 pub struct Access {
     pub person: PersonId,
     pub scope: Scope,
+    /// Whether the keys of sound are granted too.
+    pub audio: bool,
     pub until: Option<Timestamp>,
 }
 

@@ -130,6 +130,7 @@ impl Log {
         log.push(Statement::SetAccess {
             person: ben(),
             scope: Scope::Groups { groups: BTreeSet::from(["outside".to_owned()]) },
+            audio: false,
             until: Some(T0.plus_ms(30 * Timestamp::DAY)),
         });
         log

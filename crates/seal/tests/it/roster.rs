@@ -27,13 +27,13 @@ fn refused(log: &Log, envelope: &Envelope) -> RosterError {
 fn access_is_by_person_scope_and_time() {
     let roster = Log::populated().roster;
     let later = T0.plus_ms(31 * Timestamp::DAY);
-    assert!(roster.device_may_open(device_id(1), camera_id(), later));
-    assert!(roster.device_may_open(device_id(1), other_camera_id(), later));
-    assert!(roster.device_may_open(device_id(2), camera_id(), T0));
-    assert!(!roster.device_may_open(device_id(2), other_camera_id(), T0), "another group");
-    assert!(!roster.device_may_open(device_id(2), camera_id(), later), "Ben's access has ended");
+    assert!(roster.right_of_device(device_id(1), camera_id(), later).is_some());
+    assert!(roster.right_of_device(device_id(1), other_camera_id(), later).is_some());
+    assert!(roster.right_of_device(device_id(2), camera_id(), T0).is_some());
+    assert!(roster.right_of_device(device_id(2), other_camera_id(), T0).is_none(), "another group");
+    assert!(roster.right_of_device(device_id(2), camera_id(), later).is_none(), "Ben's access has ended");
     let run_out = T0.plus_ms(91 * Timestamp::DAY);
-    assert!(!roster.device_may_open(device_id(1), camera_id(), run_out), "not renewed");
+    assert!(roster.right_of_device(device_id(1), camera_id(), run_out).is_none(), "not renewed");
     assert!(!roster.is_administrator(device_id(2), T0));
 }
 
@@ -41,7 +41,7 @@ fn access_is_by_person_scope_and_time() {
 fn a_revoked_device_is_gone_and_its_id_is_spent() {
     let mut log = Log::populated();
     log.push(Statement::RevokeDevice { device: device_id(2) });
-    assert!(!log.roster.device_may_open(device_id(2), camera_id(), T0));
+    assert!(log.roster.right_of_device(device_id(2), camera_id(), T0).is_none());
     let again = log.signed(Statement::AddDevice { device: device(2, ben(), "again") }, 1);
     assert!(matches!(refused(&log, &again), RosterError::Rule(_)));
 }

@@ -85,11 +85,11 @@ export async function removeCamera(organisation: Organisation, gateway: Gateway,
 }
 
 /** Signs the device in the roster and, for a person who has none yet, the access. */
-export async function approveDevice(organisation: Organisation, device: Device, scope: Scope | null): Promise<void> {
+export async function approveDevice(organisation: Organisation, device: Device, access: { scope: Scope; audio: boolean } | null): Promise<void> {
   const until = Math.min(device.until, Date.now() + DEVICE_DAYS_MAX * DAY_MS);
   const add: Statement = { type: 'add_device', device: { ...device, until } };
-  const newcomer = scope && !organisation.state.access.some(({ person }) => person === device.person);
-  await organisation.append(...(newcomer ? [{ type: 'set_access' as const, person: device.person, scope, until: null }] : []), add);
+  const newcomer = access && !organisation.state.access.some(({ person }) => person === device.person);
+  await organisation.append(...(newcomer ? [{ type: 'set_access' as const, person: device.person, ...access, until: null }] : []), add);
 }
 
 async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand, alongside: readonly Envelope[] = []): Promise<CommandResult> {

@@ -18,6 +18,7 @@ const ACTIONS: Record<string, string> = {
   open_past: 'opened older recordings to',
   hand_on: 'handed on keys to',
   append_roster: 'changed the roster',
+  use_sheet: 'used the recovery sheet',
   propose: 'proposed a change',
   approve: 'agreed to a change',
   decline: 'declined a change',

@@ -32,6 +32,13 @@ export async function recoveryKey(words: string): Promise<string> {
   return base64(await signPublicKey((await seedsFromWords(words)).sign));
 }
 
+/** The seed that opens what was sealed to the sheet. */
+export async function kemFromWords(words: string): Promise<Bytes> {
+  const { kem, sign } = await seedsFromWords(words);
+  sign.fill(0);
+  return kem;
+}
+
 export async function signByRecovery(words: string, data: Bytes): Promise<Bytes> {
   const seeds = await seedsFromWords(words);
   const signature = await (await signer('recovery', seeds.sign)).sign(data);

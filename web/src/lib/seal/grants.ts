@@ -59,13 +59,13 @@ export async function openPastGrant(envelope: Envelope, expected: { org: string;
   return openKeys(grant, PAST_INFO, [grant.org, grant.gateway, grant.epoch, grant.device, grant.by].join('|'), kemSeed);
 }
 
-/** Hands on the keys of these cameras to another device; null if there are none. */
-export async function handOn({ grant, cameras }: OpenedGrant, to: Device, wanted: ReadonlySet<string>, rosterHead: string, now: number, signer: Signer): Promise<Envelope | null> {
-  const committed = grant.cameras.filter(({ camera }) => wanted.has(camera));
+/** Hands on the keys of these cameras to another device, those of sound if it may hear them; null if there are none. */
+export async function handOn({ grant, cameras }: OpenedGrant, to: Device, rights: { cameras: ReadonlySet<string>; audio: boolean }, rosterHead: string, now: number, signer: Signer): Promise<Envelope | null> {
+  const committed = grant.cameras.filter(({ camera }) => rights.cameras.has(camera));
   if (committed.length === 0) return null;
   const keys = committed.map(({ camera }) => {
     const { video, audio } = cameras.get(camera)!;
-    return { camera, video: base64(video), audio: audio && base64(audio) };
+    return { camera, video: base64(video), audio: audio && rights.audio ? base64(audio) : null };
   });
   const { org, gateway, epoch } = grant;
   const plain = writeCanonical({ cameras: keys });

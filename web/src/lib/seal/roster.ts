@@ -75,7 +75,7 @@ export class Roster {
       gateways: new Map(),
       revokedGateways: new Set(),
       cameras: new Map(),
-      access: new Map([[device.person, { person: device.person, scope: { kind: 'all' }, until: null }]]),
+      access: new Map([[device.person, { person: device.person, scope: { kind: 'all' }, audio: true, until: null }]]),
       administrators,
       pending: [],
     };
@@ -229,7 +229,7 @@ function decide(facts: Facts, statement: Exclude<Statement, { type: 'genesis' }>
     }
     case 'set_access': {
       needAll();
-      next.access.set(statement.person, { person: statement.person, scope: statement.scope, until: statement.until });
+      next.access.set(statement.person, { person: statement.person, scope: statement.scope, audio: statement.audio, until: statement.until });
       return next;
     }
     case 'veto': {

@@ -1,7 +1,7 @@
 // The statements of the roster as they are written (docs/format.md section 2). Shapes only; roster.ts has the rules.
 
 import { KEM_PUBLIC_BYTES } from './limits';
-import { b64, hash, id, int, literal, loose, name, nullable, object, type Of, sorted, tagged } from './shape';
+import { b64, bool, hash, id, int, literal, loose, name, nullable, object, type Of, sorted, tagged } from './shape';
 import { compareText } from './bytes';
 
 const LIST_MAX = 10_000;
@@ -38,7 +38,7 @@ export const scopeShape = tagged('kind', {
   groups: { groups: sorted(name, self, LIST_MAX) },
 });
 export const administratorsShape = object({ k: int, devices: sorted(deviceId, self, LIST_MAX) });
-const accessShape = object({ person, scope: scopeShape, until: nullable(int) });
+const accessShape = object({ person, scope: scopeShape, audio: bool, until: nullable(int) });
 const byId = (entry: { id: string }) => entry.id;
 
 export const stateShape = object({
@@ -61,7 +61,7 @@ export const statementShape = tagged('type', {
   add_gateway: { gateway: gatewayShape },
   revoke_gateway: { gateway: gatewayId },
   bind_camera: { camera: cameraShape },
-  set_access: { person, scope: scopeShape, until: nullable(int) },
+  set_access: { person, scope: scopeShape, audio: bool, until: nullable(int) },
   set_administrators: { k: int, devices: sorted(deviceId, self, LIST_MAX) },
   veto: { statement: hash },
   snapshot: { state: stateShape },

@@ -233,8 +233,17 @@ impl Person {
     }
 }
 
+/// The recovery sheet of the organisation that this person founds.
+pub(crate) fn sheet(founder: &Person) -> Person {
+    let entropy = seal::sha256(founder.device.to_string().as_bytes());
+    let keys = DeviceKeys::from_recovery(&entropy.0);
+    let mut id = [0; 16];
+    id.copy_from_slice(&entropy.0[..16]);
+    Person { keys, device: DeviceId::from_random(id), ..Person::new(founder.id) }
+}
+
 pub(crate) fn genesis(person: &Person) -> (OrgId, Envelope) {
-    let (org, recovery) = (OrgId::from_random(fresh_id()), Person::new(person.id));
+    let (org, recovery) = (OrgId::from_random(fresh_id()), sheet(person));
     let payload = Payload {
         org,
         seq: 0,
@@ -303,7 +312,8 @@ impl Organisation {
     pub(crate) async fn let_in(&mut self, world: &World, id: PersonId, scope: Option<Scope>) -> Person {
         let mut person = Person::new(id);
         if let Some(scope) = scope {
-            self.append(world, Statement::SetAccess { person: person.id, scope, until: None }).await;
+            self.append(world, Statement::SetAccess { person: person.id, scope, audio: true, until: None })
+                .await;
         }
         self.append(world, Statement::AddDevice { device: person.statement() }).await;
         let answer = world.device_login(self.org, &person).await;

@@ -65,7 +65,7 @@ impl Site {
         let added = seal::roster::Device { until, ..device(id, person, &keys) };
         self.administrator.state(Statement::AddDevice { device: added });
         if let Some(scope) = scope {
-            self.administrator.state(Statement::SetAccess { person, scope, until: None });
+            self.administrator.state(Statement::SetAccess { person, scope, audio: true, until: None });
         }
         (id, keys)
     }
@@ -262,7 +262,7 @@ async fn on_the_local_way_the_roster_decides_and_cuts() {
     let mut own = live(&owner, camera).await.unwrap();
     let person = PersonId::from_random([20; 16]);
     let nothing = Scope::Cameras { cameras: Default::default() };
-    site.administrator.state(Statement::SetAccess { person, scope: nothing, until: None });
+    site.administrator.state(Statement::SetAccess { person, scope: nothing, audio: true, until: None });
     site.spread().await;
     assert!(end(&mut watching).await.contains("no longer"));
     assert_eq!(get(&entered, &format!("/api/v1/recordings/{id}")).await.0, StatusCode::NOT_FOUND);

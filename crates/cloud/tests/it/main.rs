@@ -13,6 +13,7 @@ mod live;
 mod local;
 mod login;
 mod matrix;
+mod messages;
 mod past;
 mod people;
 mod possession;

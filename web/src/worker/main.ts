@@ -30,7 +30,7 @@ const handlers: Handlers = {
   },
   sign: (data) => keyring.signer.sign(data),
   handOn: ({ page, to, cameras, from, head }) => keyring.handOn(page, to, new Set(cameras), from, head),
-  command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
+  command: ({ org, gateway, state, command, lifeMs }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),

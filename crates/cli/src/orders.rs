@@ -44,7 +44,7 @@ impl fmt::Display for Waits {
 
 pub(crate) enum Ordered {
     /// Without an answer if that was lost, and the site's state tells.
-    Done(Option<CommandResult>),
+    Done(Option<Box<CommandResult>>),
     Waits(Waits),
     /// Enough have agreed, and the gateway is away.
     Away(Hash),
@@ -110,7 +110,7 @@ pub(crate) async fn order(
     let answer = session.client.post(&path, &json!({ "envelope": envelope })).await?;
     let result = verified(&answer["envelope"], gateway, &nonce)?;
     ensure!(result.ok, "the gateway refused: {}", said(&result));
-    Ok(Ordered::Done(Some(result)))
+    Ok(Ordered::Done(Some(Box::new(result))))
 }
 
 /// How a command stands that was proposed before; it is carried out if enough
@@ -169,7 +169,7 @@ pub(crate) fn outcome(session: &Session, agreement: &Agreement, answer: &Value) 
     let gateway = session.roster.gateway(command.target).context("the roster has no such gateway")?;
     let result = verified(&answer["result"], gateway, &command.nonce)?;
     ensure!(result.ok, "the gateway refused: {}", said(&result));
-    Ok(Ordered::Done(Some(result)))
+    Ok(Ordered::Done(Some(Box::new(result))))
 }
 
 fn verified(answer: &Value, gateway: &GatewayKeys, nonce: &str) -> anyhow::Result<CommandResult> {

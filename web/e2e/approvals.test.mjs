@@ -71,7 +71,54 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     await until('both to watch all', async () => (await grace.page.getByText('Watches all cameras.').count()) === 2);
   });
 
+  it('asks both what a gateway is told, shows it in words, and tells its author what became of it', async () => {
+    await open(ada.page, 'Cameras');
+    await ada.page.getByRole('link', { name: /Demo camera/ }).click();
+    await ada.page.getByText('About this camera').click();
+    await ada.page.getByRole('button', { name: 'Stop recording' }).click();
+    await ada.page.getByText('Proposed. It takes effect when').waitFor({ timeout: 30_000 });
+
+    await open(grace.page, 'Cameras');
+    await open(grace.page, 'People');
+    const proposal = grace.page.locator('article').filter({ hasText: /forget the camera “Demo camera” and record it no more/ });
+    await proposal.getByText('1 of 2 agree').waitFor({ timeout: 30_000 });
+    await seen(grace.page, 'approvals-command');
+    await proposal.getByRole('button', { name: 'Agree' }).click();
+    await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 60_000 });
+
+    await open(ada.page, 'People');
+    await ada.page.getByText('Before', { exact: true }).click();
+    await ada.page.getByText(/forget the camera “Demo camera” and record it no more: the gateway has carried it out/).waitFor({ timeout: 30_000 });
+    await seen(ada.page, 'approvals-outcome');
+  });
+
+  it('asks both for a camera whose address nobody but the gateway can see', async () => {
+    await open(ada.page, 'Cameras');
+    await ada.page.getByRole('link', { name: /Demo camera/ }).click();
+    await ada.page.getByText('About this camera').click();
+    const demo = await ada.page.evaluate(async () => (await (await fetch('/api/v1/status')).json()).demo_camera);
+    await ada.page.getByRole('link', { name: 'Change address or password' }).click();
+    await ada.page.getByLabel('Address', { exact: true }).fill(demo.url);
+    await ada.page.getByLabel('User name of the camera').fill(demo.username ?? '');
+    await ada.page.getByLabel('Password of the camera').fill(demo.password ?? '');
+    await ada.page.getByRole('button', { name: 'Test the connection' }).click();
+    await ada.page.getByRole('button', { name: 'Use this address' }).click({ timeout: 60_000 });
+    await ada.page.getByText('Proposed. It takes effect when').waitFor({ timeout: 30_000 });
+
+    await open(grace.page, 'Cameras');
+    await open(grace.page, 'People');
+    const proposal = grace.page.locator('article').filter({ hasText: /an address and password for the camera “Demo camera”/ });
+    await proposal.getByText('Address and password are sealed to the gateway and cannot be shown here.').waitFor({ timeout: 30_000 });
+    assert.ok(!(await proposal.textContent()).includes('rtsp'), 'nobody is shown the address');
+    await seen(grace.page, 'approvals-address');
+    await proposal.getByRole('button', { name: 'Agree' }).click();
+    await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 60_000 });
+    await open(ada.page, 'Cameras');
+    await ada.page.getByRole('link', { name: /Demo camera.*Recording/s }).waitFor({ timeout: 60_000 });
+  });
+
   it('changes nothing without a verified user', async () => {
+    await open(ada.page, 'People');
     await ada.verify(false);
     await ada.page.getByRole('group', { name: 'Administrators who must agree' }).getByRole('button', { name: 'One' }).click();
     await ada.page.getByText('The passkey was cancelled or took too long').waitFor({ timeout: 90_000 });

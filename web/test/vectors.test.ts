@@ -7,6 +7,7 @@ import { seedsOf } from '../src/lib/device/recovery';
 import { actionShape } from '../src/lib/seal/action';
 import { base64, fromBase64, fromHex, fromUtf8, hex } from '../src/lib/seal/bytes';
 import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
+import { commandAgreement, readCommand, stateAfter } from '../src/lib/seal/commands';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
@@ -26,7 +27,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -198,6 +199,25 @@ describe('shared vectors', () => {
     // Whoever saw the link makes a proof for keys of their own; the code tells.
     expect(await pairingCode(pairing.commitment, nonce, anchor, other)).not.toBe(await pairingCode(pairing.commitment, nonce, anchor, device));
     for (const bad of ['', text.slice(2), `${text}00`, text.replace('7', 'g')]) expect(readPairing(bad)).toBeNull();
+  });
+
+  it('command of several: counts the people who signed, and nobody else', async () => {
+    const vector = load('command-several');
+    const [genesis, ...rest] = vector.statements.map((statement: unknown) => readEnvelope(statement));
+    const roster = await Roster.start(genesis, vector.anchor, vector.now);
+    for (const envelope of rest) await roster.append(envelope, vector.now + 60_000);
+    const { org, state } = roster;
+    const found = await commandAgreement(readEnvelope(vector.envelope), org, state, vector.now);
+    expect({ needed: found.needed, hash: found.hash }).toEqual({ needed: vector.needed, hash: vector.hash });
+    expect([...found.agreed].sort()).toEqual([...vector.people].sort());
+    expect(await stateAfter(found.command.previous_state, found.command.nonce)).toBe(vector.state_after);
+    expect(await readCommand(readEnvelope(vector.envelope))).toEqual(found.command);
+    for (const { why, envelope, agree } of vector.refused) {
+      const judged = commandAgreement(readEnvelope(envelope), org, state, vector.now);
+      if (agree === null) await expect(judged, why).rejects.toThrow();
+      else expect((await judged).agreed.size, why).toBe(agree);
+    }
+    await expect(commandAgreement(readEnvelope(vector.envelope), org, state, vector.now + 72 * 3_600_000)).rejects.toThrow('expired');
   });
 
   it('command: the sealed camera access opens for the gateway alone', async () => {

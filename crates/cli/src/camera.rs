@@ -1,24 +1,19 @@
 //! `lenskeep camera`: signed commands to the gateway, credentials sealed to it.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use model::wire::{Envelope, GatewayKeys, StreamStatus};
-use model::{CameraAccess, CameraId, CameraUrl, GatewayId, Hash, Secret, Timestamp};
-use seal::command::{CameraReport, Command, CommandResult, SiteCommand, StreamReport, seal_access};
-use seal::keys::{KemPublic, VerifyingKey};
+use model::wire::{GatewayKeys, StreamStatus};
+use model::{CameraAccess, CameraId, CameraUrl, GatewayId, Hash, Secret};
+use seal::command::{CameraReport, Command, StreamReport, seal_access};
+use seal::keys::KemPublic;
 use seal::roster::{Camera, Statement};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::time::Instant;
 
-use crate::client::{Session, now, random};
+use crate::approvals;
+use crate::client::{Session, Stated, random};
 use crate::home::ask_secret;
-
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// A command that nobody has carried out by then is void.
-const COMMAND_MS: u64 = 5 * Timestamp::MINUTE;
+use crate::orders::{self, Ordered};
 
 #[derive(clap::Args)]
 pub(crate) struct Access {
@@ -42,18 +37,6 @@ pub(crate) struct Access {
     gateway: Option<GatewayId>,
 }
 
-#[derive(Deserialize)]
-struct Gateways {
-    gateways: Vec<GatewayState>,
-}
-
-#[derive(Deserialize)]
-struct GatewayState {
-    id: GatewayId,
-    connected: bool,
-    state: Option<Hash>,
-}
-
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Cameras {
     pub(crate) cameras: Vec<CameraState>,
@@ -75,29 +58,143 @@ pub(crate) async fn check(session: &Session, access: Access) -> anyhow::Result<(
     Ok(())
 }
 
+/// Names the camera in the roster, then gives its gateway the address. What was
+/// interrupted, or waited for others, goes on where it stands.
 pub(crate) async fn add(session: &mut Session, name: String, access: Access) -> anyhow::Result<()> {
     let gateway = choose_gateway(session, access.gateway)?;
+    let known = session.roster.cameras().find(|known| known.name == name && known.gateway == gateway.id);
+    let known = known.cloned();
+    if let Some(known) = &known
+        && is_recorded(session, known.id).await?
+    {
+        println!("{} is there already. To give it another address: lenskeep camera change {0}", known.id);
+        return Ok(());
+    }
+    let proposed = approvals::statements(session).await?.into_iter().find_map(|statement| match statement {
+        Statement::BindCamera { camera } if camera.name == name && camera.gateway == gateway.id => {
+            Some(camera)
+        }
+        _ => None,
+    });
+    let begun = known.as_ref().or(proposed.as_ref()).map(|camera| camera.id);
+    let camera = begun.unwrap_or_else(|| CameraId::from_random(random()));
+    let is_tls = CameraUrl::parse_with_credentials(&access.url)?.0.is_tls();
+    let bound = known.as_ref().or(proposed.as_ref()).map(|camera| camera.certificate);
+
+    let put = put(session, &gateway, camera, access, bound);
+    let Put { ordered, certificate } = Box::pin(put).await?;
+    // The others are told of both at once.
+    let mut ready = ordered.said();
+    if known.is_none() {
+        ensure!(
+            certificate.is_some() || !is_tls,
+            "run this again with --certificate and the fingerprint that you compared"
+        );
+        let new = || Camera {
+            id: camera,
+            name,
+            gateway: gateway.id,
+            serial: None,
+            certificate,
+            groups: Default::default(),
+        };
+        let bound = proposed.unwrap_or_else(new);
+        if let Stated::Waits(waits) = session.stated(Statement::BindCamera { camera: bound }).await? {
+            println!("{waits}");
+            ready = false;
+        }
+    }
+    if ready {
+        println!("{camera} is added.");
+    }
+    Ok(())
+}
+
+/// Gives the gateway another address of a camera.
+pub(crate) async fn change(session: &mut Session, camera: CameraId, access: Access) -> anyhow::Result<()> {
+    let known = session.roster.camera(camera).context("the roster has no such camera")?.clone();
+    let gateway = session.roster.gateway(known.gateway).context("its gateway was shut out")?.clone();
+    let put = put(session, &gateway, camera, access, Some(known.certificate));
+    let Put { ordered, certificate } = Box::pin(put).await?;
+    let mut ready = ordered.said();
+    if certificate != known.certificate {
+        let bound = Camera { certificate, ..known };
+        if let Stated::Waits(waits) = session.stated(Statement::BindCamera { camera: bound }).await? {
+            println!("{waits}");
+            ready = false;
+        }
+    }
+    if ready {
+        println!("The gateway has the new address.");
+    }
+    Ok(())
+}
+
+/// Has the gateway forget a camera's address; what it recorded stays its time.
+pub(crate) async fn remove(session: &Session, camera: CameraId) -> anyhow::Result<()> {
+    let known = session.roster.camera(camera).context("the roster has no such camera")?;
+    let gateway = session.roster.gateway(known.gateway).context("its gateway was shut out")?;
+    let command = Command::RemoveCamera { camera };
+    let ordered =
+        orders::order(session, gateway, |other| *other == command, |_, _| Ok(command.clone())).await?;
+    if ordered.said() {
+        println!("The gateway has forgotten {camera}, and records it no more.");
+    }
+    Ok(())
+}
+
+/// How much a gateway keeps, and for how long.
+pub(crate) async fn keep(
+    session: &Session,
+    gateway: Option<GatewayId>,
+    gigabytes: u64,
+    days: u32,
+) -> anyhow::Result<()> {
+    let gateway = choose_gateway(session, gateway)?;
+    let bytes_max = gigabytes.checked_mul(1_000_000_000).context("that is more than any disk has")?;
+    let command = Command::SetRetention { bytes_max, age_days_max: days };
+    let ordered =
+        orders::order(session, &gateway, |other| *other == command, |_, _| Ok(command.clone())).await?;
+    if ordered.said() {
+        println!("{} keeps at most {gigabytes} GB and {days} days.", gateway.name);
+    }
+    Ok(())
+}
+
+struct Put {
+    ordered: Ordered,
+    certificate: Option<Hash>,
+}
+
+/// Tests the camera and has the gateway record it; or takes up what was
+/// proposed. `bound` is the certificate that the roster has, if it has the
+/// camera.
+async fn put(
+    session: &Session,
+    gateway: &GatewayKeys,
+    camera: CameraId,
+    access: Access,
+    bound: Option<Option<Hash>>,
+) -> anyhow::Result<Put> {
+    let same = |other: &Command| matches!(other, Command::PutCamera { camera: of, .. } if *of == camera);
+    if let Some(ordered) = orders::taken_up(session, gateway, same).await? {
+        let certificate = bound.unwrap_or(access.certificate);
+        return Ok(Put { ordered, certificate });
+    }
     let mut access = access.read()?;
-    let camera = CameraId::from_random(random());
-    let report = test(session, &gateway, camera, &mut access).await?;
+    let report = test(session, gateway, camera, &mut access).await?;
     print_report(&report);
     let sealed_put = |nonce: &str, sealed_to: &GatewayKeys| -> anyhow::Result<Command> {
-        let sealed = seal_to(session, sealed_to, camera, &access, nonce)?;
-        Ok(Command::PutCamera { camera, sealed })
+        Ok(Command::PutCamera { camera, sealed: seal_to(session, sealed_to, camera, &access, nonce)? })
     };
-    order(session, &gateway, sealed_put).await?;
-    let certificate = access.certificate;
-    let bound = Camera {
-        id: camera,
-        name,
-        gateway: gateway.id,
-        serial: None,
-        certificate,
-        groups: Default::default(),
-    };
-    session.state(Statement::BindCamera { camera: bound }).await?;
-    println!("{camera} is added.");
-    Ok(())
+    let ordered = orders::order(session, gateway, |_| false, sealed_put).await?;
+    Ok(Put { ordered, certificate: access.certificate })
+}
+
+/// Whether its gateway says that it has the camera's address.
+async fn is_recorded(session: &Session, camera: CameraId) -> anyhow::Result<bool> {
+    let answer: Cameras = session.client.get("/api/v1/cameras").await?;
+    Ok(answer.cameras.iter().any(|known| known.id == camera && !known.streams.is_empty()))
 }
 
 /// Access and roles can be given by group.
@@ -195,52 +292,6 @@ fn seal_to(
     Ok(seal_access(access, &key, (session.roster.org(), gateway.id, camera), nonce, random()))
 }
 
-/// Signs a command over the gateway's present configuration and waits for its
-/// signed answer.
-async fn order(
-    session: &Session,
-    gateway: &GatewayKeys,
-    make: impl FnOnce(&str, &GatewayKeys) -> anyhow::Result<Command>,
-) -> anyhow::Result<CommandResult> {
-    let previous_state = configuration(session, gateway).await?;
-    let nonce: String = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let command = SiteCommand {
-        org: session.roster.org(),
-        target: gateway.id,
-        nonce: nonce.clone(),
-        expires_at: now().plus_ms(COMMAND_MS),
-        previous_state,
-        command: make(&nonce, gateway)?,
-    };
-    let envelope = command.sign(session.device(), &session.keys.sign);
-    let path = format!("/api/v1/gateways/{}/commands", gateway.id);
-    let answer = session.client.post(&path, &json!({ "envelope": envelope })).await?;
-    let envelope: Envelope = serde_json::from_value(answer["envelope"].clone())?;
-    let key = VerifyingKey::from_bytes(&gateway.sign.0)?;
-    let result = CommandResult::verify(&envelope, gateway.id, key, &nonce).context("the gateway's answer")?;
-    ensure!(result.ok, "the gateway refused: {}", result.error.unwrap_or_default());
-    Ok(result)
-}
-
-/// The hash of the gateway's present configuration. A gateway that was just
-/// taken in needs a moment to connect.
-async fn configuration(session: &Session, gateway: &GatewayKeys) -> anyhow::Result<Hash> {
-    let begun = Instant::now();
-    loop {
-        let answer: Gateways = session.client.get("/api/v1/gateways").await?;
-        let found = answer.gateways.into_iter().find(|found| found.id == gateway.id && found.connected);
-        if let Some(state) = found.and_then(|found| found.state) {
-            return Ok(state);
-        }
-        ensure!(
-            begun.elapsed() < CONNECT_WAIT,
-            "gateway {} is not connected to the cloud; look at its log",
-            gateway.name
-        );
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 async fn test(
     session: &Session,
     gateway: &GatewayKeys,
@@ -251,7 +302,9 @@ async fn test(
         let make = |nonce: &str, gateway: &GatewayKeys| -> anyhow::Result<Command> {
             Ok(Command::TestCamera { camera, sealed: seal_to(session, gateway, camera, access, nonce)? })
         };
-        let result = order(session, gateway, make).await?;
+        let Ordered::Done(Some(result)) = orders::order(session, gateway, |_| false, make).await? else {
+            bail!("the gateway tested nothing");
+        };
         let report = result.report.context("the gateway sent no report")?;
         match (&report.main, report.certificate) {
             (None, Some(certificate)) if access.certificate.is_none() => {

@@ -26,13 +26,15 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
+use crate::approvals;
 use crate::home::{DeviceFile, Home};
 use crate::local::Site;
+use crate::orders::Waits;
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
 /// What others have days to agree on ends this much before the latest end.
-const MARGIN_MS: u64 = 10 * Timestamp::MINUTE;
+pub(crate) const MARGIN_MS: u64 = 10 * Timestamp::MINUTE;
 /// How this program's sessions stand in their owner's list.
 const USER_AGENT: &str = concat!("lenskeep ", env!("CARGO_PKG_VERSION"));
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -250,6 +252,12 @@ async fn read(mut response: Response) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
+/// What became of a statement.
+pub(crate) enum Stated {
+    InForce(Envelope),
+    Waits(Waits),
+}
+
 /// This device, signed in, with the roster up to date.
 pub(crate) struct Session {
     pub(crate) client: Client,
@@ -298,6 +306,10 @@ impl Session {
         home: &Home,
     ) -> Self {
         Session { client, file, keys, roster, home: home.clone() }
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     pub(crate) fn device(&self) -> DeviceId {
@@ -399,25 +411,34 @@ impl Session {
     /// several administrators, it is proposed, and that is an error to whoever
     /// needs its effect now.
     pub(crate) async fn state(&mut self, statement: Statement) -> anyhow::Result<Envelope> {
+        match self.stated(statement).await? {
+            Stated::InForce(envelope) => Ok(envelope),
+            Stated::Waits(waits) => bail!("{waits}"),
+        }
+    }
+
+    /// The same for who goes on without. What was proposed before is not
+    /// proposed again.
+    pub(crate) async fn stated(&mut self, statement: Statement) -> anyhow::Result<Stated> {
         let k = self.roster.state().administrators.k;
         for _ in 0..3 {
             let envelope = sign_next(&self.roster, now(), statement.clone(), self.device(), &self.keys.sign);
             match self.client.post("/api/v1/roster", &json!({ "envelope": envelope })).await {
                 Ok(_) => {
                     self.sync().await?;
-                    return Ok(envelope);
+                    return Ok(Stated::InForce(envelope));
                 }
                 // Somebody else was faster; ours must follow theirs.
                 Err(error) if is(&error, "roster_moved") => self.sync().await?,
                 // The rules may be asking for the others' signatures.
                 Err(error) if k > 1 && is(&error, "statement_refused") => {
+                    if let Some(waits) = approvals::proposed(self, &statement).await? {
+                        return Ok(Stated::Waits(waits));
+                    }
                     let body = json!({ "envelope": envelope, "reason": "" });
                     self.client.post("/api/v1/proposals", &body).await?;
                     let id = seal::roster::statement_hash(&envelope)?;
-                    bail!(
-                        "this takes {k} administrators, and is proposed to the others; each runs\n  \
-                         lenskeep approval agree {id}\nAfterwards run this command again for what is left."
-                    );
+                    return Ok(Stated::Waits(Waits { id, needed: k, agreed: 1 }));
                 }
                 Err(error) => return Err(error),
             }
@@ -440,7 +461,7 @@ async fn first_seen(client: &Client, home: &Home, anchor: Hash) -> anyhow::Resul
     Ok(roster)
 }
 
-fn is(error: &anyhow::Error, code: &str) -> bool {
+pub(crate) fn is(error: &anyhow::Error, code: &str) -> bool {
     error.downcast_ref::<Refused>().is_some_and(|refused| refused.code == code)
 }
 

@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use model::wire::{Envelope, GatewayKeys};
-use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
+use model::{DeviceId, GatewayId, Hash, OrgId, PersonId, Secret, Timestamp};
 use seal::enrolment;
 use seal::envelope::PayloadType;
 use seal::keyring::DeviceKeys;
 use seal::roster::{
     Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::client::{Client, Refused, Session, now, random};
+use crate::client::{Client, Refused, Session, Stated, now, random};
 use crate::home::{DeviceFile, Home, new_passphrase};
+use crate::orders::Waits;
 use crate::times;
 
 /// A device lives this long without renewal.
@@ -26,6 +27,8 @@ pub(crate) const DEVICE_DAYS: u64 = 90;
 const GATEWAY_WAIT: Duration = Duration::from_secs(30);
 /// An enrolment ends after a day.
 const CODE_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Holds the secret of a code until its gateway is taken in.
+const ENROLLING: &str = "enrolling.json";
 
 /// The parts of `http://localhost:8470/setup#token=…&gateway=…`.
 struct SetupLink {
@@ -135,8 +138,10 @@ pub(crate) async fn set_up(
     println!("  {}\n", grouped(&roster.anchor().to_string()));
     let mut session = Session::new(client, file, keys, roster, home);
     if let Some(secret) = link.gateway {
-        let gateway = take_gateway_in(&mut session, &secret, GATEWAY_WAIT).await?;
-        println!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
+        match take_gateway_in(&mut session, &secret, GATEWAY_WAIT).await? {
+            Taken::In(gateway) => println!("Gateway {} ({}) is taken in.", gateway.name, gateway.id),
+            Taken::Waits(waits) => println!("{waits}"),
+        }
     }
     Ok(())
 }
@@ -189,9 +194,11 @@ pub(crate) fn grouped(digest: &str) -> String {
 }
 
 /// Makes the code for a gateway on another machine and waits until it comes.
+/// Whoever was interrupted, or had to wait for others, goes on with the same
+/// code: the gateway waits with it.
 pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
     let status: Status = session.client.get("/api/v1/status").await?;
-    let secret = enrolment::Secret::from_bytes(random());
+    let secret = kept_secret(session.home())?;
     let code =
         enrolment::Code { secret: secret.clone(), ca: status.ca_sha256, anchor: session.roster.anchor() };
     println!("{}", code.to_text().as_str());
@@ -199,9 +206,41 @@ pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
         "Give this code to: lenskeep-gateway enrol --cloud https://HOST:{}\nWaiting for the gateway …",
         status.gateway_port
     );
-    let gateway = take_gateway_in(session, &secret, CODE_WAIT).await?;
-    eprintln!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
+    match take_gateway_in(session, &secret, CODE_WAIT).await? {
+        Taken::In(gateway) => {
+            session.home().remove_private(ENROLLING)?;
+            eprintln!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
+        }
+        Taken::Waits(waits) => eprintln!("{waits}"),
+    }
     Ok(())
+}
+
+/// The secret of the code that was printed within the last day, or a new one.
+fn kept_secret(home: &Home) -> anyhow::Result<enrolment::Secret> {
+    if let Some(bytes) = home.read_private(ENROLLING)?
+        && let Ok(kept) = serde_json::from_slice::<Enrolling>(&bytes)
+        && now() < kept.made_at.plus_ms(CODE_WAIT.as_millis() as u64)
+        && let Some(secret) = secret_from_hex(kept.secret.expose())
+    {
+        return Ok(secret);
+    }
+    let secret = enrolment::Secret::from_bytes(random());
+    let hex: String = secret.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = Enrolling { secret: Secret::new(hex), made_at: now() };
+    home.write_private(ENROLLING, &Zeroizing::new(serde_json::to_vec(&kept)?))?;
+    Ok(secret)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Enrolling {
+    secret: Secret,
+    made_at: Timestamp,
+}
+
+enum Taken {
+    In(GatewayKeys),
+    Waits(Waits),
 }
 
 #[derive(Deserialize)]
@@ -221,7 +260,7 @@ async fn take_gateway_in(
     session: &mut Session,
     secret: &enrolment::Secret,
     patience: Duration,
-) -> anyhow::Result<GatewayKeys> {
+) -> anyhow::Result<Taken> {
     let lookup = secret.lookup();
     let path = format!("/api/v1/enrolments/{lookup}");
     let begun = tokio::time::Instant::now();
@@ -241,10 +280,30 @@ async fn take_gateway_in(
     if !secret.gateway_mac_fits(&gateway, mac) {
         bail!("the gateway's keys were not made with this link's secret: somebody is in between");
     }
-    let statement: Envelope = session.state(Statement::AddGateway { gateway: gateway.clone() }).await?;
-    let mac = secret.accept_mac(session.roster.anchor(), statement_hash(&statement)?);
+    let added = match session.roster.gateway(gateway.id) {
+        Some(known) => {
+            ensure!(*known == gateway, "the roster has another gateway under this id: do not go on");
+            statement_of(session.home(), gateway.id)?
+        }
+        None => match session.stated(Statement::AddGateway { gateway: gateway.clone() }).await? {
+            Stated::InForce(statement) => statement_hash(&statement)?,
+            Stated::Waits(waits) => return Ok(Taken::Waits(waits)),
+        },
+    };
+    let mac = secret.accept_mac(session.roster.anchor(), added);
     session.client.post(&format!("{path}/accept"), &json!({ "mac": mac })).await?;
-    Ok(gateway)
+    Ok(Taken::In(gateway))
+}
+
+/// Hash of the statement that added a gateway, which it is shown as proof.
+fn statement_of(home: &Home, gateway: GatewayId) -> anyhow::Result<Hash> {
+    let adds = |envelope: &Envelope| {
+        let payload: Payload = seal::from_canonical(&envelope.payload.0).ok()?;
+        let added =
+            matches!(payload.statement, Statement::AddGateway { gateway: keys } if keys.id == gateway);
+        added.then(|| statement_hash(envelope).ok()).flatten()
+    };
+    home.statements()?.iter().find_map(adds).context("the roster's log does not say when the gateway came")
 }
 
 #[cfg(test)]

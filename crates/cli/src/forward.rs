@@ -305,7 +305,10 @@ async fn relay(viewer: WebSocket, cloud: WebSocketStream<reqwest::Upgraded>) {
             }
         }
     };
-    let up = async { while let Some(Ok(_)) = from_viewer.next().await {} };
+    // Viewers say nothing.
+    let up = async {
+        while let Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_))) = from_viewer.next().await {}
+    };
     tokio::select! {
         () = down => {}
         () = up => {}

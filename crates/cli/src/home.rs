@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use model::wire::Envelope;
 use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
 use seal::keyring::{DeviceKeys, Wrapped};
-use seal::roster::{Roster, log_line, read_log};
+use seal::roster::{Roster, log_envelope, log_line, read_log};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
@@ -111,6 +111,34 @@ impl Home {
             }
         }
         Ok(())
+    }
+
+    /// A private file of this folder, if it is there.
+    pub(crate) fn read_private(&self, name: &str) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+        let path = self.0.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} could not be read", path.display())),
+        }
+    }
+
+    pub(crate) fn remove_private(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.0.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} could not be removed", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The verified statements, in order.
+    pub(crate) fn statements(&self) -> anyhow::Result<Vec<Envelope>> {
+        let path = self.roster_path();
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("{} could not be read", path.display()))?;
+        Ok(text.lines().filter_map(log_envelope).collect())
     }
 
     fn roster_path(&self) -> PathBuf {

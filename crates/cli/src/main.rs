@@ -13,6 +13,7 @@ mod forward;
 mod grants;
 mod home;
 mod local;
+mod orders;
 mod pairing;
 mod past;
 mod persons;
@@ -82,7 +83,7 @@ enum Command {
         out: PathBuf,
     },
     /// What waits for several administrators to agree.
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "proposal")]
     Approval(approvals::ApprovalCommand),
     /// Accounts for programs that read lists.
     #[command(subcommand)]
@@ -164,8 +165,19 @@ enum DeviceCommand {
 
 #[derive(Subcommand)]
 enum GatewayCommand {
-    /// Print an enrolment code for a gateway on another machine, and wait for it.
+    /// Print an enrolment code for a gateway on another machine, and wait for it. Run again,
+    /// it goes on with the same code, for a day.
     Add,
+    /// How much a gateway keeps, and for how long.
+    Keep {
+        #[arg(long)]
+        gigabytes: u64,
+        #[arg(long)]
+        days: u32,
+        /// Needed if there are several.
+        #[arg(long, value_name = "ID")]
+        gateway: Option<model::GatewayId>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -177,6 +189,14 @@ enum CameraCommand {
         #[command(flatten)]
         access: camera::Access,
     },
+    /// Test a camera's new address, then give it to the camera's gateway.
+    Change {
+        camera: model::CameraId,
+        #[command(flatten)]
+        access: camera::Access,
+    },
+    /// Have the gateway forget a camera. What is recorded stays until its time is over.
+    Remove { camera: model::CameraId },
     /// Put a camera into groups, in place of those before; without names, into none.
     Group {
         camera: model::CameraId,
@@ -281,6 +301,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::add(&mut session, name, access)).await
+        }
+        Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
+            let session = Box::pin(Session::open(&home)).await?;
+            Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
+        }
+        Command::Camera(CameraCommand::Change { camera, access }) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(camera::change(&mut session, camera, access)).await
+        }
+        Command::Camera(CameraCommand::Remove { camera }) => {
+            Box::pin(camera::remove(&Box::pin(Session::open(&home)).await?, camera)).await
         }
         Command::Camera(CameraCommand::Group { camera, groups }) => {
             camera::group(&mut Box::pin(Session::open(&home)).await?, camera, groups).await

@@ -328,13 +328,15 @@ fn person_floor(
             }
             _ => Err(Denial::Device),
         },
-        Action::Configure { gateway, signers, .. } => {
+        Action::Configure { gateway, signers, changes_site, .. } => {
             let object = gateway_in_force(request, facts, *gateway)?;
-            if signers.iter().any(|signer| facts.administrators.contains(signer)) {
-                Ok(Some((Operation::Configure, object)))
-            } else {
-                Err(Denial::Unsigned)
+            if !signers.iter().any(|signer| facts.administrators.contains(signer)) {
+                return Err(Denial::Unsigned);
             }
+            if *changes_site {
+                approved(facts)?;
+            }
+            Ok(Some((Operation::Configure, object)))
         }
         Action::Enrol { gateway } => {
             Ok(Some((Operation::Enrol, gateway_in_force(request, facts, *gateway)?)))

@@ -53,6 +53,8 @@ pub enum Action {
         /// SHA-256 of the command.
         command: Hash,
         signers: Vec<DeviceId>,
+        /// False of a connection test, for which one signature is enough.
+        changes_site: bool,
     },
     /// Handing the roster to a gateway that came with an enrolment code.
     Enrol {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_core::relay::{self, Cursor, Item, Limits};
-use model::wire::{Envelope, FRAME_CHUNK, FRAME_HEADER, StreamStatus, ToGateway};
+use model::wire::{Envelope, FRAME_CHUNK, FRAME_HEADER, FrameKind, StreamStatus, ToGateway};
 use model::{CameraId, GatewayId, Hash, OrgId, Rendition};
 use seal::recording::{ChunkHead, SignedHeader, TrackKind};
 use seal::roster::Roster;
@@ -312,10 +312,11 @@ impl LinkEnd {
         let (Some(kind), Some(number)) = (frame.first().copied(), be_u32(&frame, 1)) else {
             return Err("a frame without head");
         };
+        let kind = FrameKind::of(kind).ok_or("a frame of unknown kind")?;
         let Some(live) = self.own_stream(number) else { return Ok(()) };
         let mut state = lock(&live.state);
         match kind {
-            FRAME_HEADER => {
+            FrameKind::Header => {
                 let header = SignedHeader::parse(&frame[5..]).map_err(|_| "a header that does not parse")?;
                 header.verify(roster).map_err(|_| "a header that the roster refuses")?;
                 let key = live.key;
@@ -329,7 +330,7 @@ impl LinkEnd {
                 state.video_tracks = video.fold(0, |bits, track| bits | 1 << track.id);
                 state.relay.push_header(for_viewers(frame, FRAME_HEADER));
             }
-            FRAME_CHUNK => {
+            FrameKind::Chunk => {
                 let (Some(chunk), Some(head)) = (be_u32(&frame, 5), frame.get(9..21)) else {
                     return Err("a chunk without head");
                 };
@@ -339,7 +340,6 @@ impl LinkEnd {
                 state.relay.push_chunk(chunk, for_viewers(frame, FRAME_CHUNK), video && head.is_key_frame());
                 self.hub.metrics.relay_chunks_in.add(1);
             }
-            _ => return Err("a frame of unknown kind"),
         }
         drop(state);
         live.changed.send_replace(());

@@ -62,6 +62,7 @@ use crate::problem::ProblemBody;
         proposals::list,
         proposals::propose,
         proposals::sign,
+        proposals::carry_out,
         proposals::decline,
         people::list,
         people::erase,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use model::{CameraAccess, CameraId, GatewayId, Hash};
-use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access};
+use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access, state_after};
 use seal::keys::KemSecret;
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +90,7 @@ impl Site {
                 self.retention = Retention { bytes_max: *bytes_max, age_days_max: *age_days_max };
             }
         }
-        let chain = [self.state.0.as_slice(), command.nonce.as_bytes()].concat();
-        self.state = seal::sha256(&chain);
+        self.state = state_after(self.state, &command.nonce);
         Ok(())
     }
 }

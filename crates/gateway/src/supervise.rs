@@ -353,7 +353,8 @@ impl Supervision {
             Err(error) => {
                 warn!(%error, "a command was refused");
                 // Unsigned commands have no nonce that we would repeat.
-                let nonce = String::new();
+                let signed = error.is_of_signed().then(|| seal::command::claimed_nonce(envelope)).flatten();
+                let nonce = signed.unwrap_or_default();
                 let result = self.result(nonce, Err(error.to_string()));
                 self.answer(id, result);
                 return Ok(());

@@ -6,6 +6,7 @@ mod bytes;
 mod camera;
 pub mod config;
 mod id;
+pub mod messages;
 mod range;
 mod time;
 pub mod wire;

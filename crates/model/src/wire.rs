@@ -342,6 +342,32 @@ pub enum FromGateway {
     CommandResult { id: u64, envelope: Envelope },
 }
 
+/// Text frames of a live stream, to its viewer. Viewers say nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToViewer {
+    Waiting,
+    Ended { reason: String },
+    Skipped { chunks: u64 },
+}
+
+/// Binary frames, by their first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    Header,
+    Chunk,
+}
+
+impl FrameKind {
+    pub fn of(byte: u8) -> Option<Self> {
+        match byte {
+            FRAME_HEADER => Some(FrameKind::Header),
+            FRAME_CHUNK => Some(FrameKind::Chunk),
+            _ => None,
+        }
+    }
+}
+
 /// First byte of a binary frame: the signed header of a recording follows.
 pub const FRAME_HEADER: u8 = 1;
 /// First byte of a binary frame: a chunk follows.

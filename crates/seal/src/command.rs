@@ -1,11 +1,12 @@
 //! Commands to a site (section 3): what widens, destroys or reconfigures is
-//! signed by an administrator's device for one gateway, once, soon, and for the
-//! configuration that the author saw. The cloud only carries it.
+//! signed by as many administrators as the roster demands, for one gateway,
+//! once, soon, and for the configuration that the author saw. The cloud only
+//! carries it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
-use model::{CameraAccess, CameraId, DeviceId, GatewayId, Hash, OrgId, Timestamp};
+use model::{CameraAccess, CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,10 +16,15 @@ use crate::roster::Roster;
 use crate::sealed::{self, SealSeed, Sealed};
 use crate::{CanonicalError, to_canonical};
 
-/// A command's longest life.
+/// The longest life of a command that one administrator signs.
 pub const EXPIRES_AHEAD_MAX_MS: u64 = 10 * Timestamp::MINUTE;
+/// And of one that takes several, who must be asked first.
+pub const SEVERAL_EXPIRES_AHEAD_MAX_MS: u64 = 72 * Timestamp::HOUR;
 /// Nonces a gateway remembers; more commands in their life are refused.
 pub const NONCES_MAX: usize = 4_096;
+/// Of these, connection tests get half: one administrator alone signs them, and
+/// must not crowd out what several have agreed on.
+pub const TEST_NONCES_MAX: usize = NONCES_MAX / 2;
 const SEALED_INFO: &str = "lenskeep camera access v1";
 
 /// 128 random bits in hex.
@@ -84,8 +90,10 @@ pub enum CommandError {
     Payload(#[from] CanonicalError),
     #[error("the command is for another organisation or gateway")]
     Target,
-    #[error("the command has expired, or lives longer than 10 minutes")]
+    #[error("the command has expired, or lives longer than 10 minutes (72 hours where several must sign)")]
     Expired,
+    #[error("{found} of {needed} administrators signed the command; propose it to the others")]
+    NotEnough { needed: u32, found: u32 },
     #[error("the command was carried out before")]
     Replayed,
     #[error("the command was made for another configuration; load it again")]
@@ -100,10 +108,107 @@ pub enum CommandError {
     TooMany,
 }
 
+impl Command {
+    /// Whether it leaves the site another than it was.
+    pub fn changes_site(&self) -> bool {
+        match self {
+            Command::TestCamera { .. } => false,
+            Command::PutCamera { .. } | Command::RemoveCamera { .. } | Command::SetRetention { .. } => true,
+        }
+    }
+
+    /// How many different administrators must sign it.
+    pub fn administrators_needed(&self, roster: &Roster) -> u32 {
+        if self.changes_site() { roster.state().administrators.k } else { 1 }
+    }
+}
+
+/// A command, and who signed it so far.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    /// Of the payload.
+    pub hash: Hash,
+    pub command: SiteCommand,
+    /// Different administrators who must sign.
+    pub needed: u32,
+    /// Those who have: somebody with two devices agrees once.
+    pub people: BTreeSet<PersonId>,
+}
+
+impl Agreement {
+    /// Every signature must be good, and of an administrator's device in
+    /// force: one that is not refuses the whole. Whether they are enough, and
+    /// whether the state is the present one, the caller sees to.
+    pub fn of(envelope: &Envelope, roster: &Roster, now: Timestamp) -> Result<Self, CommandError> {
+        let bytes = envelope::payload(PayloadType::Command, envelope)?;
+        let key_of = |keyid: &str| {
+            let device = roster.device(administrator(keyid, roster, now)?)?;
+            VerifyingKey::from_bytes(&device.sign.0).ok()
+        };
+        let good = envelope::signers(PayloadType::Command, envelope, key_of)?;
+        if good.len() != envelope.signatures.len() {
+            return Err(CommandError::NotAdministrator);
+        }
+        let devices = good.iter().filter_map(|keyid| administrator(keyid, roster, now));
+        let people = devices.filter_map(|device| roster.device(device)).map(|device| device.person);
+        let people = people.collect();
+        let command: SiteCommand = crate::from_canonical(bytes)?;
+        if command.org != roster.org() {
+            return Err(CommandError::Target);
+        }
+        let nonce_shape = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
+        if command.nonce.len() != 32 || !command.nonce.chars().all(nonce_shape) {
+            return Err(CommandError::Nonce);
+        }
+        let needed = command.command.administrators_needed(roster);
+        let life = if needed > 1 { SEVERAL_EXPIRES_AHEAD_MAX_MS } else { EXPIRES_AHEAD_MAX_MS };
+        if command.expires_at <= now || command.expires_at > now.plus_ms(life) {
+            return Err(CommandError::Expired);
+        }
+        Ok(Agreement { hash: crate::sha256(bytes), command, needed, people })
+    }
+
+    /// How many have signed; `Err` if these are too few.
+    pub fn enough(&self) -> Result<u32, CommandError> {
+        let (needed, found) = (self.needed, self.people.len() as u32);
+        if found >= needed { Ok(found) } else { Err(CommandError::NotEnough { needed, found }) }
+    }
+}
+
+fn administrator(keyid: &str, roster: &Roster, now: Timestamp) -> Option<DeviceId> {
+    let device = keyid.parse().ok()?;
+    roster.is_administrator(device, now).then_some(device)
+}
+
+impl CommandError {
+    /// Whether enough administrators signed it, so that the answer may name its
+    /// nonce. Of anything else nobody knows who wrote it.
+    pub fn is_of_signed(&self) -> bool {
+        matches!(self, CommandError::Replayed | CommandError::OtherState | CommandError::TooMany)
+    }
+}
+
+/// What a site's state becomes by a command: the chain of those that made it,
+/// and no digest of its content, at which anyone could guess passwords.
+pub fn state_after(state: Hash, nonce: &str) -> Hash {
+    crate::sha256(&[state.0.as_slice(), nonce.as_bytes()].concat())
+}
+
 impl SiteCommand {
+    /// The site's state once this was carried out.
+    pub fn state_after(&self) -> Hash {
+        state_after(self.previous_state, &self.nonce)
+    }
+
     pub fn sign(&self, device: DeviceId, key: &SigningKey) -> Envelope {
         envelope::sign(PayloadType::Command, to_canonical(self), &device, key)
     }
+}
+
+/// The nonce that an envelope claims; its signatures are not looked at.
+pub fn claimed_nonce(envelope: &Envelope) -> Option<Nonce> {
+    let bytes = envelope::payload(PayloadType::Command, envelope).ok()?;
+    crate::from_canonical::<SiteCommand>(bytes).ok().map(|command| command.nonce)
 }
 
 /// Seals a camera's address and credentials to the gateway's key.
@@ -134,7 +239,9 @@ fn associated(org: OrgId, gateway: GatewayId, camera: CameraId, nonce: &str) -> 
     format!("{org}|{gateway}|{camera}|{nonce}").into_bytes()
 }
 
-/// The gateway's door for commands. Remembers nonces until they expire.
+/// The gateway's door for commands. Remembers nonces until they expire, so that
+/// what could not be carried out is not tried again later. What was carried out
+/// is refused by its state as well, which no clock that goes back undoes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CommandGate {
     seen: BTreeMap<Nonce, Timestamp>,
@@ -150,38 +257,21 @@ impl CommandGate {
         state: Hash,
         now: Timestamp,
     ) -> Result<SiteCommand, CommandError> {
-        let bytes = envelope::payload(PayloadType::Command, envelope)?;
-        let [signature] = envelope.signatures.as_slice() else {
-            return Err(EnvelopeError::Signatures.into());
-        };
-        let device = signature.keyid.parse::<DeviceId>().map_err(|_| CommandError::NotAdministrator)?;
-        if !roster.is_administrator(device, now) {
-            return Err(CommandError::NotAdministrator);
-        }
-        let known = roster.device(device).ok_or(CommandError::NotAdministrator)?;
-        let key = VerifyingKey::from_bytes(&known.sign.0).map_err(|_| CommandError::NotAdministrator)?;
-        envelope::verify(PayloadType::Command, envelope, &device, key)?;
-
-        let command: SiteCommand = crate::from_canonical(bytes)?;
-        if command.org != roster.org() || command.target != me {
+        let agreement = Agreement::of(envelope, roster, now)?;
+        agreement.enough()?;
+        let Agreement { command, .. } = agreement;
+        if command.target != me {
             return Err(CommandError::Target);
-        }
-        let nonce_shape = |digit: char| matches!(digit, '0'..='9' | 'a'..='f');
-        if command.nonce.len() != 32 || !command.nonce.chars().all(nonce_shape) {
-            return Err(CommandError::Nonce);
-        }
-        if command.expires_at <= now || command.expires_at > now.plus_ms(EXPIRES_AHEAD_MAX_MS) {
-            return Err(CommandError::Expired);
         }
         self.seen.retain(|_, expires_at| *expires_at > now);
         if self.seen.contains_key(&command.nonce) {
             return Err(CommandError::Replayed);
         }
-        let changes = !matches!(command.command, Command::TestCamera { .. });
+        let changes = command.command.changes_site();
         if changes && command.previous_state != state {
             return Err(CommandError::OtherState);
         }
-        if self.seen.len() >= NONCES_MAX {
+        if self.seen.len() >= if changes { NONCES_MAX } else { TEST_NONCES_MAX } {
             return Err(CommandError::TooMany);
         }
         self.seen.insert(command.nonce.clone(), command.expires_at);

@@ -30,7 +30,7 @@ const handlers: Handlers = {
   },
   sign: (data) => keyring.signer.sign(data),
   handOn: async (input) => keyring.handOn(input, input.sheet && { device: input.sheet.device, kem: await (await import('../lib/device/recovery')).kemFromWords(input.sheet.words) }),
-  command: ({ org, gateway, state, command }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer),
+  command: ({ org, gateway, state, command, lifeMs }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),

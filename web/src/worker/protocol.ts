@@ -42,7 +42,7 @@ export interface Calls {
   sign: (input: Bytes) => Bytes;
   /** Seals to another device what this one was granted, a page at a time. */
   handOn: (input: HandOn) => Envelope[];
-  command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand }) => SignedCommand;
+  command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand; lifeMs?: number }) => SignedCommand;
   trust: (input: Trust) => null;
   /** Requests go to a gateway from now on, with this key. */
   apart: (input: string) => null;

@@ -16,9 +16,9 @@ struct Pairing {
 }
 
 impl Pairing {
-    fn of(site: &OneBox, other: &Device) -> Self {
+    fn of(site: &OneBox, other: &Device, whose: &[&str]) -> Self {
         let mut adding = site
-            .command(&["device", "add"])
+            .command(&[&["device", "add"], whose].concat())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -47,6 +47,16 @@ impl Pairing {
     }
 }
 
+/// Lets another command line in, and answers its device's id.
+pub(crate) fn let_in(site: &OneBox, other: &Device, whose: &[&str]) -> String {
+    let mut pairing = Pairing::of(site, other, whose);
+    assert_eq!(pairing.added, [pairing.shown.clone()], "both show the same code");
+    assert_eq!(pairing.answer("y"), (true, true));
+    let mut last = String::new();
+    pairing.joined.read_line(&mut last).unwrap();
+    last.split(' ').next().unwrap().to_owned()
+}
+
 #[test]
 fn another_command_line_joins_and_opens_the_past() {
     let (mut site, camera) = OneBox::with_camera();
@@ -59,18 +69,14 @@ fn another_command_line_joins_and_opens_the_past() {
     let folder = site.path("other");
     std::fs::create_dir(&folder).unwrap();
     let other = Device::new(&folder);
-    let mut turned_away = Pairing::of(&site, &other);
+    let mut turned_away = Pairing::of(&site, &other, &[]);
     assert_eq!(turned_away.added, [turned_away.shown.clone()], "both show the same code");
     assert!(turned_away.shown.starts_with("Code: "), "{}", turned_away.shown);
     assert_eq!(turned_away.answer("n"), (false, false));
 
-    let mut pairing = Pairing::of(&site, &other);
-    assert_eq!(pairing.added, [pairing.shown.clone()]);
-    assert_eq!(pairing.answer("y"), (true, true));
-    let mut last = String::new();
-    pairing.joined.read_line(&mut last).unwrap();
-    let device = last.split(' ').next().unwrap();
-    assert!(device.starts_with("dev_"), "{last}");
+    let device = let_in(&site, &other, &[]);
+    let device = device.as_str();
+    assert!(device.starts_with("dev_"), "{device}");
 
     // It sees the camera, and cannot open what was before it.
     assert_eq!(other.first_camera(), camera);

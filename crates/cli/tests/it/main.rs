@@ -7,5 +7,6 @@ mod devices;
 mod local;
 mod policy;
 mod services;
+mod several;
 mod support;
 mod walk;

@@ -177,7 +177,12 @@ fn keys_are_handed_to_their_own_person_only() {
 
 #[test]
 fn what_changes_a_site_needs_an_administrator_and_an_administrators_signature() {
-    let configure = |signers| Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers };
+    let configure = |signers| Action::Configure {
+        gateway: gateway(),
+        command: Hash([8; 32]),
+        signers,
+        changes_site: false,
+    };
     assert_eq!(person_asks(configure(vec![device()]), &facts()), Ok(()));
     assert_eq!(person_asks(configure(vec![]), &facts()), Err(Denial::Unsigned));
     let mut member = facts();
@@ -190,6 +195,22 @@ fn what_changes_a_site_needs_an_administrator_and_an_administrators_signature() 
     ] {
         assert_eq!(person_asks(action, &member), Err(Denial::NotAdministrator));
     }
+}
+
+#[test]
+fn one_administrator_reconfigures_no_site_where_it_takes_two() {
+    let configure = |changes_site| Action::Configure {
+        gateway: gateway(),
+        command: Hash([8; 32]),
+        signers: vec![device()],
+        changes_site,
+    };
+    let mut facts = facts();
+    (facts.approvals, facts.administrators_needed) = (1, 2);
+    assert_eq!(person_asks(configure(false), &facts), Ok(()), "a test changes nothing");
+    assert_eq!(person_asks(configure(true), &facts), Err(Denial::Approvals { needed: 2, found: 1 }));
+    facts.approvals = 2;
+    assert_eq!(person_asks(configure(true), &facts), Ok(()));
 }
 
 #[test]
@@ -318,7 +339,12 @@ fn no_policy_widens_the_floor() {
     facts.cameras.get_mut(&camera()).unwrap().person_may_open = false;
     assert_eq!(person_of(&everything, &facts, live()), Err(Denial::Camera));
     facts.administrators.clear();
-    let configure = Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers: vec![device()] };
+    let configure = Action::Configure {
+        gateway: gateway(),
+        command: Hash([8; 32]),
+        signers: vec![device()],
+        changes_site: false,
+    };
     assert_eq!(person_of(&everything, &facts, configure), Err(Denial::Unsigned));
     let elsewhere =
         Action::ReadGrants { epoch: EpochId::from_random([6; 16]), device: DeviceId::from_random([7; 16]) };
@@ -400,8 +426,12 @@ fn roles_narrow_what_the_roster_opens() {
         to: Timestamp(2),
         signature: Hash([8; 32]),
     };
-    let configure =
-        || Action::Configure { gateway: gateway(), command: Hash([8; 32]), signers: vec![device()] };
+    let configure = || Action::Configure {
+        gateway: gateway(),
+        command: Hash([8; 32]),
+        signers: vec![device()],
+        changes_site: false,
+    };
     assert_eq!(person_of(&builtin, &facts, export()), Ok(()), "without roles: viewer and operator");
     let mut with = |roles: &[&str], action| {
         facts.person.as_mut().unwrap().roles = roles.iter().map(|role| role.parse().unwrap()).collect();

@@ -10,7 +10,11 @@ use super::{Database, Row, Transaction, params};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProposalState {
     Open,
+    /// A command that enough have signed, and that its gateway has not answered.
+    Approved,
     Done,
+    /// The gateway answered that it could not.
+    Failed,
     Declined,
     /// Something else changed what it was to follow.
     Stale,
@@ -28,13 +32,17 @@ pub(crate) struct ProposalRow {
     pub(crate) expires_at: Timestamp,
     pub(crate) state: ProposalState,
     pub(crate) closed_by: Option<PersonId>,
+    /// The gateway's signed answer to a command.
+    pub(crate) result: Option<Envelope>,
 }
 
 impl ProposalState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             ProposalState::Open => "open",
+            ProposalState::Approved => "approved",
             ProposalState::Done => "done",
+            ProposalState::Failed => "failed",
             ProposalState::Declined => "declined",
             ProposalState::Stale => "stale",
         }
@@ -43,7 +51,9 @@ impl ProposalState {
     fn of(text: &str) -> Self {
         match text {
             "open" => ProposalState::Open,
+            "approved" => ProposalState::Approved,
             "done" => ProposalState::Done,
+            "failed" => ProposalState::Failed,
             "declined" => ProposalState::Declined,
             _ => ProposalState::Stale,
         }
@@ -61,6 +71,7 @@ fn proposal(row: &Row) -> sqlx::Result<ProposalRow> {
         state: ProposalState::of(&row.text(6)?),
         closed_by: row.text_or_null(7)?.map(|_| row.parsed(7)).transpose()?,
         files: row.text_or_null(8)?.map(|_| row.json(8)).transpose()?,
+        result: row.text_or_null(9)?.map(|_| row.json(9)).transpose()?,
     })
 }
 
@@ -114,16 +125,18 @@ impl Database {
         self.optional(sql, params![org, hash]).await?.map(|row| row.json(0)).transpose()
     }
 
-    /// Newest first, open ones before all others.
+    /// Newest first, those that wait for somebody before all others.
     pub(crate) async fn proposals(&self, org: OrgId, limit: u64) -> sqlx::Result<Vec<ProposalRow>> {
-        let sql = "SELECT proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files FROM proposals \
-                   WHERE org = $1 ORDER BY CASE state WHEN 'open' THEN 0 ELSE 1 END, created_at DESC, proposal LIMIT $2";
+        let sql = "SELECT proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files, result \
+                   FROM proposals WHERE org = $1 \
+                   ORDER BY CASE state WHEN 'open' THEN 0 WHEN 'approved' THEN 0 ELSE 1 END, created_at DESC, proposal LIMIT $2";
         let rows = self.all(sql, params![org, limit]).await?;
         rows.iter().map(proposal).collect()
     }
 
-    pub(crate) async fn count_open_proposals(&self, org: OrgId, now: Timestamp) -> sqlx::Result<u64> {
-        let sql = "SELECT COUNT(*) FROM proposals WHERE org = $1 AND state = 'open' AND expires_at > $2";
+    pub(crate) async fn count_pending_proposals(&self, org: OrgId, now: Timestamp) -> sqlx::Result<u64> {
+        let sql = "SELECT COUNT(*) FROM proposals \
+                   WHERE org = $1 AND state IN ('open', 'approved') AND expires_at > $2";
         let row = self.optional(sql, params![org, now]).await?;
         row.map_or(Ok(0), |row| row.number(0))
     }
@@ -146,8 +159,9 @@ impl Transaction {
         Ok(self.execute(sql, values).await? == 1)
     }
 
-    /// An open proposal, which nobody else changes until this transaction ends.
-    pub(crate) async fn open_proposal(
+    /// A proposal that is open or approved, which nobody else changes until
+    /// this transaction ends.
+    pub(crate) async fn pending_proposal(
         &mut self,
         org: OrgId,
         id: Hash,
@@ -155,8 +169,8 @@ impl Transaction {
     ) -> sqlx::Result<Option<ProposalRow>> {
         // Takes the row's lock on PostgreSQL; SQLite holds the write lock already.
         let sql = "UPDATE proposals SET state = state \
-                   WHERE org = $1 AND proposal = $2 AND state = 'open' AND expires_at > $3 \
-                   RETURNING proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files";
+                   WHERE org = $1 AND proposal = $2 AND state IN ('open', 'approved') AND expires_at > $3 \
+                   RETURNING proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files, result";
         self.optional(sql, params![org, id, now]).await?.as_ref().map(proposal).transpose()
     }
 
@@ -181,5 +195,18 @@ impl Transaction {
         let sql = "UPDATE proposals SET state = $1, closed_by = $2 WHERE org = $3 AND proposal = $4";
         let by = by.map(|person| person.to_string());
         self.execute(sql, params![state.as_str(), by, org, id]).await.map(drop)
+    }
+
+    /// The end of an approved command; one that has ended already stays as it is.
+    pub(crate) async fn end_proposal(
+        &mut self,
+        org: OrgId,
+        id: Hash,
+        state: ProposalState,
+        result: Option<&Envelope>,
+    ) -> sqlx::Result<()> {
+        let sql = "UPDATE proposals SET state = $1, result = $2 \
+                   WHERE org = $3 AND proposal = $4 AND state = 'approved'";
+        self.execute(sql, params![state.as_str(), result.map(json), org, id]).await.map(drop)
     }
 }

@@ -16,8 +16,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use cloud_core::Action;
 use cloud_core::relay::Item;
-use futures_util::stream::SplitSink;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use model::wire::ToViewer;
 use model::{CameraId, Rendition, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,14 +60,6 @@ pub(crate) struct LiveTicket {
     ticket: Secret,
     #[schema(value_type = u64)]
     expires_at: Timestamp,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Notice<'a> {
-    Waiting,
-    Ended { reason: &'a str },
-    Skipped { chunks: u64 },
 }
 
 #[utoipa::path(post, path = "/api/v1/cameras/{id}/live",
@@ -130,22 +123,26 @@ async fn serve(app: Arc<App>, caller: Caller, key: StreamKey, socket: WebSocket)
     let (mut sink, mut stream) = socket.split();
     let viewer = app.hub.view(key);
     let hears = viewer.hears.clone();
-    // Reading is what notices that the viewer has left.
-    let left = async { while let Some(Ok(_)) = stream.next().await {} };
     let reason = tokio::select! {
         reason = send(viewer, &mut sink) => reason,
-        () = left => None,
+        () = left(&mut stream) => None,
         () = refused(&app, &caller, key, &hears) => Some("you may no longer watch this camera".to_owned()),
         () = app.shutdown.cancelled() => Some("the server is restarting".to_owned()),
     };
     let goodbye = async {
-        if let Some(reason) = &reason {
-            notify(&mut sink, &Notice::Ended { reason }).await?;
+        if let Some(reason) = reason {
+            notify(&mut sink, &ToViewer::Ended { reason }).await?;
         }
         sink.close().await
     };
     // It may be that nobody reads this.
     let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+}
+
+/// Ends when the viewer leaves, or says anything: viewers have nothing to say
+/// (`model::messages`).
+async fn left(stream: &mut SplitStream<WebSocket>) {
+    while let Some(Ok(Message::Ping(_) | Message::Pong(_))) = stream.next().await {}
 }
 
 /// Sends until the stream ends (the reason) or the viewer does (none).
@@ -157,10 +154,12 @@ async fn send(mut viewer: Viewer, sink: &mut SplitSink<WebSocket, Message>) -> O
                 waiting = false;
                 in_time(sink.send(Message::Binary(bytes))).await
             }
-            Next::Item(Item::Skipped { chunks }) => in_time(notify(sink, &Notice::Skipped { chunks })).await,
+            Next::Item(Item::Skipped { chunks }) => {
+                in_time(notify(sink, &ToViewer::Skipped { chunks })).await
+            }
             Next::Unlinked if !waiting => {
                 waiting = true;
-                in_time(notify(sink, &Notice::Waiting)).await
+                in_time(notify(sink, &ToViewer::Waiting)).await
             }
             Next::Ended(reason) => return Some(reason),
             Next::Unlinked | Next::Nothing => {
@@ -181,7 +180,7 @@ async fn in_time(send: impl Future<Output = Result<(), axum::Error>>) -> bool {
     matches!(tokio::time::timeout(SEND_MAX, send).await, Ok(Ok(())))
 }
 
-async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &Notice<'_>) -> Result<(), axum::Error> {
+async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &ToViewer) -> Result<(), axum::Error> {
     let text = serde_json::to_string(notice).expect("a notice serialises");
     sink.send(Message::Text(text.into())).await
 }

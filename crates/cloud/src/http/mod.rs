@@ -4,6 +4,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod cameras;
+mod commands;
 pub(crate) mod devices;
 pub(crate) mod enrolments;
 pub(crate) mod extract;

@@ -120,6 +120,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/proposals", Administrator, post(proposals::propose)),
         viewer("POST", "/api/v1/proposals/{id}/signatures", Administrator, post(proposals::sign)),
         viewer("POST", "/api/v1/proposals/{id}/decline", Administrator, post(proposals::decline)),
+        viewer("POST", "/api/v1/proposals/{id}/carry-out", Administrator, post(proposals::carry_out)),
         viewer("POST", "/api/v1/device-links", Administrator, post(devices::link)),
         viewer("GET", "/api/v1/device-requests", Administrator, get(devices::list)),
         viewer("POST", "/api/v1/device-requests", SessionOrToken, post(devices::request)),

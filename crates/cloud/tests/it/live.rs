@@ -73,7 +73,11 @@ impl Gateway {
 
 impl Link {
     pub(crate) async fn say(&mut self, message: &Value) {
-        self.socket.send(Message::text(message.to_string())).await.unwrap();
+        self.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.socket.send(message).await
     }
 
     pub(crate) async fn status(&mut self, state: Hash) {
@@ -91,16 +95,16 @@ impl Link {
     }
 
     /// Waits for the cloud to end it.
-    async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };
         tokio::time::timeout(PATIENCE, ended).await.expect("the link was cut");
     }
 
-    async fn header(&mut self, stream: u32, header: &[u8]) {
+    pub(crate) async fn header(&mut self, stream: u32, header: &[u8]) {
         self.frame(FRAME_HEADER, &[&stream.to_be_bytes(), header]).await;
     }
 
-    async fn chunk(&mut self, stream: u32, number: u32, chunk: &[u8]) {
+    pub(crate) async fn chunk(&mut self, stream: u32, number: u32, chunk: &[u8]) {
         self.frame(FRAME_CHUNK, &[&stream.to_be_bytes(), &number.to_be_bytes(), chunk]).await;
     }
 
@@ -156,6 +160,10 @@ impl Viewer {
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
         Ok(Viewer { socket })
+    }
+
+    pub(crate) async fn say(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
     }
 
     pub(crate) async fn next(&mut self) -> Got {

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod azurite;
+mod commands;
 mod devices;
 mod erasure;
 mod factors;
@@ -13,6 +14,7 @@ mod live;
 mod local;
 mod login;
 mod matrix;
+mod messages;
 mod past;
 mod people;
 mod possession;

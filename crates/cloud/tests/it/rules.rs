@@ -86,7 +86,7 @@ fn roles(texts: &[&str]) -> Roles {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-async fn assign(
+pub(crate) async fn assign(
     organisation: &Organisation,
     world: &World,
     person: PersonId,

@@ -10,12 +10,12 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream::SplitSink;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{FRAME_CHUNK, FRAME_HEADER};
+use model::wire::{FRAME_CHUNK, FRAME_HEADER, ToViewer};
 use model::{CameraId, Rendition};
 use seal::local::{JournalEvent, RefusedReason};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -37,14 +37,6 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     rendition: Option<Rendition>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Notice<'a> {
-    Waiting,
-    Ended { reason: &'a str },
-    Skipped { chunks: u64 },
 }
 
 pub(super) async fn live(
@@ -74,21 +66,25 @@ pub(super) async fn live(
 
 async fn serve(way: Arc<Way>, caller: Caller, key: StreamKey, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
-    // Reading is what notices that the viewer has left.
-    let left = async { while let Some(Ok(_)) = stream.next().await {} };
     let reason = tokio::select! {
         () = send(&way, key, &mut sink) => None,
-        () = left => None,
+        () = left(&mut stream) => None,
         reason = refused(&way, caller, key.0) => Some(reason),
     };
     let goodbye = async {
         if let Some(reason) = reason {
-            notify(&mut sink, &Notice::Ended { reason }).await?;
+            notify(&mut sink, &ToViewer::Ended { reason: reason.to_owned() }).await?;
         }
         sink.close().await
     };
     // It may be that nobody reads this.
     let _ = timeout(GOODBYE_MAX, goodbye).await;
+}
+
+/// Ends when the viewer leaves, or says anything: viewers have nothing to say
+/// (`model::messages`).
+async fn left(stream: &mut SplitStream<WebSocket>) {
+    while let Some(Ok(Message::Ping(_) | Message::Pong(_))) = stream.next().await {}
 }
 
 /// Sends until the viewer ends. A stream that is started anew is taken up.
@@ -103,7 +99,7 @@ async fn send(way: &Way, key: StreamKey, sink: &mut SplitSink<WebSocket, Message
             if !forward(receiver, sink).await {
                 return;
             }
-        } else if !std::mem::replace(&mut waiting, true) && !in_time(notify(sink, &Notice::Waiting)).await {
+        } else if !std::mem::replace(&mut waiting, true) && !in_time(notify(sink, &ToViewer::Waiting)).await {
             return;
         }
         // The stream is gone; the supervisor shows what comes in its place.
@@ -121,7 +117,7 @@ async fn forward(mut frames: mpsc::Receiver<Bytes>, sink: &mut SplitSink<WebSock
             Ok(None) => return true,
             Ok(Some(frame)) => {
                 let skipped = skipped(&mut last, &frame);
-                if skipped > 0 && !in_time(notify(sink, &Notice::Skipped { chunks: skipped })).await {
+                if skipped > 0 && !in_time(notify(sink, &ToViewer::Skipped { chunks: skipped })).await {
                     return false;
                 }
                 in_time(sink.send(Message::Binary(frame))).await
@@ -156,7 +152,7 @@ async fn in_time(send: impl Future<Output = Result<(), axum::Error>>) -> bool {
     matches!(timeout(SEND_MAX, send).await, Ok(Ok(())))
 }
 
-async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &Notice<'_>) -> Result<(), axum::Error> {
+async fn notify(sink: &mut SplitSink<WebSocket, Message>, notice: &ToViewer) -> Result<(), axum::Error> {
     let text = serde_json::to_string(notice).expect("a notice serialises");
     sink.send(Message::Text(text.into())).await
 }

@@ -1,11 +1,20 @@
-//! Commands: once, soon, here, for what the author saw, by an administrator.
+//! Commands: once, soon, here, for what the author saw, by as many
+//! administrators as the roster demands.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
 use model::{CameraAccess, CameraUrl, GatewayId, Hash, OrgId, Secret, Timestamp};
-use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access, seal_access};
+use seal::command::{
+    Command, CommandError, CommandGate, SiteCommand, TEST_NONCES_MAX, open_access, seal_access,
+};
+use seal::envelope::{self, EnvelopeError, PayloadType};
 use seal::keys::KemPublic;
+use seal::roster::Statement;
 
-use crate::fixture::{Log, T0, camera_id, device_id, gateway, gateway_id, gateway_keys, keys, org};
+use crate::fixture::{
+    Log, T0, ada, camera_id, cem, device, device_id, gateway, gateway_id, gateway_keys, keys, org,
+};
 
 const STATE: Hash = Hash([5; 32]);
 
@@ -89,4 +98,135 @@ fn credentials_open_only_for_the_command_they_were_sealed_for() {
     let moved = open_access(&command, camera, &sealed, &gateway_keys().0);
     assert!(matches!(moved, Err(CommandError::Sealed)));
     assert!(!format!("{:?}", access()).contains("horse"));
+}
+
+/// Ada with two devices and Cem administer, and it takes both of them.
+pub(crate) fn two_of_three() -> Log {
+    let mut log = Log::populated();
+    log.push(Statement::AddDevice { device: device(3, cem(), "Cem's laptop") });
+    log.push(Statement::AddDevice { device: device(4, ada(), "Ada's phone") });
+    let devices = BTreeSet::from([1, 3, 4].map(device_id));
+    log.push(Statement::SetAdministrators { k: 2, devices });
+    log
+}
+
+pub(crate) fn signed_by(command: &SiteCommand, devices: &[u8]) -> Envelope {
+    let mut envelope = signed(command, devices[0]);
+    for device in &devices[1..] {
+        let key = keys(*device).sign;
+        envelope::add_signature(PayloadType::Command, &mut envelope, &device_id(*device), &key);
+    }
+    envelope
+}
+
+/// Lives as long as people have to agree.
+fn for_days() -> SiteCommand {
+    SiteCommand { expires_at: T0.plus_ms(72 * Timestamp::HOUR), ..put_camera() }
+}
+
+fn admit_of_two(envelope: &Envelope) -> Result<SiteCommand, CommandError> {
+    CommandGate::default().admit(envelope, &two_of_three().roster, gateway_id(), STATE, T0)
+}
+
+#[test]
+fn one_administrator_against_k_reconfigures_no_site() {
+    let not_enough = |result| matches!(result, Err(CommandError::NotEnough { needed: 2, found: 1 }));
+    assert!(not_enough(admit_of_two(&signed(&for_days(), 1))));
+    assert!(not_enough(admit_of_two(&signed_by(&for_days(), &[1, 4]))), "two devices of one person");
+    assert_eq!(admit_of_two(&signed_by(&for_days(), &[1, 3])).unwrap(), for_days());
+    assert_eq!(admit_of_two(&signed_by(&for_days(), &[4, 3, 1])).unwrap(), for_days());
+    let commands = [
+        Command::RemoveCamera { camera: camera_id() },
+        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 1 },
+    ];
+    for command in commands {
+        assert!(not_enough(admit_of_two(&signed(&SiteCommand { command, ..for_days() }, 1))));
+    }
+    // A connection test changes nothing, and takes one; then it must be soon.
+    let Command::PutCamera { camera, sealed } = put_camera().command else { unreachable!() };
+    let test = |expires_at| {
+        let command = Command::TestCamera { camera, sealed: sealed.clone() };
+        admit_of_two(&signed(&SiteCommand { expires_at, command, ..put_camera() }, 1))
+    };
+    assert!(test(T0.plus_ms(5 * Timestamp::MINUTE)).is_ok());
+    assert!(matches!(test(T0.plus_ms(Timestamp::HOUR)), Err(CommandError::Expired)));
+}
+
+#[test]
+fn a_cloud_adds_takes_and_alters_no_signature() {
+    let genuine = signed_by(&for_days(), &[1, 3]);
+    let mut stripped = genuine.clone();
+    stripped.signatures.pop();
+    assert!(matches!(admit_of_two(&stripped), Err(CommandError::NotEnough { needed: 2, found: 1 })));
+    let mut doubled = stripped.clone();
+    doubled.signatures.push(doubled.signatures[0].clone());
+    assert!(matches!(admit_of_two(&doubled), Err(CommandError::Envelope(EnvelopeError::Signatures))));
+    // In the name of the missing one, by a watcher, and by a device of its own.
+    let mut renamed = signed_by(&for_days(), &[1, 2]);
+    renamed.signatures[1].keyid = device_id(3).to_string();
+    assert!(matches!(admit_of_two(&renamed), Err(CommandError::Envelope(EnvelopeError::BadSignature(_)))));
+    for foreign in [2, 9] {
+        let added = signed_by(&for_days(), &[1, 3, foreign]);
+        assert!(matches!(admit_of_two(&added), Err(CommandError::NotAdministrator)), "{foreign}");
+    }
+    // Altered after the first had signed, and signed by the second as altered.
+    let other = Command::RemoveCamera { camera: camera_id() };
+    let mut altered = signed(&SiteCommand { command: other, ..for_days() }, 3);
+    altered.signatures.insert(0, genuine.signatures[0].clone());
+    assert!(matches!(admit_of_two(&altered), Err(CommandError::Envelope(EnvelopeError::BadSignature(_)))));
+}
+
+#[test]
+fn who_agreed_and_administers_no_more_does_not_count() {
+    let mut log = two_of_three();
+    let envelope = signed_by(&for_days(), &[1, 3]);
+    let revoke = log.signed(Statement::RevokeDevice { device: device_id(3) }, 1);
+    log.roster.apply(&revoke, T0.plus_ms(60_000)).unwrap();
+    let refused = CommandGate::default().admit(&envelope, &log.roster, gateway_id(), STATE, T0);
+    assert!(matches!(refused, Err(CommandError::NotAdministrator)), "{refused:?}");
+}
+
+#[test]
+fn what_several_signed_lives_for_days_and_is_remembered_as_long() {
+    let roster = two_of_three().roster;
+    let envelope = signed_by(&for_days(), &[1, 3]);
+    let mut gate = CommandGate::default();
+    let last = T0.plus_ms(72 * Timestamp::HOUR - 1);
+    assert!(gate.admit(&envelope, &roster, gateway_id(), STATE, T0.plus_ms(Timestamp::DAY)).is_ok());
+    // As a restart finds it on the disk.
+    let kept = serde_json::to_string(&gate).unwrap();
+    let mut gate: CommandGate = serde_json::from_str(&kept).unwrap();
+    let again = gate.admit(&envelope, &roster, gateway_id(), STATE, last).unwrap_err();
+    assert!(matches!(again, CommandError::Replayed));
+    assert!(again.is_of_signed());
+    let late = gate.admit(&envelope, &roster, gateway_id(), STATE, last.plus_ms(1));
+    assert!(matches!(late, Err(CommandError::Expired)));
+    // Carried out, the site is another one: no clock that goes back helps.
+    let after = for_days().state_after();
+    let forgotten = CommandGate::default().admit(&envelope, &roster, gateway_id(), after, T0);
+    assert!(matches!(forgotten, Err(CommandError::OtherState)));
+    let too_long = SiteCommand { expires_at: T0.plus_ms(72 * Timestamp::HOUR + 1), ..put_camera() };
+    assert!(matches!(admit_of_two(&signed_by(&too_long, &[1, 3])), Err(CommandError::Expired)));
+    // Where one is enough, several signatures make it live no longer.
+    let one = CommandGate::default().admit(
+        &signed(&for_days(), 1),
+        &Log::populated().roster,
+        gateway_id(),
+        STATE,
+        T0,
+    );
+    assert!(matches!(one, Err(CommandError::Expired)));
+}
+
+#[test]
+fn connection_tests_leave_room_for_what_several_agreed_on() {
+    let roster = two_of_three().roster;
+    let full: BTreeMap<String, Timestamp> =
+        (0..TEST_NONCES_MAX).map(|n| (format!("{n:032x}"), T0.plus_ms(Timestamp::MINUTE))).collect();
+    let mut gate: CommandGate = serde_json::from_value(serde_json::json!({ "seen": full })).unwrap();
+    let Command::PutCamera { camera, sealed } = put_camera().command else { unreachable!() };
+    let test = SiteCommand { command: Command::TestCamera { camera, sealed }, ..put_camera() };
+    let refused = gate.admit(&signed(&test, 1), &roster, gateway_id(), STATE, T0);
+    assert!(matches!(refused, Err(CommandError::TooMany)));
+    assert!(gate.admit(&signed_by(&for_days(), &[1, 3]), &roster, gateway_id(), STATE, T0).is_ok());
 }

@@ -1,6 +1,7 @@
 //! The shared vectors. Everything in them follows from fixed seeds, so they are
 //! compared byte by byte; the web app's tests read the same files.
 
+use model::wire::Envelope;
 use model::{Base64, Hash};
 use seal::enrolment::{Code, Secret};
 use seal::pairing::{Nonce, Pairing};
@@ -91,6 +92,34 @@ fn command() {
     check(
         "command",
         &json!({ "command": command, "envelope": envelope, "gateway_kem_seed": base64(gateway_keys().0.seed()) }),
+    );
+}
+
+/// What two administrators sign, on top of a roster that demands it, and what
+/// must not count as two.
+#[test]
+fn command_of_several() {
+    let log = crate::command::two_of_three();
+    let command = crate::command::put_camera();
+    let signed_by = |devices: &[u8]| crate::command::signed_by(&command, devices);
+    let mut forged = signed_by(&[1, 2]);
+    forged.signatures[1].keyid = device_id(3).to_string();
+    let refused: [(&str, Envelope, Option<u32>); 4] = [
+        ("the same person with two devices", signed_by(&[1, 4]), Some(1)),
+        ("one of two", signed_by(&[3]), Some(1)),
+        ("a watcher beside two", signed_by(&[1, 3, 2]), None),
+        ("a signature in another's name", forged, None),
+    ];
+    let refused =
+        refused.map(|(why, envelope, agree)| json!({ "why": why, "envelope": envelope, "agree": agree }));
+    check(
+        "command-several",
+        &json!({
+            "now": T0, "anchor": log.roster.anchor(), "statements": log.envelopes, "hash":
+                seal::sha256(&signed_by(&[1]).payload.0),
+            "needed": 2, "envelope": signed_by(&[1, 3]), "people": [crate::fixture::ada(), crate::fixture::cem()],
+            "state_after": command.state_after(), "refused": refused,
+        }),
     );
 }
 

@@ -38,7 +38,7 @@ export type LogHead = Whole<'LogHead'>;
 export type Consistency = Whole<'Consistency'>;
 /** Unknown until seal has read it, because it will be signed. */
 export type DeviceRequest = Narrow<Whole<'DeviceRequest'>, { device: unknown; pairing: Whole<'PairingProof'> | null }>;
-export type ProposalState = 'open' | 'done' | 'declined' | 'expired' | 'stale';
+export type ProposalState = 'open' | 'approved' | 'done' | 'failed' | 'declined' | 'expired' | 'stale';
 /** The envelope is read by seal, because it will be signed. */
-export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown; files: Record<string, unknown> | null }>;
+export type Proposal = Narrow<Whole<'Proposal'>, { state: ProposalState; envelope: unknown; files: Record<string, unknown> | null; result: unknown }>;
 export type ErrorBody = Whole<'Problem'>;

@@ -4,7 +4,7 @@
 import { find, get, post } from '../api/client';
 import type { GatewayListing } from '../api/types';
 import { compareText, hex } from '../seal/bytes';
-import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult } from '../seal/commands';
+import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult, type SignedCommand } from '../seal/commands';
 import { random } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
 import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
@@ -12,7 +12,8 @@ import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
 import type { Camera, Device, Gateway, Scope, Statement } from '../seal/statements';
 import { postSigned } from './confirmed';
 import { call } from './keeper';
-import type { Organisation } from './organisation.svelte';
+import { PROPOSAL_LIFE_MS } from './orders';
+import { type Organisation, Proposed } from './organisation.svelte';
 
 const POLL_MS = 1000;
 
@@ -57,14 +58,20 @@ export async function addCamera(organisation: Organisation, gateway: Gateway, ca
     camera: { id: camera.id, name: camera.name, gateway: gateway.id, serial: null, certificate: access.certificate, groups: [] },
   };
   const prepared = await organisation.prepare(statement);
-  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access }, [prepared]);
+  const put: CameraCommand = { type: 'put_camera', camera: camera.id, access };
+  if (organisation.needsOthers) return proposeBoth(organisation, gateway, put, prepared);
+  await command(organisation, gateway, put, [prepared]);
   await organisation.appendPrepared(prepared, statement);
 }
 
 /** Gives the gateway another address for a camera that the roster has. */
 export async function changeAccess(organisation: Organisation, gateway: Gateway, camera: Camera, access: CameraAccess): Promise<void> {
-  await command(organisation, gateway, { type: 'put_camera', camera: camera.id, access });
-  if (camera.certificate !== access.certificate) await organisation.append({ type: 'bind_camera', camera: { ...camera, certificate: access.certificate } });
+  const put: CameraCommand = { type: 'put_camera', camera: camera.id, access };
+  const rebound: Statement = { type: 'bind_camera', camera: { ...camera, certificate: access.certificate } };
+  const binds = camera.certificate !== access.certificate;
+  if (binds && organisation.needsOthers) return proposeBoth(organisation, gateway, put, await organisation.prepare(rebound));
+  await command(organisation, gateway, put);
+  if (binds) await organisation.append(rebound);
 }
 
 export async function renameCamera(organisation: Organisation, camera: Camera, name: string): Promise<void> {
@@ -92,9 +99,27 @@ export async function approveDevice(organisation: Organisation, device: Device, 
   await organisation.append(...(newcomer ? [{ type: 'set_access' as const, person: device.person, ...access, until: null }] : []), add);
 }
 
-async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand, alongside: readonly Envelope[] = []): Promise<CommandResult> {
+/** What the roster says of a camera, and what its gateway is told, are agreed on each by itself. */
+async function proposeBoth(organisation: Organisation, gateway: Gateway, body: CameraCommand, statement: Envelope): Promise<never> {
+  const { envelope } = await signed(organisation, gateway, body, PROPOSAL_LIFE_MS);
+  await postSigned('/api/v1/proposals', { envelope: statement, reason: '' }, [envelope]);
+  await postSigned('/api/v1/proposals', { envelope, reason: '' });
+  throw new Proposed(0);
+}
+
+async function signed(organisation: Organisation, gateway: Gateway, body: CameraCommand, lifeMs?: number): Promise<SignedCommand> {
   const { state } = await connected(gateway.id, 10_000);
-  const { envelope, nonce } = await call('command', { org: organisation.org, gateway, state: state!, command: body });
+  return call('command', { org: organisation.org, gateway, state: state!, command: body, lifeMs });
+}
+
+/** Has a gateway do something, or proposes it where it takes several administrators. */
+async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand, alongside: readonly Envelope[] = []): Promise<CommandResult> {
+  if (organisation.needsOthers && body.type !== 'test_camera') {
+    const { envelope } = await signed(organisation, gateway, body, PROPOSAL_LIFE_MS);
+    await postSigned('/api/v1/proposals', { envelope, reason: '' });
+    throw new Proposed(0);
+  }
+  const { envelope, nonce } = await signed(organisation, gateway, body);
   const answer = await postSigned<{ envelope: unknown }>(`/api/v1/gateways/${gateway.id}/commands`, { envelope }, alongside);
   const result = await readResult(readEnvelope(answer.envelope), organisation.org, gateway, nonce);
   if (!result.ok) throw new Error(result.error ?? 'The gateway refused without saying why. Look at its log.');

@@ -4,7 +4,7 @@ import { type Action, signAction } from '../seal/action';
 import { postSigned } from './confirmed';
 import { type Organisation, Proposed } from './organisation.svelte';
 
-const PROPOSAL_LIFE_MS = 71 * 60 * 60 * 1000;
+export const PROPOSAL_LIFE_MS = 71 * 60 * 60 * 1000;
 
 export async function order(organisation: Organisation, path: string, previous: string, action: Action): Promise<void> {
   if (!organisation.needsOthers) {

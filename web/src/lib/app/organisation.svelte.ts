@@ -4,7 +4,7 @@
 import { ApiError, get } from '../api/client';
 import { loadRosterMemory, type RosterMemory, saveRosterMemory } from '../device/store';
 import type { Signer } from '../seal/crypto';
-import { countersign, type Envelope, isAction, readEnvelope } from '../seal/dsse';
+import { countersign, type Envelope, isAction, isCommand, readEnvelope } from '../seal/dsse';
 import { type Agreement, Roster } from '../seal/roster';
 import type { Camera, Gateway, State, Statement } from '../seal/statements';
 import { postSigned } from './confirmed';
@@ -117,7 +117,8 @@ export class Organisation {
 
   /** Signs what another administrator proposed. */
   async agree(id: string, envelope: Envelope): Promise<void> {
-    await postSigned(`/api/v1/proposals/${id}/signatures`, { envelope: await countersign(isAction(envelope) ? 'action.v1+json' : 'roster.v1+json', envelope, this.signer) });
+    const type = isAction(envelope) ? 'action.v1+json' : isCommand(envelope) ? 'command.v1+json' : 'roster.v1+json';
+    await postSigned(`/api/v1/proposals/${id}/signatures`, { envelope: await countersign(type, envelope, this.signer) });
     await this.refresh();
   }
 

@@ -1,14 +1,18 @@
 // Commands to a site and their answers (docs/format.md section 3), and camera access sealed to the gateway's key.
 // The address and password of a camera exist in the clear only here and in the gateway.
 
-import { base64, fromBase64, hex, refuse } from './bytes';
-import { random, type Signer } from './crypto';
-import { type Envelope, openSignedBy, sign } from './dsse';
+import { base64, concat, fromBase64, fromHex, hex, refuse, utf8 } from './bytes';
+import { random, sha256, type Signer } from './crypto';
+import { type Envelope, openSignedBy, peek, sign, signersOf } from './dsse';
 import { hpkeSeal } from './hpke';
-import { bool, hash, id, int, nullable, object, type Of, pattern, text, writeCanonical } from './shape';
-import type { Gateway } from './statements';
+import { KEM_ENC_BYTES } from './limits';
+import { b64, bool, hash, id, int, nullable, object, type Of, pattern, tagged, text, writeCanonical } from './shape';
+import type { Gateway, State } from './statements';
 
 const EXPIRY_MS = 5 * 60 * 1000;
+const LIFE_MS_MAX = 10 * 60 * 1000;
+/** Of a command that several administrators must sign, who are asked first. */
+const SEVERAL_LIFE_MS_MAX = 72 * 60 * 60 * 1000;
 
 export interface CameraAccess {
   url: string;
@@ -23,6 +27,34 @@ export type CameraCommand =
   | { type: 'remove_camera'; camera: string }
   | { type: 'set_retention'; bytes_max: number; age_days_max: number };
 
+const nonceShape = pattern(/^[0-9a-f]{32}$/, 'a nonce');
+const sealed = object({ enc: b64(KEM_ENC_BYTES), ciphertext: b64(16, 64 * 1024) });
+const camera = id('cam_');
+const commandShape = object({
+  org: id('org_'),
+  target: id('gw_'),
+  nonce: nonceShape,
+  expires_at: int,
+  previous_state: hash,
+  command: tagged('type', {
+    test_camera: { camera, sealed },
+    put_camera: { camera, sealed },
+    remove_camera: { camera },
+    set_retention: { bytes_max: int, age_days_max: int },
+  }),
+});
+/** As it is signed: what was sealed stays so. */
+export type SiteCommand = Of<typeof commandShape>;
+
+/** A command, and which administrators signed it so far. */
+export interface CommandAgreement {
+  command: SiteCommand;
+  hash: string;
+  /** How many different administrators must sign. */
+  needed: number;
+  agreed: Set<string>;
+}
+
 const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
 // `main` is null for a camera whose certificate nobody has trusted yet: it was asked for nothing else.
 const reportShape = object({ main: nullable(streamShape), sub: nullable(streamShape), certificate: nullable(hash) });
@@ -32,7 +64,7 @@ export type CameraReport = Of<typeof reportShape>;
 const resultShape = object({
   org: id('org_'),
   gateway: id('gw_'),
-  nonce: pattern(/^[0-9a-f]{32}$/, 'a nonce'),
+  nonce: nonceShape,
   at: int,
   ok: bool,
   error: nullable(text(4096)),
@@ -45,18 +77,41 @@ export interface SignedCommand {
   nonce: string;
 }
 
-export async function signCommand(org: string, gateway: Gateway, previousState: string, command: CameraCommand, now: number, signer: Signer): Promise<SignedCommand> {
+export async function signCommand(org: string, gateway: Gateway, previousState: string, command: CameraCommand, now: number, signer: Signer, lifeMs = EXPIRY_MS): Promise<SignedCommand> {
   const nonce = hex(random(16));
   const body = {
     org,
     target: gateway.id,
     nonce,
-    expires_at: now + EXPIRY_MS,
+    expires_at: now + lifeMs,
     previous_state: hash(previousState, 'the state of the site'),
     command: await written(org, gateway, nonce, command),
   };
   return { envelope: await sign('command.v1+json', body, signer), nonce };
 }
+
+/** What an envelope would have its gateway do; who signed it is not judged. */
+export const readCommand = async (envelope: Envelope): Promise<SiteCommand> => (await peek(envelope, 'command.v1+json', commandShape)).document;
+
+/** How far administrators agree on a command. A signature that does not hold, or is not of an administrator, refuses the whole. */
+export async function commandAgreement(envelope: Envelope, org: string, { devices, administrators }: State, now: number): Promise<CommandAgreement> {
+  const { document: command, hash } = await peek(envelope, 'command.v1+json', commandShape);
+  if (command.org !== org) refuse('the command is for another organisation');
+  const signing = devices.filter((device) => administrators.devices.includes(device.id) && now <= device.until);
+  const signers = await signersOf(envelope, 'command.v1+json', (keyid) => {
+    const found = signing.find((device) => device.id === keyid);
+    return found && fromBase64(found.sign);
+  });
+  if (signers.size !== envelope.signatures.length) refuse('the command is signed by somebody who is no administrator');
+  const needed = command.command.type === 'test_camera' ? 1 : administrators.k;
+  const life = needed > 1 ? SEVERAL_LIFE_MS_MAX : LIFE_MS_MAX;
+  if (command.expires_at <= now || command.expires_at > now + life) refuse('the command has expired, or lives for too long');
+  const agreed = new Set(signing.filter((device) => signers.has(device.id)).map(({ person }) => person));
+  return { command, hash: hex(hash), needed, agreed };
+}
+
+/** What the site's state becomes by a command. */
+export const stateAfter = async (previous: string, nonce: string): Promise<string> => hex(await sha256(concat(fromHex(previous), utf8(nonce))));
 
 /** Reads the gateway's answer, which must be signed by that gateway and answer this very command. */
 export async function readResult(envelope: Envelope, org: string, gateway: Gateway, nonce: string): Promise<CommandResult> {

@@ -55,6 +55,7 @@ export async function countersign(type: PayloadType, envelope: Envelope, signer:
 }
 
 export const isAction = ({ payloadType }: Envelope): boolean => payloadType === `${TYPE}action.v1+json`;
+export const isCommand = ({ payloadType }: Envelope): boolean => payloadType === `${TYPE}command.v1+json`;
 
 export interface Opened<T> {
   document: T;

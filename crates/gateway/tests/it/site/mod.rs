@@ -7,6 +7,7 @@ mod forwarding;
 mod hostile;
 mod local;
 mod scripted_cloud;
+mod several;
 mod witness;
 
 use std::net::SocketAddr;

@@ -181,6 +181,11 @@ impl ScriptedCloud {
         self.heard.lock().unwrap().status.clone()
     }
 
+    /// So that the next one is news.
+    pub(super) fn forget_status(&self) {
+        self.heard.lock().unwrap().status = None;
+    }
+
     pub(super) fn grants(&self) -> Vec<Envelope> {
         self.heard.lock().unwrap().grants.clone()
     }

@@ -1,0 +1,228 @@
+//! Every message of the cloud's WebSockets against whoever may not send it, or
+//! not about this. The messages come from the types; one without an attack
+//! here fails the test.
+
+use model::wire::{FrameKind, FromGateway, LINK_FRAME_MAX, ToGateway, ToViewer};
+use model::{CameraId, Hash};
+use reqwest::StatusCode;
+use seal::command::{Command, CommandResult, SiteCommand};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::live::{Got, Link, Viewer, until};
+use crate::support::footage::Epoch;
+use crate::support::{Gateway, Organisation, World, fresh_id, now};
+
+/// The names of a type's messages, as its own parser knows them.
+fn names<T: DeserializeOwned>() -> Vec<String> {
+    let unknown = serde_json::from_value::<T>(json!({ "type": "" })).err().unwrap().to_string();
+    let (_, expected) = unknown.split_once("expected").unwrap();
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_parsers_name_their_messages() {
+    assert_eq!(names::<FromGateway>(), ["status", "watch_failed", "command_result"]);
+    assert_eq!(names::<ToGateway>(), ["watch", "unwatch", "command", "roster_changed"]);
+    assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
+}
+
+/// A camera that Ada watches, its gateway, and another gateway of the same
+/// organisation that tries what is not its own.
+struct Scene {
+    world: World,
+    ours: Organisation,
+    gateway: Gateway,
+    link: Link,
+    rogue: Gateway,
+    rogues: Link,
+    camera: CameraId,
+    viewer: Viewer,
+    stream: u64,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let world = World::on_sqlite().await;
+        let mut ours = world.found().await;
+        let gateway = Gateway::enrolled(&world, &mut ours).await;
+        let rogue = Gateway::enrolled(&world, &mut ours).await;
+        let camera = ours.bind_camera(&world, gateway.id).await;
+        let mut viewer = Viewer::open(&world, &ours.admin.cookie, camera, &world.origin()).await.unwrap();
+        assert_eq!(viewer.next().await, Got::Text(json!({ "type": "waiting" })));
+        let mut link = gateway.link().await;
+        let stream = link.text().await["stream"].as_u64().unwrap();
+        let rogues = rogue.link().await;
+        Scene { world, ours, gateway, link, rogue, rogues, camera, viewer, stream }
+    }
+
+    /// Everything that the rogue sent before has been taken: its state tells.
+    async fn rogue_was_heard(&mut self) {
+        let state = Hash(crate::support::fresh());
+        self.rogues.status(state).await;
+        let (api, id) = (self.ours.api(&self.world), self.rogue.id);
+        until(async || {
+            let listed = api.get("/api/v1/gateways").await.body["gateways"].clone();
+            listed.as_array().unwrap().iter().any(|g| g["id"] == json!(id) && g["state"] == json!(state))
+        })
+        .await;
+    }
+
+    /// The viewer has had nothing of what the rogue sent: what comes next is
+    /// the word of the camera's own gateway.
+    async fn viewer_hears_the_own_gateway_alone(&mut self) {
+        self.rogue_was_heard().await;
+        let end = json!({ "type": "watch_failed", "stream": self.stream, "reason": "the camera is off" });
+        self.link.say(&end).await;
+        let ended = json!({ "type": "ended", "reason": "the camera is off" });
+        assert_eq!(self.viewer.next().await, Got::Text(ended));
+    }
+
+    fn header(&self, by: &Gateway) -> Vec<u8> {
+        let mut header = Vec::new();
+        drop(Epoch::new(self.ours.org, self.camera).begin(by, &self.ours.roster, &mut header));
+        header
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_gateway_speaks_of_what_is_not_its_own() {
+    for name in names::<FromGateway>() {
+        let mut scene = Scene::new().await;
+        match name.as_str() {
+            "status" => foreign_status(&mut scene).await,
+            "watch_failed" => {
+                let failed = json!({ "type": name, "stream": scene.stream, "reason": "not yours" });
+                scene.rogues.say(&failed).await;
+                scene.viewer_hears_the_own_gateway_alone().await;
+            }
+            "command_result" => answer_of_another(&mut scene).await,
+            name => panic!("{name} has no attack in this test"),
+        }
+    }
+    for kind in (0..=u8::MAX).filter_map(FrameKind::of) {
+        let mut scene = Scene::new().await;
+        let stream = scene.stream as u32;
+        let header = scene.header(&scene.rogue);
+        match kind {
+            // Signed by the rogue for this camera, and passed on by nobody:
+            // neither from its own link, nor from the camera's gateway.
+            FrameKind::Header => {
+                scene.rogues.header(stream, &header).await;
+                scene.rogue_was_heard().await;
+                scene.link.header(stream, &header).await;
+                scene.link.ended().await;
+                scene.link = scene.gateway.link().await;
+                scene.stream = scene.link.text().await["stream"].as_u64().unwrap();
+            }
+            FrameKind::Chunk => scene.rogues.chunk(stream, 0, &[0; 64]).await,
+        }
+        scene.viewer_hears_the_own_gateway_alone().await;
+    }
+}
+
+async fn foreign_status(scene: &mut Scene) {
+    let stream = json!({
+        "camera": scene.camera, "rendition": "main", "state": "recording", "since": 0, "reason": null,
+        "bits_per_second": 1, "codec": null, "width": 0, "height": 0, "has_audio": false,
+    });
+    let state = Hash([9; 32]);
+    let status = json!({ "type": "status", "state": state, "version": "1", "cameras": [stream] });
+    scene.rogues.say(&status).await;
+    let api = scene.ours.api(&scene.world);
+    until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+    assert_eq!(api.get("/api/v1/cameras").await.body["cameras"][0]["streams"], json!([]));
+    scene.link.say(&status).await;
+    until(async || api.get("/api/v1/cameras").await.body["cameras"][0]["streams"] != json!([])).await;
+}
+
+/// The number of a command is not hard to guess.
+async fn answer_of_another(scene: &mut Scene) {
+    let admin = &scene.ours.admin;
+    let command = SiteCommand {
+        org: scene.ours.org,
+        target: scene.gateway.id,
+        nonce: "ab".repeat(16),
+        expires_at: now().plus_ms(60_000),
+        previous_state: Hash::default(),
+        command: Command::RemoveCamera { camera: CameraId::from_random(fresh_id()) },
+    };
+    let signed = json!({ "envelope": command.sign(admin.device, &admin.keys.sign) });
+    let answer_by = |gateway: &Gateway, ok| {
+        let nonce = command.nonce.clone();
+        let (org, at) = (command.org, now());
+        CommandResult { org, gateway: gateway.id, nonce, at, ok, error: None, report: None }
+            .sign(&gateway.sign)
+    };
+    let genuine = serde_json::to_value(answer_by(&scene.gateway, false)).unwrap();
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/gateways/{}/commands", scene.gateway.id);
+    let answering = async {
+        let message = scene.link.text().await;
+        let answer =
+            |envelope: &Value| json!({ "type": "command_result", "id": message["id"], "envelope": envelope });
+        let forged = serde_json::to_value(answer_by(&scene.rogue, true)).unwrap();
+        scene.rogues.say(&answer(&forged)).await;
+        let state = Hash([8; 32]);
+        scene.rogues.status(state).await;
+        until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+        scene.link.say(&answer(&genuine)).await;
+        // Once more, when nobody waits any longer.
+        scene.link.say(&answer(&forged)).await;
+    };
+    let (answer, ()) = tokio::join!(api.post(&path, &signed), answering);
+    assert_eq!((answer.status, &answer.body["envelope"]), (StatusCode::OK, &genuine));
+}
+
+/// What only the cloud says, what nobody says, and what is too much, ends the
+/// link, and the next gateway that is linked hears nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_says_what_it_may_not_is_cut() {
+    let mut scene = Scene::new().await;
+    let camera = scene.camera;
+    let mut texts: Vec<String> = names::<ToGateway>()
+        .iter()
+        .map(|name| {
+            let mut message = json!({ "type": name, "stream": 1, "camera": camera, "rendition": "main" });
+            message["id"] = json!(1);
+            message.to_string()
+        })
+        .chain(names::<ToViewer>().iter().map(|name| json!({ "type": name }).to_string()))
+        .collect();
+    let unknown_key = json!({ "type": "watch_failed", "stream": 1, "reason": "x", "camera": camera });
+    texts.extend(["", "[]", "{}", r#"{"type":"become_administrator"}"#].map(str::to_owned));
+    texts.push(unknown_key.to_string());
+    texts.push(" ".repeat(LINK_FRAME_MAX + 1));
+    let frames =
+        [vec![], vec![1], vec![0, 0, 0, 0, 1, 0], vec![3, 0, 0, 0, 1, 0], vec![2; LINK_FRAME_MAX + 1]];
+    let messages = texts.into_iter().map(Message::text).chain(frames.into_iter().map(Message::binary));
+    for message in messages {
+        let mut link = scene.rogue.link().await;
+        // A frame that is too long may be refused before the last of it is sent.
+        let _ = link.send(message).await;
+        link.ended().await;
+    }
+    scene.rogues = scene.rogue.link().await;
+    scene.viewer_hears_the_own_gateway_alone().await;
+}
+
+/// Viewers have nothing to say: whoever says something is cut, be it what
+/// gateways and the cloud say, and nobody hears it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_says_anything_is_cut() {
+    let mut scene = Scene::new().await;
+    let header = [&[1], &(scene.stream as u32).to_be_bytes()[..], &scene.header(&scene.gateway)].concat();
+    let gateways = names::<FromGateway>().into_iter().chain(names::<ToGateway>()).chain(names::<ToViewer>());
+    let stream = scene.stream;
+    let texts = gateways.map(|name| json!({ "type": name, "stream": stream, "reason": "x" }).to_string());
+    let texts = texts.chain(["hello".to_owned(), " ".repeat(2 << 10)]).map(Message::text);
+    let frames = [header, vec![2, 0, 0, 0, 1], vec![0; 2 << 10]].map(Message::binary);
+    for message in texts.chain(frames) {
+        let cookie = &scene.ours.admin.cookie;
+        let mut loud = Viewer::open(&scene.world, cookie, scene.camera, &scene.world.origin()).await.unwrap();
+        loud.say(message.clone()).await;
+        assert_eq!(loud.next().await, Got::Nothing, "{message:?}");
+    }
+    scene.viewer_hears_the_own_gateway_alone().await;
+}

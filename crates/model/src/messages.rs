@@ -1,0 +1,86 @@
+//! Every message of every WebSocket: who may send it, and what stands before
+//! its effect. The matches are exhaustive, so a message without its row does
+//! not compile; `crates/cloud/tests/it/messages.rs` attacks each row. Viewers
+//! have no rows: they say nothing, and whoever says something is cut.
+
+use crate::wire::{FrameKind, FromGateway, ToGateway, ToViewer};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    Gateway,
+    Cloud,
+    /// Whoever shows a live stream: the cloud, or on the local way the gateway.
+    Relay,
+}
+
+/// What is seen to before the message has its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// What it says of cameras that the roster does not bind to it is left out.
+    OwnCameras,
+    /// The stream's number was given to this gateway; else it is dropped.
+    OwnStream,
+    /// As above, and the roster finds the gateway's signature under the header
+    /// of this very stream; else the link ends.
+    OwnHeader,
+    /// This link was sent the command and has not answered it; else dropped.
+    Asked,
+    /// The gateway records the stream. Bytes leave it sealed, whoever asks.
+    OwnRecording,
+    /// As many administrators as the roster demands signed it for this gateway,
+    /// once, soon, and for the configuration that it has.
+    Administrators,
+    /// Nothing: it takes away, or is only a reason to look oneself.
+    Nothing,
+    /// The viewer may watch this camera now, which is asked again meanwhile.
+    Viewing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub sender: Sender,
+    pub before: Before,
+}
+
+const fn row(sender: Sender, before: Before) -> Row {
+    Row { sender, before }
+}
+
+impl FromGateway {
+    pub fn row(&self) -> Row {
+        match self {
+            FromGateway::Status { .. } => row(Sender::Gateway, Before::OwnCameras),
+            FromGateway::WatchFailed { .. } => row(Sender::Gateway, Before::OwnStream),
+            FromGateway::CommandResult { .. } => row(Sender::Gateway, Before::Asked),
+        }
+    }
+}
+
+impl FrameKind {
+    /// On the link; viewers get the frames of what they watch.
+    pub fn row(self) -> Row {
+        match self {
+            FrameKind::Header => row(Sender::Gateway, Before::OwnHeader),
+            FrameKind::Chunk => row(Sender::Gateway, Before::OwnStream),
+        }
+    }
+}
+
+impl ToGateway {
+    pub fn row(&self) -> Row {
+        match self {
+            ToGateway::Watch { .. } => row(Sender::Cloud, Before::OwnRecording),
+            ToGateway::Unwatch { .. } | ToGateway::RosterChanged => row(Sender::Cloud, Before::Nothing),
+            ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
+        }
+    }
+}
+
+impl ToViewer {
+    pub fn row(&self) -> Row {
+        match self {
+            ToViewer::Waiting | ToViewer::Skipped { .. } => row(Sender::Relay, Before::Viewing),
+            ToViewer::Ended { .. } => row(Sender::Relay, Before::Nothing),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+// Commands to a site that several administrators agree on: what they would do, and what their gateway said, in words.
+
+import type { Proposal } from '../api/types';
+import { readCommand, readResult, type SiteCommand } from '../seal/commands';
+import { readEnvelope } from '../seal/dsse';
+import type { Statement } from '../seal/statements';
+import { type Names, nameOf } from './history';
+
+/** Names of cameras that are proposed beside their commands, by id. */
+export type Coming = ReadonlyMap<string, string>;
+
+export const comingCameras = (statements: readonly Statement[]): Coming =>
+  new Map(statements.flatMap((statement) => (statement.type === 'bind_camera' ? [[statement.camera.id, statement.camera.name] as const] : [])));
+
+export function commandWords({ target, command }: SiteCommand, names: Names, coming: Coming): string {
+  const gateway = `the gateway “${nameOf(target, names)}”`;
+  const camera = (id: string): string => {
+    if (names.organisation.camera(id)) return `the camera “${nameOf(id, names)}”`;
+    const name = coming.get(id);
+    return name === undefined ? 'a camera that the roster has not named yet' : `the new camera “${name}”`;
+  };
+  switch (command.type) {
+    case 'test_camera':
+      return `Have ${gateway} try ${camera(command.camera)}`;
+    case 'put_camera':
+      return names.organisation.camera(command.camera) ? `Give ${gateway} an address and password for ${camera(command.camera)}, and record it` : `Have ${gateway} record ${camera(command.camera)}`;
+    case 'remove_camera':
+      return `Have ${gateway} forget ${camera(command.camera)} and record it no more`;
+    case 'set_retention':
+      return `Have ${gateway} keep at most ${command.bytes_max / 1_000_000_000} GB and ${command.age_days_max} days; what is older or beyond that is deleted`;
+  }
+}
+
+/** What became of a proposed command, as far as its gateway signed it. */
+export async function outcomeWords({ state, result, envelope }: Proposal, names: Names): Promise<string | null> {
+  if (state !== 'done' && state !== 'failed') return null;
+  if (result === null) return 'carried out';
+  const { organisation } = names;
+  const { target, nonce } = await readCommand(readEnvelope(envelope));
+  const gateway = organisation.gateway(target);
+  if (!gateway) return 'its gateway was shut out since';
+  const { ok, error } = await readResult(readEnvelope(result), organisation.org, gateway, nonce);
+  return ok ? 'the gateway has carried it out' : `the gateway could not: ${error ?? 'it did not say why'}`;
+}

@@ -93,12 +93,18 @@ pub(crate) struct Client {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{message} {remedy}")]
+#[error("{message} {remedy}{}", request_in_words(.status, .request))]
 pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) code: String,
     message: String,
     remedy: String,
+    request: String,
+}
+
+/// What failed inside is found in the server's log by the request.
+fn request_in_words(status: &u16, request: &str) -> String {
+    if *status >= 500 && !request.is_empty() { format!(" (Request {request}.)") } else { String::new() }
 }
 
 impl Client {
@@ -172,7 +178,8 @@ impl Client {
             message if message.is_empty() => format!("The cloud answered with HTTP {status}."),
             message => message,
         };
-        Err(Refused { status, code: text("code"), message, remedy: text("remedy") }.into())
+        let (code, remedy, request) = (text("code"), text("remedy"), text("request"));
+        Err(Refused { status, code, message, remedy, request }.into())
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {

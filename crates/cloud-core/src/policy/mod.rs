@@ -197,6 +197,15 @@ impl Policies {
         Ok(Answer { allowed: response.decision() == Decision::Allow, rules })
     }
 
+    /// Digest of the posture that the conditions of this question read:
+    /// SHA-256 of `{"cam_…":"good"}`, whoever asks and what it is about, in
+    /// canonical JSON. None if no policy that the question can concern names it.
+    pub fn posture(&self, question: &Question) -> Option<Hash> {
+        let selection = self.selections.of_question(question)?;
+        let read = if selection.names("posture") { question.postures() } else { BTreeMap::new() };
+        (!read.is_empty()).then(|| seal::sha256(&seal::to_canonical(&read)))
+    }
+
     /// What would turn the no to this question into a yes.
     pub fn missing(&self, question: &Question) -> Option<Missing> {
         let with = |change: fn(&mut Circumstances)| {

@@ -3,7 +3,7 @@
 //! of policies make them from a description of an organisation. Ids are texts,
 //! because a description may name a camera `door`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::Timestamp;
@@ -113,6 +113,23 @@ impl PersonAsker {
         }
         let everywhere = BTreeSet::from([Place::All.to_string()]);
         PersonAsker { views: everywhere.clone(), operates: everywhere, ..self }
+    }
+}
+
+impl Question {
+    /// What was measured of asker and object, by their ids.
+    pub(super) fn postures(&self) -> BTreeMap<&str, &'static str> {
+        let asker = match &self.asker {
+            Asker::Gateway { id, posture } => Some((id.as_str(), posture.as_str())),
+            Asker::Person(_) | Asker::Service { .. } => None,
+        };
+        let object = match &self.object {
+            Object::Gateway { id, posture } | Object::Camera { id, posture, .. } => {
+                Some((id.as_str(), posture.as_str()))
+            }
+            Object::Organisation { .. } | Object::Device { .. } => None,
+        };
+        asker.into_iter().chain(object).collect()
     }
 }
 

@@ -217,7 +217,7 @@ operations! {
 }
 
 impl Operation {
-    /// What people do to a camera: what a change of policies is compared by.
+    /// What people do to a camera.
     pub const OF_CAMERAS: [Operation; 10] = [
         Operation::See,
         Operation::Live,
@@ -230,6 +230,29 @@ impl Operation {
         Operation::Delete,
         Operation::MintRead,
     ];
+
+    /// To a site.
+    pub const OF_GATEWAYS: [Operation; 2] = [Operation::Configure, Operation::Enrol];
+
+    /// In the organisation as a whole.
+    pub const OF_ORGANISATIONS: [Operation; 10] = [
+        Operation::ListCameras,
+        Operation::ListGateways,
+        Operation::ReadHistory,
+        Operation::Invite,
+        Operation::Propose,
+        Operation::Approve,
+        Operation::AssignRoles,
+        Operation::CreateServiceAccount,
+        Operation::ListStorage,
+        Operation::BreakGlass,
+    ];
+
+    /// What programs do to a camera, and in the organisation.
+    pub const OF_PROGRAMS: ([Operation; 2], [Operation; 3]) = (
+        [Operation::See, Operation::ListRecordings],
+        [Operation::ListCameras, Operation::ListGateways, Operation::ReadHistory],
+    );
 
     pub fn named(text: &str) -> Option<Self> {
         Operation::ALL.iter().copied().find(|operation| operation.as_str() == text)

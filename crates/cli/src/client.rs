@@ -286,7 +286,12 @@ impl Session {
     /// Of a device whose keys are unlocked.
     pub(crate) async fn signed_in(home: &Home, file: DeviceFile, keys: DeviceKeys) -> anyhow::Result<Self> {
         let mut client = Client::new(file.cloud.clone())?;
-        login(&mut client, &file, &keys).await?;
+        if let Err(error) = login(&mut client, &file, &keys).await {
+            // The cloud tells nobody which devices there are; this one knows its own roster.
+            let known = home.roster(file.anchor)?;
+            let told = known.and_then(|roster| crate::device::why_not_in_force(&roster, file.device, now()));
+            return Err(told.map_or(error, anyhow::Error::msg));
+        }
         let roster = match home.roster(file.anchor)? {
             Some(roster) => roster,
             None => first_seen(&client, home, file.anchor).await?,

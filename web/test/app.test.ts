@@ -83,7 +83,7 @@ describe('an invitation', () => {
 });
 
 describe('the history', () => {
-  const entry = (seq: number, action: string, resource: string) => ({ seq, at: seq * 10, actor: 'a', action, resource, hash: '', leaf: '', device: null, signature: null, policy: null, refused: null }) satisfies HistoryEntry;
+  const entry = (seq: number, action: string, resource: string) => ({ seq, at: seq * 10, actor: 'a', action, resource, hash: '', leaf: '', device: null, signature: null, policy: null, posture: null, request: null, refused: null }) satisfies HistoryEntry;
   it('makes one row of entries that say the same in a row', () => {
     const found = rows([entry(4, 'playback', 'r1'), entry(3, 'playback', 'r1'), entry(2, 'live', 'c'), entry(1, 'playback', 'r1')]);
     expect(found.map(({ seq, times, since }) => [seq, times, since])).toEqual([[4, 2, 30], [2, 1, 20], [1, 1, 10]]);

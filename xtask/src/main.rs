@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "tasks talk to the person who runs them")]
 
 mod bench;
+mod claims;
 mod install;
 mod tasks;
 mod tidy;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::claims::Reports;
 use crate::{install, tidy};
 
 /// Says what comes next; people wait for some of it.
@@ -56,13 +57,15 @@ pub(crate) fn build() -> anyhow::Result<()> {
 pub(crate) fn test() -> anyhow::Result<()> {
     let begun = Instant::now();
     install::test()?;
+    let reports = Reports::cleared()?;
     step("Format");
     cargo(&["fmt", "--all", "--check"])?;
     step("Tidy");
     tidy::check()?;
     step("Web app: types, unit tests, build");
     npm(&["run", "check", "--silent"])?;
-    npm(&["test", "--silent"])?;
+    let report = format!("--outputFile.junit={}", reports.web.display());
+    npm(&["test", "--silent", "--", "--reporter=default", "--reporter=junit", &report])?;
     npm(&["run", "build", "--silent"])?;
     step("Build");
     cargo(&["build", "--workspace", "--all-targets", "--locked"])?;
@@ -75,9 +78,20 @@ pub(crate) fn test() -> anyhow::Result<()> {
     run(Command::new("npm")
         .args(["run", "e2e", "--silent"])
         .current_dir("web")
-        .env("LENSKEEP_BIN", product))?;
+        .env("LENSKEEP_BIN", product)
+        .env("E2E_REPORTERS", browser_reporters(&reports.browser)))?;
+    step("Claims: did their tests run?");
+    reports.check()?;
     println!("\nAll is well ({} min).", begun.elapsed().as_secs().div_ceil(60));
     Ok(())
+}
+
+/// For the person who waits, and for the check of the claims.
+fn browser_reporters(report: &Path) -> String {
+    let to = |reporter: &str, place: &str| {
+        format!("--test-reporter={reporter} --test-reporter-destination={place}")
+    };
+    format!("{} {}", to("spec", "stdout"), to("junit", &report.display().to_string()))
 }
 
 pub(crate) fn openapi() -> anyhow::Result<()> {

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
+use crate::claims::{self, ASVS, CLAIMS};
+
 const LINES_MAX: usize = 600;
 /// Spelled apart, so that this file does not find itself.
 const UNFINISHED: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!("), concat!("to", "do!(")];
-const CLAIMS: &str = "docs/claims.md";
-const ASVS: &str = "compliance/asvs.yml";
 /// Of levels 1 and 2 in version 5.0.0.
 const ASVS_REQUIREMENTS: usize = 253;
 
@@ -87,7 +87,6 @@ fn check_links(path: &Path, text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Each claim names tests, as `name` in its last column; they must exist.
 /// Names of everything that could be a test.
 fn tests(files: &[PathBuf]) -> HashSet<String> {
     let mut names: HashSet<String> = HashSet::new();
@@ -123,9 +122,7 @@ fn check_compliance(tests: &HashSet<String>, found: &mut Vec<String>) -> anyhow:
             wrong(format!("{requirement} stands twice"));
         }
         let state = rest.split([',', '}']).next().unwrap_or_default();
-        let list = rest.split_once("tests: [").and_then(|(_, list)| list.split_once(']'));
-        let named: Vec<&str> =
-            list.map_or_else(Vec::new, |(list, _)| list.split('"').skip(1).step_by(2).collect());
+        let named = claims::in_requirement(line);
         match state {
             "met" if named.is_empty() => wrong(format!("{requirement} is met without a test")),
             "met" => {}
@@ -143,11 +140,12 @@ fn check_compliance(tests: &HashSet<String>, found: &mut Vec<String>) -> anyhow:
     Ok(())
 }
 
+/// Each claim names tests, as `name` in its last column; they must exist.
 fn check_claims(tests: &HashSet<String>, found: &mut Vec<String>) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(CLAIMS).with_context(|| format!("{CLAIMS} could not be read"))?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
         let Some(cell) = line.trim_end_matches('|').rsplit('|').next() else { continue };
-        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        let named = claims::in_row(line);
         let is_head = cell.contains("---") || cell.trim() == "Test";
         if named.is_empty() && !is_head {
             found.push(format!("{CLAIMS}:{}: a claim without a test", number + 1));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{CameraId, GatewayId, Hash, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, Hash, RequestId, Timestamp};
 use seal::keys::VerifyingKey;
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub(crate) struct Filter {
     action: Option<String>,
     #[arg(long, value_name = "ID")]
     camera: Option<CameraId>,
+    /// What one request caused; errors and the server's log name it.
+    #[arg(long, value_name = "ID")]
+    request: Option<RequestId>,
     /// RFC 3339, or a time ago such as 15m or 2h.
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     from: Option<Timestamp>,
@@ -69,6 +72,9 @@ pub(crate) struct Filter {
     to: Option<Timestamp>,
     #[arg(long, default_value = "100")]
     limit: u64,
+    /// With what each was decided by: request, device, signature, policies, posture.
+    #[arg(long)]
+    details: bool,
     #[arg(long)]
     json: bool,
 }
@@ -86,6 +92,13 @@ struct Row {
     action: String,
     resource: String,
     leaf: String,
+    device: Option<DeviceId>,
+    signature: Option<Hash>,
+    /// Digest of the set of policies that was asked.
+    policy: Option<Hash>,
+    /// Digest of the posture that its conditions read.
+    posture: Option<Hash>,
+    request: Option<RequestId>,
 }
 
 #[derive(Deserialize)]
@@ -158,12 +171,14 @@ async fn show(session: &Session, filter: &Filter) -> anyhow::Result<()> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &filter.limit.to_string());
     let about = filter.camera.map(|camera| camera.to_string());
+    let request = filter.request.map(|request| request.to_string());
     let from = filter.from.map(|at| at.0.to_string());
     let to = filter.to.map(|at| at.0.to_string());
     let wanted = [
         ("actor", &filter.actor),
         ("action", &filter.action),
         ("about", &about),
+        ("request", &request),
         ("from", &from),
         ("to", &to),
     ];
@@ -180,8 +195,12 @@ async fn show(session: &Session, filter: &Filter) -> anyhow::Result<()> {
     if page.entries.is_empty() {
         println!("No entry is like that.");
     }
-    for Row { seq, at, actor, action, resource, .. } in &page.entries {
+    for row in &page.entries {
+        let Row { seq, at, actor, action, resource, .. } = row;
         println!("{seq:>8}  {}  {actor}  {action:<16}  {resource}", times::format(*at));
+        for (name, value) in row.details().into_iter().filter(|_| filter.details) {
+            println!("          {name:<9}  {value}");
+        }
     }
     Ok(())
 }
@@ -341,6 +360,21 @@ fn compare(first: u64, entries: &[&[u8]], rows: &[Row]) -> anyhow::Result<()> {
 }
 
 impl Row {
+    /// What it was decided by, as far as the entry says.
+    fn details(&self) -> Vec<(&'static str, String)> {
+        let text = |hash: &Option<Hash>| hash.map(|hash| hash.to_string());
+        [
+            ("request", self.request.map(|request| request.to_string())),
+            ("device", self.device.map(|device| device.to_string())),
+            ("signature", text(&self.signature)),
+            ("policy", text(&self.policy)),
+            ("posture", text(&self.posture)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+
     /// People stand in the log by reference; all else by itself.
     fn is_as_logged(&self) -> bool {
         let Ok(leaf) = serde_json::from_str::<Value>(&self.leaf) else {
@@ -352,7 +386,12 @@ impl Row {
             Some(logged) if logged.starts_with("ref_") => shown.starts_with("usr_") || shown == logged,
             logged => logged == Some(shown),
         };
+        let logged = ["request", "device", "signature", "policy", "posture"].into_iter().filter_map(|name| {
+            let value = leaf["unmapped"][name].as_str()?;
+            Some((name, value.to_owned()))
+        });
         leaf["unmapped"]["seq"] == self.seq
+            && logged.collect::<Vec<_>>() == self.details()
             && leaf["time"] == self.at.0
             && same(&leaf["api"]["operation"], &self.action)
             && same(&leaf["actor"]["uid"], &self.actor)

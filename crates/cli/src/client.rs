@@ -95,12 +95,18 @@ pub(crate) struct Client {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{message} {remedy}")]
+#[error("{message} {remedy}{}", request_in_words(.status, .request))]
 pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) code: String,
     message: String,
     remedy: String,
+    request: String,
+}
+
+/// What failed inside is found in the server's log by the request.
+fn request_in_words(status: &u16, request: &str) -> String {
+    if *status >= 500 && !request.is_empty() { format!(" (Request {request}.)") } else { String::new() }
 }
 
 impl Client {
@@ -174,7 +180,8 @@ impl Client {
             message if message.is_empty() => format!("The cloud answered with HTTP {status}."),
             message => message,
         };
-        Err(Refused { status, code: text("code"), message, remedy: text("remedy") }.into())
+        let (code, remedy, request) = (text("code"), text("remedy"), text("request"));
+        Err(Refused { status, code, message, remedy, request }.into())
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
@@ -287,7 +294,12 @@ impl Session {
     /// Of a device whose keys are unlocked.
     pub(crate) async fn signed_in(home: &Home, file: DeviceFile, keys: DeviceKeys) -> anyhow::Result<Self> {
         let mut client = Client::new(file.cloud.clone())?;
-        login(&mut client, &file, &keys).await?;
+        if let Err(error) = login(&mut client, &file, &keys).await {
+            // The cloud tells nobody which devices there are; this one knows its own roster.
+            let known = home.roster(file.anchor)?;
+            let told = known.and_then(|roster| crate::device::why_not_in_force(&roster, file.device, now()));
+            return Err(told.map_or(error, anyhow::Error::msg));
+        }
         let roster = match home.roster(file.anchor)? {
             Some(roster) => roster,
             None => first_seen(&client, home, file.anchor).await?,

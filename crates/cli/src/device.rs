@@ -1,5 +1,6 @@
 //! `lenskeep device` and `lenskeep gateway`: the first run without a browser.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -167,18 +168,89 @@ pub(crate) fn list(roster: &Roster) {
         let name: String = device.name.chars().filter(|c| !c.is_control()).collect();
         let administrator = if administrators.contains(&device.id) { ", administrator" } else { "" };
         let until = times::format(device.until);
-        println!("{}  {name}  of {}, until {until}{administrator}", device.id, device.person);
+        let state = if device.until < now() { "ended" } else { "until" };
+        println!("{}  {name}  of {}, {state} {until}{administrator}", device.id, device.person);
         println!("  {}", fingerprint(device));
+    }
+    let ended = roster.state().devices.values().filter(|device| device.until < now()).count();
+    if ended > 0 {
+        println!(
+            "{ended} ended: they open and sign nothing until an administrator runs `lenskeep device renew ID`."
+        );
     }
 }
 
 pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {
     let device = device.unwrap_or(session.device());
-    ensure!(session.roster.device(device).is_some(), "{device} is not in the roster");
+    in_roster(&session.roster, device)?;
     let until = now().plus_ms(DEVICE_DAYS * Timestamp::DAY);
     session.state(Statement::RenewDevice { device, until }).await?;
     println!("{device} is renewed until {}", times::format(until));
     Ok(())
+}
+
+fn in_roster(roster: &Roster, device: DeviceId) -> anyhow::Result<&Device> {
+    if roster.state().revoked_devices.contains(&device) {
+        bail!("{device} was shut out; its owner makes a new one: `lenskeep device add`");
+    }
+    roster
+        .device(device)
+        .with_context(|| format!("{device} is not in the roster; see `lenskeep device list`"))
+}
+
+/// Shuts a device out. What it opened before stays open to it.
+pub(crate) async fn revoke(session: &mut Session, device: DeviceId, force: bool) -> anyhow::Result<()> {
+    in_roster(&session.roster, device)?;
+    revoke_each(session, &[device].into(), force).await?;
+    println!("{device} is shut out: it gets no key of what is recorded from now on, and is signed out.");
+    Ok(())
+}
+
+pub(crate) async fn revoke_each(
+    session: &mut Session,
+    devices: &BTreeSet<DeviceId>,
+    force: bool,
+) -> anyhow::Result<()> {
+    let Administrators { k, devices: administering } = &session.roster.state().administrators;
+    let people = |of: &mut dyn Iterator<Item = &DeviceId>| {
+        let owners = of.filter_map(|id| session.roster.device(*id)).map(|device| device.person);
+        owners.collect::<BTreeSet<PersonId>>().len()
+    };
+    let remain = people(&mut administering.iter().filter(|id| !devices.contains(id)));
+    ensure!(
+        remain > 0,
+        "no administrator would remain, and only the recovery sheet could let somebody in: make somebody else \
+         an administrator first, on the page Devices"
+    );
+    let concerned = administering.iter().any(|id| devices.contains(id));
+    ensure!(
+        force || !concerned || remain >= *k as usize,
+        "then {remain} administrators remain where {k} must agree: nobody could be let in any more. If a device is \
+         in wrong hands, run `lenskeep device revoke --force`"
+    );
+    for device in devices {
+        session.state(Statement::RevokeDevice { device: *device }).await?;
+    }
+    Ok(())
+}
+
+/// Why the cloud lets a device in no more, as far as the roster that it saw
+/// last says.
+pub(crate) fn why_not_in_force(roster: &Roster, device: DeviceId, now: Timestamp) -> Option<String> {
+    if roster.state().revoked_devices.contains(&device) {
+        return Some(
+            "this device was shut out, and stays so: join again with a new folder (--home DIR) and a new link of an \
+             administrator"
+                .to_owned(),
+        );
+    }
+    let known = roster.device(device).filter(|known| known.until < now)?;
+    Some(format!(
+        "this device ended on {}. An administrator whose device has not ended renews it, on the page Devices or by \
+         `lenskeep device renew {device}`; nothing is lost meanwhile. If no administrator's device is left, the \
+         recovery sheet lets a new one in",
+        times::format(known.until)
+    ))
 }
 
 /// What people compare where there is no code: 80 bits of SHA-256 over both
@@ -309,6 +381,46 @@ fn statement_of(home: &Home, gateway: GatewayId) -> anyhow::Result<Hash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_ended_or_was_shut_out_is_told_what_to_do() {
+        let at = now();
+        let keys = DeviceKeys::from_seeds(random(), random());
+        let paper = DeviceKeys::from_seeds(random(), random());
+        let id = DeviceId::from_random(random());
+        let until = at.plus_ms(Timestamp::DAY);
+        let device = Device {
+            id,
+            person: PersonId::from_random(random()),
+            name: "Office".to_owned(),
+            kind: DeviceKind::Cli,
+            kem: keys.kem.public().to_base64(),
+            sign: keys.sign.verifying_key().to_base64(),
+            until,
+        };
+        let recovery = Recovery {
+            id: DeviceId::from_random(random()),
+            kem: paper.kem.public().to_base64(),
+            sign: paper.sign.verifying_key().to_base64(),
+        };
+        let administrators = Administrators { k: 1, devices: [id].into() };
+        let name = "Home".to_owned();
+        let statement = Statement::Genesis { name, device, recovery, administrators };
+        let org = OrgId::from_random(random());
+        let genesis = seal::to_canonical(&Payload { org, seq: 0, previous: None, at, statement });
+        let genesis = seal::envelope::sign(PayloadType::Roster, genesis, &id, &keys.sign);
+        let mut roster = Roster::from_genesis(&genesis, at).unwrap();
+        assert_eq!(why_not_in_force(&roster, id, until), None);
+        let ended = why_not_in_force(&roster, id, until.plus_ms(1)).unwrap();
+        assert!(
+            ended.contains("ended on") && ended.contains(&format!("lenskeep device renew {id}")),
+            "{ended}"
+        );
+        let statement = Statement::RevokeDevice { device: id };
+        let revoke = seal::roster::sign_next(&roster, at, statement, id, &keys.sign);
+        roster.apply(&revoke, at).unwrap();
+        assert!(why_not_in_force(&roster, id, at).unwrap().contains("shut out"));
+    }
 
     #[test]
     fn the_link_comes_apart() {

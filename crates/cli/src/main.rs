@@ -21,6 +21,7 @@ mod policy;
 mod recordings;
 mod roles;
 mod services;
+mod sharing;
 mod sheet;
 mod site;
 mod times;
@@ -91,7 +92,7 @@ enum Command {
     /// Sets of policies: check, test, ask, compare, put in force.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// People who have an account: signing them out, forgetting them.
+    /// People: inviting them, sharing cameras with them, shutting them out, forgetting them.
     #[command(subcommand)]
     Person(persons::PersonCommand),
     /// Who has which role where.
@@ -143,11 +144,22 @@ enum DeviceCommand {
         /// Whose it is. Default: yours.
         #[arg(long, value_name = "ID")]
         person: Option<model::PersonId>,
+        /// In force for so many days; then an administrator renews it.
+        #[arg(long, default_value_t = device::DEVICE_DAYS, value_parser = clap::value_parser!(u64).range(1..=device::DEVICE_DAYS))]
+        days: u64,
     },
     /// Devices of the roster: whose they are, until when, and which are administrators.
     List,
-    /// Renew a device for 90 days; without an id, this one.
+    /// Renew a device for 90 days; without an id, this one. Takes an administrator's
+    /// device that has not ended; one that has ended is renewed by another.
     Renew { device: Option<model::DeviceId> },
+    /// Shut a device out at once, such as one that was lost.
+    Revoke {
+        device: model::DeviceId,
+        /// Also if fewer administrators remain than must agree.
+        #[arg(long)]
+        force: bool,
+    },
     /// Let this machine in with the words of the recovery sheet, when nobody is left who could:
     /// after 72 hours, as the only administrator.
     Recover(sheet::Recover),
@@ -272,9 +284,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Device(DeviceCommand::Join { link, name }) => {
             Box::pin(pairing::join(&home, &link, name)).await
         }
-        Command::Device(DeviceCommand::Add { person }) => {
+        Command::Device(DeviceCommand::Add { person, days }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
-            Box::pin(pairing::add(&mut session, person)).await
+            Box::pin(pairing::add(&mut session, person, days)).await
         }
         Command::Device(DeviceCommand::List) => {
             device::list(&Box::pin(Session::open(&home)).await?.roster);
@@ -282,6 +294,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Device(DeviceCommand::Renew { device }) => {
             device::renew(&mut Box::pin(Session::open(&home)).await?, device).await
+        }
+        Command::Device(DeviceCommand::Revoke { device, force }) => {
+            device::revoke(&mut Box::pin(Session::open(&home)).await?, device, force).await
         }
         Command::Device(DeviceCommand::Recover(arguments)) => {
             Box::pin(sheet::recover(&home, arguments)).await
@@ -337,7 +352,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             services::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
         Command::Policy(command) => Box::pin(policy::run(&home, command)).await,
-        Command::Person(command) => persons::run(&Box::pin(Session::open(&home)).await?, command).await,
+        Command::Person(command) => {
+            let mut session = Box::pin(Session::open(&home)).await?;
+            Box::pin(persons::run(&mut session, command)).await
+        }
         Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),

@@ -17,9 +17,12 @@ use zeroize::Zeroizing;
 use crate::client::{Client, Refused, Session, now, random};
 use crate::device::{DEVICE_DAYS, fingerprint, fragment_part};
 use crate::home::{DeviceFile, Home, new_passphrase};
+use crate::times;
 
 /// As long as the link is good.
 const WAIT: Duration = Duration::from_secs(60 * 60);
+/// As long as an invitation is good.
+pub(crate) const INVITATION_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 const POLL: Duration = Duration::from_secs(1);
 
 /// The parts of `https://cloud/device#org=…&person=…&token=…&anchor=…&pairing=…`.
@@ -120,7 +123,7 @@ pub(crate) async fn join(home: &Home, link: &str, name: String) -> anyhow::Resul
     }
 }
 
-fn refused_with(error: &anyhow::Error, is: impl Fn(u16) -> bool) -> bool {
+pub(crate) fn refused_with(error: &anyhow::Error, is: impl Fn(u16) -> bool) -> bool {
     error.downcast_ref::<Refused>().is_some_and(|refused| is(refused.status))
 }
 
@@ -173,7 +176,7 @@ struct Proof {
 }
 
 /// Prints a link, waits for the device that comes by it, and lets it in.
-pub(crate) async fn add(session: &mut Session, person: Option<PersonId>) -> anyhow::Result<()> {
+pub(crate) async fn add(session: &mut Session, person: Option<PersonId>, days: u64) -> anyhow::Result<()> {
     let person = person.unwrap_or(session.file.person);
     let answer = session.client.post("/api/v1/device-links", &json!({ "person": person })).await?;
     let token = answer["token"].as_str().context("the cloud gave no token")?;
@@ -181,7 +184,19 @@ pub(crate) async fn add(session: &mut Session, person: Option<PersonId>) -> anyh
     let pairing = Pairing::new(random(), nonce);
     println!("lenskeep device join '{}'", DeviceLink::of(session, person, token, &pairing).as_str());
     eprintln!("Run this on the other machine within an hour. Waiting for the device …");
-    let mut device = came(session, &pairing).await?;
+    let device = compared_device(session, &pairing, nonce, WAIT).await?;
+    let_in(session, device, days).await
+}
+
+/// The device that came by the link, once its owner and this person see the
+/// same code; turned away if they do not.
+pub(crate) async fn compared_device(
+    session: &Session,
+    pairing: &Pairing,
+    nonce: Nonce,
+    patience: Duration,
+) -> anyhow::Result<Device> {
+    let device = came(session, pairing, patience).await?;
     let waits = format!("/api/v1/device-requests/{}", device.id);
     session.client.post(&format!("{waits}/nonce"), &json!({ "nonce": nonce.0 })).await?;
     println!("Code: {}", nonce.code(session.roster.anchor(), &device));
@@ -191,16 +206,21 @@ pub(crate) async fn add(session: &mut Session, person: Option<PersonId>) -> anyh
             "the device was turned away. If the codes differed, somebody else knows the link: make a new one"
         );
     }
-    device.until = device.until.min(now().plus_ms(DEVICE_DAYS * Timestamp::DAY));
-    let (id, name) = (device.id, device.name.clone());
+    Ok(device)
+}
+
+pub(crate) async fn let_in(session: &mut Session, mut device: Device, days: u64) -> anyhow::Result<()> {
+    device.until = device.until.min(now().plus_ms(days * Timestamp::DAY));
+    let (id, until) = (device.id, device.until);
+    let name: String = device.name.chars().filter(|c| !c.is_control()).collect();
     session.state(Statement::AddDevice { device }).await?;
-    println!("{id} ({name}) is let in.");
+    println!("{id} ({name}) is let in until {}; then an administrator renews it.", times::format(until));
     Ok(())
 }
 
-async fn came(session: &Session, pairing: &Pairing) -> anyhow::Result<Device> {
+async fn came(session: &Session, pairing: &Pairing, patience: Duration) -> anyhow::Result<Device> {
     let (lookup, begun) = (pairing.lookup(), tokio::time::Instant::now());
-    while begun.elapsed() < WAIT {
+    while begun.elapsed() < patience {
         let Requests { requests } = session.client.get("/api/v1/device-requests").await?;
         let ours = |request: &Request| request.pairing.as_ref().is_some_and(|proof| proof.lookup == lookup);
         if let Some(Request { device, pairing: Some(proof) }) = requests.into_iter().find(ours) {

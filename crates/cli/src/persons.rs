@@ -1,18 +1,34 @@
-//! `lenskeep person`: who has an account, signing somebody out everywhere, and
-//! forgetting somebody.
+//! `lenskeep person`: who is there and may watch what, inviting, sharing,
+//! shutting somebody out, and forgetting somebody.
 
 use model::{PersonId, Timestamp};
 use seal::action::Action;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::Session;
-use crate::times;
+use crate::client::{Session, now};
+use crate::sharing::{Given, access_in_words};
+use crate::{sharing, times};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum PersonCommand {
-    /// People who have an account.
+    /// People, what they may watch, and their devices.
     List,
+    /// Print a link for somebody new, wait for their browser, and let it in.
+    Invite {
+        /// What the others call them.
+        name: String,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Say what somebody may watch, in place of what was said before.
+    Share {
+        person: PersonId,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Shut somebody out: their devices, their sessions, their access.
+    Remove { person: PersonId },
     /// End all sessions of a person.
     SignOut { person: PersonId },
     /// Forget who somebody was, whose devices were shut out. The history keeps
@@ -38,7 +54,7 @@ struct Person {
     disabled_at: Option<Timestamp>,
 }
 
-pub(crate) async fn run(session: &Session, command: PersonCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(session: &mut Session, command: PersonCommand) -> anyhow::Result<()> {
     match command {
         PersonCommand::List => {
             let People { people } = session.client.get("/api/v1/people").await?;
@@ -46,9 +62,19 @@ pub(crate) async fn run(session: &Session, command: PersonCommand) -> anyhow::Re
                 let name: String = name.chars().filter(|c| !c.is_control()).collect();
                 let disabled = if disabled_at.is_some() { ", shut out by the directory" } else { "" };
                 println!("{person}  {name}, since {}{disabled}", times::format(created_at));
+                let state = session.roster.state();
+                let devices = state.devices.values().filter(|device| device.person == person);
+                let (ended, in_force): (Vec<_>, Vec<_>) = devices.partition(|device| device.until < now());
+                let ended =
+                    if ended.is_empty() { String::new() } else { format!(" and {} that ended", ended.len()) };
+                let watches = access_in_words(state.access.get(&person));
+                println!("  {watches}; {} devices{ended}", in_force.len());
             }
             Ok(())
         }
+        PersonCommand::Invite { name, given } => sharing::invite(session, &name, given).await,
+        PersonCommand::Share { person, given } => sharing::share(session, person, given).await,
+        PersonCommand::Remove { person } => sharing::remove(session, person).await,
         PersonCommand::SignOut { person } => {
             session.client.delete(&format!("/api/v1/people/{person}/sessions")).await?;
             println!("signed out everywhere");

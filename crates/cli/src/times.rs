@@ -31,6 +31,17 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Timestamp> {
     u64::try_from(ms).map(Timestamp).with_context(usage)
 }
 
+/// The end of a day such as `2026-12-24`, in UTC, or a time as RFC 3339 has it.
+pub(crate) fn end(text: &str) -> anyhow::Result<Timestamp> {
+    let usage = || format!("`{text}` is no date; write 2026-12-24, or 2026-12-24T18:00:00Z");
+    if text.len() == 10 {
+        let midnight = parse(&format!("{text}T00:00:00Z")).with_context(usage)?;
+        return Ok(midnight.plus_ms(Timestamp::DAY - 1));
+    }
+    anyhow::ensure!(text.contains('T'), usage());
+    parse(text).with_context(usage)
+}
+
 /// UTC, to the second.
 pub(crate) fn format(time: Timestamp) -> String {
     let nanos = i128::from(time.0) / 1_000 * 1_000_000_000;
@@ -41,6 +52,15 @@ pub(crate) fn format(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_day_is_its_last_moment() {
+        assert_eq!(end("2025-11-21").unwrap(), Timestamp(1_763_769_600_000 - 1));
+        assert_eq!(end("2025-11-22T00:00:00Z").unwrap(), Timestamp(1_763_769_600_000));
+        for bad in ["2h", "now", "2025-13-01", "24.12.2026"] {
+            assert!(end(bad).unwrap_err().to_string().contains("2026-12-24"), "{bad}");
+        }
+    }
 
     #[test]
     fn people_type_times_in_several_ways() {

@@ -102,6 +102,7 @@ fn asked(
         reason: None,
     });
     let request = Request {
+        id: None,
         org,
         principal: Principal::Person { person: id, device: None },
         action: Action::Live { camera, rendition: Rendition::Main },

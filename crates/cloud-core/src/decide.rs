@@ -84,6 +84,7 @@ pub fn decide(
         }
         Principal::Service(_) => service_floor(request, facts, now)?,
     };
+    let mut posture = None;
     if let Some((operation, object)) = asked {
         let policies = policies.ok_or(Denial::NoPolicies)?;
         let question = Question {
@@ -93,6 +94,7 @@ pub fn decide(
             circumstances: circumstances(facts, now),
         };
         permitted(policies, &question)?;
+        posture = policies.posture(&question);
     }
     Ok(Permit::new(
         request.action.clone(),
@@ -105,6 +107,8 @@ pub fn decide(
             resource: request.action.resource(),
             signature: request.action.signature(),
             policy: policies.map(Policies::digest),
+            posture,
+            request: request.id,
             refused: None,
         },
     ))

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{DeviceId, Hash, OrgId, PersonId, Timestamp};
+use model::{DeviceId, Hash, OrgId, PersonId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One decision, as it is written down. Holds ids and names of things, never
@@ -23,6 +23,13 @@ pub struct Entry {
     pub signature: Option<Hash>,
     /// The set of policies that was asked.
     pub policy: Option<Hash>,
+    /// What its conditions on posture were told (`Policies::posture`); none if
+    /// they do not read any.
+    #[serde(default)]
+    pub posture: Option<Hash>,
+    /// The request that caused it; none if none did, or if many did.
+    #[serde(default)]
+    pub request: Option<RequestId>,
     /// How often it was refused; none if it was permitted.
     pub refused: Option<u64>,
 }
@@ -88,6 +95,8 @@ impl Entry {
                 device: self.device,
                 signature: self.signature,
                 policy: self.policy,
+                posture: self.posture,
+                request: self.request,
                 refused: self.refused,
             },
         };
@@ -130,6 +139,8 @@ struct Unmapped {
     device: Option<DeviceId>,
     signature: Option<Hash>,
     policy: Option<Hash>,
+    posture: Option<Hash>,
+    request: Option<RequestId>,
     refused: Option<u64>,
 }
 
@@ -233,7 +244,13 @@ mod tests {
         facts.cameras.insert(camera, known);
         let principal = Principal::Person { person: PersonId::from_random([5; 16]), device: None };
         let action = Action::Live { camera, rendition: Rendition::Main };
-        decide(&Request { org, principal, action }, &facts, Some(&Policies::builtin()), Timestamp(1)).unwrap()
+        decide(
+            &Request { id: None, org, principal, action },
+            &facts,
+            Some(&Policies::builtin()),
+            Timestamp(1),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -260,6 +277,8 @@ mod tests {
             resource: "c".into(),
             signature: None,
             policy: None,
+            posture: None,
+            request: None,
             refused: None,
         }
     }
@@ -276,6 +295,8 @@ mod tests {
             Entry { resource: "x".into(), ..entry() },
             Entry { signature: Some(Hash([4; 32])), ..entry() },
             Entry { policy: Some(Hash([4; 32])), ..entry() },
+            Entry { posture: Some(Hash([4; 32])), ..entry() },
+            Entry { request: Some(RequestId::from_random([4; 16])), ..entry() },
             Entry { refused: Some(0), ..entry() },
         ];
         for other in changed {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::wire::UploadObject;
-use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, ServiceId, Timestamp};
+use model::{
+    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId, Timestamp,
+};
 use seal::action::ServicePermission;
 use seal::role::Roles;
 
@@ -12,6 +14,8 @@ use crate::policy::Posture;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// What the history knows it by.
+    pub id: Option<RequestId>,
     /// The organisation in whose name the principal was authenticated.
     pub org: OrgId,
     pub principal: Principal,

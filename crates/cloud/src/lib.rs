@@ -36,6 +36,7 @@ mod random;
 mod rate;
 mod recorder;
 mod refusals;
+mod requests;
 mod rosters;
 mod rules;
 mod serve;

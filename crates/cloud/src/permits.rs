@@ -16,6 +16,7 @@ use seal::roster::{Camera, Right, Roster, Scope};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::requests;
 use crate::rules::Rules;
 use crate::sessions::Caller;
 
@@ -47,7 +48,7 @@ impl App {
         let mut facts = facts_of_person(caller, roster, &rules, &action, now);
         facts.approvals = approvals;
         let principal = Principal::Person { person: caller.person, device: caller.device };
-        let request = Request { org: caller.org, principal, action };
+        let request = Request { id: requests::current(), org: caller.org, principal, action };
         let mut decision = decide(&request, &facts, rules.policies.as_ref(), now);
         if let Err(Denial::NoReason) = &decision {
             self.state_reason(caller, &mut facts, now).await?;
@@ -72,7 +73,7 @@ impl App {
         let rules = self.rules.current(&self.database, roster).await?;
         let facts = facts_of_person(caller, roster, &rules, &action, now);
         let principal = Principal::Person { person: caller.person, device: caller.device };
-        let request = Request { org: caller.org, principal, action };
+        let request = Request { id: requests::current(), org: caller.org, principal, action };
         Ok(decide(&request, &facts, rules.policies.as_ref(), now).is_ok())
     }
 
@@ -133,8 +134,12 @@ impl App {
             facts.cameras.insert(camera.id, camera_facts(camera, None));
         }
         let ask = |object| {
-            let request =
-                Request { org, principal: Principal::Gateway(gateway), action: Action::MintUpload(object) };
+            let request = Request {
+                id: requests::current(),
+                org,
+                principal: Principal::Gateway(gateway),
+                action: Action::MintUpload(object),
+            };
             decide(&request, &facts, rules.policies.as_ref(), now)
         };
         Ok(objects.into_iter().map(ask).collect())

@@ -6,11 +6,12 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cloud_core::{Denial, RecordError};
-use model::Hash;
+use model::{Hash, RequestId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::refusals::{Refused, Why};
+use crate::requests;
 use crate::rosters::RostersError;
 
 #[derive(Clone, Debug)]
@@ -36,6 +37,10 @@ pub(crate) struct ProblemText {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) remedy: String,
+    /// What the server's log and the history know the request by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) request: Option<RequestId>,
     /// With `roster_moved`: where the roster is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) head: Option<Head>,
@@ -56,7 +61,8 @@ impl Problem {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        let error = ProblemText { code, message: message.into(), remedy: remedy.into(), head: None };
+        let error =
+            ProblemText { code, message: message.into(), remedy: remedy.into(), request: None, head: None };
         Problem { status, body: ProblemBody { error }, refused: None }
     }
 
@@ -157,7 +163,8 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.body.error.request = requests::current();
         let mut response = (self.status, Json(self.body)).into_response();
         if let Some(why) = self.refused {
             response.extensions_mut().insert(Refused(why));

@@ -154,6 +154,8 @@ async fn write(database: &Database, counted: &HashMap<Kind, u64>) -> sqlx::Resul
             resource: format!("{} {}", kind.what, kind.why.as_str()),
             signature: None,
             policy: None,
+            posture: None,
+            request: None,
             refused: Some(*count),
         };
         let mut entries: Vec<Entry> = concerned.map(entry).collect();

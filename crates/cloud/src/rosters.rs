@@ -20,6 +20,9 @@ const PAGE: u64 = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Rosters {
     cached: RwLock<HashMap<OrgId, Arc<Roster>>>,
+    /// Held for reading from the look at a roster until the tokens that rest on
+    /// it are made.
+    minting: tokio::sync::RwLock<()>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,17 @@ impl Rosters {
         let mut settled = Roster::clone(&roster);
         settled.settle(now);
         Ok(Arc::new(settled))
+    }
+
+    /// Whoever makes tokens holds this from before the look at the roster.
+    pub(crate) async fn minting(&self) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.minting.read().await
+    }
+
+    /// Comes back when nobody makes tokens any more by a roster of before: a
+    /// revoke that was answered is followed by no token of this process.
+    pub(crate) async fn minted(&self) {
+        drop(self.minting.write().await);
     }
 
     /// Judges a statement; changes nothing.

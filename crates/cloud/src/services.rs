@@ -21,6 +21,7 @@ use crate::database::Database;
 use crate::permits::{camera_facts, facts_of_caller, places};
 use crate::problem::Problem;
 use crate::random;
+use crate::requests;
 use crate::rules::Rules;
 use crate::sessions::Caller;
 
@@ -151,7 +152,7 @@ impl App {
         let facts = service.facts(roster, camera);
         let rules = self.rules.current(&self.database, roster).await?;
         let principal = Principal::Service(service.account);
-        let request = Request { org: service.org, principal, action };
+        let request = Request { id: requests::current(), org: service.org, principal, action };
         let permit = decide(&request, &facts, rules.policies.as_ref(), now).inspect_err(|denial| {
             self.metrics.denials.add(1);
             tracing::info!(service = %service.account, action = request.action.name(), "denied: {denial}");
@@ -184,7 +185,12 @@ impl App {
         let roster = self.roster(service.org, now).await?;
         let facts = service.facts(&roster, []);
         let action = Action::Provision { about, change };
-        let request = Request { org: service.org, principal: Principal::Service(service.account), action };
+        let request = Request {
+            id: requests::current(),
+            org: service.org,
+            principal: Principal::Service(service.account),
+            action,
+        };
         let rules = self.rules.current(&self.database, &roster).await?;
         Ok(decide(&request, &facts, rules.policies.as_ref(), now)?)
     }

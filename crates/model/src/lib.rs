@@ -13,7 +13,7 @@ pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
-pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, ServiceId};
+pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId};
 pub use range::{AskedRange, ByteRange};
 pub use time::Timestamp;
 

@@ -32,20 +32,23 @@ export async function visitor(browser, { prf = true, ...options } = {}) {
   return { context, page, cdp, problems, verify };
 }
 
-/** The page as people see it in light, dark and on a phone; refuses what axe finds in light or dark. */
+const PHONE = { width: 390, height: 844 };
+
+/** The page as people see it in light and dark, on a desk and on a phone; refuses what axe finds in any of them. */
 export async function look(page, name) {
   const found = [];
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme });
-    await page.waitForTimeout(250); // Colours fade from one theme to the other.
-    await shoot(page, `${name}-${colorScheme}`);
-    for (const { id, nodes } of await violations(page)) found.push(...nodes.map((node) => `${name}, ${colorScheme}: ${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
+  const size = page.viewportSize();
+  for (const [place, viewport] of [['', size], ['-phone', PHONE]]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForTimeout(250); // Colours fade from one theme to the other.
+      const shown = `${name}${place}-${colorScheme}`;
+      await shoot(page, shown);
+      for (const { id, nodes } of await violations(page)) found.push(...nodes.map((node) => `${shown}: ${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
+    }
   }
   await page.emulateMedia({ colorScheme: 'light' });
-  const size = page.viewportSize();
-  await page.setViewportSize({ width: 390, height: 844 });
-  await page.waitForTimeout(150);
-  await shoot(page, `${name}-phone`);
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (overflow > 0) found.push(`${name}, phone: the page is ${overflow} pixels too wide`);
   await page.setViewportSize(size);

@@ -2,6 +2,7 @@
 //! asked and compared on this machine, and put in force by this device's
 //! signature.
 
+mod cases;
 mod diff;
 mod table;
 mod world;
@@ -22,7 +23,7 @@ use serde_json::json;
 use crate::client::{Session, now};
 use crate::home::Home;
 use crate::times;
-use diff::{Compared, Part};
+use diff::{Change, Compared, Part};
 use world::{Asked, When, World};
 
 const WORLD_BYTES_MAX: u64 = 64 << 20;
@@ -47,7 +48,9 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         source: Source,
     },
-    /// What a set would open and close against the one in force, camera by camera.
+    /// What a set would open and close against the one in force: every action,
+    /// camera by camera, and under all circumstances that the policies tell
+    /// apart, unless they are given here.
     Diff {
         /// The new set.
         folder: PathBuf,
@@ -266,32 +269,30 @@ fn compared(
 ) -> anyhow::Result<Compared> {
     let style = ProgressStyle::with_template("{human_pos} questions").expect("a constant template");
     let bar = ProgressBar::no_length().with_style(style);
-    let compared =
-        diff::compare(sets, world, part, &when.circumstances()?, |asked| bar.set_position(asked as u64))?;
+    let compared = diff::compare(sets, world, part, when, |asked| bar.set_position(asked as u64))?;
     bar.finish_and_clear();
     Ok(compared)
 }
 
+/// A line for each thing and circumstance; what changes always, without one.
 fn show_changes(compared: &Compared, world: &World) {
-    for change in compared.changes.iter().take(CHANGES_SHOWN) {
-        let name = world.cameras.get(&change.camera).map(|camera| camera.name.as_str()).unwrap_or_default();
-        for (word, operations) in [("opens", &change.opens), ("closes", &change.closes)] {
-            if !operations.is_empty() {
-                let operations: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();
-                println!("{word:<7}{}  {} {name}  {}", change.person, change.camera, operations.join(", "));
-            }
-        }
+    let mut lines: BTreeMap<(&str, &str, bool, &str), Vec<&str>> = BTreeMap::new();
+    for Change { who, what, operation, opens, circumstances } in &compared.changes {
+        let line = (who.as_str(), what.as_str(), !opens, circumstances.as_str());
+        lines.entry(line).or_default().push(operation.as_str());
     }
-    if compared.changes.len() > CHANGES_SHOWN {
-        println!("… and {} more", compared.changes.len() - CHANGES_SHOWN);
+    for ((who, what, closes, circumstances), operations) in lines.iter().take(CHANGES_SHOWN) {
+        let word = if *closes { "closes" } else { "opens" };
+        let name = world.cameras.get(*what).map_or("", |camera| camera.name.as_str());
+        let when = if circumstances.is_empty() { String::new() } else { format!("  when {circumstances}") };
+        println!("{word:<7}{who}  {what} {name}  {}{when}", operations.join(", "));
     }
-    let count = |of: fn(&diff::Change) -> usize| compared.changes.iter().map(of).sum::<usize>();
-    println!(
-        "opens {}, closes {} of {} that were asked",
-        count(|change| change.opens.len()),
-        count(|change| change.closes.len()),
-        compared.questions
-    );
+    if lines.len() > CHANGES_SHOWN {
+        println!("… and {} more; --person, --camera and --does show a part", lines.len() - CHANGES_SHOWN);
+    }
+    let opens = compared.changes.iter().filter(|change| change.opens).count();
+    let closes = compared.changes.len() - opens;
+    println!("opens {opens}, closes {closes}; {} questions were asked", compared.questions);
 }
 
 async fn show(home: &Home, out: Option<&Path>) -> anyhow::Result<()> {
@@ -331,10 +332,10 @@ async fn apply(home: &Home, folder: &Path, reason: &str, yes: bool) -> anyhow::R
     let present = in_force(&session).await?;
     let world = world_of(&session).await?;
     match parse(present.files.clone()) {
-        Ok(old) => {
-            let when = When { second_factor: true, ..When::default() };
-            show_changes(&compared((&old, &new), &world, &Part::default(), &when)?, &world);
-        }
+        Ok(old) => match compared((&old, &new), &world, &Part::default(), &When::default()) {
+            Ok(compared) => show_changes(&compared, &world),
+            Err(error) => println!("what it changes is not told: {error:#} (`lenskeep policy diff`)"),
+        },
         Err(error) => println!("what it changes cannot be told: {error:#}"),
     }
     ensure!(yes || asked_and_agreed()?, "nothing was changed");

@@ -15,22 +15,22 @@ use serde::Deserialize;
 use super::RolesInForce;
 
 /// The word for the organisation as the object of a question.
-const ORGANISATION: &str = "organisation";
+pub(super) const ORGANISATION: &str = "organisation";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct World {
     /// How many administrators the roster demands.
     administrators_needed: Option<u32>,
-    gateways: BTreeMap<String, GatewayFacts>,
+    pub(super) gateways: BTreeMap<String, GatewayFacts>,
     pub(super) cameras: BTreeMap<String, CameraFacts>,
     pub(super) people: BTreeMap<String, PersonFacts>,
-    programs: BTreeMap<String, ProgramFacts>,
+    pub(super) programs: BTreeMap<String, ProgramFacts>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct GatewayFacts {
+pub(super) struct GatewayFacts {
     posture: PostureText,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct PersonFacts {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProgramFacts {
+pub(super) struct ProgramFacts {
     opens: BTreeSet<String>,
     permissions: BTreeSet<ServicePermission>,
 }
@@ -268,14 +268,35 @@ impl World {
         let (Some(person), Some(known)) = (self.people.get(who), self.cameras.get(camera)) else {
             return false;
         };
+        person.device && known.is_in(camera, &person.opens)
+    }
+
+    /// Whether the policies have a say in what `who` does to `what`: the floor
+    /// has refused the rest.
+    pub(super) fn concerns(&self, who: &str, what: &str) -> bool {
+        let gateway = self.gateways.contains_key(who);
+        match self.cameras.get(what) {
+            Some(camera) if gateway => camera.gateway == who,
+            Some(camera) => match self.programs.get(who) {
+                Some(program) => camera.is_in(what, &program.opens),
+                None => self.opens(who, what),
+            },
+            None => !gateway || who == what,
+        }
+    }
+}
+
+impl CameraFacts {
+    /// Whether it is at one of these places.
+    fn is_in(&self, camera: &str, places: &BTreeSet<String>) -> bool {
         let opened = |place: &String| match place.split_once(':') {
             None => place == "all",
-            Some(("gateway", name)) => known.gateway == name,
+            Some(("gateway", name)) => self.gateway == name,
             Some(("camera", name)) => name == camera,
-            Some(("group", name)) => known.groups.contains(name),
+            Some(("group", name)) => self.groups.contains(name),
             Some(_) => false,
         };
-        person.device && person.opens.iter().any(opened)
+        places.iter().any(opened)
     }
 }
 

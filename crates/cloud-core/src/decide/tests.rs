@@ -94,7 +94,7 @@ fn ask(principal: Principal, action: Action, facts: &Facts) -> Result<(), Denial
 }
 
 fn ask_of(policies: &Policies, principal: Principal, action: Action, facts: &Facts) -> Result<(), Denial> {
-    decide(&Request { org: org(), principal, action }, facts, Some(policies), NOW).map(|_| ())
+    decide(&Request { id: None, org: org(), principal, action }, facts, Some(policies), NOW).map(|_| ())
 }
 
 fn gateway_asks(action: Action, facts: &Facts) -> Result<(), Denial> {
@@ -481,7 +481,8 @@ fn no_set_of_policies_locks_administrators_out_of_the_next() {
     assert!(matches!(person_of(&nothing, &facts, live()), Err(Denial::Policy(_))));
     // Nor does one that could not be loaded, which permits nothing.
     let principal = Principal::Person { person: person(), device: None };
-    let unloaded = |action| decide(&Request { org: org(), principal, action }, &facts, None, NOW).map(|_| ());
+    let unloaded =
+        |action| decide(&Request { id: None, org: org(), principal, action }, &facts, None, NOW).map(|_| ());
     assert_eq!(unloaded(set), Ok(()));
     assert_eq!(unloaded(live()), Err(Denial::NoPolicies));
 }
@@ -499,8 +500,26 @@ fn failing_posture_takes_tokens_and_live_pictures_away() {
 }
 
 #[test]
+fn a_decision_names_the_posture_that_its_conditions_read() {
+    let permit = |facts: &Facts, action| {
+        let principal = Principal::Person { person: person(), device: None };
+        let request = Request { id: None, org: org(), principal, action };
+        decide(&request, facts, Some(&Policies::builtin()), NOW).unwrap()
+    };
+    let live = Action::Live { camera: camera(), rendition: Rendition::Main };
+    let of = |posture: &str| Some(seal::sha256(format!("{{\"{}\":\"{posture}\"}}", camera()).as_bytes()));
+    assert_eq!(permit(&facts(), live.clone()).entry().posture, of("unknown"));
+    let mut good = facts();
+    good.cameras.get_mut(&camera()).unwrap().posture = Posture::Good;
+    assert_eq!(permit(&good, live).entry().posture, of("good"));
+    // No policy of the built-in set reads posture for it.
+    assert_eq!(permit(&good, Action::ListRecordings { camera: camera() }).entry().posture, None);
+}
+
+#[test]
 fn a_decision_names_its_policies() {
     let request = Request {
+        id: None,
         org: org(),
         principal: Principal::Gateway(gateway()),
         action: recording_of(org(), camera(), 1),

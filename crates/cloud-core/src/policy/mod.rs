@@ -4,6 +4,7 @@
 //! the signatures allow (`decide` asks those first); they never widen it.
 
 mod bounds;
+mod conditions;
 mod entities;
 mod question;
 mod selection;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use selection::Selections;
 
+pub use conditions::Conditions;
 pub use entities::Unfit;
 pub use question::{Asker, Circumstances, Object, Operation, PersonAsker, Posture, Question};
 
@@ -195,6 +197,20 @@ impl Policies {
             response.diagnostics().reason().filter_map(|id| self.rules.get(id)).cloned().collect();
         rules.sort();
         Ok(Answer { allowed: response.decision() == Decision::Allow, rules })
+    }
+
+    /// Digest of the posture that the conditions of this question read:
+    /// SHA-256 of `{"cam_…":"good"}`, whoever asks and what it is about, in
+    /// canonical JSON. None if no policy that the question can concern names it.
+    pub fn posture(&self, question: &Question) -> Option<Hash> {
+        let selection = self.selections.of_question(question)?;
+        let read = if selection.names("posture") { question.postures() } else { BTreeMap::new() };
+        (!read.is_empty()).then(|| seal::sha256(&seal::to_canonical(&read)))
+    }
+
+    /// What the policies that this question can concern look at.
+    pub fn conditions(&self, question: &Question) -> Conditions {
+        self.selections.of_question(question).map_or_else(Conditions::default, Conditions::of)
     }
 
     /// What would turn the no to this question into a yes.

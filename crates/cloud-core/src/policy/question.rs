@@ -3,7 +3,7 @@
 //! of policies make them from a description of an organisation. Ids are texts,
 //! because a description may name a camera `door`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::Timestamp;
@@ -116,6 +116,23 @@ impl PersonAsker {
     }
 }
 
+impl Question {
+    /// What was measured of asker and object, by their ids.
+    pub(super) fn postures(&self) -> BTreeMap<&str, &'static str> {
+        let asker = match &self.asker {
+            Asker::Gateway { id, posture } => Some((id.as_str(), posture.as_str())),
+            Asker::Person(_) | Asker::Service { .. } => None,
+        };
+        let object = match &self.object {
+            Object::Gateway { id, posture } | Object::Camera { id, posture, .. } => {
+                Some((id.as_str(), posture.as_str()))
+            }
+            Object::Organisation { .. } | Object::Device { .. } => None,
+        };
+        asker.into_iter().chain(object).collect()
+    }
+}
+
 impl Asker {
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -200,7 +217,7 @@ operations! {
 }
 
 impl Operation {
-    /// What people do to a camera: what a change of policies is compared by.
+    /// What people do to a camera.
     pub const OF_CAMERAS: [Operation; 10] = [
         Operation::See,
         Operation::Live,
@@ -213,6 +230,29 @@ impl Operation {
         Operation::Delete,
         Operation::MintRead,
     ];
+
+    /// To a site.
+    pub const OF_GATEWAYS: [Operation; 2] = [Operation::Configure, Operation::Enrol];
+
+    /// In the organisation as a whole.
+    pub const OF_ORGANISATIONS: [Operation; 10] = [
+        Operation::ListCameras,
+        Operation::ListGateways,
+        Operation::ReadHistory,
+        Operation::Invite,
+        Operation::Propose,
+        Operation::Approve,
+        Operation::AssignRoles,
+        Operation::CreateServiceAccount,
+        Operation::ListStorage,
+        Operation::BreakGlass,
+    ];
+
+    /// What programs do to a camera, and in the organisation.
+    pub const OF_PROGRAMS: ([Operation; 2], [Operation; 3]) = (
+        [Operation::See, Operation::ListRecordings],
+        [Operation::ListCameras, Operation::ListGateways, Operation::ReadHistory],
+    );
 
     pub fn named(text: &str) -> Option<Self> {
         Operation::ALL.iter().copied().find(|operation| operation.as_str() == text)

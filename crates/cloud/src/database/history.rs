@@ -2,7 +2,7 @@
 //! extends the chain changes that row first, which makes others wait.
 
 use cloud_core::{Entry, History, Receipt, References, chain_hash};
-use model::{DeviceId, Hash, OrgId, Timestamp};
+use model::{DeviceId, Hash, OrgId, RequestId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,12 @@ pub(crate) struct HistoryRow {
     /// The set of policies that was asked.
     #[schema(value_type = Option<String>)]
     pub(crate) policy: Option<Hash>,
+    /// Digest of the posture that its conditions read; null if they read none.
+    #[schema(value_type = Option<String>)]
+    pub(crate) posture: Option<Hash>,
+    /// The request that caused it.
+    #[schema(value_type = Option<String>)]
+    pub(crate) request: Option<RequestId>,
     /// How often it was refused; null if it was permitted.
     pub(crate) refused: Option<u64>,
 }
@@ -72,14 +78,18 @@ impl Transaction {
     }
 
     async fn add_history(&mut self, seq: u64, entry: &Entry, leaf: &str, hash: Hash) -> sqlx::Result<()> {
-        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        let Entry { org, at, actor, device, action, resource, signature, policy, refused } = entry;
+        let sql = "INSERT INTO history (org, seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused, posture, request) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        let Entry { org, at, actor, device, action, resource, signature, policy, posture, request, refused } =
+            entry;
         let text = |hash: &Option<Hash>| hash.map(|hash| hash.to_string());
-        let (device, signature, policy) = (device.map(|id| id.to_string()), text(signature), text(policy));
+        let (device, request) = (device.map(|id| id.to_string()), request.map(|id| id.to_string()));
+        let (signature, policy, posture) = (text(signature), text(policy), text(posture));
         let (actor, action, resource) = (actor.as_str(), action.as_str(), resource.as_str());
-        let values =
-            params![*org, seq, *at, actor, action, resource, hash, leaf, device, signature, policy, *refused];
+        let values = params![
+            *org, seq, *at, actor, action, resource, hash, leaf, device, signature, policy, *refused,
+            posture, request
+        ];
         self.execute(sql, values).await.map(drop)
     }
 }
@@ -94,6 +104,7 @@ pub(crate) struct Filter {
     pub(crate) action: Option<String>,
     /// Part of the resource.
     pub(crate) about: Option<String>,
+    pub(crate) request: Option<String>,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
 }
@@ -101,13 +112,14 @@ pub(crate) struct Filter {
 impl Database {
     /// Newest first.
     pub(crate) async fn history(&self, org: OrgId, filter: Filter) -> sqlx::Result<Vec<HistoryRow>> {
-        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused FROM history \
+        let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused, posture, request FROM history \
                    WHERE org = $1 AND seq < $2 AND at >= $3 AND at <= $4 AND ($5 = '' OR actor = $5) \
                    AND ($6 = '' OR action = $6) AND ($7 = '' OR REPLACE(resource, $7, '') <> resource) \
-                   ORDER BY seq DESC LIMIT $8";
-        let Filter { before, limit, actor, action, about, from, to } = filter;
+                   AND ($8 = '' OR request = $8) ORDER BY seq DESC LIMIT $9";
+        let Filter { before, limit, actor, action, about, request, from, to } = filter;
         let wanted = |text: Option<String>| text.unwrap_or_default();
-        let values = params![org, before, from, to, wanted(actor), wanted(action), wanted(about), limit];
+        let (actor, action, about, request) = (wanted(actor), wanted(action), wanted(about), wanted(request));
+        let values = params![org, before, from, to, actor, action, about, request, limit];
         let rows = self.all(sql, values).await?;
         rows.iter()
             .map(|row| {
@@ -123,6 +135,8 @@ impl Database {
                     signature: row.text_or_null(8)?.map(|_| row.parsed(8)).transpose()?,
                     policy: row.text_or_null(9)?.map(|_| row.parsed(9)).transpose()?,
                     refused: row.number_or_null(10)?,
+                    posture: row.text_or_null(11)?.map(|_| row.parsed(11)).transpose()?,
+                    request: row.text_or_null(12)?.map(|_| row.parsed(12)).transpose()?,
                 })
             })
             .collect()

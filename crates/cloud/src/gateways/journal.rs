@@ -23,6 +23,7 @@ use crate::database::News;
 use crate::http::extract::Json;
 use crate::http::guard::GatewayCaller;
 use crate::problem::Problem;
+use crate::requests;
 
 /// The largest number that JSON's readers agree on.
 const COUNT_MAX: u64 = (1 << 53) - 1;
@@ -76,6 +77,8 @@ fn entry(part: &LocalJournal, at: Timestamp, action: &str, resource: String) -> 
         resource,
         signature: None,
         policy: None,
+        posture: None,
+        request: requests::current(),
         refused: None,
     }
 }

@@ -35,7 +35,10 @@ pub(crate) async fn grants(
     }
     let authority = authority(&headers)?;
     let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
-    let decisions = app.decide_uploads(caller.org, caller.gateway, &caller.roster, objects, now).await?;
+    let _minting = app.rosters.minting().await;
+    // Not the guard's: the gateway may have been revoked since.
+    let roster = app.roster(caller.org, now).await?;
+    let decisions = app.decide_uploads(caller.org, caller.gateway, &roster, objects, now).await?;
 
     // One entry in the history each, in one transaction; then the tokens.
     let mut permits = Vec::new();

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::GatewayCaller;
 use crate::problem::Problem;
+use crate::requests;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +73,8 @@ pub(crate) async fn report(
                     resource: conflict.as_str().to_owned(),
                     signature: None,
                     policy: None,
+                    posture: None,
+                    request: requests::current(),
                     refused: None,
                 };
                 app.database.append(&[entry]).await?;

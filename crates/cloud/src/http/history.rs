@@ -32,6 +32,7 @@ pub(crate) struct Stretch {
     action: Option<String>,
     /// Part of the resource.
     about: Option<String>,
+    request: Option<String>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 }
@@ -102,6 +103,7 @@ pub(crate) struct Inclusion {
            ("actor" = Option<String>, Query, description = "id of a person or gateway"),
            ("action" = Option<String>, Query),
            ("about" = Option<String>, Query, description = "a part of the resource, such as a camera's id"),
+           ("request" = Option<String>, Query, description = "what the request that caused it was answered as `x-request-id`"),
            ("from" = Option<u64>, Query), ("to" = Option<u64>, Query, description = "times in milliseconds")),
     responses((status = 200, body = HistoryPage)))]
 pub(crate) async fn read(
@@ -116,6 +118,7 @@ pub(crate) async fn read(
         actor: query.actor,
         action: query.action,
         about: query.about,
+        request: query.request,
         from: query.from.unwrap_or(Timestamp(0)),
         to: query.to.unwrap_or(Timestamp(u64::MAX)),
     };

@@ -84,6 +84,7 @@ async fn add(
         let audited = app.permit(caller, roster, action, now).await?;
         let seq = app.rosters.append(&app.database, next, &audited).await?;
         app.hub.roster_changed(caller.org);
+        app.rosters.minted().await;
         return Ok(seq);
     }
     // What takes rights away acts first and is written down after: a history
@@ -92,5 +93,6 @@ async fn add(
     let seq = app.rosters.append_narrowing(&app.database, next).await?;
     app.hub.roster_changed(caller.org);
     app.record_after(permit).await;
+    app.rosters.minted().await;
     Ok(seq)
 }

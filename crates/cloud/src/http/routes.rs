@@ -20,6 +20,7 @@ use super::{
 };
 use crate::app::App;
 use crate::gateways;
+use crate::requests;
 
 /// Body of a viewer's request: the largest is one signed statement.
 const VIEWER_BODY_MAX: usize = 1 << 20;
@@ -258,7 +259,7 @@ pub(crate) fn router(app: &Arc<App>, port: Port) -> Router {
             router.route(route.path, handler.route_layer(middleware::from_fn_with_state(guarded, guard)));
     }
     let router = router.with_state(app.clone());
-    match port {
+    let router = match port {
         Port::Viewers => {
             let tls = app.config.listen.tls_certificate.is_some() || app.public_url.scheme() == "https";
             router
@@ -267,5 +268,6 @@ pub(crate) fn router(app: &Arc<App>, port: Port) -> Router {
         }
         Port::Gateways => router.layer(DefaultBodyLimit::max(BODY_MAX)),
         Port::Metrics => router,
-    }
+    };
+    router.layer(middleware::from_fn(requests::identify))
 }

@@ -10,7 +10,8 @@ use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde_json::{Value, json};
 
 use crate::scim::directory;
-use crate::support::world::{Api, Organisation};
+use crate::support::gateway::Gateway;
+use crate::support::world::{Answer, Api, Organisation};
 use crate::support::{World, fresh_id, on_both_databases};
 
 on_both_databases!(
@@ -22,6 +23,7 @@ on_both_databases!(
     a_changed_tile_stops_the_log,
     what_filters_find_is_what_was_asked_for,
     refusals_are_counted_and_fill_no_disk,
+    an_answer_and_what_it_caused_carry_one_request_id,
 );
 
 /// Written together, each once, and each before its own answer.
@@ -329,4 +331,40 @@ async fn refusals_are_counted_and_fill_no_disk(world: World) {
 
 async fn history_size(api: &Api<'_>) -> u64 {
     api.get("/api/v1/history?limit=1").await.body["entries"][0]["seq"].as_u64().unwrap()
+}
+
+async fn an_answer_and_what_it_caused_carry_one_request_id(world: World) {
+    let mut organisation = world.found().await;
+    let gateway = Gateway::enrolled(&world, &mut organisation).await;
+    let camera = organisation.bind_camera(&world, gateway.id).await;
+    let api = organisation.api(&world);
+    let id = |answer: &Answer| answer.headers["x-request-id"].to_str().unwrap().to_owned();
+
+    // Brought along, it counts for nothing.
+    let sent = api.request(Method::POST, "/api/v1/reasons").header("x-lenskeep", "1");
+    let sent = sent.header("x-request-id", "req_mine");
+    let stated = Answer::of(sent.json(&json!({ "reason": "a parcel" })).send().await.unwrap()).await;
+    assert_eq!(stated.status, StatusCode::NO_CONTENT);
+    let found = api.get(&format!("/api/v1/history?request={}", id(&stated))).await.body;
+    assert_eq!(found["entries"].as_array().unwrap().len(), 1, "{found}");
+    let entry = &found["entries"][0];
+    assert_eq!((&entry["action"], &entry["request"]), (&json!("state_reason"), &json!(id(&stated))));
+    let leaf: Value = serde_json::from_str(entry["leaf"].as_str().unwrap()).unwrap();
+    assert_eq!((&leaf["unmapped"]["request"], &entry["posture"]), (&entry["request"], &Value::Null));
+
+    // A condition that reads posture says what it was told.
+    let live = api.post(&format!("/api/v1/cameras/{camera}/live"), &json!({ "rendition": "main" })).await;
+    let about = format!("/api/v1/history?action=live&request={}", id(&live));
+    let posture = seal::sha256(format!(r#"{{"{camera}":"unknown"}}"#).as_bytes());
+    assert_eq!(api.get(&about).await.body["entries"][0]["posture"], json!(posture), "{}", live.body);
+
+    for refused in [
+        world.anyone().get("/api/v1/me").await,
+        api.get("/api/v1/history?before=x").await,
+        api.post("/api/v1/reasons", &json!({})).await,
+    ] {
+        assert_eq!(refused.body["error"]["request"], json!(id(&refused)), "{}", refused.body);
+    }
+    let (one, other) = (api.get("/api/v1/me").await, api.get("/api/v1/me").await);
+    assert_ne!(id(&one), id(&other));
 }

@@ -2,6 +2,7 @@
 //! certificate is worth.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::wire::EnrolRequest;
 use model::{CameraId, GatewayId, Hash};
@@ -21,6 +22,7 @@ on_both_databases!(
     a_forged_enrolment_gets_nowhere,
     certificates_need_the_rosters_key_and_a_fresh_challenge,
     a_revoked_gateway_is_refused_at_once,
+    no_token_is_minted_after_a_revoke_was_answered,
     commands_are_carried_and_nothing_unsigned,
 );
 
@@ -103,6 +105,47 @@ async fn a_revoked_gateway_is_refused_at_once(world: World) {
     let body = json!({ "objects": [crate::support::footage::object(&recording)] });
     assert_eq!(gateway.post("/gateway/v1/upload-grants", &body).await.code(), "no_certificate");
     assert_eq!(gateway.certify(organisation.org).await.code(), "no_certificate");
+}
+
+/// A race: some ask for tokens without pause while the gateway is revoked.
+async fn no_token_is_minted_after_a_revoke_was_answered(world: World) {
+    let mut organisation = world.found().await;
+    for _ in 0..10 {
+        let gateway = Gateway::enrolled(&world, &mut organisation).await;
+        let camera = organisation.bind_camera(&world, gateway.id).await;
+        let (_, recording) = Epoch::new(organisation.org, camera).record(&gateway, &organisation.roster);
+        let wanted = json!({ "objects": [crate::support::footage::object(&recording)] });
+        let ask = async || {
+            let answer = gateway.post("/gateway/v1/upload-grants", &wanted).await;
+            answer.body["grants"][0]["url"].is_string()
+        };
+        assert!(ask().await, "a gateway in force gets its token");
+        // Each token stands in the history before it is made.
+        let cookie = organisation.admin.cookie.clone();
+        let path = format!("/api/v1/history?action=mint_upload&actor={}&limit=1000", gateway.id);
+        let minted = async || {
+            let body = world.as_person(&cookie).get(&path).await.body;
+            body["entries"].as_array().unwrap().len()
+        };
+        let answered = AtomicBool::new(false);
+        let asking = futures_util::future::join_all((0..6).map(|_| async {
+            loop {
+                let after = answered.load(Ordering::SeqCst);
+                let got = ask().await;
+                if after {
+                    return got;
+                }
+            }
+        }));
+        let revoking = async {
+            organisation.append(&world, Statement::RevokeGateway { gateway: gateway.id }).await;
+            answered.store(true, Ordering::SeqCst);
+            minted().await
+        };
+        let (got, at_answer) = futures_util::future::join(asking, revoking).await;
+        assert!(!got.contains(&true), "asked after the answer");
+        assert_eq!(minted().await, at_answer, "asked before the answer, and minted after it");
+    }
 }
 
 async fn commands_are_carried_and_nothing_unsigned(world: World) {

@@ -54,6 +54,31 @@ async fn the_page_answers_to_every_address_but_the_apis() {
     }
 }
 
+/// Every page, and every read of the API, with what elsewhere leads to a redirect.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_parameter_leads_to_another_site() {
+    let world = World::on_sqlite().await;
+    let organisation = world.found().await;
+    let evil = ["https://evil.example", "//evil.example", "/\\evil.example", "/%2f/evil.example"];
+    let paths =
+        cloud::routes().into_iter().filter(|route| route.port == Port::Viewers && route.method == "GET");
+    let mut paths: BTreeSet<String> = paths.map(|route| route.path.replace(['{', '}'], "")).collect();
+    paths.extend(
+        ["/sign-in/corp", "/join", "/device", "/setup", "//evil.example/", "/\\evil.example"]
+            .map(str::to_owned),
+    );
+    for path in &paths {
+        for target in evil {
+            let names = ["next", "return_to", "redirect_uri", "redirect", "url", "state", "iss"];
+            let query = names.map(|name| format!("{name}={target}")).join("&");
+            let path = format!("{path}?{query}");
+            let answer = organisation.api(&world).request(Method::GET, &path).send().await.unwrap();
+            assert!(!answer.status().is_redirection(), "{path}: {}", answer.status());
+            assert!(!answer.headers().contains_key("location"), "{path}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_sites_cannot_act_for_a_person() {
     let world = World::on_sqlite().await;

@@ -93,8 +93,10 @@ export async function ask(path: string, request: Request_, key?: SessionKey): Pr
 
 function failure(status: number, text: string): ApiError {
   try {
-    const { code, message, remedy } = (JSON.parse(text) as ErrorBody).error;
-    return new ApiError(status, String(code), String(message), String(remedy ?? ''));
+    const { code, message, remedy, request } = (JSON.parse(text) as ErrorBody).error;
+    // What failed inside is found in the server's log by the request.
+    const named = status >= 500 && request ? ` (Request ${request}.)` : '';
+    return new ApiError(status, String(code), String(message), `${remedy ?? ''}${named}`);
   } catch {
     return new ApiError(status, 'unexpected', `The server answered ${status}.`, 'Try again. If it stays, look at the log of lenskeep.');
   }

@@ -92,8 +92,8 @@ export async function removeCamera(organisation: Organisation, gateway: Gateway,
 }
 
 /** Signs the device in the roster and, for a person who has none yet, the access. */
-export async function approveDevice(organisation: Organisation, device: Device, access: { scope: Scope; audio: boolean } | null): Promise<void> {
-  const until = Math.min(device.until, Date.now() + DEVICE_DAYS_MAX * DAY_MS);
+export async function approveDevice(organisation: Organisation, device: Device, access: { scope: Scope; audio: boolean } | null, end: number): Promise<void> {
+  const until = Math.min(end, Date.now() + DEVICE_DAYS_MAX * DAY_MS);
   const add: Statement = { type: 'add_device', device: { ...device, until } };
   const newcomer = access && !organisation.state.access.some(({ person }) => person === device.person);
   await organisation.append(...(newcomer ? [{ type: 'set_access' as const, person: device.person, ...access, until: null }] : []), add);

@@ -97,7 +97,15 @@ class Session {
   async signInByPassphrase(passphrase: string): Promise<void> {
     const stored = this.stored ?? fail('This browser has no device key.');
     await call('unlock', { stored, opener: { kind: 'passphrase', passphrase } });
-    if (!this.me) this.signedIn(await this.deviceLogin(stored));
+    if (!this.me) {
+      try {
+        this.signedIn(await this.deviceLogin(stored));
+      } catch (error) {
+        // The server tells nobody which devices there are.
+        if (!(error instanceof ApiError && error.code === 'login_refused')) throw error;
+        fail('This browser’s key is not let in: its 90 days are over, or it was shut out. An administrator sees which on the page Devices, and renews it there; nothing is lost meanwhile.');
+      }
+    }
     this.unlocked = true;
     await this.enter();
   }

@@ -2,12 +2,15 @@
 //! are genuine, as a log of signed statements. Gateways, the cloud, the web app
 //! and the command line each replay it and believe nobody's summary.
 
+mod error;
 mod log;
 mod replay;
+mod rules;
 mod statement;
 
+pub use error::RosterError;
 pub use log::{LogError, log_envelope, log_line, read_log};
-pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Roster, RosterError};
+pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Roster};
 pub use statement::{
     Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,
 };

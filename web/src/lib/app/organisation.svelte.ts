@@ -96,6 +96,12 @@ export class Organisation {
     await this.inTurn(() => this.appendNow(statements));
   }
 
+  /** Signs what the roster amounts to now. */
+  async snapshot(): Promise<void> {
+    await this.refresh();
+    await this.append({ type: 'snapshot', state: await this.roster.stateHash() });
+  }
+
   /** Signs a statement without posting it, for an act that posts something else before. */
   async prepare(statement: Statement): Promise<Envelope> {
     return this.roster.next(statement, Date.now(), this.signer);

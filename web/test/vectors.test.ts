@@ -124,8 +124,12 @@ describe('shared vectors', () => {
     const expected = { org, gateway: vector.gateway, epoch, device: vector.device };
     const listed = (cameras: Map<string, EpochKeys>) => [...cameras].map(([camera, { video, audio }]) => ({ camera, video: base64(video), audio: audio && base64(audio) }));
     const seed = fromBase64(vector.device_kem_seed);
-    expect(listed(await openPastGrant(readEnvelope(vector.envelope), expected, seed))).toEqual(vector.keys);
-    await expect(openPastGrant(readEnvelope(vector.envelope), { ...expected, device: 'dev_' + '0'.repeat(32) }, seed)).rejects.toThrow('for another');
+    const nobody = () => undefined;
+    const given = await openPastGrant(readEnvelope(vector.envelope), expected, seed, nobody);
+    expect([listed(given.cameras), given.isSigned]).toEqual([vector.keys, false]);
+    await expect(openPastGrant(readEnvelope(vector.envelope), { ...expected, device: 'dev_' + '0'.repeat(32) }, seed, nobody)).rejects.toThrow('for another');
+    // An author whom the roster names has to have signed it.
+    await expect(openPastGrant(readEnvelope(vector.envelope), expected, seed, () => base64(new Uint8Array(32).fill(9)))).rejects.toThrow('does not hold');
 
     // This device was granted both cameras, and hands on the first to another.
     const own = load('epoch-grant');
@@ -134,7 +138,9 @@ describe('shared vectors', () => {
     const me = await signer(own.device, new Uint8Array(32).fill(7));
     const first = vector.keys[0].camera;
     const handed = await handOn(opened, to, new Set([first]), 'ab'.repeat(32), 1, me);
-    expect(listed(await openPastGrant(handed!, { ...expected, device: to.id }, new Uint8Array(32).fill(9)))).toEqual(vector.keys);
+    const mine = base64(await signPublicKey(new Uint8Array(32).fill(7)));
+    const again = await openPastGrant(handed!, { ...expected, device: to.id }, new Uint8Array(32).fill(9), (id) => (id === own.device ? mine : undefined));
+    expect([listed(again.cameras), again.isSigned, again.grant.roster_head]).toEqual([vector.keys, true, 'ab'.repeat(32)]);
     expect(await handOn(opened, to, new Set(), 'ab'.repeat(32), 1, me)).toBeNull();
   });
 
@@ -176,7 +182,8 @@ describe('shared vectors', () => {
     const me = await signer(device, fromBase64(sign_seed));
     const expected = { org, gateways: [gateway], challenge, certificate };
     const found = await answerTo(readEnvelope(answer), expected, me);
-    expect([found.gateway.id, found.login]).toEqual([gateway.id, login]);
+    const { roster_seq, roster_head } = JSON.parse(fromUtf8(fromBase64(answer.payload)));
+    expect([found.gateway.id, found.login, found.head]).toEqual([gateway.id, login, { seq: roster_seq, hash: roster_head }]);
     const other = 'cd'.repeat(32);
     await expect(answerTo(readEnvelope(answer), { ...expected, challenge: other }, me)).rejects.toThrow('an old one');
     await expect(answerTo(readEnvelope(answer), { ...expected, certificate: other }, me)).rejects.toThrow('somebody is in between');

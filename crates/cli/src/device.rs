@@ -165,6 +165,8 @@ pub(crate) fn list(roster: &Roster) {
         println!("{}  {name}  of {}, until {until}{administrator}", device.id, device.person);
         println!("  {}", fingerprint(device));
     }
+    let (seq, head) = roster.head();
+    println!("The roster's newest statement is number {seq}: {head}");
 }
 
 pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {

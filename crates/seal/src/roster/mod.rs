@@ -47,3 +47,17 @@ pub fn sign_next(
 pub fn statement_hash(envelope: &Envelope) -> Result<Hash, EnvelopeError> {
     envelope::payload(PayloadType::Roster, envelope).map(crate::sha256)
 }
+
+/// What is new in a part of the log that begins with the reader's own head: if
+/// it does not, the log was cut off, put back, forked or put out of order.
+pub fn after_head((seq, head): (u64, Hash), shown: &[Envelope]) -> Result<&[Envelope], RosterError> {
+    let Some((first, new)) = shown.split_first() else {
+        return Err(RosterError::Behind { head: seq.saturating_sub(1), seen: seq });
+    };
+    let bytes = envelope::payload(PayloadType::Roster, first)?;
+    if crate::sha256(bytes) == head {
+        return Ok(new);
+    }
+    let Payload { seq: found, .. } = crate::from_canonical(bytes)?;
+    if found == seq { Err(RosterError::Forked) } else { Err(RosterError::DoesNotFollow { head: seq, found }) }
+}

@@ -7,8 +7,8 @@ use model::{DeviceId, Hash, Timestamp};
 use proptest::prelude::*;
 use seal::envelope::{self, PayloadType};
 use seal::roster::{
-    Device, LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, log_line, read_log,
-    sign_next,
+    Device, LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, after_head,
+    log_line, read_log, sign_next,
 };
 
 use crate::fixture::{
@@ -286,6 +286,28 @@ fn a_head_that_was_seen_is_looked_up() {
     for other in [&old, &fork] {
         assert!(matches!(other.roster.check_head(head), Err(RosterError::Split { .. })));
     }
+}
+
+#[test]
+fn a_part_of_the_log_begins_with_the_readers_head() {
+    let mut log = Log::populated();
+    let head = log.roster.head();
+    log.push(Statement::RevokeDevice { device: device_id(2) });
+    let all = &log.envelopes;
+    assert_eq!(after_head(head, &all[5..]).unwrap(), &all[6..]);
+    assert!(after_head(log.roster.head(), &all[6..]).unwrap().is_empty());
+    let code = |shown: &[Envelope]| after_head(head, shown).map_or_else(|error| error.code(), |_| "taken");
+    assert_eq!(code(&[]), "behind");
+    assert_eq!(
+        [code(&all[6..]), code(all)],
+        ["does_not_follow"; 2],
+        "one left out; from the beginning again"
+    );
+    let mut fork = Log::new();
+    for n in 1..=5 {
+        fork.push(Statement::AddDevice { device: device(100 + n, ben(), "of another past") });
+    }
+    assert_eq!(code(&fork.envelopes[5..]), "forked");
 }
 
 /// One of all kinds of statements, by whoever, seen whenever.

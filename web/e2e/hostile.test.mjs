@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { launch, until, visitor } from './support/browser.mjs';
+import { launch, look, until, visitor } from './support/browser.mjs';
 import { addDemoCamera, invite, openDemoCamera, setUp } from './support/person.mjs';
 import { givenLink, isReal, start } from './support/product.mjs';
 
@@ -101,6 +101,65 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
         await page.unroute(/\/api\/v1\/roster\?after=/);
       },
     );
+  });
+
+  /** What this browser has seen of the roster, changed as another of its pages would. */
+  const memory = (change) =>
+    page.evaluate(
+      ({ change }) =>
+        new Promise((resolve, reject) => {
+          const opening = indexedDB.open('lenskeep', 1);
+          opening.onerror = () => reject(opening.error);
+          opening.onsuccess = () => {
+            const transaction = opening.result.transaction('kept', 'readwrite');
+            const store = transaction.objectStore('kept');
+            const request = store.get('roster');
+            request.onsuccess = () => {
+              if (change === 'forget') store.delete('roster');
+              else store.put({ ...request.result, ...change }, 'roster');
+            };
+            transaction.oncomplete = () => (opening.result.close(), resolve(request.result));
+          };
+        }),
+      { change },
+    );
+
+  it('cannot show one page less than another page of this browser has seen', async () => {
+    await page.reload();
+    await unlock();
+    await page.getByRole('link', { name: /Demo camera/ }).waitFor({ timeout: 30_000 });
+    const { head } = await memory({});
+    await memory({ head: { seq: head.seq + 1, hash: 'ab'.repeat(32) } });
+    await said('an older or another history');
+    await memory({ head });
+  });
+
+  it('cannot freeze the roster of a viewer while the gateway goes on', { skip: isReal && 'lenskeep export is shown it in crates/cli/tests' }, async () => {
+    await page.reload();
+    await unlock();
+    await page.getByRole('link', { name: 'Devices', exact: true }).click();
+    await page.getByText(/The roster has \d+ statements/).click();
+    const shown = async () => Number(/has (\d+)/.exec(await page.getByText(/The roster has \d+ statements/).textContent())[1]);
+    const before = await shown();
+    await page.getByRole('button', { name: 'Sign a snapshot' }).click();
+    await until('the snapshot to stand in the roster', async () => (await shown()) === before + 1);
+    // A browser that has seen nothing newer, and is shown nothing newer.
+    await memory('forget');
+    const older = ({ statements }) => ({ statements: statements.filter(({ payload }) => JSON.parse(Buffer.from(payload, 'base64')).seq < before) });
+    await lying(/\/api\/v1\/roster(\?after=\d+)?$/, older, async () => {
+      await page.reload();
+      await unlock();
+      await openDemoCamera(page);
+      await said('goes by another roster than this browser was shown');
+      await said('Two different rosters are being shown');
+      assert.equal(await page.locator('.stage .live').count(), 0);
+      await look(page, 'two-rosters');
+    });
+    await page.reload();
+    await unlock();
+    await openDemoCamera(page);
+    await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+    await page.getByRole('link', { name: 'Cameras', exact: true }).click();
   });
 
   it('cannot alter a statement, nor put another organisation in the place of the pinned one', async () => {

@@ -1,7 +1,7 @@
 //! Figures of this machine (docs/performance.md): one 720p camera, recorded by
 //! a gateway of its own process and by `ffmpeg -c copy` at the same time; a
-//! long history, verified; decisions; and a server that signs in, grants and
-//! revokes.
+//! long history, verified; a roster, replayed; decisions; and a server that
+//! signs in, grants and revokes.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -70,6 +70,8 @@ pub(crate) fn measure_all(seconds: u32) -> anyhow::Result<()> {
 
     step("Verifying a history of 10 million entries");
     run(Command::new("cargo").args(["run", "--quiet", "-p", "seal", "--example", "log_speed"]))?;
+    step("Replaying a roster of 20 000 statements");
+    run(Command::new("cargo").args(["run", "--quiet", "-p", "seal", "--example", "roster_speed"]))?;
     step("Deciding, with 10 000 people and 100 000 cameras");
     run(Command::new("cargo").args(["run", "--quiet", "-p", "cloud-core", "--example", "decision_speed"]))?;
     step("Signing in, granting and revoking at a server");

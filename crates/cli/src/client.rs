@@ -2,7 +2,7 @@
 //! with a session whose key is in memory only.
 //! The roster is replayed here; the cloud's summaries decide nothing.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
@@ -30,6 +30,7 @@ use crate::approvals;
 use crate::home::{DeviceFile, Home};
 use crate::local::Site;
 use crate::orders::Waits;
+use crate::roster::first_seen;
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
@@ -131,6 +132,11 @@ impl Client {
     pub(crate) fn of_site(site: Site) -> anyhow::Result<Self> {
         let client = Client::new(Url::parse("https://gateway.invalid")?)?;
         Ok(Client { site: Some(site), ..client })
+    }
+
+    /// Whether a gateway answers, and not the cloud.
+    pub(crate) fn is_site(&self) -> bool {
+        self.site.is_some()
     }
 
     /// A request with what proves who asks.
@@ -267,21 +273,17 @@ pub(crate) enum Stated {
 
 /// This device, signed in, with the roster up to date.
 pub(crate) struct Session {
-    pub(crate) client: Client,
+    /// Shared with whoever keeps it open while something else is done.
+    pub(crate) client: Arc<Client>,
     pub(crate) file: DeviceFile,
     pub(crate) keys: DeviceKeys,
     pub(crate) roster: Roster,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 #[derive(Deserialize)]
 struct Challenge {
     challenge: Hash,
-}
-
-#[derive(Deserialize)]
-struct Statements {
-    statements: Vec<Envelope>,
 }
 
 impl Session {
@@ -304,7 +306,7 @@ impl Session {
             Some(roster) => roster,
             None => first_seen(&client, home, file.anchor).await?,
         };
-        let mut session = Session { client, roster, file, keys, home: home.clone() };
+        let mut session = Session::new(client, file, keys, roster, home);
         session.sync().await?;
         Ok(session)
     }
@@ -317,7 +319,7 @@ impl Session {
         roster: Roster,
         home: &Home,
     ) -> Self {
-        Session { client, file, keys, roster, home: home.clone() }
+        Session { client: Arc::new(client), file, keys, roster, home: home.clone() }
     }
 
     pub(crate) fn home(&self) -> &Home {
@@ -326,26 +328,6 @@ impl Session {
 
     pub(crate) fn device(&self) -> DeviceId {
         self.file.device
-    }
-
-    /// Takes what is new in the roster, if it follows.
-    pub(crate) async fn sync(&mut self) -> anyhow::Result<()> {
-        loop {
-            let (seq, _) = self.roster.head();
-            let answer: Statements = self.client.get(&format!("/api/v1/roster?after={seq}")).await?;
-            let seen_at = now();
-            // What the recovery sheet signed may have come into force since.
-            self.roster.settle(seen_at);
-            if answer.statements.is_empty() {
-                return Ok(());
-            }
-            for envelope in &answer.statements {
-                self.roster.apply(envelope, seen_at).context(
-                    "another roster is shown than before: do not trust whoever shows it until you know why",
-                )?;
-                self.home.append_roster(std::slice::from_ref(envelope), seen_at)?;
-            }
-        }
     }
 
     /// Signs an action and has the cloud carry it out.
@@ -457,20 +439,6 @@ impl Session {
         }
         bail!("the roster keeps moving; try again")
     }
-}
-
-/// The beginning of the roster for a device that came by a link, which named it.
-async fn first_seen(client: &Client, home: &Home, anchor: Hash) -> anyhow::Result<Roster> {
-    let answer: Statements = client.get("/api/v1/roster").await?;
-    let genesis = answer.statements.first().context("the cloud sent no roster")?;
-    let seen_at = now();
-    let roster = Roster::from_genesis(genesis, seen_at)?;
-    ensure!(
-        roster.anchor() == anchor,
-        "the cloud shows another organisation than the link named: do not trust whoever shows it"
-    );
-    home.append_roster(std::slice::from_ref(genesis), seen_at)?;
-    Ok(roster)
 }
 
 pub(crate) fn is(error: &anyhow::Error, code: &str) -> bool {

@@ -178,6 +178,8 @@ pub(crate) fn list(roster: &Roster) {
             "{ended} ended: they open and sign nothing until an administrator runs `lenskeep device renew ID`."
         );
     }
+    let (seq, head) = roster.head();
+    println!("The roster's newest statement is number {seq}: {head}");
 }
 
 pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {

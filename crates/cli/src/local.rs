@@ -134,8 +134,10 @@ async fn open(
 ) -> anyhow::Result<Session> {
     let site = Site::enter(address, expected, &roster, file.device, &keys).await?;
     remember(home, site.gateway, address)?;
+    let (gateway, known) = (site.gateway, site.inside.lock().await.0.roster_head);
     let mut session = Session::new(Client::of_site(site)?, file.clone(), keys, roster, home);
     session.sync().await?;
+    session.check_head(known, gateway).await?;
     Ok(session)
 }
 

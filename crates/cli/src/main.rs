@@ -20,6 +20,7 @@ mod persons;
 mod policy;
 mod recordings;
 mod roles;
+mod roster;
 mod services;
 mod sharing;
 mod sheet;
@@ -310,8 +311,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             Box::pin(device::add_gateway(&mut session)).await
         }
         Command::Camera(CameraCommand::Watch(arguments)) => {
-            let session = Box::pin(local::session(&home, local, arguments.camera)).await?;
-            Box::pin(watch::watch(&session, arguments)).await
+            let mut session = Box::pin(local::session(&home, local, arguments.camera)).await?;
+            Box::pin(watch::watch(&mut session, arguments)).await
         }
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;

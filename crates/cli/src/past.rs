@@ -62,7 +62,7 @@ pub(crate) async fn open(
         let Epochs { epochs } = session.client.get(&path).await?;
         let mut grants = Vec::new();
         for epoch in &epochs {
-            grants.extend(handed_on(session, &holder, (device, &kem), from, epoch)?);
+            grants.extend(handed_on(session, &holder, (device, &kem), from, epoch).await?);
         }
         opened += grants.len();
         for some in requests(grants) {
@@ -95,15 +95,15 @@ fn holder(session: &Session, sheet: bool) -> anyhow::Result<Holder> {
 /// Nothing if the other device may open nothing more of this epoch; also of
 /// what is not as the cloud says, or does not open: one bad grant must not keep
 /// all that come after it closed.
-fn handed_on(
-    session: &Session,
+async fn handed_on(
+    session: &mut Session,
     holder: &Holder,
     to: (DeviceId, &KemPublic),
     from: Timestamp,
     Epoch { epoch, grant, has }: &Epoch,
 ) -> anyhow::Result<Option<Envelope>> {
-    let Session { roster, keys, .. } = session;
     let (by, at) = (session.device(), now());
+    let roster = &session.roster;
     let Ok(EpochGrant { gateway, .. }) = EpochGrant::claimed(grant) else { return Ok(None) };
     // Nobody believes the recordings of one that was shut out.
     let Some(known) = roster.gateway(gateway) else { return Ok(None) };
@@ -111,6 +111,8 @@ fn handed_on(
     let wanted_epoch =
         |grant: &EpochGrant| grant.org == roster.org() && grant.epoch == *epoch && grant.created_at >= from;
     let Some(grant) = grant.ok().filter(wanted_epoch) else { return Ok(None) };
+    session.check_head(grant.roster_head, gateway).await?;
+    let Session { roster, keys, .. } = session;
     let Ok(opened) = grant.open(holder.device, &holder.kem) else { return Ok(None) };
     let right =
         |camera: CameraId| roster.right_of_device(to.0, camera, at).filter(|_| !has.contains(&camera));

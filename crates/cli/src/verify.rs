@@ -29,11 +29,15 @@ pub(crate) fn verify(home: &Home, roster: Option<&Path>, paths: &[PathBuf]) -> a
     }
     files.sort();
     let mut chains: HashMap<(CameraId, Rendition), Vec<Link>> = HashMap::new();
-    let mut broken = 0;
+    let (mut broken, mut apart) = (0, 0);
     for file in &files {
         match check(file, &roster) {
-            Ok(Checked { camera, rendition, link, words }) => {
+            Ok(Checked { camera, rendition, link, words, unknown_head }) => {
                 println!("genuine  {}  {words}", file.display());
+                if let Some(head) = unknown_head {
+                    apart += 1;
+                    println!("         its gateway went by statement {head}, which is not in this roster");
+                }
                 chains.entry((camera, rendition)).or_default().push(link);
             }
             Err(error) => {
@@ -49,6 +53,15 @@ pub(crate) fn verify(home: &Home, roster: Option<&Path>, paths: &[PathBuf]) -> a
             "{camera} {rendition}: {} recordings, {joins} of {} neighbours are joined by their chain",
             links.len(),
             links.len() - 1
+        );
+    }
+    if apart > 0 {
+        println!(
+            "\n{apart} of {} files were signed on top of a statement that this roster (up to statement {}) does not \
+             have. If it is older than they are, take a newer one; if it is newer, the gateway was shown another \
+             roster than this one: ask your administrators which is theirs.",
+            files.len(),
+            roster.head().0
         );
     }
     println!(
@@ -70,6 +83,9 @@ struct Checked {
     rendition: Rendition,
     link: Link,
     words: String,
+    /// What the gateway took for the roster's newest statement, if we do not
+    /// have it.
+    unknown_head: Option<Hash>,
 }
 
 struct Link {
@@ -100,6 +116,7 @@ fn check(path: &Path, roster: &Roster) -> anyhow::Result<Checked> {
         rendition: header.rendition,
         link: Link { started_at: header.started_at, root, previous },
         words: format!("{name}, {}, {begin}, {end}", header.rendition),
+        unknown_head: Some(header.roster_head).filter(|head| !roster.contains_hash(*head)),
     })
 }
 

@@ -44,14 +44,15 @@ struct Open {
     caught_up: bool,
 }
 
-pub(crate) async fn watch(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
+pub(crate) async fn watch(session: &mut Session, arguments: Arguments) -> anyhow::Result<()> {
+    let client = session.client.clone();
     tokio::select! {
         watched = Box::pin(look(session, arguments)) => watched,
-        Err(error) = session.client.stay() => Err(error),
+        Err(error) = client.stay() => Err(error),
     }
 }
 
-async fn look(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
+async fn look(session: &mut Session, arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { camera, rendition, seconds, json } = arguments;
     let begun = Instant::now();
     let until = begun + Duration::from_secs(seconds);
@@ -59,7 +60,7 @@ async fn look(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
         println!("Watching for {seconds} s …");
     }
     let mut socket = session.client.live(camera, rendition).await?;
-    let mut grants = Grants::new(session);
+    let mut grants = Grants::default();
     let mut open: Option<Open> = None;
     let mut figures = Figures::default();
     let mut delays = Vec::new();
@@ -108,16 +109,14 @@ async fn look(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn begin(
-    session: &Session,
-    grants: &mut Grants<'_>,
+    session: &mut Session,
+    grants: &mut Grants,
     camera: CameraId,
     bytes: &[u8],
 ) -> anyhow::Result<Open> {
     let header = SignedHeader::parse(bytes)?;
-    header.verify(&session.roster)?;
     ensure!(header.header.camera == camera, "the cloud shows another camera");
-    let keys = grants.keys(header.header.gateway, header.header.epoch, camera).await?;
-    let opener = ChunkOpener::new(&header, &keys)?;
+    let opener = grants.opener(session, &header).await?;
     Ok(Open { header, opener, caught_up: false })
 }
 

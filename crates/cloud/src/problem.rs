@@ -212,6 +212,12 @@ impl From<RostersError> for Problem {
                 format!("The roster's rules refuse this statement: {reason}."),
                 "Check who signed it and what it follows.",
             ),
+            RostersError::DatedBack { minutes } => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "statement_dated_back",
+                format!("The statement is dated {minutes} minutes before this server's clock."),
+                "Set the clock of the device that signed it, and sign again.",
+            ),
             RostersError::IdTaken => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "statement_refused",

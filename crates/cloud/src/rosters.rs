@@ -14,6 +14,10 @@ use seal::roster::{Payload, Roster, RosterError, Statement};
 
 use crate::database::{Database, Transaction};
 
+/// How far a statement's time may lie behind this server's clock when it is
+/// handed in or proposed. Readers judge a signer by the statement's own time,
+/// so that a device which has ended could otherwise sign for the time before.
+const AT_BEHIND_MAX_MS: u64 = 10 * Timestamp::MINUTE;
 /// Statements read from SQL at once.
 const PAGE: u64 = 1_000;
 
@@ -35,6 +39,8 @@ pub(crate) enum RostersError {
     Moved { seq: u64, head: Hash },
     #[error("{0}")]
     Refused(#[source] RosterError),
+    #[error("the statement is dated {minutes} minutes back")]
+    DatedBack { minutes: u64 },
     #[error("the statement uses an id again that another organisation has")]
     IdTaken,
     #[error(transparent)]
@@ -152,6 +158,19 @@ impl Rosters {
         let mut cached = self.cached.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         cached.insert(roster.org(), roster);
     }
+}
+
+/// Of what is handed in or proposed now. What was proposed in time may be
+/// agreed on for as long as proposals live.
+pub(crate) fn check_date(envelope: &Envelope, now: Timestamp) -> Result<(), RostersError> {
+    let refused = |error: RosterError| RostersError::Refused(error);
+    let bytes = envelope::payload(PayloadType::Roster, envelope).map_err(|error| refused(error.into()))?;
+    let payload: Payload = seal::from_canonical(bytes).map_err(|error| refused(error.into()))?;
+    let behind_ms = now.ms_since(payload.at);
+    if behind_ms > AT_BEHIND_MAX_MS {
+        return Err(RostersError::DatedBack { minutes: behind_ms / Timestamp::MINUTE });
+    }
+    Ok(())
 }
 
 impl Next {

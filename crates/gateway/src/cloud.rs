@@ -158,8 +158,10 @@ impl Cloud {
         Ok((ClientCertificate { chain: vec![leaf], key }, answer.expires_at))
     }
 
-    pub(crate) async fn roster_after(&self, seq: u64) -> Result<Vec<Envelope>, CloudError> {
-        let answer: RosterAnswer = self.get("the roster", &format!("/gateway/v1/roster?after={seq}")).await?;
+    /// What follows a statement; all of it without one.
+    pub(crate) async fn roster_after(&self, seq: Option<u64>) -> Result<Vec<Envelope>, CloudError> {
+        let after = seq.map_or_else(String::new, |seq| format!("?after={seq}"));
+        let answer: RosterAnswer = self.get("the roster", &format!("/gateway/v1/roster{after}")).await?;
         Ok(answer.statements)
     }
 

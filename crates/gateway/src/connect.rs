@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::wire::{Envelope, FromGateway, ROSTER_PAGE_MAX, ToGateway};
-use model::{OrgId, Timestamp};
+use model::{Hash, OrgId, Timestamp};
+use seal::roster::after_head;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cloud::Cloud;
 use crate::data::{Identity, Membership};
@@ -34,8 +35,8 @@ pub(crate) struct Connection {
     pub(crate) membership: Membership,
     pub(crate) identity: Identity,
     pub(crate) org: OrgId,
-    /// Number of the last statement that the supervisor has taken.
-    pub(crate) head: watch::Receiver<u64>,
+    /// The last statement that the supervisor has taken.
+    pub(crate) head: watch::Receiver<(u64, Hash)>,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) cloud: watch::Sender<Option<Cloud>>,
     /// The forwarder may go on: the network is back.
@@ -119,13 +120,26 @@ impl Connection {
     async fn fetch_roster(&self, cloud: &Cloud) -> anyhow::Result<Option<Over>> {
         let mut head = self.head.clone();
         loop {
-            let seq = *head.borrow_and_update();
-            let statements = cloud.roster_after(seq).await?;
-            if statements.is_empty() {
+            let known = *head.borrow_and_update();
+            // From our own head on, to see that it is still there.
+            let shown = cloud.roster_after(known.0.checked_sub(1)).await?;
+            let new = match after_head(known, &shown) {
+                Ok(new) => new,
+                Err(error) => {
+                    let seq = known.0;
+                    error!(
+                        seq,
+                        code = error.code(),
+                        "the cloud's roster is refused: {error}; we stay with ours"
+                    );
+                    return Ok(None);
+                }
+            };
+            if new.is_empty() {
                 return Ok(None);
             }
-            let whole = statements.len() < ROSTER_PAGE_MAX;
-            if self.news.send(News::Roster(statements)).await.is_err() {
+            let whole = shown.len() < ROSTER_PAGE_MAX;
+            if self.news.send(News::Roster(new.to_vec())).await.is_err() {
                 return Ok(Some(Over));
             }
             // What was refused will be refused again; asking at once is of no use.

@@ -234,20 +234,22 @@ impl RosterLog {
 
     /// Takes statements in order. Those before one that breaks a rule stay.
     pub(crate) fn extend(&mut self, statements: &[Envelope], now: Timestamp) -> anyhow::Result<()> {
-        for envelope in statements {
-            let mut next = self.roster.clone();
+        let mut next = self.roster.clone();
+        let mut lines = Vec::new();
+        let outcome = statements.iter().try_for_each(|envelope| {
             next.apply(envelope, now)?;
-            let line = log_line(envelope, now);
-            let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-            if let Err(error) = written {
-                // Half a line, or one that nobody took in, must not stay.
-                let _ = self.file.set_len(self.length);
-                return Err(error).context("the roster could not be written");
-            }
-            self.length += line.len() as u64;
-            self.roster = next;
+            lines.extend(log_line(envelope, now));
+            Ok(())
+        });
+        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Half a line, or one that nobody took in, must not stay.
+            let _ = self.file.set_len(self.length);
+            return Err(error).context("the roster could not be written");
         }
-        Ok(())
+        self.length += lines.len() as u64;
+        self.roster = next;
+        outcome
     }
 
     /// Statements that had to wait take effect.

@@ -125,7 +125,7 @@ async fn run(
     info!(gateway = %identity.id, %org, cameras = site.cameras.len(), "the gateway starts");
 
     let wake = Arc::new(Notify::new());
-    let (head, head_receiver) = watch::channel(roster.roster().head().0);
+    let (head, head_receiver) = watch::channel(roster.roster().head());
     let (cloud, cloud_receiver) = watch::channel(None);
     let (news, news_receiver) = mpsc::channel(NEWS_QUEUE);
     let view = View { gateway: identity.id, roster: roster.roster().clone(), streams: BTreeMap::new() };

@@ -52,7 +52,7 @@ pub(crate) struct Supervisor {
     pub(crate) keeper: Keeper,
     pub(crate) recording: RecordingSection,
     /// Number of the last statement taken, for those who ask the cloud for more.
-    pub(crate) head: watch::Sender<u64>,
+    pub(crate) head: watch::Sender<(u64, Hash)>,
     /// The forwarder has something to do.
     pub(crate) wake: Arc<Notify>,
     /// What the local way sees.
@@ -166,7 +166,7 @@ impl Supervision {
     async fn take_roster(&mut self, statements: &[Envelope]) -> anyhow::Result<()> {
         let taken = self.own.roster.extend(statements, clock::now());
         let (seq, head) = self.own.roster.roster().head();
-        self.own.head.send_replace(seq);
+        self.own.head.send_replace((seq, head));
         match taken {
             Ok(()) => info!(seq, %head, "the roster has grown"),
             Err(error) => error!(

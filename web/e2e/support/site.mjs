@@ -20,6 +20,7 @@ export async function makeSite(seal) {
   const made = new Map();
   const startedAt = Date.now();
   let state = hex(random(32));
+  let rosterHead = '0'.repeat(64);
 
   async function seal_(camera, rendition, at, salt, from) {
     const { keys } = cameras.get(camera);
@@ -28,7 +29,7 @@ export async function makeSite(seal) {
     const json = seal.writeCanonical({
       algorithm: 'A256GCM', org: cameras.get(camera).org, camera, rendition, gateway: id, epoch,
       commitment_video: hex(await keyCommitment(keys.video)), commitment_audio: hex(await keyCommitment(keys.audio)),
-      salt: base64(salt), roster_head: '0'.repeat(64), checkpoint: null, started_at: at, clock: 'synchronised', starts_with_key_frame: true, tracks: [track],
+      salt: base64(salt), roster_head: rosterHead, checkpoint: null, started_at: at, clock: 'synchronised', starts_with_key_frame: true, tracks: [track],
     });
     const hash = await sha256(json);
     const head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 1), u32(json.length), json, await own.sign(seal.signedBytes('recording-header.v1+json', json)));
@@ -75,6 +76,8 @@ export async function makeSite(seal) {
 
   return {
     gateway,
+    /** The roster has grown. */
+    learn: (head) => (rosterHead = head),
     get state() {
       return state;
     },
@@ -104,7 +107,7 @@ export async function makeSite(seal) {
       const inner = seal.writeCanonical({ cameras: entries.map(([camera, { keys }]) => ({ camera, video: base64(keys.video), audio: null })) });
       const outer = await Promise.all(entries.map(async ([camera, { keys }]) => ({ camera, video: hex(await keyCommitment(keys.video)), audio: hex(await keyCommitment(keys.audio)) })));
       const { enc, ciphertext } = await seal.hpkeSeal(fromBase64(device.kem), 'lenskeep epoch grant v1', [org, id, epoch, device.id].join('|'), inner);
-      return seal.sign('epoch-grant.v1+json', { org, gateway: id, epoch, device: device.id, roster_head: '0'.repeat(64), created_at: Date.now(), cameras: outer, enc: base64(enc), ciphertext: base64(ciphertext) }, own);
+      return seal.sign('epoch-grant.v1+json', { org, gateway: id, epoch, device: device.id, roster_head: rosterHead, created_at: Date.now(), cameras: outer, enc: base64(enc), ciphertext: base64(ciphertext) }, own);
     },
     streams(camera) {
       const found = cameras.get(camera);

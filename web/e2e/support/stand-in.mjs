@@ -50,6 +50,7 @@ export async function standIn() {
     if (statement.type === 'revoke_device') org.devices = org.devices.filter(({ id: device }) => device !== statement.device);
     if (statement.type === 'add_gateway') org.gateways.push(statement.gateway);
     if (statement.type === 'bind_camera') org.cameras = [...org.cameras.filter(({ id: camera }) => camera !== statement.camera.id), statement.camera];
+    site.learn(hash(envelope));
     write('append_roster', hash(envelope));
     return { seq };
   }

@@ -11,6 +11,7 @@ import { type EpochKeys, handOn, openGrant, openPastGrant } from '../lib/seal/gr
 import { checkHeader, type ReadHeader, type RecordingKeys, recordingKeys } from '../lib/seal/header';
 import { kemPublicKey } from '../lib/seal/hpke';
 import type { Device } from '../lib/seal/statements';
+import type { Heads } from './heads';
 import type { HandOn, Trust } from './protocol';
 
 const EPOCHS_MAX = 512;
@@ -26,6 +27,8 @@ export class Keyring {
   private trusted: Trust | null = null;
   /** By epoch. What was not found is not kept, so that a grant that comes late is. */
   private readonly epochs = new Map<string, Promise<Map<string, EpochKeys>>>();
+
+  constructor(private readonly heads: Heads) {}
 
   async create(input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }): Promise<StoredDevice> {
     const seeds: Seeds = { kem: random(32), sign: random(32) };
@@ -52,10 +55,12 @@ export class Keyring {
     this.unlocked = null;
     this.trusted = null;
     this.epochs.clear();
+    this.heads.clear();
   }
 
   trust(trust: Trust): void {
     this.trusted = trust;
+    this.heads.learn(trust.heads.from, trust.heads.hashes);
   }
 
   get signer(): Signer {
@@ -74,6 +79,7 @@ export class Keyring {
     if (header.org !== trust.org) refuse('the recording belongs to another organisation');
     if (header.camera !== camera || !trust.cameras.some(({ id }) => id === camera)) refuse('the recording belongs to another camera');
     await checkHeader(read, this.gateway(header.gateway));
+    await this.heads.check(header.roster_head, header.gateway);
     const granted = (await this.epoch(header.gateway, header.epoch)).get(camera);
     const keys = granted ?? (await this.handedOn(header.gateway, header.epoch, camera));
     if (!keys) return refuse('this device was not given the key of this recording. It was made before the device was added: an administrator can open it to you on the page Devices');
@@ -95,6 +101,7 @@ export class Keyring {
       if (wanted.size === 0 || !gateway) continue;
       const opened = await openGrant(envelope, { org, gateway, epoch, device }, kem).catch(() => null);
       if (!opened || opened.grant.created_at < from) continue;
+      await this.heads.check(opened.grant.roster_head, gateway.id);
       const made = await handOn(opened, to, { cameras: wanted, audio }, head, Date.now(), own.signer);
       if (made) grants.push(made);
     }
@@ -119,17 +126,22 @@ export class Keyring {
     const trust = this.trusted ?? refuse('this device is locked');
     const gateway = this.gateway(gatewayId);
     const answer = await fetched<unknown>(`/api/v1/epochs/${epoch}/grants/${device}`);
-    return answer === null ? new Map() : (await openGrant(readEnvelope(answer), { org: trust.org, gateway, epoch, device }, kem)).cameras;
+    if (answer === null) return new Map();
+    const { grant, cameras } = await openGrant(readEnvelope(answer), { org: trust.org, gateway, epoch, device }, kem);
+    await this.heads.check(grant.roster_head, gatewayId);
+    return cameras;
   }
 
   /** From the past, by administrators' devices; whoever handed on a key that does not fit is passed over. */
   private async handedOn(gateway: string, epoch: string, camera: string): Promise<EpochKeys | null> {
     const { device, kem } = this.unlocked ?? refuse('this device is locked');
-    const { org } = this.trusted ?? refuse('this device is locked');
+    const { org, authors } = this.trusted ?? refuse('this device is locked');
     const answer = await fetched<{ grants: unknown[] }>(`/api/v1/epochs/${epoch}/past-grants/${device}`);
-    for (const grant of answer?.grants ?? []) {
-      const keys = await openPastGrant(readEnvelope(grant), { org, gateway, epoch, device }, kem).then((opened) => opened.get(camera), () => undefined);
-      if (!keys) continue;
+    for (const envelope of answer?.grants ?? []) {
+      const opened = await openPastGrant(readEnvelope(envelope), { org, gateway, epoch, device }, kem, (id) => authors.get(id)).catch(() => null);
+      const keys = opened?.cameras.get(camera);
+      if (!opened || !keys) continue;
+      if (opened.isSigned) await this.heads.check(opened.grant.roster_head, opened.grant.by);
       const granted = await this.epoch(gateway, epoch);
       this.epochs.set(`${gateway}|${epoch}`, Promise.resolve(granted.set(camera, keys)));
       return keys;

@@ -3,6 +3,7 @@
 
 import { explain, goApart } from '../lib/api/client';
 import { signCommand } from '../lib/seal/commands';
+import { Heads } from './heads';
 import { Keyring } from './keyring';
 import { LiveView } from './live';
 import { pictureOf } from './picture';
@@ -13,7 +14,17 @@ import type { Rendition } from '../lib/api/types';
 
 type Handlers = { [K in keyof Calls]: (input: Parameters<Calls[K]>[0]) => Promise<ReturnType<Calls[K]>> };
 
-const keyring = new Keyring();
+let fetched: ((problem: string | null) => void) | null = null;
+
+/** Has the page fetch the roster once more; it tells the keyring what is new before it answers. */
+function fetchRoster(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fetched = (problem) => (problem === null ? resolve() : reject(new Error(`The newest statements of your organisation did not come: ${problem}`)));
+    send({ kind: 'fetch' });
+  });
+}
+
+const keyring = new Keyring(new Heads(fetchRoster, (signer) => send({ kind: 'split', signer })));
 const players = new Map<number, Player>();
 
 const handlers: Handlers = {
@@ -103,6 +114,7 @@ class Player {
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === 'call') void answer(data.id, data.name, data.input);
   if (data.kind === 'open') players.set(data.player, new Player(data.player, data.camera, data.rendition, data.canvas));
+  if (data.kind === 'fetched') fetched?.(data.problem);
   if (data.kind === 'control') players.get(data.player)?.control(data.control);
 };
 

@@ -14,6 +14,10 @@ export interface Trust {
   device: string;
   gateways: Gateway[];
   cameras: Camera[];
+  /** Public keys of the roster's devices, with those that were shut out since: who signed what was handed on. */
+  authors: ReadonlyMap<string, string>;
+  /** Hashes of the log's statements from number `from` on; those before were told already. */
+  heads: { from: number; hashes: string[] };
 }
 
 /** Keys of one page of epochs, for another device. */
@@ -65,7 +69,9 @@ export type Control =
 export type ToWorker =
   | { kind: 'call'; id: number; name: keyof Calls; input: unknown }
   | { kind: 'open'; player: number; camera: string; rendition: Rendition; canvas: OffscreenCanvas }
-  | { kind: 'control'; player: number; control: Control };
+  | { kind: 'control'; player: number; control: Control }
+  /** The roster was fetched, or why not. */
+  | { kind: 'fetched'; problem: string | null };
 
 export interface LiveStats {
   chunks: number;
@@ -92,4 +98,8 @@ export type PlayerEvent =
 export type FromWorker =
   | { kind: 'answer'; id: number; output: unknown }
   | { kind: 'failure'; id: number; message: string }
-  | { kind: 'event'; player: number; event: PlayerEvent };
+  | { kind: 'event'; player: number; event: PlayerEvent }
+  /** Something was signed on top of a statement that the Worker has not been told of: it may be newer. */
+  | { kind: 'fetch' }
+  /** It was not: this gateway or device was shown another roster. */
+  | { kind: 'split'; signer: string };

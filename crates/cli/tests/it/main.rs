@@ -6,6 +6,7 @@ mod azure;
 mod devices;
 mod local;
 mod policy;
+mod roster;
 mod services;
 mod several;
 mod support;

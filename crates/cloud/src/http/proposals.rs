@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::clock;
 use crate::database::{ProposalRow, ProposalState};
 use crate::problem::Problem;
-use crate::rosters::RostersError;
+use crate::rosters::{RostersError, check_date};
 use crate::sessions::Caller;
 
 /// A proposal that nobody agreed on by then is void.
@@ -170,6 +170,9 @@ pub(crate) async fn propose(
     let roster = app.roster(caller.org, now).await?;
     let agreement = following(&app, &roster, &body.envelope, now)?;
     own_signatures(&roster, &body.envelope, &caller)?;
+    if !is_action(&body.envelope) {
+        check_date(&body.envelope, now)?;
+    }
     if agreement.people.len() as u32 >= agreement.needed {
         return Err(Problem::invalid(
             "This has all signatures that it needs: hand it in without proposing it.",

@@ -17,7 +17,7 @@ use super::types::{After, EnvelopeBody, Statements};
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
-use crate::rosters::Next;
+use crate::rosters::{Next, check_date};
 use crate::sessions::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,14 +53,17 @@ pub(crate) async fn append(
 ) -> Result<Json<Appended>, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
+    let dated = check_date(&body.envelope, now);
     let next = app.rosters.check_next(&app.database, caller.org, body.envelope, now).await?;
+    dated?;
     if !next.narrows() {
         app.user_verified(&caller, &roster, &next.signers(), next.hash, now).await?;
     }
     Ok(Json(Appended { seq: add(&app, &caller, &roster, next, now).await? }))
 }
 
-/// Adds what several administrators have signed.
+/// Adds what several administrators have signed, and one of them proposed in
+/// time.
 pub(crate) async fn carry(
     app: &App,
     caller: &Caller,

@@ -8,7 +8,7 @@ use model::{DeviceId, GatewayId, Hash, Timestamp};
 use reqwest::StatusCode;
 use seal::action::{Action, SignedAction};
 use seal::envelope::{self, PayloadType};
-use seal::roster::{Scope, Statement, statement_hash};
+use seal::roster::{Scope, Statement, sign_next, statement_hash};
 use serde_json::{Value, json};
 
 use crate::support::passkey::Browser;
@@ -57,6 +57,45 @@ async fn shutting_a_device_out_needs_no_second_look() {
     let revoke = organisation.sign(Statement::RevokeDevice { device }, &organisation.admin);
     let answer = organisation.api(&world).post("/api/v1/roster", &json!({ "envelope": revoke })).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+}
+
+/// Readers judge a signer by the time that the statement itself gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_device_signs_nothing_for_the_time_before() {
+    let world = World::on_sqlite().await;
+    let minutes_ago = |minutes: u64| now().minus_ms(minutes * Timestamp::MINUTE);
+    let (organisation, _browser) = world.found_at(minutes_ago(180), minutes_ago(60)).await;
+    let api = organisation.api(&world);
+    let Person { device, keys, .. } = &organisation.admin;
+    let signed = |at| sign_next(&organisation.roster, at, set_access(Scope::All), *device, &keys.sign);
+    // To every reader, this follows and is signed by a device in force at that time.
+    let dated_back = signed(minutes_ago(90));
+    assert!(organisation.roster.clone().apply(&dated_back, now()).is_ok());
+    let refused = api.post("/api/v1/roster", &json!({ "envelope": dated_back })).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::UNPROCESSABLE_ENTITY, "statement_dated_back"));
+    let words = refused.body.to_string();
+    assert!(words.contains("90 minutes") && words.contains("Set the clock"), "{words}");
+    let honest = api.post("/api/v1/roster", &json!({ "envelope": signed(now()) })).await;
+    assert_eq!(honest.code(), "statement_refused", "at its true time the device has ended");
+}
+
+/// A clock may be a little off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_may_be_dated_back_by_minutes() {
+    let world = World::on_sqlite().await;
+    let long_ago = now().minus_ms(Timestamp::HOUR);
+    let (organisation, browser) = world.found_at(long_ago, now().plus_ms(Timestamp::DAY)).await;
+    let api = organisation.api(&world);
+    let Person { device, keys, .. } = &organisation.admin;
+    for (minutes, answer) in [(11, StatusCode::UNPROCESSABLE_ENTITY), (9, StatusCode::OK)] {
+        let at = now().minus_ms(minutes * Timestamp::MINUTE);
+        let envelope = sign_next(&organisation.roster, at, set_access(Scope::All), *device, &keys.sign);
+        let proposed = api.post("/api/v1/proposals", &json!({ "envelope": envelope, "reason": "" })).await;
+        assert_eq!(proposed.code() == "statement_dated_back", answer != StatusCode::OK, "{}", proposed.body);
+        api.confirm(&browser, &[hash(&envelope)]).await;
+        let answered = api.post("/api/v1/roster", &json!({ "envelope": envelope })).await;
+        assert_eq!(answered.status, answer, "{minutes} minutes: {}", answered.body);
+    }
 }
 
 async fn a_verification_counts_once_here_and_for_its_payload(world: World) {

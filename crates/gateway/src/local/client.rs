@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig};
 use seal::keys::{SigningKey, VerifyingKey};
 use seal::local::{LocalGateway, LocalLogin};
-use seal::roster::Roster;
+use seal::roster::{Roster, RosterError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -41,6 +41,8 @@ pub struct Entered {
     pub token: Secret,
     /// How long it is good for.
     pub life: Duration,
+    /// The newest statement of the roster that the gateway says it knows.
+    pub roster_head: Hash,
 }
 
 /// A gateway that has answered, and that nobody has believed yet.
@@ -155,7 +157,7 @@ pub async fn enter(
         gateway_challenge: claim.gateway_challenge,
     };
     let Inside { base, http, token, life } = knocked.log_in(login.sign(key)).await?;
-    Ok(Entered { gateway: claim.gateway, base, http, token, life })
+    Ok(Entered { gateway: claim.gateway, base, http, token, life, roster_head: claim.roster_head })
 }
 
 /// The first half of the way: what the gateway says of itself. The caller holds
@@ -198,6 +200,11 @@ fn proved(
         seal::constant_time_eq(&claim.certificate.0, &certificate.0),
         "the gateway signs for another connection: somebody is in between"
     );
+    // What is newer than ours, the caller gets to see; what is as old must be ours.
+    if claim.roster_seq <= roster.head().0 && !roster.contains(claim.roster_seq, claim.roster_head) {
+        return Err(RosterError::Split { head: claim.roster_head })
+            .context("the gateway goes by another roster than this device: do not trust it, and ask your administrators");
+    }
     Ok(claim)
 }
 

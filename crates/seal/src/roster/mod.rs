@@ -2,12 +2,15 @@
 //! are genuine, as a log of signed statements. Gateways, the cloud, the web app
 //! and the command line each replay it and believe nobody's summary.
 
+mod error;
 mod log;
 mod replay;
+mod rules;
 mod statement;
 
+pub use error::RosterError;
 pub use log::{LogError, log_envelope, log_line, read_log};
-pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster, RosterError};
+pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster};
 pub use statement::{
     Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,
 };
@@ -43,4 +46,18 @@ pub fn sign_next(
 /// The hash of a statement, by which others refer to it.
 pub fn statement_hash(envelope: &Envelope) -> Result<Hash, EnvelopeError> {
     envelope::payload(PayloadType::Roster, envelope).map(crate::sha256)
+}
+
+/// What is new in a part of the log that begins with the reader's own head: if
+/// it does not, the log was cut off, put back, forked or put out of order.
+pub fn after_head((seq, head): (u64, Hash), shown: &[Envelope]) -> Result<&[Envelope], RosterError> {
+    let Some((first, new)) = shown.split_first() else {
+        return Err(RosterError::Behind { head: seq.saturating_sub(1), seen: seq });
+    };
+    let bytes = envelope::payload(PayloadType::Roster, first)?;
+    if crate::sha256(bytes) == head {
+        return Ok(new);
+    }
+    let Payload { seq: found, .. } = crate::from_canonical(bytes)?;
+    if found == seq { Err(RosterError::Forked) } else { Err(RosterError::DoesNotFollow { head: seq, found }) }
 }

@@ -5,52 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::wire::{Envelope, GatewayKeys};
 use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Timestamp};
 
+use super::error::RosterError;
+use super::rules::{check_device, check_keys, check_name, people, verifying_key};
 use super::statement::{Access, Administrators, Camera, Device, Payload, Scope, State, Statement};
-use crate::CanonicalError;
-use crate::envelope::{self, EnvelopeError, PayloadType};
-use crate::keys::{KemPublic, VerifyingKey};
+use crate::envelope::{self, PayloadType};
 
 /// How far a statement's time may be ahead of the reader's clock.
 pub const AT_AHEAD_MAX_MS: u64 = 5 * Timestamp::MINUTE;
-/// A device is renewed at least this often.
-pub(super) const DEVICE_LIFE_MAX_MS: u64 = 90 * Timestamp::DAY;
 /// Between a statement of the recovery device and its effect.
 pub const RECOVERY_DELAY_MS: u64 = 72 * Timestamp::HOUR;
 /// Longest log since the last snapshot.
 pub(super) const STATEMENTS_MAX: u64 = 100_000;
-/// Longest name of anything, in characters.
-pub(super) const NAME_CHARS_MAX: usize = 200;
-
-#[derive(Debug, thiserror::Error)]
-pub enum RosterError {
-    #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
-    #[error("roster statement: {0}")]
-    Payload(#[from] CanonicalError),
-    #[error("the roster begins with a genesis signed by its own device")]
-    Genesis,
-    #[error("the statement is of another organisation")]
-    OtherOrganisation,
-    #[error("the statement does not follow: it has number {found}, the head is {head}")]
-    DoesNotFollow { head: u64, found: u64 },
-    #[error("the statement names another predecessor: the log was forked or altered")]
-    Forked,
-    #[error("the statement's time is before its predecessor's or ahead of the clock")]
-    Time,
-    #[error("needs signatures of {needed} different administrators, has {found}")]
-    Signatures { needed: u32, found: u32 },
-    #[error("{0}")]
-    Rule(&'static str),
-    #[error("the snapshot does not describe the roster")]
-    Snapshot,
-    #[error("the log has more than {STATEMENTS_MAX} statements since its last snapshot")]
-    TooLong,
-}
 
 /// A statement of the recovery device that waits for its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Pending {
-    hash: Hash,
+pub(super) struct Pending {
+    pub(super) hash: Hash,
     effective_at: Timestamp,
     at: Timestamp,
     statement: Statement,
@@ -72,7 +42,7 @@ pub struct Right {
     pub audio: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster {
     org: OrgId,
     anchor: Hash,
@@ -80,16 +50,17 @@ pub struct Roster {
     head: Hash,
     last_at: Timestamp,
     snapshot_seq: u64,
-    /// Hash of every statement, so that a head seen elsewhere can be looked up.
-    hashes: Vec<Hash>,
-    state: State,
+    /// Every statement's place in the log, so that a head seen elsewhere can be
+    /// looked up.
+    places: BTreeMap<Hash, u64>,
+    pub(super) state: State,
     /// Devices that were shut out, so that what they signed before still says
     /// who did.
-    past: BTreeMap<DeviceId, Device>,
+    pub(super) past: BTreeMap<DeviceId, Device>,
     /// Whose the devices of `state` are, so that asking about one person does
     /// not go through all.
-    owners: BTreeMap<PersonId, BTreeSet<DeviceId>>,
-    pending: Vec<Pending>,
+    pub(super) owners: BTreeMap<PersonId, BTreeSet<DeviceId>>,
+    pub(super) pending: Vec<Pending>,
 }
 
 impl Roster {
@@ -126,7 +97,7 @@ impl Roster {
             head: hash,
             last_at: payload.at,
             snapshot_seq: 0,
-            hashes: vec![hash],
+            places: BTreeMap::from([(hash, 0)]),
             past: BTreeMap::new(),
             owners: BTreeMap::from([(device.person, BTreeSet::from([device.id]))]),
             state: State {
@@ -160,20 +131,15 @@ impl Roster {
     /// After an error nothing has changed.
     pub fn apply(&mut self, envelope: &Envelope, seen_at: Timestamp) -> Result<(), RosterError> {
         let (payload, hash) = self.follows(envelope, seen_at)?;
-        let before = (self.state.clone(), self.owners.clone(), self.pending.clone());
-        let (seq, at) = (payload.seq, payload.at);
-        let is_snapshot = matches!(payload.statement, Statement::Snapshot { .. });
-        if let Err(error) = self.accept(envelope, payload, hash, seen_at) {
-            (self.state, self.owners, self.pending) = before;
-            return Err(error);
+        if !self.is_due(seen_at) {
+            return self.append(envelope, payload, hash, seen_at);
         }
-        if is_snapshot {
-            self.snapshot_seq = seq;
-        }
-        self.seq = seq;
-        self.head = hash;
-        self.last_at = at;
-        self.hashes.push(hash);
+        // Seldom: what waited comes into force first, and must not if the
+        // statement is refused.
+        let mut settled = self.clone();
+        settled.settle(seen_at);
+        settled.append(envelope, payload, hash, seen_at)?;
+        *self = settled;
         Ok(())
     }
 
@@ -181,13 +147,13 @@ impl Roster {
     /// and who has. Everything but the number of signatures is checked.
     pub fn agreement(&self, envelope: &Envelope, seen_at: Timestamp) -> Result<Agreement, RosterError> {
         let (payload, hash) = self.follows(envelope, seen_at)?;
-        let mut after = self.clone();
-        after.settle(seen_at);
-        let (needed, people) = after.signed_by(envelope, &payload)?;
+        let mut settled = self.clone();
+        settled.settle(seen_at);
+        let (needed, people) = settled.signed_by(envelope, &payload)?;
         if people.is_empty() {
             return Err(RosterError::Signatures { needed, found: 0 });
         }
-        after.take_effect(payload.statement.clone(), payload.at)?;
+        settled.check(&payload.statement, payload.at)?;
         Ok(Agreement { hash, statement: payload.statement, needed, people })
     }
 
@@ -213,36 +179,56 @@ impl Roster {
         Ok((payload, crate::sha256(bytes)))
     }
 
-    fn accept(
+    /// Takes a statement that follows a settled roster. Everything is checked
+    /// before anything changes: a copy to go back to would make replay quadratic.
+    fn append(
         &mut self,
         envelope: &Envelope,
         payload: Payload,
         hash: Hash,
         seen_at: Timestamp,
     ) -> Result<(), RosterError> {
-        self.settle(seen_at);
-        if !self.is_recovery_statement(envelope, &payload.statement)? {
+        let Payload { seq, at, statement, .. } = &payload;
+        let (seq, at) = (*seq, *at);
+        let waits = self.is_recovery_statement(envelope, statement)?;
+        if !waits {
             self.check_signatures(envelope, &payload)?;
-            return self.take_effect(payload.statement, payload.at);
+            self.check(statement, at)?;
         }
-        self.pending.push(Pending {
-            hash,
-            effective_at: seen_at.plus_ms(RECOVERY_DELAY_MS),
-            at: payload.at,
-            statement: payload.statement,
-        });
+        if matches!(statement, Statement::Snapshot { .. }) {
+            self.snapshot_seq = seq;
+        }
+        let statement = payload.statement;
+        if waits {
+            let effective_at = seen_at.plus_ms(RECOVERY_DELAY_MS);
+            self.pending.push(Pending { hash, effective_at, at, statement });
+        } else {
+            self.take_effect(statement);
+        }
+        self.seq = seq;
+        self.head = hash;
+        self.last_at = at;
+        self.places.insert(hash, seq);
         Ok(())
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.pending.iter().any(|pending| pending.effective_at <= now)
     }
 
     /// Lets statements of the recovery device take effect whose time has come.
     pub fn settle(&mut self, now: Timestamp) {
-        let (due, waiting) =
-            std::mem::take(&mut self.pending).into_iter().partition(|p| p.effective_at <= now);
+        if !self.is_due(now) {
+            return;
+        }
+        let (due, waiting): (Vec<_>, _) =
+            std::mem::take(&mut self.pending).into_iter().partition(|pending| pending.effective_at <= now);
         self.pending = waiting;
-        let due: Vec<Pending> = due;
-        for pending in due {
+        for Pending { statement, at, .. } in due {
             // What has become impossible meanwhile (an id taken) lapses.
-            let _ = self.take_effect(pending.statement, pending.at);
+            if self.check(&statement, at).is_ok() {
+                self.take_effect(statement);
+            }
         }
     }
 
@@ -253,9 +239,7 @@ impl Roster {
             return Ok(false);
         }
         if !matches!(statement, Statement::AddDevice { .. } | Statement::SetAdministrators { .. }) {
-            return Err(RosterError::Rule(
-                "the recovery device may only add a device and set the administrators",
-            ));
+            return Err(RosterError::Recovery);
         }
         let key = verifying_key(&recovery.sign.0)?;
         envelope::verify(PayloadType::Roster, envelope, &recovery.id, key)?;
@@ -296,81 +280,6 @@ impl Roster {
         Ok((needed, people))
     }
 
-    fn take_effect(&mut self, statement: Statement, at: Timestamp) -> Result<(), RosterError> {
-        let state = &mut self.state;
-        let rule = |holds: bool, text| if holds { Ok(()) } else { Err(RosterError::Rule(text)) };
-        match statement {
-            Statement::Genesis { .. } => return Err(RosterError::Rule("there is one genesis")),
-            Statement::AddDevice { device } => {
-                check_device(&device, at)?;
-                let fresh = !state.devices.contains_key(&device.id)
-                    && !state.revoked_devices.contains(&device.id)
-                    && state.recovery.id != device.id;
-                rule(fresh, "the device id was used before")?;
-                self.owners.entry(device.person).or_default().insert(device.id);
-                state.devices.insert(device.id, device);
-            }
-            Statement::RenewDevice { device, until } => {
-                rule(until <= at.plus_ms(DEVICE_LIFE_MAX_MS), "a device lives at most 90 days")?;
-                let known = state.devices.get_mut(&device);
-                let known = known.ok_or(RosterError::Rule("no such device"))?;
-                known.until = until;
-            }
-            Statement::RevokeDevice { device } => {
-                let removed = state.devices.remove(&device).ok_or(RosterError::Rule("no such device"))?;
-                if let Some(others) = self.owners.get_mut(&removed.person) {
-                    others.remove(&device);
-                }
-                state.revoked_devices.insert(device);
-                // Nothing fails after this: there is nothing to take back.
-                self.past.insert(device, removed);
-            }
-            Statement::AddGateway { gateway } => {
-                check_name(&gateway.name)?;
-                check_keys(&gateway.kem.0, &gateway.sign.0)?;
-                let fresh = !state.gateways.contains_key(&gateway.id)
-                    && !state.revoked_gateways.contains(&gateway.id);
-                rule(fresh, "the gateway id was used before")?;
-                state.gateways.insert(gateway.id, gateway);
-            }
-            Statement::RevokeGateway { gateway } => {
-                rule(state.gateways.remove(&gateway).is_some(), "no such gateway")?;
-                state.revoked_gateways.insert(gateway);
-            }
-            Statement::BindCamera { camera } => {
-                check_name(&camera.name)?;
-                camera.groups.iter().try_for_each(|group| check_name(group))?;
-                camera.serial.as_deref().map_or(Ok(()), check_name)?;
-                rule(state.gateways.contains_key(&camera.gateway), "no such gateway")?;
-                state.cameras.insert(camera.id, camera);
-            }
-            Statement::SetAccess { person, scope, audio, until } => {
-                if let Scope::Groups { groups } = &scope {
-                    groups.iter().try_for_each(|group| check_name(group))?;
-                }
-                state.access.insert(person, Access { person, scope, audio, until });
-            }
-            Statement::SetAdministrators { k, devices } => {
-                let known = devices.iter().all(|device| state.devices.contains_key(device));
-                rule(known, "an administrator's device must be in the roster")?;
-                let people = people(state, devices.iter()).len();
-                rule(k >= 1 && k as usize <= people, "k is from 1 to the number of people")?;
-                state.administrators = Administrators { k, devices };
-            }
-            Statement::Veto { statement } => {
-                let before = self.pending.len();
-                self.pending.retain(|pending| pending.hash != statement);
-                rule(self.pending.len() < before, "no such pending statement")?;
-            }
-            Statement::Snapshot { state: stated } => {
-                if stated != *state {
-                    return Err(RosterError::Snapshot);
-                }
-            }
-        }
-        Ok(())
-    }
-
     pub fn org(&self) -> OrgId {
         self.org
     }
@@ -394,12 +303,26 @@ impl Roster {
 
     /// Whether the log contains this head; if not, somebody was shown another log.
     pub fn contains(&self, seq: u64, head: Hash) -> bool {
-        usize::try_from(seq).ok().and_then(|seq| self.hashes.get(seq)) == Some(&head)
+        self.places.get(&head) == Some(&seq)
     }
 
     /// Whether some statement of the log has this hash.
     pub fn contains_hash(&self, head: Hash) -> bool {
-        self.hashes.contains(&head)
+        self.places.contains_key(&head)
+    }
+
+    /// Refuses to be read on by somebody who has seen a head that is not in it.
+    pub fn check_seen(&self, seq: u64, head: Hash) -> Result<(), RosterError> {
+        if seq > self.seq {
+            return Err(RosterError::Behind { head: self.seq, seen: seq });
+        }
+        if self.contains(seq, head) { Ok(()) } else { Err(RosterError::Forked) }
+    }
+
+    /// Refuses what a gateway or device signed on top of a statement that is
+    /// not in this log, which is up to date: two logs are being shown.
+    pub fn check_head(&self, head: Hash) -> Result<(), RosterError> {
+        if self.contains_hash(head) { Ok(()) } else { Err(RosterError::Split { head }) }
     }
 
     pub fn state(&self) -> &State {
@@ -463,34 +386,4 @@ impl Roster {
         let device = self.device_in_force(device, now)?;
         self.right_of_person(device.person, camera, now)
     }
-}
-
-/// Whose devices these are: somebody with two devices agrees once.
-fn people<'d>(state: &State, devices: impl Iterator<Item = &'d DeviceId>) -> BTreeSet<PersonId> {
-    devices.filter_map(|id| state.devices.get(id)).map(|device| device.person).collect()
-}
-
-fn verifying_key(bytes: &[u8]) -> Result<VerifyingKey, RosterError> {
-    VerifyingKey::from_bytes(bytes).map_err(|_| RosterError::Rule("not an Ed25519 public key"))
-}
-
-fn check_keys(kem: &[u8], sign: &[u8]) -> Result<(), RosterError> {
-    verifying_key(sign)?;
-    KemPublic::from_bytes(kem).map_err(|_| RosterError::Rule("not an X-Wing public key"))?;
-    Ok(())
-}
-
-fn check_device(device: &Device, at: Timestamp) -> Result<(), RosterError> {
-    check_name(&device.name)?;
-    check_keys(&device.kem.0, &device.sign.0)?;
-    if device.until > at.plus_ms(DEVICE_LIFE_MAX_MS) {
-        return Err(RosterError::Rule("a device lives at most 90 days"));
-    }
-    Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), RosterError> {
-    let good =
-        !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
-    if good { Ok(()) } else { Err(RosterError::Rule("a name has 1 to 200 printable characters")) }
 }

@@ -19,17 +19,48 @@ pub struct Payload {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Statement {
-    Genesis { name: String, device: Device, recovery: Recovery, administrators: Administrators },
-    AddDevice { device: Device },
-    RenewDevice { device: DeviceId, until: Timestamp },
-    RevokeDevice { device: DeviceId },
-    AddGateway { gateway: GatewayKeys },
-    RevokeGateway { gateway: GatewayId },
-    BindCamera { camera: Camera },
-    SetAccess { person: PersonId, scope: Scope, audio: bool, until: Option<Timestamp> },
-    SetAdministrators { k: u32, devices: BTreeSet<DeviceId> },
-    Veto { statement: Hash },
-    Snapshot { state: State },
+    Genesis {
+        name: String,
+        device: Device,
+        recovery: Recovery,
+        administrators: Administrators,
+    },
+    AddDevice {
+        device: Device,
+    },
+    RenewDevice {
+        device: DeviceId,
+        until: Timestamp,
+    },
+    RevokeDevice {
+        device: DeviceId,
+    },
+    AddGateway {
+        gateway: GatewayKeys,
+    },
+    RevokeGateway {
+        gateway: GatewayId,
+    },
+    BindCamera {
+        camera: Camera,
+    },
+    SetAccess {
+        person: PersonId,
+        scope: Scope,
+        audio: bool,
+        until: Option<Timestamp>,
+    },
+    SetAdministrators {
+        k: u32,
+        devices: BTreeSet<DeviceId>,
+    },
+    Veto {
+        statement: Hash,
+    },
+    /// SHA-256 of the canonical [`State`], which whoever replays has.
+    Snapshot {
+        state: Hash,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +138,7 @@ pub struct Administrators {
     pub devices: BTreeSet<DeviceId>,
 }
 
-/// What the log amounts to; a snapshot states it so that replay can begin there.
+/// What the log amounts to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -124,6 +155,13 @@ pub struct State {
     #[serde(with = "by_id")]
     pub access: BTreeMap<PersonId, Access>,
     pub administrators: Administrators,
+}
+
+impl State {
+    /// What a snapshot states.
+    pub fn hash(&self) -> Hash {
+        crate::sha256(&crate::to_canonical(self))
+    }
 }
 
 trait HasId {

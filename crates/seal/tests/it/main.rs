@@ -8,5 +8,6 @@ mod grant;
 mod local;
 mod recording;
 mod roster;
+mod roster_cases;
 mod tlog;
 mod vectors;

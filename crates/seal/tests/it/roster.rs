@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use model::Timestamp;
 use model::wire::Envelope;
+use model::{DeviceId, Hash, Timestamp};
+use proptest::prelude::*;
 use seal::envelope::{self, PayloadType};
 use seal::roster::{
-    LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, log_line, read_log,
-    sign_next,
+    Device, LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, after_head,
+    log_line, read_log, sign_next,
 };
 
 use crate::fixture::{
@@ -17,9 +18,8 @@ use crate::fixture::{
 
 fn refused(log: &Log, envelope: &Envelope) -> RosterError {
     let mut roster = log.roster.clone();
-    let before = (roster.head(), roster.state().clone());
     let error = roster.apply(envelope, T0.plus_ms(Timestamp::HOUR)).expect_err("must be refused");
-    assert_eq!((roster.head(), roster.state().clone()), before, "a refused statement changes nothing");
+    assert_eq!(roster, log.roster, "a refused statement changes nothing");
     error
 }
 
@@ -43,7 +43,7 @@ fn a_revoked_device_is_gone_and_its_id_is_spent() {
     log.push(Statement::RevokeDevice { device: device_id(2) });
     assert!(log.roster.right_of_device(device_id(2), camera_id(), T0).is_none());
     let again = log.signed(Statement::AddDevice { device: device(2, ben(), "again") }, 1);
-    assert!(matches!(refused(&log, &again), RosterError::Rule(_)));
+    assert_eq!(refused(&log, &again).code(), "id_used");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn several_administrators_sign_what_widens_and_one_what_narrows() {
     log.push(Statement::AddDevice { device: device(6, cem(), "Cem's laptop") });
     let adas = BTreeSet::from([device_id(1), device_id(4)]);
     let alone = log.signed(Statement::SetAdministrators { k: 2, devices: adas }, 1);
-    assert!(matches!(refused(&log, &alone), RosterError::Rule(_)), "two devices of one person are one");
+    assert_eq!(refused(&log, &alone).code(), "threshold", "two devices of one person are one");
     let three = BTreeSet::from([device_id(1), device_id(4), device_id(6)]);
     log.push(Statement::SetAdministrators { k: 2, devices: three });
     let add = Statement::AddDevice { device: device(5, ben(), "Ben's tablet") };
@@ -157,7 +157,7 @@ fn agreement_is_sought_for_what_the_rules_allow() {
     let log = Log::populated();
     let later = T0.plus_ms(Timestamp::HOUR);
     let spent = log.signed(Statement::AddDevice { device: device(2, ben(), "again") }, 1);
-    assert!(matches!(log.roster.agreement(&spent, later), Err(RosterError::Rule(_))));
+    assert!(matches!(log.roster.agreement(&spent, later), Err(RosterError::IdUsed(_))));
     let nobody = log.signed(Statement::AddDevice { device: device(9, ben(), "x") }, 2);
     assert!(matches!(log.roster.agreement(&nobody, later), Err(RosterError::Signatures { found: 0, .. })));
     assert!(matches!(log.roster.agreement(&log.envelopes[1], later), Err(RosterError::DoesNotFollow { .. })));
@@ -186,18 +186,37 @@ fn the_paper_waits_72_hours_and_can_be_vetoed() {
     assert!(log.roster.device(device_id(7)).is_some());
 
     let other = log.signed(Statement::RevokeDevice { device: device_id(1) }, 0xee);
-    assert!(matches!(refused(&log, &other), RosterError::Rule(_)), "the paper cannot lock people out");
+    assert_eq!(refused(&log, &other).code(), "recovery", "the paper cannot lock people out");
 }
 
 #[test]
 fn a_snapshot_says_what_the_log_amounts_to() {
     let mut log = Log::populated();
-    let state = log.roster.state().clone();
-    let mut false_state = state.clone();
+    let state = log.roster.state().hash();
+    let mut false_state = log.roster.state().clone();
     false_state.access.clear();
-    let envelope = log.signed(Statement::Snapshot { state: false_state }, 1);
+    let envelope = log.signed(Statement::Snapshot { state: false_state.hash() }, 1);
     assert!(matches!(refused(&log, &envelope), RosterError::Snapshot));
     log.push(Statement::Snapshot { state });
+    // The same words again would describe a roster that has gone on.
+    log.push(Statement::RevokeDevice { device: device_id(2) });
+    let old = log.signed(Statement::Snapshot { state }, 1);
+    assert!(matches!(refused(&log, &old), RosterError::Snapshot));
+}
+
+/// An envelope holds 256 KiB; the state of such an organisation is larger.
+#[test]
+fn a_snapshot_fits_whatever_the_size_of_the_organisation() {
+    let mut log = Log::populated();
+    for n in 0..400_u16 {
+        let id = DeviceId::from_random([[1, 2], n.to_be_bytes()].concat().repeat(4).try_into().unwrap());
+        log.push(Statement::AddDevice { device: Device { id, ..device(3, ben(), "one of many") } });
+    }
+    let state = log.roster.state();
+    assert!(seal::to_canonical(state).len() > 2 * envelope::PAYLOAD_MAX);
+    let state = state.hash();
+    log.push(Statement::Snapshot { state });
+    assert!(log.envelopes.last().unwrap().payload.0.len() < 1_000);
 }
 
 #[test]
@@ -209,23 +228,25 @@ fn bounds_and_rules() {
     not_a_key.kem.0.pop();
     let mut unknown_gateway = camera(camera_id(), "x", "y");
     unknown_gateway.gateway = model::GatewayId::from_random([9; 16]);
-    for statement in [
-        Statement::AddDevice { device: long },
-        Statement::AddDevice { device: not_a_key },
-        Statement::AddDevice { device: device(8, ada(), "") },
-        Statement::AddDevice { device: device(8, ada(), &"n".repeat(201)) },
-        Statement::AddDevice { device: device(8, ada(), "bell\u{7}") },
-        Statement::BindCamera { camera: unknown_gateway },
-        Statement::SetAdministrators { k: 0, devices: BTreeSet::from([device_id(1)]) },
-        Statement::SetAdministrators { k: 2, devices: BTreeSet::from([device_id(1)]) },
-        Statement::SetAdministrators { k: 1, devices: BTreeSet::from([device_id(99)]) },
-        Statement::RenewDevice { device: device_id(1), until: T0.plus_ms(200 * Timestamp::DAY) },
-        Statement::RevokeGateway { gateway: model::GatewayId::from_random([9; 16]) },
-        genesis_payload().statement,
+    let many = BTreeSet::from([device_id(1)]);
+    let elsewhere = model::GatewayId::from_random([9; 16]);
+    let far = T0.plus_ms(200 * Timestamp::DAY);
+    for (statement, code) in [
+        (Statement::AddDevice { device: long }, "device_life"),
+        (Statement::AddDevice { device: not_a_key }, "malformed"),
+        (Statement::AddDevice { device: device(8, ada(), "") }, "malformed"),
+        (Statement::AddDevice { device: device(8, ada(), &"n".repeat(201)) }, "malformed"),
+        (Statement::AddDevice { device: device(8, ada(), "bell\u{7}") }, "malformed"),
+        (Statement::BindCamera { camera: unknown_gateway }, "unknown"),
+        (Statement::SetAdministrators { k: 0, devices: many.clone() }, "threshold"),
+        (Statement::SetAdministrators { k: 2, devices: many }, "threshold"),
+        (Statement::SetAdministrators { k: 1, devices: BTreeSet::from([device_id(99)]) }, "unknown"),
+        (Statement::RenewDevice { device: device_id(1), until: far }, "device_life"),
+        (Statement::RevokeGateway { gateway: elsewhere }, "unknown"),
+        (genesis_payload().statement, "genesis"),
     ] {
         let name = format!("{statement:?}");
-        let error = refused(&log, &log.signed(statement, 1));
-        assert!(matches!(error, RosterError::Rule(_)), "{name}: {error}");
+        assert_eq!(refused(&log, &log.signed(statement, 1)).code(), code, "{name}");
     }
     let scope = Scope::Cameras { cameras: BTreeSet::from([camera_id()]) };
     assert!(scope.includes(&camera(camera_id(), "x", "y")));
@@ -247,4 +268,86 @@ fn the_kept_log_reads_back_without_its_torn_end() {
         text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
     assert!(matches!(read_log(&second_is_gone), Err(LogError::Rule { line: 2, .. })));
     assert!(matches!(read_log(""), Err(LogError::Empty)));
+}
+
+/// A cloud that goes back, or sideways, from what was seen before; and one that
+/// shows a gateway another log than it shows its people.
+#[test]
+fn a_head_that_was_seen_is_looked_up() {
+    let (old, mut new, mut fork) = (Log::populated(), Log::populated(), Log::populated());
+    new.push(Statement::RevokeDevice { device: device_id(2) });
+    fork.push(Statement::BindCamera { camera: camera(camera_id(), "another", "past") });
+    let (seq, head) = new.roster.head();
+    assert!(new.roster.check_seen(seq, head).is_ok());
+    assert!(matches!(old.roster.check_seen(seq, head), Err(RosterError::Behind { head: 5, seen: 6 })));
+    assert!(matches!(fork.roster.check_seen(seq, head), Err(RosterError::Forked)));
+    assert!(matches!(new.roster.check_seen(seq - 1, head), Err(RosterError::Forked)), "in another place");
+    assert!(new.roster.check_head(old.roster.head().1).is_ok(), "of before");
+    for other in [&old, &fork] {
+        assert!(matches!(other.roster.check_head(head), Err(RosterError::Split { .. })));
+    }
+}
+
+#[test]
+fn a_part_of_the_log_begins_with_the_readers_head() {
+    let mut log = Log::populated();
+    let head = log.roster.head();
+    log.push(Statement::RevokeDevice { device: device_id(2) });
+    let all = &log.envelopes;
+    assert_eq!(after_head(head, &all[5..]).unwrap(), &all[6..]);
+    assert!(after_head(log.roster.head(), &all[6..]).unwrap().is_empty());
+    let code = |shown: &[Envelope]| after_head(head, shown).map_or_else(|error| error.code(), |_| "taken");
+    assert_eq!(code(&[]), "behind");
+    assert_eq!(
+        [code(&all[6..]), code(all)],
+        ["does_not_follow"; 2],
+        "one left out; from the beginning again"
+    );
+    let mut fork = Log::new();
+    for n in 1..=5 {
+        fork.push(Statement::AddDevice { device: device(100 + n, ben(), "of another past") });
+    }
+    assert_eq!(code(&fork.envelopes[5..]), "forked");
+}
+
+/// One of all kinds of statements, by whoever, seen whenever.
+fn anything(log: &Log, [kind, n, by, later]: [u8; 4]) -> (Envelope, Timestamp) {
+    let (n, at) = (1 + n % 8, T0.plus_ms(u64::from(later) * Timestamp::HOUR));
+    let waiting = log.roster.pending().next().map_or(Hash([n; 32]), |(hash, _)| hash);
+    let mut state = log.roster.state().clone();
+    state.administrators.k += u32::from(n % 2);
+    let statement = match kind % 10 {
+        0 => Statement::AddDevice { device: device(n, ben(), "x") },
+        1 => Statement::RenewDevice {
+            device: device_id(n),
+            until: at.plus_ms(u64::from(n) * 20 * Timestamp::DAY),
+        },
+        2 => Statement::RevokeDevice { device: device_id(n) },
+        3 => Statement::AddGateway { gateway: gateway() },
+        4 => Statement::RevokeGateway { gateway: gateway_id() },
+        5 => Statement::BindCamera { camera: camera(camera_id(), "Door", "outside") },
+        6 => Statement::SetAccess { person: cem(), scope: Scope::All, audio: true, until: None },
+        7 => Statement::SetAdministrators { k: 1, devices: BTreeSet::from([device_id(1), device_id(n)]) },
+        8 => Statement::Veto { statement: waiting },
+        _ => Statement::Snapshot { state: state.hash() },
+    };
+    let by = [1, 1, 1, 2, 0xee][usize::from(by) % 5];
+    (sign_next(&log.roster, at, statement, device_id(by), &keys(by).sign), at)
+}
+
+proptest! {
+    /// Whatever was before, and whatever comes into force at that moment.
+    #[test]
+    fn a_refused_statement_changes_nothing(choices in proptest::collection::vec(any::<[u8; 4]>(), 1..24)) {
+        let mut log = Log::populated();
+        for choice in choices {
+            let (envelope, seen_at) = anything(&log, choice);
+            let before = log.roster.clone();
+            if log.roster.apply(&envelope, seen_at).is_err() {
+                prop_assert_eq!(&log.roster, &before);
+            } else {
+                prop_assert_ne!(log.roster.head(), before.head());
+            }
+        }
+    }
 }

@@ -29,17 +29,6 @@ fn base64(bytes: &[u8]) -> Base64 {
 fn roster() {
     let log = Log::populated();
     let (seq, head) = log.roster.head();
-    let refused = [
-        ("not an administrator", log.signed(revoke(1), 2)),
-        ("unknown signer", log.signed(revoke(2), 3)),
-        ("does not follow", log.envelopes[2].clone()),
-        ("altered", {
-            let mut envelope = log.signed(revoke(2), 1);
-            let last = envelope.payload.0.len() - 4;
-            envelope.payload.0[last] ^= 1;
-            envelope
-        }),
-    ];
     check(
         "roster",
         &json!({
@@ -54,13 +43,9 @@ fn roster() {
                 { "device": device_id(2), "camera": other_camera_id(), "at": T0, "answer": false },
                 { "device": device_id(2), "camera": camera_id(), "at": T0.plus_ms(31 * 86_400_000), "answer": false },
             ],
-            "refused": refused.map(|(why, envelope)| json!({ "why": why, "envelope": envelope })),
+            "cases": crate::roster_cases::all(),
         }),
     );
-}
-
-fn revoke(device: u8) -> seal::roster::Statement {
-    seal::roster::Statement::RevokeDevice { device: device_id(device) }
 }
 
 #[test]

@@ -1,11 +1,14 @@
 // The page's end of the Worker: calls with answers, and players with events.
 
 import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from '../../worker/protocol';
+import { explain } from '../api/client';
 import type { Rendition } from '../api/types';
 import workerUrl from '../../worker/main.ts?worker&url';
 
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
 const listeners = new Map<number, (event: PlayerEvent) => void>();
+/** What the Worker wants of the page. */
+export const wanted: { roster: () => Promise<void>; split: (signer: string) => void } = { roster: () => Promise.resolve(), split: () => undefined };
 let nextId = 1;
 let started: Worker | null = null;
 
@@ -49,6 +52,8 @@ function worker(): Worker {
   const made = new Worker(scriptUrl(), { type: 'module', name: 'lenskeep' });
   made.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === 'event') return listeners.get(data.player)?.(data.event);
+    if (data.kind === 'split') return wanted.split(data.signer);
+    if (data.kind === 'fetch') return void wanted.roster().then(() => null, explain).then((problem) => send({ kind: 'fetched', problem }));
     const caller = waiting.get(data.id);
     waiting.delete(data.id);
     if (data.kind === 'answer') caller?.resolve(data.output as never);

@@ -2,15 +2,18 @@
 // before, and signs what follows. The server delivers statements; it decides nothing.
 
 import { ApiError, get } from '../api/client';
-import { loadRosterMemory, type RosterMemory, saveRosterMemory } from '../device/store';
-import type { Signer } from '../seal/crypto';
+import { keepRosterMemory, loadRosterMemory, type RosterMemory } from '../device/store';
+import { type Signer, sha256 } from '../seal/crypto';
 import { countersign, type Envelope, isAction, isCommand, readEnvelope } from '../seal/dsse';
-import { type Agreement, Roster } from '../seal/roster';
+import { fromBase64, hex } from '../seal/bytes';
+import { type Agreement, type Head, Roster } from '../seal/roster';
 import type { Camera, Gateway, State, Statement } from '../seal/statements';
 import { postSigned } from './confirmed';
 import { call } from './keeper';
 
 const PAGES_MAX = 200;
+const OTHER_PAST =
+  'The server shows an older or another history of your organisation than this browser has seen before. Do not go on: ask whoever runs the server, and compare with another device.';
 
 export class Organisation {
   /** What the roster says now; replaced as a whole after each change. */
@@ -20,6 +23,8 @@ export class Organisation {
   /** Type of each statement by its hash, which is how the history names it. */
   readonly types = new Map<string, Statement['type']>();
   private turn: Promise<void> = Promise.resolve();
+  /** How many statements the Worker has been told of. */
+  private told = 0;
 
   private constructor(
     private readonly roster: Roster,
@@ -96,6 +101,12 @@ export class Organisation {
     await this.inTurn(() => this.appendNow(statements));
   }
 
+  /** Signs what the roster amounts to now. */
+  async snapshot(): Promise<void> {
+    await this.refresh();
+    await this.append({ type: 'snapshot', state: await this.roster.stateHash() });
+  }
+
   /** Signs a statement without posting it, for an act that posts something else before. */
   async prepare(statement: Statement): Promise<Envelope> {
     return this.roster.next(statement, Date.now(), this.signer);
@@ -122,8 +133,19 @@ export class Organisation {
     await this.refresh();
   }
 
+  /** Refuses a log that does not have what somebody else says is its end. */
+  checkSeen(head: Head): void {
+    this.roster.checkSeen(head);
+  }
+
+  /** From our own head on, to see that it is still there. Another page of this browser may have seen more: that has to come then. */
   private async catchUp(): Promise<void> {
-    await this.take(await fetchAfter(this.roster.head.seq));
+    const kept = await loadRosterMemory();
+    if (kept && kept.head.seq > this.memory.head.seq) Object.assign(this.memory, { head: kept.head, seen: kept.seen });
+    const { seq, hash } = this.roster.head;
+    const [first, ...rest] = await fetchAfter(seq === 0 ? null : seq - 1);
+    if (!first || hex(await sha256(fromBase64(first.payload))) !== hash) throw new Error(OTHER_PAST);
+    await this.take(rest);
   }
 
   /** The log has one end: what reads it and what writes it go one after the other. */
@@ -176,21 +198,28 @@ export class Organisation {
       const { statement } = await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
       this.types.set(this.roster.head.hash, statement.type);
     }
-    const { head, hashes } = this.roster;
-    if (this.apart && this.memory.head.seq >= hashes.length) {
-      throw new Error('This gateway has not heard of the newest changes of your organisation that this browser knows: it was cut off before. Ask another gateway, or wait for the cloud.');
-    }
-    if (hashes[this.memory.head.seq] !== this.memory.head.hash) {
-      throw new Error('The server shows an older or another history of your organisation than this browser has seen before. Do not go on: ask whoever runs the server, and compare with another device.');
-    }
-    const last = this.memory.seen.at(-1);
-    if (head.seq > this.memory.head.seq && last && now - last.at > 1000) this.memory.seen.push({ from: this.memory.head.seq + 1, at: now });
-    this.memory.head = head;
+    this.remember(now);
     this.roster.settle(now);
     this.show();
     this.memory.gateways = this.state.gateways.map(({ id, name, sign }) => ({ id, name, sign }));
-    await saveRosterMemory(this.memory);
-    await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras });
+    await keepRosterMemory(this.memory);
+    const { facts, hashes } = this.roster;
+    const heads = { from: this.told, hashes: hashes.slice(this.told) };
+    this.told = hashes.length;
+    const authors = new Map([...facts.devices, ...facts.past].map(([id, { sign }]) => [id, sign]));
+    await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras, authors, heads });
+  }
+
+  /** What this browser has seen before must be in the log. */
+  private remember(now: number): void {
+    const { head, hashes } = this.roster;
+    if (this.memory.head.seq >= hashes.length) {
+      throw new Error(this.apart ? 'This gateway has not heard of the newest changes of your organisation that this browser knows: it was cut off before. Ask another gateway, or wait for the cloud.' : OTHER_PAST);
+    }
+    if (hashes[this.memory.head.seq] !== this.memory.head.hash) throw new Error(OTHER_PAST);
+    const last = this.memory.seen.at(-1);
+    if (head.seq > this.memory.head.seq && last && now - last.at > 1000) this.memory.seen.push({ from: this.memory.head.seq + 1, at: now });
+    this.memory.head = head;
   }
 
   private show(): void {

@@ -11,7 +11,7 @@ import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
 import type { KnownGateway } from '../seal/local';
 import { pairingCode, pairingProof } from '../seal/pairing';
 import type { Invited } from './invitation';
-import { call } from './keeper';
+import { call, wanted } from './keeper';
 import { enterSite, siteWorks } from './site';
 import { Organisation } from './organisation.svelte';
 
@@ -34,6 +34,8 @@ class Session {
   hasSite = $state(false);
   /** A PRF secret from the sign-in, for a browser that has yet to make its device key. */
   prf: { credential: string; prf: CryptoKey } | null = null;
+  /** The gateway or device that was shown another roster than this browser. Stays until the page is left. */
+  split: string | null = $state(null);
 
   get stage(): Stage {
     if (!this.started) return 'starting';
@@ -194,13 +196,15 @@ class Session {
     await call('unlock', { stored, opener });
     this.unlocked = true;
     clearInterval(this.renewal);
-    const { gateway, key } = await enterSite(stored, address);
+    const { gateway, key, head } = await enterSite(stored, address);
     this.site = gateway;
     await this.goApart(key);
     const { org_name } = await get<{ org_name: string }>('/api/v1/me');
     const { id, person } = stored.device;
     this.me = { org: stored.org, org_name, person, person_name: stored.device.name, devices: [id], administrator: false, reads_history: false, verified_by: null, recovery_used_at: null };
-    this.organisation = await Organisation.load(stored.anchor!, id, true);
+    const organisation = await Organisation.load(stored.anchor!, id, true);
+    organisation.checkSeen(head);
+    this.organisation = organisation;
     this.renewal = setInterval(() => void enterSite(stored, address).then(({ key }) => this.goApart(key), () => undefined), SITE_EVERY_MS);
   }
 
@@ -256,6 +260,8 @@ function fail(message: string): never {
 }
 
 export const session = new Session();
+wanted.roster = async () => session.organisation?.refresh();
+wanted.split = (signer) => (session.split = signer);
 // A session that ended on the server (idle, revoked): back to the sign-in. The keys stay in the Worker until the page goes.
 on.signedOut = () => {
   session.me = null;

@@ -53,7 +53,16 @@ export const saveLogMemory = (memory: LogMemory): Promise<void> => save('log', m
 export const loadDevice = (): Promise<StoredDevice | null> => load<StoredDevice>('device');
 export const saveDevice = (device: StoredDevice): Promise<void> => save('device', device);
 export const loadRosterMemory = (): Promise<RosterMemory | null> => load<RosterMemory>('roster');
-export const saveRosterMemory = (memory: RosterMemory): Promise<void> => save('roster', memory);
+/** Never goes back: another page of this browser may have kept a higher head meanwhile. */
+export async function keepRosterMemory(memory: RosterMemory): Promise<void> {
+  await transact('readwrite', (store) => {
+    const request = store.get('roster') as IDBRequest<RosterMemory | undefined>;
+    request.onsuccess = () => {
+      if ((request.result?.head.seq ?? -1) <= memory.head.seq) store.put(memory, 'roster');
+    };
+    return request;
+  });
+}
 
 /** Where a gateway of this network answered last. */
 export const loadSite = (): Promise<string | null> => load<string>('site');

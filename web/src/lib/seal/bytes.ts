@@ -6,10 +6,18 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** What every parser here throws for input that breaks the format. The message says where, never what secret. */
 export class FormatError extends Error {
   override name = 'FormatError';
+
+  constructor(
+    message: string,
+    /** Of rosters: the reason as every implementation names it (docs/format.md section 2.1). */
+    readonly code = 'malformed',
+  ) {
+    super(message);
+  }
 }
 
-export function refuse(message: string): never {
-  throw new FormatError(message);
+export function refuse(message: string, code?: string): never {
+  throw new FormatError(message, code);
 }
 
 const encoder = new TextEncoder();

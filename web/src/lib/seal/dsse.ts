@@ -77,7 +77,7 @@ export async function signersOf(envelope: Envelope, type: PayloadType, keyOf: (k
   for (const { keyid, sig } of envelope.signatures) {
     const key = keyOf(keyid);
     if (!key) continue;
-    if (!(await verifies(key, fromBase64(sig), data))) refuse(`the signature of ${keyid} does not hold`);
+    if (!(await verifies(key, fromBase64(sig), data))) refuse(`the signature of ${keyid} does not hold`, 'signature');
     found.add(keyid);
   }
   return found;
@@ -86,7 +86,7 @@ export async function signersOf(envelope: Envelope, type: PayloadType, keyOf: (k
 /** A document that must be signed by this one key and no other. */
 export async function openSignedBy<T>(envelope: Envelope, type: PayloadType, shape: Shape<T>, keyid: string, key: Uint8Array): Promise<Opened<T>> {
   const opened = await peek(envelope, type, shape);
-  if (envelope.signatures.length !== 1 || envelope.signatures[0]!.keyid !== keyid) refuse(`the ${type} is not signed by ${keyid} alone`);
+  if (envelope.signatures.length !== 1 || envelope.signatures[0]!.keyid !== keyid) refuse(`the ${type} is not signed by ${keyid} alone`, 'signature');
   await signersOf(envelope, type, () => key);
   return opened;
 }

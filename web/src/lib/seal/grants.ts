@@ -50,13 +50,24 @@ export async function openGrant(envelope: Envelope, expected: { org: string; gat
   return { grant, cameras: await openKeys(grant, INFO, associated, kemSeed) };
 }
 
-/** What an administrator's device handed on. Its keys are believed by what they open, which carries the gateway's commitment to them. */
-export async function openPastGrant(envelope: Envelope, expected: { org: string; gateway: string; epoch: string; device: string }, kemSeed: Uint8Array): Promise<Map<string, EpochKeys>> {
+/**
+ * What an administrator's device handed on. Its keys are believed by what they open, which carries the gateway's commitment to them.
+ * The signature of an author whom the roster names must fit; then the head that it stands on is the author's word.
+ */
+export async function openPastGrant(
+  envelope: Envelope,
+  expected: { org: string; gateway: string; epoch: string; device: string },
+  kemSeed: Uint8Array,
+  keyOf: (author: string) => string | undefined,
+): Promise<{ grant: Of<typeof pastShape>; cameras: Map<string, EpochKeys>; isSigned: boolean }> {
   const { document: grant } = await peek(envelope, 'past-grant.v1+json', pastShape);
   if (grant.org !== expected.org || grant.gateway !== expected.gateway || grant.epoch !== expected.epoch || grant.device !== expected.device) {
     refuse('what was handed on is for another organisation, gateway, epoch or device');
   }
-  return openKeys(grant, PAST_INFO, [grant.org, grant.gateway, grant.epoch, grant.device, grant.by].join('|'), kemSeed);
+  const key = keyOf(grant.by);
+  if (key !== undefined) await openSignedBy(envelope, 'past-grant.v1+json', pastShape, grant.by, fromBase64(key));
+  const cameras = await openKeys(grant, PAST_INFO, [grant.org, grant.gateway, grant.epoch, grant.device, grant.by].join('|'), kemSeed);
+  return { grant, cameras, isSigned: key !== undefined };
 }
 
 /** Hands on the keys of these cameras to another device, those of sound if it may hear them; null if there are none. */

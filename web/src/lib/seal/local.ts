@@ -4,6 +4,7 @@
 import { fromBase64, refuse } from './bytes';
 import type { Signer } from './crypto';
 import { type Envelope, openSignedBy, sign } from './dsse';
+import type { Head } from './roster';
 import { hash, id, int, object } from './shape';
 
 const gatewayShape = object({ org: id('org_'), gateway: id('gw_'), certificate: hash, device_challenge: hash, gateway_challenge: hash, roster_seq: int, roster_head: hash });
@@ -20,7 +21,7 @@ export async function answerTo(
   envelope: Envelope,
   expected: { org: string; gateways: readonly KnownGateway[]; challenge: string; certificate: string },
   signer: Signer,
-): Promise<{ gateway: KnownGateway; login: Envelope }> {
+): Promise<{ gateway: KnownGateway; head: Head; login: Envelope }> {
   const keyid = envelope.signatures[0]!.keyid;
   const gateway = expected.gateways.find((known) => known.id === keyid) ?? refuse('what answers there is no gateway of your organisation');
   const { document: claim } = await openSignedBy(envelope, 'local-gateway.v1+json', gatewayShape, gateway.id, fromBase64(gateway.sign));
@@ -28,5 +29,6 @@ export async function answerTo(
   if (claim.device_challenge !== expected.challenge) refuse('the gateway’s answer is an old one: somebody repeats it');
   if (claim.certificate !== expected.certificate) refuse('the gateway signs for another connection: somebody is in between');
   const document = { org: claim.org, gateway: claim.gateway, device: signer.keyid, certificate: claim.certificate, gateway_challenge: claim.gateway_challenge };
-  return { gateway, login: await sign('local-login.v1+json', loginShape(document, 'the login'), signer) };
+  const head = { seq: claim.roster_seq, hash: claim.roster_head };
+  return { gateway, head, login: await sign('local-login.v1+json', loginShape(document, 'the login'), signer) };
 }

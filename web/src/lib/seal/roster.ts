@@ -6,7 +6,7 @@ import { fromBase64, hex, refuse } from './bytes';
 import { type Envelope, openSignedBy, type PayloadType, peek, sign, signersOf } from './dsse';
 import { type Signer, sha256 } from './crypto';
 import { CLOCK_AHEAD_MS_MAX, DAY_MS, DEVICE_DAYS_MAX, RECOVERY_DELAY_MS, STATEMENTS_MAX } from './limits';
-import { isFormatError } from './shape';
+import { isFormatError, writeCanonical } from './shape';
 import { type Access, type Administrators, type Camera, type Device, type Entry, entryShape, type Gateway, inOrder, type Recovery, type State, type Statement } from './statements';
 
 const TYPE: PayloadType = 'roster.v1+json';
@@ -23,11 +23,12 @@ interface Pending {
   statement: Extract<Statement, { type: 'add_device' | 'set_administrators' }>;
 }
 
-/** Everything that a statement can change, so that a refused one changes nothing. */
+/** Everything that a statement can change. */
 interface Facts {
   name: string;
   devices: Map<string, Device>;
-  revokedDevices: Set<string>;
+  /** Those that were shut out, so that what they signed before still says who did. */
+  past: Map<string, Device>;
   recovery: Recovery;
   gateways: Map<string, Gateway>;
   revokedGateways: Set<string>;
@@ -44,7 +45,13 @@ export interface Agreement {
   agreed: Set<string>;
 }
 
+/** A change that was found good, and refuses nothing. */
+type Effect = () => void;
+
 export class Roster {
+  /** Every statement's place in the log, so that a head seen elsewhere can be looked up. */
+  private readonly places = new Map<string, number>();
+
   private constructor(
     readonly org: string,
     readonly anchor: string,
@@ -54,23 +61,25 @@ export class Roster {
     readonly hashes: string[],
     /** The statement that added each gateway, which enrolment proves to it. */
     private readonly addedBy = new Map<string, string>(),
-  ) {}
+  ) {
+    this.places.set(anchor, 0);
+  }
 
   static async start(envelope: Envelope, anchor: string | null, seenAt: number): Promise<Roster> {
     const { document, hash } = await peek(envelope, TYPE, entryShape);
     const { seq, previous, at, statement, org } = document;
-    if (statement.type !== 'genesis' || seq !== 0 || previous !== null) return refuse('the roster does not begin with its genesis');
-    if (anchor !== null && hex(hash) !== anchor) refuse('this is the roster of another organisation: its genesis is not the one that this device pinned');
+    if (statement.type !== 'genesis' || seq !== 0 || previous !== null) return refuse('the roster does not begin with its genesis', 'genesis');
+    if (anchor !== null && hex(hash) !== anchor) refuse('this is the roster of another organisation: its genesis is not the one that this device pinned', 'other_organisation');
     notAhead(at, seenAt);
     const { device, recovery, administrators, name } = statement;
     checkUntil(device.until, at);
-    if (administrators.k !== 1 || administrators.devices.length !== 1 || administrators.devices[0] !== device.id) refuse('the genesis names another administrator than its own device');
-    if (recovery.id === device.id) refuse('the recovery device is the device itself');
+    if (administrators.k !== 1 || administrators.devices.length !== 1 || administrators.devices[0] !== device.id) refuse('the genesis names another administrator than its own device', 'genesis');
+    if (recovery.id === device.id) refuse('the recovery device is the device itself', 'genesis');
     await openSignedBy(envelope, TYPE, entryShape, device.id, fromBase64(device.sign));
     const facts: Facts = {
       name,
       devices: new Map([[device.id, device]]),
-      revokedDevices: new Set(),
+      past: new Map(),
       recovery,
       gateways: new Map(),
       revokedGateways: new Set(),
@@ -86,29 +95,32 @@ export class Roster {
   async append(envelope: Envelope, seenAt: number): Promise<Entry> {
     const { document, hash } = await peek(envelope, TYPE, entryShape);
     const { org, seq, previous, at, statement } = document;
-    if (org !== this.org) refuse('the statement belongs to another organisation');
-    if (seq !== this.last.seq + 1 || previous !== this.last.hash) refuse(`statement ${seq} does not follow statement ${this.last.seq}`);
-    if (at < this.last.at) refuse(`statement ${seq} is dated before the one it follows`);
+    if (org !== this.org) refuse('the statement belongs to another organisation', 'other_organisation');
+    if (seq !== this.last.seq + 1) refuse(`statement ${seq} does not follow statement ${this.last.seq}`, 'does_not_follow');
+    if (previous !== this.last.hash) refuse(`statement ${seq} does not follow this statement ${this.last.seq}, but another: the log was forked or altered`, 'forked');
+    if (at < this.last.at) refuse(`statement ${seq} is dated before the one it follows`, 'time');
     notAhead(at, seenAt);
-    if (statement.type === 'genesis') return refuse('a second genesis');
-    if (this.last.seq - this.snapshotSeq >= STATEMENTS_MAX) refuse(`more than ${STATEMENTS_MAX} statements without a snapshot`);
+    if (this.last.seq - this.snapshotSeq >= STATEMENTS_MAX) refuse(`more than ${STATEMENTS_MAX} statements without a snapshot`, 'too_long');
 
-    const facts = matured(this.current, seenAt);
-    const signers = await signersOf(envelope, TYPE, (keyid) => signKeyOf(facts, keyid));
-    const next = signers.has(facts.recovery.id)
-      ? wait(facts, statement, { at, signers, hash: hex(hash), seenAt })
-      : decide(facts, statement, { at, signers });
-    this.current = next;
+    // Everything is checked before anything changes: a copy to go back to would make replay quadratic.
+    const facts = settled(this.current, seenAt);
+    const signers = await signersOf(envelope, TYPE, keysOf(facts, envelope));
+    const effect = signers.has(facts.recovery.id)
+      ? wait(facts, statement, { at, hash: hex(hash), seenAt })
+      : await decide(facts, statement, { at, signers });
+    effect();
+    this.current = facts;
     this.last = { seq, hash: hex(hash), at };
     if (statement.type === 'snapshot') this.snapshotSeq = seq;
     this.hashes.push(this.last.hash);
+    this.places.set(this.last.hash, seq);
     if (statement.type === 'add_gateway') this.addedBy.set(statement.gateway.id, this.last.hash);
     return document;
   }
 
   /** Lets statements of the recovery device take effect whose 72 hours have passed. */
   settle(now: number): void {
-    this.current = matured(this.current, now);
+    this.current = settled(this.current, now);
   }
 
   get head(): Head {
@@ -121,6 +133,22 @@ export class Roster {
 
   get state(): State {
     return stateOf(this.current);
+  }
+
+  /** What a snapshot states. */
+  stateHash(): Promise<string> {
+    return stateHash(this.current);
+  }
+
+  /** Whether some statement of the log has this hash. */
+  knows(head: string): boolean {
+    return this.places.has(head);
+  }
+
+  /** Refuses to be read on by somebody who has seen a head that is not in it. */
+  checkSeen({ seq, hash }: Head): void {
+    if (seq > this.last.seq) refuse(`the log ends at statement ${this.last.seq}, and statement ${seq} was seen before: it was cut off or put back`, 'behind');
+    if (this.places.get(hash) !== seq) refuse(`statement ${seq} is another than was seen before: the log was forked or altered`, 'forked');
   }
 
   /** Signs the statement that follows. */
@@ -146,10 +174,10 @@ export class Roster {
   async agreement(envelope: Envelope, seenAt: number): Promise<Agreement> {
     const { document } = await peek(envelope, TYPE, entryShape);
     const { org, seq, previous, at, statement } = document;
-    if (org !== this.org || seq !== this.last.seq + 1 || previous !== this.last.hash || at < this.last.at) refuse('the proposal does not follow the roster as it is now');
+    if (org !== this.org || seq !== this.last.seq + 1 || previous !== this.last.hash || at < this.last.at) refuse('the proposal does not follow the roster as it is now', 'does_not_follow');
     notAhead(at, seenAt);
-    const facts = matured(this.current, seenAt);
-    const signers = await signersOf(envelope, TYPE, (keyid) => signKeyOf(facts, keyid));
+    const facts = settled(this.current, seenAt);
+    const signers = await signersOf(envelope, TYPE, keysOf(facts, envelope));
     const { k, devices } = facts.administrators;
     return { statement, needed: k, agreed: peopleOf(facts, devices.filter((id) => signers.has(id))) };
   }
@@ -174,101 +202,88 @@ export class Roster {
 }
 
 /** A statement of the recovery device: it enters the log now and changes something in 72 hours, if it still can. */
-function wait(facts: Facts, statement: Statement, { at, signers, hash, seenAt }: { at: number; signers: Set<string>; hash: string; seenAt: number }): Facts {
-  if (signers.size !== 1) refuse('the recovery device signs alone');
-  if (statement.type !== 'add_device' && statement.type !== 'set_administrators') return refuse('the recovery device may only add a device and set the administrators');
-  return { ...facts, pending: [...facts.pending, { hash, at, effective_at: seenAt + RECOVERY_DELAY_MS, statement }] };
+function wait(facts: Facts, statement: Statement, { at, hash, seenAt }: { at: number; hash: string; seenAt: number }): Effect {
+  if (statement.type !== 'add_device' && statement.type !== 'set_administrators') return refuse('the recovery device may only add a device and set the administrators', 'recovery');
+  return () => facts.pending.push({ hash, at, effective_at: seenAt + RECOVERY_DELAY_MS, statement });
 }
 
-function decide(facts: Facts, statement: Exclude<Statement, { type: 'genesis' }>, { at, signers }: { at: number; signers: Set<string> }): Facts {
+async function decide(facts: Facts, statement: Statement, { at, signers }: { at: number; signers: Set<string> }): Promise<Effect> {
   const valid = (id: string) => signers.has(id) && at <= (facts.devices.get(id)?.until ?? -1);
-  const agreeing = peopleOf(facts, facts.administrators.devices.filter(valid)).size;
-  const needAll = () => (agreeing >= facts.administrators.k ? undefined : refuse(`${statement.type} needs signatures of ${facts.administrators.k} different administrators and has ${agreeing}`));
-  const needOne = () => (agreeing > 0 ? undefined : refuse(`${statement.type} is not signed by an administrator`));
-  const next = copy(facts);
+  const agreeing = peopleOf(facts, [...signers].filter((id) => facts.administrators.devices.includes(id) && valid(id))).size;
+  const need = (needed: number) => (agreeing >= needed ? undefined : refuse(`${statement.type} needs signatures of ${needed} different administrators and has ${agreeing}`, 'signatures'));
 
   switch (statement.type) {
+    case 'genesis':
+      return refuse('a second genesis', 'genesis');
     case 'add_device':
-    case 'set_administrators': {
-      needAll();
-      effect(next, statement, at);
-      return next;
-    }
+    case 'set_administrators':
+      need(facts.administrators.k);
+      return widening(facts, statement, at);
     case 'renew_device': {
-      needAll();
+      need(facts.administrators.k);
       const device = inForce(facts, statement.device);
       checkUntil(statement.until, at);
-      next.devices.set(device.id, { ...device, until: statement.until });
-      return next;
+      return () => facts.devices.set(device.id, { ...device, until: statement.until });
     }
     case 'revoke_device': {
+      if (!valid(statement.device)) need(1);
       const device = inForce(facts, statement.device);
-      if (!valid(device.id)) needOne();
-      next.devices.delete(device.id);
-      next.revokedDevices.add(device.id);
-      return next;
+      return () => (facts.devices.delete(device.id), facts.past.set(device.id, device));
     }
     case 'add_gateway': {
-      needAll();
+      need(facts.administrators.k);
       const { gateway } = statement;
-      if (facts.gateways.has(gateway.id) || facts.revokedGateways.has(gateway.id)) refuse(`the id ${gateway.id} was used before`);
-      next.gateways.set(gateway.id, gateway);
-      return next;
+      if (facts.gateways.has(gateway.id) || facts.revokedGateways.has(gateway.id)) refuse(`the id ${gateway.id} was used before`, 'id_used');
+      return () => facts.gateways.set(gateway.id, gateway);
     }
-    case 'revoke_gateway': {
-      needOne();
-      if (!next.gateways.delete(statement.gateway)) refuse(`${statement.gateway} is not a gateway of the roster`);
-      next.revokedGateways.add(statement.gateway);
-      return next;
-    }
-    case 'bind_camera': {
-      needAll();
-      if (!facts.gateways.has(statement.camera.gateway)) refuse(`the camera's gateway ${statement.camera.gateway} is not in the roster`);
-      next.cameras.set(statement.camera.id, statement.camera);
-      return next;
-    }
+    case 'revoke_gateway':
+      need(1);
+      if (!facts.gateways.has(statement.gateway)) refuse(`${statement.gateway} is not a gateway of the roster`, 'unknown');
+      return () => (facts.gateways.delete(statement.gateway), facts.revokedGateways.add(statement.gateway));
+    case 'bind_camera':
+      need(facts.administrators.k);
+      if (!facts.gateways.has(statement.camera.gateway)) refuse(`the camera's gateway ${statement.camera.gateway} is not in the roster`, 'unknown');
+      return () => facts.cameras.set(statement.camera.id, statement.camera);
     case 'set_access': {
-      needAll();
-      next.access.set(statement.person, { person: statement.person, scope: statement.scope, audio: statement.audio, until: statement.until });
-      return next;
+      need(facts.administrators.k);
+      const { person, scope, audio, until } = statement;
+      return () => facts.access.set(person, { person, scope, audio, until });
     }
-    case 'veto': {
-      needOne();
-      next.pending = facts.pending.filter((pending) => pending.hash !== statement.statement);
-      if (next.pending.length === facts.pending.length) refuse('the veto names no pending statement');
-      return next;
-    }
-    case 'snapshot': {
-      needAll();
-      if (JSON.stringify(statement.state) !== JSON.stringify(stateOf(facts))) refuse('the snapshot differs from the state that the log gives');
-      return next;
-    }
+    case 'veto':
+      need(1);
+      if (!facts.pending.some(({ hash }) => hash === statement.statement)) refuse('the veto names no pending statement', 'unknown');
+      return () => (facts.pending = facts.pending.filter(({ hash }) => hash !== statement.statement));
+    case 'snapshot':
+      need(facts.administrators.k);
+      if (statement.state !== (await stateHash(facts))) refuse('the snapshot differs from the state that the log gives', 'snapshot');
+      return () => undefined;
   }
 }
 
-function effect(facts: Facts, statement: Pending['statement'], at: number): void {
+/** What an administrator may state at once, and the recovery device for 72 hours later. */
+function widening(facts: Facts, statement: Pending['statement'], at: number): Effect {
   if (statement.type === 'add_device') {
     const { device } = statement;
     checkUntil(device.until, at);
-    if (used(facts, device.id)) refuse(`the id ${device.id} was used before`);
-    facts.devices.set(device.id, device);
-    return;
+    if (used(facts, device.id)) refuse(`the id ${device.id} was used before`, 'id_used');
+    return () => facts.devices.set(device.id, device);
   }
   const { k, devices } = statement;
   for (const id of devices) inForce(facts, id);
   const people = peopleOf(facts, devices).size;
-  if (k < 1 || k > people) refuse(`k is ${k}, of ${people} administrators`);
-  facts.administrators = { k, devices };
+  if (k < 1 || k > people) refuse(`k is ${k}, of ${people} administrators`, 'threshold');
+  return () => (facts.administrators = { k, devices });
 }
 
-function matured(facts: Facts, now: number): Facts {
+/** The same facts where nothing is due; else a copy in which it came into force, for a statement that may yet be refused. */
+function settled(facts: Facts, now: number): Facts {
   const due = facts.pending.filter(({ effective_at }) => effective_at <= now);
   if (due.length === 0) return facts;
   const next = copy(facts);
   next.pending = facts.pending.filter(({ effective_at }) => effective_at > now);
   for (const { statement, at } of due) {
     try {
-      effect(next, statement, at);
+      widening(next, statement, at)();
     } catch (error) {
       if (!isFormatError(error)) throw error; // What has become impossible meanwhile lapses.
     }
@@ -277,11 +292,11 @@ function matured(facts: Facts, now: number): Facts {
 }
 
 function used(facts: Facts, id: string): boolean {
-  return facts.devices.has(id) || facts.revokedDevices.has(id) || facts.recovery.id === id;
+  return facts.devices.has(id) || facts.past.has(id) || facts.recovery.id === id;
 }
 
 function inForce(facts: Facts, id: string): Device {
-  return facts.devices.get(id) ?? refuse(`${id} is not a device of the roster`);
+  return facts.devices.get(id) ?? refuse(`${id} is not a device of the roster`, 'unknown');
 }
 
 /** Whose devices these are: somebody with two devices agrees once. */
@@ -289,24 +304,27 @@ function peopleOf(facts: Facts, devices: string[]): Set<string> {
   return new Set(devices.flatMap((id) => facts.devices.get(id)?.person ?? []));
 }
 
-function signKeyOf(facts: Facts, keyid: string): Uint8Array | undefined {
-  const key = keyid === facts.recovery.id ? facts.recovery.sign : facts.devices.get(keyid)?.sign;
-  return key === undefined ? undefined : fromBase64(key);
+/** The recovery device signs alone: beside others, its signature counts for nothing. */
+function keysOf(facts: Facts, { signatures }: Envelope): (keyid: string) => Uint8Array | undefined {
+  return (keyid) => {
+    const key = signatures.length === 1 && keyid === facts.recovery.id ? facts.recovery.sign : facts.devices.get(keyid)?.sign;
+    return key === undefined ? undefined : fromBase64(key);
+  };
 }
 
 function checkUntil(until: number, at: number): void {
-  if (until > at + DEVICE_DAYS_MAX * DAY_MS) refuse(`a device lasts at most ${DEVICE_DAYS_MAX} days`);
+  if (until > at + DEVICE_DAYS_MAX * DAY_MS) refuse(`a device lasts at most ${DEVICE_DAYS_MAX} days`, 'device_life');
 }
 
 function notAhead(at: number, seenAt: number): void {
-  if (at > seenAt + CLOCK_AHEAD_MS_MAX) refuse('the statement is dated in the future. Check the clock of this computer');
+  if (at > seenAt + CLOCK_AHEAD_MS_MAX) refuse('the statement is dated in the future. Check the clock of this computer', 'time');
 }
 
 function copy(facts: Facts): Facts {
   return {
     ...facts,
     devices: new Map(facts.devices),
-    revokedDevices: new Set(facts.revokedDevices),
+    past: new Map(facts.past),
     gateways: new Map(facts.gateways),
     revokedGateways: new Set(facts.revokedGateways),
     cameras: new Map(facts.cameras),
@@ -320,7 +338,7 @@ function stateOf(facts: Facts): State {
   return {
     name: facts.name,
     devices: inOrder(facts.devices.values(), byId),
-    revoked_devices: [...facts.revokedDevices].sort(),
+    revoked_devices: [...facts.past.keys()].sort(),
     recovery: facts.recovery,
     gateways: inOrder(facts.gateways.values(), byId),
     revoked_gateways: [...facts.revokedGateways].sort(),
@@ -330,3 +348,4 @@ function stateOf(facts: Facts): State {
   };
 }
 
+const stateHash = async (facts: Facts): Promise<string> => hex(await sha256(writeCanonical(stateOf(facts))));

@@ -38,21 +38,6 @@ export const scopeShape = tagged('kind', {
   groups: { groups: sorted(name, self, LIST_MAX) },
 });
 export const administratorsShape = object({ k: int, devices: sorted(deviceId, self, LIST_MAX) });
-const accessShape = object({ person, scope: scopeShape, audio: bool, until: nullable(int) });
-const byId = (entry: { id: string }) => entry.id;
-
-export const stateShape = object({
-  name,
-  devices: sorted(deviceShape, byId, LIST_MAX),
-  revoked_devices: sorted(deviceId, self, LIST_MAX),
-  recovery: recoveryShape,
-  gateways: sorted(gatewayShape, byId, LIST_MAX),
-  revoked_gateways: sorted(gatewayId, self, LIST_MAX),
-  cameras: sorted(cameraShape, byId, LIST_MAX),
-  access: sorted(accessShape, (entry) => entry.person, LIST_MAX),
-  administrators: administratorsShape,
-});
-
 export const statementShape = tagged('type', {
   genesis: { name, device: deviceShape, recovery: recoveryShape, administrators: administratorsShape },
   add_device: { device: deviceShape },
@@ -64,7 +49,8 @@ export const statementShape = tagged('type', {
   set_access: { person, scope: scopeShape, audio: bool, until: nullable(int) },
   set_administrators: { k: int, devices: sorted(deviceId, self, LIST_MAX) },
   veto: { statement: hash },
-  snapshot: { state: stateShape },
+  /** SHA-256 of the state, which whoever replays has. */
+  snapshot: { state: hash },
 });
 
 export const entryShape = object({ org, seq: int, previous: nullable(hash), at: int, statement: statementShape });
@@ -74,11 +60,28 @@ export type Recovery = Of<typeof recoveryShape>;
 export type Gateway = Of<typeof gatewayShape>;
 export type Camera = Of<typeof cameraShape>;
 export type Scope = Of<typeof scopeShape>;
-export type Access = Of<typeof accessShape>;
 export type Administrators = Of<typeof administratorsShape>;
-export type State = Of<typeof stateShape>;
 export type Statement = Of<typeof statementShape>;
 export type Entry = Of<typeof entryShape>;
+
+export interface Access {
+  person: string;
+  scope: Scope;
+  until: number | null;
+}
+
+/** What the log amounts to, with its keys in the order in which a snapshot's hash is taken. */
+export interface State {
+  name: string;
+  devices: Device[];
+  revoked_devices: string[];
+  recovery: Recovery;
+  gateways: Gateway[];
+  revoked_gateways: string[];
+  cameras: Camera[];
+  access: Access[];
+  administrators: Administrators;
+}
 
 /** Sorted as `sorted` asks for it. */
 export function inOrder<T>(entries: Iterable<T>, key: (entry: T) => string): T[] {

@@ -121,12 +121,18 @@ impl World {
 
     /// Sets up the organisation as a browser does: with a passkey.
     pub(crate) async fn found_with_passkey(&self) -> (Organisation, Browser) {
+        self.found_at(now(), now().plus_ms(30 * Timestamp::DAY)).await
+    }
+
+    /// The same, signed then, by a device that lasts until then.
+    pub(crate) async fn found_at(&self, at: Timestamp, until: Timestamp) -> (Organisation, Browser) {
         let (origin, mut browser) = (&self.running.public_url, Browser::default());
         let body = json!({ "token": self.token(), "person_name": "Ada" });
         let begun = self.anyone().post("/api/v1/setup/passkey", &body).await;
         let credential = browser.create(origin, &begun.body["options"]).await;
         let person = Person::new(serde_json::from_value(begun.body["person"].clone()).unwrap());
-        let (org, genesis) = genesis(&person);
+        let person = Person { until, ..person };
+        let (org, genesis) = genesis_at(&person, at);
         let body = json!({
             "token": self.token(), "person": person.id, "person_name": "Ada", "genesis": genesis,
             "passkey": { "ceremony": begun.body["ceremony"], "credential": credential },
@@ -243,12 +249,16 @@ pub(crate) fn sheet(founder: &Person) -> Person {
 }
 
 pub(crate) fn genesis(person: &Person) -> (OrgId, Envelope) {
+    genesis_at(person, now())
+}
+
+fn genesis_at(person: &Person, at: Timestamp) -> (OrgId, Envelope) {
     let (org, recovery) = (OrgId::from_random(fresh_id()), sheet(person));
     let payload = Payload {
         org,
         seq: 0,
         previous: None,
-        at: now(),
+        at,
         statement: Statement::Genesis {
             name: "Corner shop".to_owned(),
             device: person.statement(),

@@ -115,6 +115,17 @@ async fn no_key_is_sealed_to_a_device_outside_the_roster() {
     site.cloud.script(|script| script.statements = Some(older));
     site.cloud.send(ToGateway::RosterChanged);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    // Nor another end of the same roster, which the administrator signed too.
+    let mut forked = site.cloud_statements();
+    forked.pop();
+    let before = Roster::replay(forked.iter().map(|envelope| (envelope, now()))).unwrap();
+    let added =
+        Statement::AddDevice { device: device(intruder_id, PersonId::from_random([1; 16]), &intruder) };
+    let administrator = &site.administrator;
+    forked.push(sign_next(&before, now(), added, administrator.device_id(), &administrator.keys().sign));
+    site.cloud.script(|script| script.statements = Some(forked));
+    site.cloud.send(ToGateway::RosterChanged);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
 
     let kept = std::fs::read_to_string(site.data().join("roster.jsonl")).unwrap();
     let (kept, _) = seal::roster::read_log(&kept).unwrap();

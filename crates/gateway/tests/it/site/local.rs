@@ -15,7 +15,7 @@ use seal::keyring::DeviceKeys;
 use seal::keys::VerifyingKey;
 use seal::local::{JournalEntry, JournalEvent, LocalGateway, LocalJournal, LocalLogin, RefusedReason};
 use seal::recording::{CHUNK_HEAD_LEN, ChunkHead, ChunkOpener, Recording, SignedHeader};
-use seal::roster::{Scope, Statement};
+use seal::roster::{Roster, Scope, Statement, sign_next};
 use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -396,6 +396,29 @@ async fn nobody_in_between_gets_in_on_the_local_way() {
     let other = model::GatewayId::from_random([42; 16]);
     let error = enter(gateway, Some(other), &roster, id, &keys.sign).await.unwrap_err().to_string();
     assert!(error.contains("not gw_2a2a"), "{error}");
+}
+
+/// The cloud showed each of them an end of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_goes_by_another_roster_is_not_entered() {
+    let site = Site::recording().await;
+    let administrator = &site.administrator;
+    let (device, keys) = (administrator.device_id(), administrator.keys());
+    let shown = administrator.shared().statements();
+    let before = shown[..shown.len() - 1].iter().map(|envelope| (envelope, now()));
+    let mut forked = Roster::replay(before).unwrap();
+    let person = PersonId::from_random([23; 16]);
+    let other = Statement::SetAccess { person, scope: Scope::All, audio: true, until: None };
+    let other = sign_next(&forked, now(), other, device, &keys.sign);
+    forked.apply(&other, now()).unwrap();
+    let address = site.local_address().await;
+    let error = enter(address, None, &forked, device, &keys.sign).await.unwrap_err();
+    assert!(format!("{error:#}").contains("goes by another roster"), "{error:#}");
+    // What it knows, a device that knows less gets to see.
+    let older = shown[..shown.len() - 1].iter().map(|envelope| (envelope, now()));
+    let older = Roster::replay(older).unwrap();
+    let entered = enter(address, None, &older, device, &keys.sign).await.unwrap();
+    assert_eq!(entered.roster_head, administrator.roster().head().1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

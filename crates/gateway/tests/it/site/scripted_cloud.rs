@@ -292,7 +292,7 @@ async fn certificate_of(
 async fn roster(State(cloud): Cloud, Query(after): Query<BTreeMap<String, usize>>) -> Json<RosterAnswer> {
     let statements = cloud.script.lock().unwrap().statements.clone();
     let statements = statements.unwrap_or_else(|| cloud.device.statements());
-    let after = after["after"] + 1;
+    let after = after.get("after").map_or(0, |after| after + 1);
     Json(RosterAnswer { statements: statements.get(after..).unwrap_or_default().to_vec() })
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct ProblemText {
     pub(crate) request: Option<RequestId>,
     /// With `roster_moved`: where the roster is now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) head: Option<Head>,
+    pub(crate) head: Option<Box<Head>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -157,7 +157,7 @@ impl Problem {
             "Somebody else changed the roster meanwhile.",
             "Fetch the roster, check it, and sign again on top of it.",
         );
-        problem.body.error.head = Some(Head { seq, hash });
+        problem.body.error.head = Some(Box::new(Head { seq, hash }));
         problem
     }
 }

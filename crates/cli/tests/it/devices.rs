@@ -163,3 +163,58 @@ fn cloud_time(ms: u64) -> String {
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap();
     time.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
+
+#[test]
+fn people_are_shared_with_and_devices_shut_out_from_the_command_line() {
+    let (site, camera) = OneBox::with_camera();
+    let listed = site.succeed(&["person", "list"]);
+    let me = listed.split(' ').next().unwrap().to_owned();
+    assert!(listed.contains("watches all cameras; 1 devices"), "{listed}");
+
+    let share = ["person", "share", &me, "--camera", &camera, "--until", "2099-01-01"];
+    let told = site.succeed(&share);
+    assert!(told.contains(&format!("watches {camera} until 2099-01-01T23:59:59Z")), "{told}");
+    let stranger = "usr_00000000000000000000000000000001";
+    let unknown = "cam_00000000000000000000000000000001";
+    for (arguments, said) in [
+        (vec![me.as_str()], "--all"),
+        (vec![&me, "--all", "--camera", &camera], "cannot be used with"),
+        (vec![&me, "--camera", unknown], "is not a camera of this organisation"),
+        (vec![&me, "--group", "yard"], "no camera is in the group `yard`"),
+        (vec![&me, "--all", "--until", "2020-01-01"], "lies in the past"),
+        (vec![&me, "--all", "--until", "tomorrow"], "write 2026-12-24"),
+        (vec![stranger, "--all"], "has no device in the roster"),
+    ] {
+        let told = site.fail(&[&["person", "share"][..], &arguments].concat());
+        assert!(told.contains(said), "{arguments:?}: {told}");
+    }
+    assert!(site.fail(&["person", "remove", &me]).contains("that is you"));
+    assert!(site.fail(&["person", "remove", stranger]).contains("nobody in the roster"));
+
+    // The link of an invitation names the organisation, and what both will compare.
+    let mut inviting =
+        site.command(&["person", "invite", "Grace", "--all"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut link = String::new();
+    BufReader::new(inviting.stdout.take().unwrap()).read_line(&mut link).unwrap();
+    inviting.kill().unwrap();
+    inviting.wait().unwrap();
+    assert!(
+        link.contains("/join#token=") && link.contains("&anchor=") && link.contains("&pairing="),
+        "{link}"
+    );
+
+    let own = site.succeed(&["device", "list"]).split(' ').next().unwrap().to_owned();
+    assert!(site.fail(&["device", "revoke", &own]).contains("no administrator would remain"));
+    let folder = site.path("other");
+    std::fs::create_dir(&folder).unwrap();
+    let other = Device::new(&folder);
+    let mut pairing = Pairing::of(&site, &other);
+    assert_eq!(pairing.answer("y"), (true, true));
+    let mut last = String::new();
+    pairing.joined.read_line(&mut last).unwrap();
+    let device = last.split(' ').next().unwrap();
+    other.succeed(&["camera", "list"]);
+    assert!(site.succeed(&["device", "revoke", device]).contains("is shut out"));
+    other.fail(&["camera", "list"]);
+    assert!(site.fail(&["device", "renew", device]).contains("was shut out"));
+}

@@ -22,6 +22,7 @@ use super::roster::{Appended, page};
 use super::types::{EnvelopeBody, EnvelopeSchema, Statements};
 use crate::app::App;
 use crate::problem::Problem;
+use crate::rosters::check_date;
 use crate::sessions::Caller;
 use crate::{clock, random};
 
@@ -128,6 +129,7 @@ pub(crate) async fn append(
     }
     let roster = app.roster(org, now).await?;
     signed_by_sheet(&body, roster.state().recovery.id)?;
+    check_date(&body.envelope, now)?;
     let next = app.rosters.check_next(&app.database, org, body.envelope, now).await?;
     // The proof stands in for a session, for this one act.
     let caller = Caller {

@@ -46,7 +46,8 @@ async fn no_parameter_makes_anybody_more(world: World) {
     let ada = ours.admin.id;
 
     // Signed by one's own device, for oneself or in the name of others.
-    let statement = ours.sign(Statement::SetAccess { person: ben.id, scope: Scope::All, audio: true, until: None }, &ben);
+    let statement =
+        ours.sign(Statement::SetAccess { person: ben.id, scope: Scope::All, audio: true, until: None }, &ben);
     let action = |previous_state, action| {
         let (nonce, expires_at) = (Hash(fresh()), now().plus_ms(Timestamp::MINUTE));
         SignedAction { org: ours.org, nonce, expires_at, previous_state, action }
@@ -158,7 +159,11 @@ async fn whoever_loses_a_right_is_cut_while_using_it(world: World) {
                 StatusCode::UNAUTHORIZED
             }
             "access ended" => {
-                ours.append(&world, Statement::SetAccess { person, scope: Scope::All, audio: true, until: past }).await;
+                ours.append(
+                    &world,
+                    Statement::SetAccess { person, scope: Scope::All, audio: true, until: past },
+                )
+                .await;
                 StatusCode::NOT_FOUND
             }
             _ => {

@@ -63,7 +63,8 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
     let cem = ours.add_person(world, None).await;
     let dan = ours.add_person(world, Some(Scope::All)).await;
     let past = Some(Timestamp(1));
-    ours.append(world, Statement::SetAccess { person: dan.id, scope: Scope::All, audio: true, until: past }).await;
+    ours.append(world, Statement::SetAccess { person: dan.id, scope: Scope::All, audio: true, until: past })
+        .await;
     let [eve, finn, ian, gus, auditor, operator, installer] = everything(&mut ours, world).await;
     let devices = BTreeSet::from([ours.admin.device, gus.device]);
     ours.append(world, Statement::SetAdministrators { k: 1, devices }).await;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use gateway::local::client::{Entered, enter};
 use model::wire::{Envelope, FRAME_CHUNK, FRAME_HEADER, ToGateway};
 use model::{CameraId, DeviceId, Hash, PersonId, Timestamp};
@@ -198,7 +198,10 @@ async fn without_the_cloud_live_and_recorded_open_on_the_site() {
         opener.open(u32::from_be_bytes(*number), head, &mut sealed.to_vec()).unwrap();
         opened += 1;
     }
-    socket.close(None).await.unwrap();
+    // Viewers have nothing to say: whoever says something is cut.
+    socket.send(Message::text(r#"{"type":"roster_changed"}"#)).await.unwrap();
+    let cut = async { while let Some(Ok(Message::Binary(_) | Message::Text(_))) = socket.next().await {} };
+    tokio::time::timeout(PATIENCE, cut).await.expect("the gateway ends it");
     assert_eq!(request(&entered, Method::POST, "/api/v1/logout").send().await.unwrap().status(), 204);
     assert_eq!(get(&entered, "/api/v1/cameras").await.0, StatusCode::UNAUTHORIZED);
     site.stop().await;

@@ -53,6 +53,7 @@ pub(crate) async fn append(
 ) -> Result<Json<Appended>, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
+    // Said after what does not follow, which is signed anew anyway.
     let dated = check_date(&body.envelope, now);
     let next = app.rosters.check_next(&app.database, caller.org, body.envelope, now).await?;
     dated?;

@@ -96,7 +96,8 @@ async fn add(
     let permit = app.decide(caller, roster, action, now).await?;
     let seq = app.rosters.append_narrowing(&app.database, next).await?;
     app.hub.roster_changed(caller.org);
-    app.record_after(permit).await;
+    // So that the history has every token of before in front of what ended them.
     app.rosters.minted().await;
+    app.record_after(permit).await;
     Ok(seq)
 }

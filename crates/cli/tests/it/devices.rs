@@ -208,7 +208,7 @@ fn people_are_shared_with_and_devices_shut_out_from_the_command_line() {
     let folder = site.path("other");
     std::fs::create_dir(&folder).unwrap();
     let other = Device::new(&folder);
-    let mut pairing = Pairing::of(&site, &other);
+    let mut pairing = Pairing::of(&site, &other, &[]);
     assert_eq!(pairing.answer("y"), (true, true));
     let mut last = String::new();
     pairing.joined.read_line(&mut last).unwrap();

@@ -64,7 +64,7 @@ fn who_may_not_hear_is_given_no_key_of_sound() {
     let mut roster = roster();
     let ben = PersonId::from_random([2; 16]);
     push(&mut roster, Statement::AddDevice { device: Device { person: ben, ..device(2) } });
-    let mut opened = |roster: &Roster| {
+    let opened = |roster: &Roster| {
         let mut random = counter();
         let epoch = Epoch::begin(roster, gateway_id(), T0, &mut random);
         let grants = epoch.grants(roster, gateway_id(), &keys(6).sign, &mut random);

@@ -67,6 +67,7 @@ export type Entry = Of<typeof entryShape>;
 export interface Access {
   person: string;
   scope: Scope;
+  audio: boolean;
   until: number | null;
 }
 

@@ -67,7 +67,10 @@ async fn the_sheet_begins_a_recovery_without_a_session(world: World) {
     let log = ada.api(&world).get("/api/v1/roster").await;
     assert_eq!(log.body["statements"].as_array().unwrap().len(), 3);
     ada.roster.settle(now().plus_ms(RECOVERY_DELAY_MS));
-    assert!(ada.roster.is_administrator(new.device, now()) && !ada.roster.is_administrator(ada.admin.device, now()));
+    assert!(
+        ada.roster.is_administrator(new.device, now())
+            && !ada.roster.is_administrator(ada.admin.device, now())
+    );
 }
 
 async fn a_stolen_sheet_gets_no_session_and_nothing_at_once(world: World) {

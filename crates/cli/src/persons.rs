@@ -68,7 +68,8 @@ pub(crate) async fn run(session: &mut Session, command: PersonCommand) -> anyhow
                 let ended =
                     if ended.is_empty() { String::new() } else { format!(" and {} that ended", ended.len()) };
                 let watches = access_in_words(state.access.get(&person));
-                println!("  {watches}; {} devices{ended}", in_force.len());
+                let devices = if in_force.len() == 1 { "device" } else { "devices" };
+                println!("  {watches}; {} {devices}{ended}", in_force.len());
             }
             Ok(())
         }

@@ -155,7 +155,8 @@ fn shown(app: &App, row: ProposalRow, roster: &Roster, now: Timestamp) -> Propos
 
 #[utoipa::path(post, path = "/api/v1/proposals", request_body = Propose,
     responses((status = 200, body = Proposed), (status = 403, description = "`verification_needed`"),
-              (status = 409, description = "`roster_moved`, with the head, or `state_moved`")))]
+              (status = 409, description = "`roster_moved`, with the head, or `state_moved`"),
+              (status = 422, description = "`statement_dated_back`")))]
 pub(crate) async fn propose(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -170,7 +171,7 @@ pub(crate) async fn propose(
     let roster = app.roster(caller.org, now).await?;
     let agreement = following(&app, &roster, &body.envelope, now)?;
     own_signatures(&roster, &body.envelope, &caller)?;
-    if !is_action(&body.envelope) {
+    if !is_action(&body.envelope) && !commands::is_command(&body.envelope) {
         check_date(&body.envelope, now)?;
     }
     if agreement.people.len() as u32 >= agreement.needed {

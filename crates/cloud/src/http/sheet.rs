@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use cloud_core::Action;
 use model::wire::Envelope;
 use model::{DeviceId, OrgId, PersonId, Secret, Timestamp};
@@ -105,7 +106,7 @@ pub(crate) async fn prove(
 }
 
 #[utoipa::path(post, path = "/api/v1/login/sheet/roster", request_body = SheetRoster,
-    responses((status = 200, body = Statements), (status = 404, description = "the token has ended")))]
+    responses((status = 200, body = Statements), (status = 401, description = "`token_refused`")))]
 pub(crate) async fn roster(
     State(app): State<Arc<App>>,
     Json(body): Json<SheetRoster>,
@@ -115,7 +116,7 @@ pub(crate) async fn roster(
 }
 
 #[utoipa::path(post, path = "/api/v1/login/sheet/statements", request_body = SheetStatement,
-    responses((status = 200, body = Appended), (status = 404, description = "the token has ended"),
+    responses((status = 200, body = Appended), (status = 401, description = "`token_refused`"),
               (status = 409, description = "`roster_moved`, with the head")))]
 pub(crate) async fn append(
     State(app): State<Arc<App>>,
@@ -150,7 +151,14 @@ pub(crate) async fn append(
 
 async fn org_of_token(app: &App, token: &Secret, now: Timestamp) -> Result<OrgId, Problem> {
     let found = app.database.ceremony(random::hashed(token.expose()), TOKEN, now).await?;
-    found.and_then(|org| org.parse().ok()).ok_or_else(Problem::token)
+    found.and_then(|org| org.parse().ok()).ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "token_refused",
+            "The proof of the recovery sheet has ended.",
+            "Type its words again.",
+        )
+    })
 }
 
 /// What anybody else signed comes with a session. A device that the sheet lets

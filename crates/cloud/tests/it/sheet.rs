@@ -110,7 +110,7 @@ async fn a_stolen_sheet_gets_no_session_and_nothing_at_once(world: World) {
         assert!(refused.status.is_client_error(), "{why}: {}", refused.body);
     }
     let wrong = hand_in(&world, &json!(Hash(fresh())), ben.id, &of_ben).await;
-    assert_eq!(wrong.status, StatusCode::NOT_FOUND);
+    assert_eq!((wrong.status, wrong.code()), (StatusCode::UNAUTHORIZED, "token_refused"));
 
     // An administrator objects, and nothing comes of it.
     assert_eq!(hand_in(&world, &token, ben.id, &of_ben).await.status, StatusCode::OK);

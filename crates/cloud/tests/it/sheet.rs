@@ -93,29 +93,26 @@ async fn a_stolen_sheet_gets_no_session_and_nothing_at_once(world: World) {
     assert_eq!(as_device.status, StatusCode::UNAUTHORIZED);
     let token = proven.body["token"].clone();
     let for_whom = |statement, by: &Person| ada.sign(statement, by);
-    let stolen = Person::new(ben.id);
+    let stolen = Person::new(ada.admin.id);
     let device = stolen.statement();
-    let of_ben = for_whom(Statement::AddDevice { device: device.clone() }, &paper);
+    let own = for_whom(Statement::AddDevice { device: device.clone() }, &paper);
+    let of_ben = for_whom(Statement::AddDevice { device: Person::new(ben.id).statement() }, &paper);
     for (person, envelope, why) in [
         (ada.admin.id, &of_ben, "a device of somebody else"),
-        (PersonId::from_random(fresh_id()), &of_ben, "nobody here"),
-        (ben.id, &for_whom(Statement::AddDevice { device }, &ada.admin), "signed by another device"),
-        (
-            ben.id,
-            &for_whom(Statement::RevokeDevice { device: ada.admin.device }, &paper),
-            "more than the sheet may",
-        ),
+        (PersonId::from_random(fresh_id()), &own, "nobody here"),
+        (ada.admin.id, &for_whom(Statement::AddDevice { device }, &ada.admin), "signed by another device"),
+        (ada.admin.id, &for_whom(Statement::RevokeDevice { device: ben.device }, &paper), "more than it may"),
     ] {
         let refused = hand_in(&world, &token, person, envelope).await;
         assert!(refused.status.is_client_error(), "{why}: {}", refused.body);
     }
-    let wrong = hand_in(&world, &json!(Hash(fresh())), ben.id, &of_ben).await;
+    let wrong = hand_in(&world, &json!(Hash(fresh())), ada.admin.id, &own).await;
     assert_eq!((wrong.status, wrong.code()), (StatusCode::UNAUTHORIZED, "token_refused"));
 
     // An administrator objects, and nothing comes of it.
-    assert_eq!(hand_in(&world, &token, ben.id, &of_ben).await.status, StatusCode::OK);
-    ada.roster.apply(&of_ben, now()).unwrap();
-    let statement = seal::roster::statement_hash(&of_ben).unwrap();
+    assert_eq!(hand_in(&world, &token, ada.admin.id, &own).await.status, StatusCode::OK);
+    ada.roster.apply(&own, now()).unwrap();
+    let statement = seal::roster::statement_hash(&own).unwrap();
     ada.append(&world, Statement::Veto { statement }).await;
     assert_eq!(ada.roster.pending().count(), 0);
     ada.roster.settle(now().plus_ms(RECOVERY_DELAY_MS));

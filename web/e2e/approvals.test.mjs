@@ -67,8 +67,8 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     await seen(grace.page, 'approvals-inbox');
     await proposal.getByRole('button', { name: 'Agree' }).click();
     await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 30_000 });
-    await grace.page.getByText('Watches all cameras.').first().waitFor();
-    await until('both to watch all', async () => (await grace.page.getByText('Watches all cameras.').count()) === 2);
+    await grace.page.getByText(/Watches all cameras, with/).first().waitFor();
+    await until('both to watch all', async () => (await grace.page.getByText(/Watches all cameras, with/).count()) === 2);
   });
 
   it('asks both what a gateway is told, shows it in words, and tells its author what became of it', async () => {

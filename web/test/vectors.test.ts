@@ -62,7 +62,7 @@ describe('shared vectors', () => {
     const roster = await populated();
     const code = (error: unknown) => (error as FormatError).code;
     const refusals = [];
-    for (const { envelope, seen_at } of statements) refusals.push(await roster.append(readEnvelope(envelope), seen_at).then(() => null, code));
+    for (const { envelope, seen_at } of statements) refusals.push(await (async () => roster.append(readEnvelope(envelope), seen_at))().then(() => null, code));
     if (now !== null) roster.settle(now);
     if (seen) refusals.push(await (async () => roster.checkSeen(seen))().then(() => null, code));
     // All but the last are good, and the last as the vector says.

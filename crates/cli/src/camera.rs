@@ -106,6 +106,8 @@ pub(crate) async fn add(session: &mut Session, name: String, access: Access) -> 
     }
     if ready {
         println!("{camera} is added.");
+    } else {
+        println!("Afterwards run this command again for what is left.");
     }
     Ok(())
 }
@@ -178,6 +180,8 @@ async fn put(
 ) -> anyhow::Result<Put> {
     let same = |other: &Command| matches!(other, Command::PutCamera { camera: of, .. } if *of == camera);
     if let Some(ordered) = orders::taken_up(session, gateway, same).await? {
+        println!("An address of this camera was proposed before; it is taken up, and not the one given now.");
+        println!("For another: `lenskeep approval list`, then `lenskeep approval decline ID`.");
         let certificate = bound.unwrap_or(access.certificate);
         return Ok(Put { ordered, certificate });
     }

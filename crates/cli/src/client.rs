@@ -407,7 +407,7 @@ impl Session {
     pub(crate) async fn state(&mut self, statement: Statement) -> anyhow::Result<Envelope> {
         match self.stated(statement).await? {
             Stated::InForce(envelope) => Ok(envelope),
-            Stated::Waits(waits) => bail!("{waits}"),
+            Stated::Waits(waits) => bail!("{waits}\nAfterwards run this command again for what is left."),
         }
     }
 

@@ -228,7 +228,7 @@ pub(crate) async fn revoke_each(
     ensure!(
         force || !concerned || remain >= *k as usize,
         "then {remain} administrators remain where {k} must agree: nobody could be let in any more. If a device is \
-         in wrong hands, run `lenskeep device revoke --force`"
+         in wrong hands, run `lenskeep device revoke --force` with its id"
     );
     for device in devices {
         session.state(Statement::RevokeDevice { device: *device }).await?;
@@ -245,6 +245,13 @@ pub(crate) fn why_not_in_force(roster: &Roster, device: DeviceId, now: Timestamp
              administrator"
                 .to_owned(),
         );
+    }
+    let waits = roster.pending().map(|(_, effective_at)| effective_at).max();
+    if let Some(effective_at) = waits.filter(|_| roster.device(device).is_none()) {
+        return Some(format!(
+            "the recovery sheet lets this device in on {}, unless an administrator objects until then",
+            times::format(effective_at)
+        ));
     }
     let known = roster.device(device).filter(|known| known.until < now)?;
     Some(format!(

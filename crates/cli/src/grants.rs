@@ -11,6 +11,7 @@ use seal::recording::{ChunkOpener, SignedHeader};
 use serde::Deserialize;
 
 use crate::client::{Refused, Session};
+use crate::roster::is_split;
 
 /// Epoch keys that this device was granted, each fetched once.
 #[derive(Default)]
@@ -100,7 +101,13 @@ async fn handed_on(
             if PastGrant::verify(envelope, grant.by, VerifyingKey::from_bytes(&author.sign.0)?).is_err() {
                 continue;
             }
-            session.check_head(grant.roster_head, grant.by).await?;
+            match session.check_head(grant.roster_head, grant.by).await {
+                Err(error) if is_split(&error) => {
+                    tracing::warn!("{error:#}");
+                    continue;
+                }
+                checked => checked?,
+            }
         }
         let opened = grant.open(device, &session.keys.kem).ok().filter(|_| ours);
         if let Some(keys) = opened.and_then(|mut opened| opened.remove(&camera)) {

@@ -167,7 +167,8 @@ enum DeviceCommand {
     /// Hand on to another device the keys of recordings that were made before it came.
     OpenPast {
         device: model::DeviceId,
-        /// Open what was sealed to the recovery sheet: its words are asked for.
+        /// Open what was sealed to the recovery sheet: its words are asked for, or read from
+        /// the file that LENSKEEP_SHEET_FILE names.
         #[arg(long)]
         sheet: bool,
         /// Since when. Default: all that can be opened.

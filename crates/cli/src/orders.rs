@@ -36,8 +36,7 @@ impl fmt::Display for Waits {
         write!(
             f,
             "This takes {needed} administrators; {agreed} agreed so far. It is proposed to the others; each runs\n  \
-             lenskeep approval agree {id}\nAfterwards run this command again: it says what became of it, and does \
-             what is left."
+             lenskeep approval agree {id}\n`lenskeep approval list` says what becomes of it."
         )
     }
 }

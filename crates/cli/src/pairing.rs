@@ -235,7 +235,7 @@ async fn came(session: &Session, pairing: &Pairing, patience: Duration) -> anyho
     bail!("no device came by the link")
 }
 
-fn yes(question: &str) -> anyhow::Result<bool> {
+pub(crate) fn yes(question: &str) -> anyhow::Result<bool> {
     eprint!("{question}");
     std::io::stderr().flush()?;
     let mut line = String::new();

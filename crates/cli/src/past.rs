@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::{Session, now, random};
+use crate::roster::is_split;
 
 /// As the cloud counts (protocol.md section 3).
 const PAGE: usize = 24;
@@ -111,7 +112,13 @@ async fn handed_on(
     let wanted_epoch =
         |grant: &EpochGrant| grant.org == roster.org() && grant.epoch == *epoch && grant.created_at >= from;
     let Some(grant) = grant.ok().filter(wanted_epoch) else { return Ok(None) };
-    session.check_head(grant.roster_head, gateway).await?;
+    match session.check_head(grant.roster_head, gateway).await {
+        Err(error) if is_split(&error) => {
+            tracing::warn!("{error:#}");
+            return Ok(None);
+        }
+        checked => checked?,
+    }
     let Session { roster, keys, .. } = session;
     let Ok(opened) = grant.open(holder.device, &holder.kem) else { return Ok(None) };
     let right =

@@ -71,6 +71,11 @@ impl Session {
     }
 }
 
+/// Whether somebody was shown another roster, and not that nobody could be asked.
+pub(crate) fn is_split(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RosterError::Split { .. }))
+}
+
 /// The beginning of the roster for a device that came by a link, which named it.
 pub(crate) async fn first_seen(client: &Client, home: &Home, anchor: Hash) -> anyhow::Result<Roster> {
     let Statements { statements } = client.get("/api/v1/roster").await?;

@@ -10,7 +10,7 @@ use seal::roster::{Access, Roster, Scope, Statement};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::client::{Session, now, random};
+use crate::client::{Session, Stated, now, random};
 use crate::device::revoke_each;
 use crate::{pairing, times};
 
@@ -96,7 +96,9 @@ pub(crate) async fn share(session: &mut Session, person: PersonId, given: Given)
         "{person} has no device in the roster: `lenskeep person list` shows who is there, and \
          `lenskeep person invite` brings somebody in"
     );
-    give(session, access).await?;
+    if session.roster.state().access.get(&person) != Some(&access) {
+        give(session, access).await?;
+    }
     println!("{person} {}", access_in_words(session.roster.state().access.get(&person)));
     Ok(())
 }
@@ -104,6 +106,11 @@ pub(crate) async fn share(session: &mut Session, person: PersonId, given: Given)
 fn knows(session: &Session, person: PersonId) -> bool {
     let state = session.roster.state();
     state.access.contains_key(&person) || state.devices.values().any(|device| device.person == person)
+}
+
+fn opens_something(access: &Access) -> bool {
+    let nothing = matches!(&access.scope, Scope::Cameras { cameras } if cameras.is_empty());
+    !nothing && access.until.is_none_or(|end| end > now())
 }
 
 /// Prints a link, waits for the newcomer's device, compares, and lets it in.
@@ -127,7 +134,14 @@ pub(crate) async fn invite(session: &mut Session, name: &str, given: Given) -> a
         device.person == person,
         "the device that came is of somebody else: turn it away on the page Devices"
     );
-    give(session, access).await?;
+    let Access { scope, audio, until, .. } = access;
+    let statement = Statement::SetAccess { person, scope, audio, until };
+    if let Stated::Waits(waits) = session.stated(statement).await? {
+        println!(
+            "{waits}\nWhen they have agreed, let the device of {name} in on the page Devices, where it waits."
+        );
+        return Ok(());
+    }
     pairing::let_in(session, device, crate::device::DEVICE_DAYS).await?;
     println!("{person} {}", access_in_words(session.roster.state().access.get(&person)));
     Ok(())
@@ -156,7 +170,7 @@ pub(crate) async fn remove(session: &mut Session, person: PersonId) -> anyhow::R
         Err(error) if !pairing::refused_with(&error, |status| status == 404) => return Err(error),
         _ => {}
     }
-    if access.is_some_and(|access| access.until.is_none_or(|end| end > now())) {
+    if access.is_some_and(|access| opens_something(&access)) {
         let scope = Scope::Cameras { cameras: BTreeSet::new() };
         give(session, Access { person, scope, audio: false, until: None }).await?;
     }

@@ -1,7 +1,7 @@
 //! The recovery sheet: `lenskeep device recover`, when nobody is left who could
 //! let a device in, and its keys for what was recorded before.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, bail, ensure};
 use model::wire::{Envelope, ROSTER_PAGE_MAX};
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::client::{Client, now, random};
 use crate::device::{DEVICE_DAYS, grouped};
 use crate::home::{DeviceFile, Home, ask_secret, new_passphrase};
+use crate::pairing::yes;
 use crate::times;
 
 #[derive(Debug, clap::Args)]
@@ -24,10 +25,10 @@ pub(crate) struct Recover {
     /// Address of the cloud, as people use it.
     #[arg(long)]
     cloud: Url,
-    /// The groups that stand beside the words on the sheet. Default: they are
-    /// shown, to be compared.
+    /// The organisation's, which stands beside the words on the sheet. Default: it is
+    /// shown, to be compared. (LENSKEEP_SHEET_FILE names a file with the words.)
     #[arg(long, value_name = "GROUPS")]
-    organisation: Option<String>,
+    fingerprint: Option<String>,
     /// Whose account it is. Needed where several people have one.
     #[arg(long, value_name = "ID")]
     person: Option<PersonId>,
@@ -86,7 +87,7 @@ fn keys(words: &str) -> anyhow::Result<DeviceKeys> {
 
 /// Makes this device, and has the sheet sign it in as the one administrator.
 pub(crate) async fn recover(home: &Home, arguments: Recover) -> anyhow::Result<()> {
-    let Recover { cloud, organisation, person, name } = arguments;
+    let Recover { cloud, fingerprint, person, name } = arguments;
     ensure!(
         !home.has_device(),
         "{} holds a device already; give --home DIR for another",
@@ -96,7 +97,7 @@ pub(crate) async fn recover(home: &Home, arguments: Recover) -> anyhow::Result<(
     let client = Client::new(cloud.clone())?;
     let proven = prove(&client, &cloud, &sheet).await?;
     let (log, mut roster) = roster(&client, &proven, &sheet).await?;
-    compare(&roster, organisation.as_deref())?;
+    compare(&roster, fingerprint.as_deref())?;
     let person = chosen(&proven.people, person)?;
 
     let passphrase = new_passphrase()?;
@@ -121,7 +122,7 @@ pub(crate) async fn recover(home: &Home, arguments: Recover) -> anyhow::Result<(
     for statement in [Statement::AddDevice { device }, administrators] {
         let envelope = sign_next(&roster, at, statement, recovery, &sheet.sign);
         roster.apply(&envelope, at)?;
-        let body = json!({ "token": proven.token, "person": person, "envelope": envelope });
+        let body = json!({ "token": proven.token, "envelope": envelope });
         client
             .post("/api/v1/login/sheet/statements", &body)
             .await
@@ -180,26 +181,23 @@ async fn roster(
 
 /// That a roster names the sheet's key proves no organisation: a server can
 /// name it in another genesis.
-fn compare(roster: &Roster, organisation: Option<&str>) -> anyhow::Result<()> {
+fn compare(roster: &Roster, fingerprint: Option<&str>) -> anyhow::Result<()> {
     let shown = grouped(&roster.anchor().to_string());
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
-    if let Some(organisation) = organisation {
+    if let Some(fingerprint) = fingerprint {
         ensure!(
-            plain(organisation) == plain(&shown),
+            plain(fingerprint) == plain(&shown),
             "the cloud shows the organisation {shown}, and the sheet says another: do not trust whoever shows it"
         );
         return Ok(());
     }
     ensure!(
         std::io::stdin().is_terminal(),
-        "the cloud shows the organisation {shown}. Compare it with the sheet, and give it as --organisation"
+        "the cloud shows the organisation {shown}. Compare it with the sheet, and give it as --fingerprint"
     );
     let name: String = roster.name().chars().filter(|c| !c.is_control()).collect();
-    eprint!("The cloud shows {name}:\n  {shown}\nDoes the sheet show these groups beside the words? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    ensure!(matches!(line.trim(), "y" | "Y" | "yes"), "nothing was signed");
+    eprintln!("The cloud shows {name}:\n  {shown}");
+    ensure!(yes("Does the sheet show these groups beside the words? [y/N] ")?, "nothing was signed");
     Ok(())
 }
 

@@ -83,6 +83,9 @@ pub fn decide(
             person_floor(person, who, request, facts)?
         }
         Principal::Service(_) => service_floor(request, facts, now)?,
+        // The roster's own rules judged what the sheet signed.
+        Principal::Sheet(_) if matches!(request.action, Action::UseSheet { .. }) => None,
+        Principal::Sheet(_) => return Err(Denial::Principal),
     };
     let mut posture = None;
     if let Some((operation, object)) = asked {
@@ -219,6 +222,10 @@ fn asker(principal: Principal, facts: &Facts) -> Asker {
                 return Asker::Person(asker);
             }
             Asker::Person(asker.with_roles(&known.roles))
+        }
+        // Asks the policies nothing.
+        Principal::Sheet(device) => {
+            Asker::Person(PersonAsker { id: device.to_string(), ..PersonAsker::default() })
         }
         Principal::Service(service) => {
             let known = facts.service.as_ref();
@@ -374,7 +381,7 @@ fn person_floor(
         | Action::EndSessions { .. } => administrator(person).map(|()| None),
         // The roster's own rules judged the signatures; anybody in the
         // organisation may carry a statement that they accept.
-        Action::AppendRoster { .. } | Action::UseSheet { .. } => Ok(None),
+        Action::AppendRoster { .. } => Ok(None),
         // A person may always say more.
         Action::StateReason { .. } => Ok(None),
         // The handler has checked by what.
@@ -391,7 +398,9 @@ fn person_floor(
         },
         // One's own; a way in for somebody else is nobody's to make.
         Action::ChangeFactors { person, .. } if *person == id => Ok(None),
-        Action::ChangeFactors { .. } | Action::MintUpload(_) => Err(Denial::Principal),
+        Action::ChangeFactors { .. } | Action::MintUpload(_) | Action::UseSheet { .. } => {
+            Err(Denial::Principal)
+        }
     }
 }
 

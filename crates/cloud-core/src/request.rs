@@ -31,6 +31,8 @@ pub enum Principal {
     Person { person: PersonId, device: Option<DeviceId> },
     /// Authenticated by the token of its account.
     Service(ServiceId),
+    /// Whoever proved to hold the recovery sheet.
+    Sheet(DeviceId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,6 +292,7 @@ impl Principal {
     pub(crate) fn device(&self) -> Option<DeviceId> {
         match self {
             Principal::Gateway(_) | Principal::Service(_) => None,
+            Principal::Sheet(device) => Some(*device),
             Principal::Person { device, .. } => *device,
         }
     }
@@ -299,6 +302,7 @@ impl Principal {
             Principal::Gateway(gateway) => gateway.to_string(),
             Principal::Person { person, .. } => person.to_string(),
             Principal::Service(service) => service.to_string(),
+            Principal::Sheet(device) => device.to_string(),
         }
     }
 }

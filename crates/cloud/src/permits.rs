@@ -10,7 +10,7 @@ use cloud_core::{
     allows, decide,
 };
 use model::wire::UploadObject;
-use model::{CameraId, DeviceId, GatewayId, OrgId, PersonId, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Timestamp};
 use seal::role::Place;
 use seal::roster::{Camera, Right, Roster, Scope};
 
@@ -116,6 +116,24 @@ impl App {
         now: Timestamp,
     ) -> Result<Audited<Permit>, Problem> {
         let permit = self.decide(caller, roster, action, now).await?;
+        Ok(permit.record(&self.recorder).await?)
+    }
+
+    /// The same for a statement that the recovery sheet signed.
+    pub(crate) async fn permit_sheet(
+        &self,
+        roster: &Roster,
+        statement: Hash,
+        now: Timestamp,
+    ) -> Result<Audited<Permit>, Problem> {
+        let rules = self.rules.current(&self.database, roster).await?;
+        let request = Request {
+            id: requests::current(),
+            org: roster.org(),
+            principal: Principal::Sheet(roster.state().recovery.id),
+            action: Action::UseSheet { statement },
+        };
+        let permit = decide(&request, &Facts::default(), rules.policies.as_ref(), now)?;
         Ok(permit.record(&self.recorder).await?)
     }
 

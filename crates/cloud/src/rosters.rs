@@ -76,13 +76,15 @@ impl Rosters {
                 roster
             }
         };
-        if roster.pending().next().is_none() {
+        if roster.pending().all(|(_, effective_at)| effective_at > now) {
             return Ok(roster);
         }
-        // A recovery statement may have come into force since.
+        // A recovery statement has come into force since.
         let mut settled = Roster::clone(&roster);
         settled.settle(now);
-        Ok(Arc::new(settled))
+        let settled = Arc::new(settled);
+        self.put(settled.clone());
+        Ok(settled)
     }
 
     /// Whoever makes tokens holds this from before the look at the roster.
@@ -179,10 +181,7 @@ impl Next {
     }
 
     pub(crate) fn narrows(&self) -> bool {
-        matches!(
-            self.payload.statement,
-            Statement::RevokeDevice { .. } | Statement::RevokeGateway { .. } | Statement::Veto { .. }
-        )
+        self.payload.statement.narrows()
     }
 }
 

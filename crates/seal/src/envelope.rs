@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use model::wire::{Envelope, Signature};
+use model::{DeviceId, GatewayId, Hash};
 
 use crate::keys::{SigningKey, VerifyingKey};
 
 pub const PAYLOAD_MAX: usize = 256 << 10;
 pub const SIGNATURES_MAX: usize = 16;
+/// Of Ed25519 (RFC 8032).
+const SIGNATURE_BYTES: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadType {
@@ -55,7 +58,7 @@ pub enum EnvelopeError {
     PayloadType { expected: &'static str, found: String },
     #[error("the payload is larger than {PAYLOAD_MAX} bytes")]
     TooLarge,
-    #[error("an envelope has 1 to {SIGNATURES_MAX} signatures of different keys")]
+    #[error("an envelope has 1 to {SIGNATURES_MAX} signatures of different keys, of 64 bytes each")]
     Signatures,
     #[error("the signature of {0} does not fit")]
     BadSignature(String),
@@ -112,7 +115,21 @@ pub fn payload(payload_type: PayloadType, envelope: &Envelope) -> Result<&[u8], 
     if signers.is_empty() || signers.len() != envelope.signatures.len() || signers.len() > SIGNATURES_MAX {
         return Err(EnvelopeError::Signatures);
     }
+    // What counts for nothing must have its shape too: a reader that is less
+    // patient would refuse all of the log behind it.
+    if !envelope.signatures.iter().all(|signature| has_shape(payload_type, signature)) {
+        return Err(EnvelopeError::Signatures);
+    }
     Ok(&envelope.payload.0)
+}
+
+fn has_shape(payload_type: PayloadType, Signature { keyid, sig }: &Signature) -> bool {
+    let named = match payload_type {
+        // Its signer has no id yet.
+        PayloadType::SheetLogin => keyid.parse::<Hash>().is_ok(),
+        _ => keyid.parse::<DeviceId>().is_ok() || keyid.parse::<GatewayId>().is_ok(),
+    };
+    named && sig.0.len() == SIGNATURE_BYTES
 }
 
 /// The key ids whose signature fits; one that `key_of` knows and does not fit

@@ -40,7 +40,11 @@ const handlers: Handlers = {
     return null;
   },
   sign: (data) => keyring.signer.sign(data),
-  handOn: async (input) => keyring.handOn(input, input.sheet && { device: input.sheet.device, kem: await (await import('../lib/device/recovery')).kemFromWords(input.sheet.words) }),
+  handOn: async (input) => {
+    if (!input.sheet) return keyring.handOn(input, null);
+    const kem = await (await import('../lib/device/recovery')).kemFromWords(input.sheet.words);
+    return keyring.handOn(input, { device: input.sheet.device, kem }).finally(() => kem.fill(0));
+  },
   command: ({ org, gateway, state, command, lifeMs }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),

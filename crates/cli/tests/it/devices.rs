@@ -141,7 +141,7 @@ fn the_recovery_sheet_lets_a_command_line_begin_again() {
     let other = Device::new(&folder);
     let cloud = format!("http://localhost:{}", site.viewer_port());
     let recover = |organisation: &str| {
-        let arguments = ["device", "recover", "--cloud", &cloud, "--organisation", organisation];
+        let arguments = ["device", "recover", "--cloud", &cloud, "--fingerprint", organisation];
         let mut command = other.command(&arguments);
         command.env("LENSKEEP_SHEET_FILE", site.path("words")).output().unwrap()
     };
@@ -154,7 +154,7 @@ fn the_recovery_sheet_lets_a_command_line_begin_again() {
     assert!(said.contains("becomes the administrator on 20"), "{said}");
     // Not before the 72 hours, and administrators can object meanwhile.
     let refused = other.fail(&["camera", "list"]);
-    assert!(!refused.is_empty());
+    assert!(refused.contains("the recovery sheet lets this device in on"), "{refused}");
     let history = site.succeed(&["audit", "show", "--action", "use_sheet"]);
     assert_eq!(history.matches("use_sheet").count(), 2, "{history}");
 }

@@ -125,6 +125,12 @@ impl Database {
         self.optional(sql, params![org, hash]).await?.map(|row| row.json(0)).transpose()
     }
 
+    /// Whether somebody declined the proposal of this payload.
+    pub(crate) async fn is_declined(&self, org: OrgId, id: Hash) -> sqlx::Result<bool> {
+        let sql = "SELECT 1 FROM proposals WHERE org = $1 AND proposal = $2 AND state = 'declined'";
+        Ok(self.optional(sql, params![org, id]).await?.is_some())
+    }
+
     /// Newest first, those that wait for somebody before all others.
     pub(crate) async fn proposals(&self, org: OrgId, limit: u64) -> sqlx::Result<Vec<ProposalRow>> {
         let sql = "SELECT proposal, person, envelope, reason, created_at, expires_at, state, closed_by, files, result \

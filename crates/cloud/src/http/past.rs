@@ -146,6 +146,10 @@ pub(crate) async fn hand_on(
         if grant.org != caller.org || grant.device != device {
             return Err(Problem::invalid("A grant is for another device."));
         }
+        // Readers would take it for a sign that they are shown another roster.
+        if !roster.contains_hash(grant.roster_head) {
+            return Err(Problem::invalid("A grant names a state of the roster that there is not."));
+        }
         let may_open = |camera| roster.right_of_device(device, camera, now).is_some();
         if !grant.cameras.iter().all(|commitments| may_open(commitments.camera)) {
             return Err(Problem::invalid("A grant holds the key of a camera that the device may not open."));

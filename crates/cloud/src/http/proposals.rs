@@ -170,7 +170,7 @@ pub(crate) async fn propose(
     }
     let roster = app.roster(caller.org, now).await?;
     let agreement = following(&app, &roster, &body.envelope, now)?;
-    own_signatures(&roster, &body.envelope, &caller)?;
+    own_signatures(&roster, &body.envelope, &caller, now)?;
     if !is_action(&body.envelope) && !commands::is_command(&body.envelope) {
         check_date(&body.envelope, now)?;
     }
@@ -226,7 +226,7 @@ pub(crate) async fn sign(
         return Err(Problem::invalid("The signature is of something else than the proposal."));
     }
     agreement(&roster, &body.envelope, now)?;
-    own_signatures(&roster, &body.envelope, &caller)?;
+    own_signatures(&roster, &body.envelope, &caller, now)?;
     app.user_verified(&caller, &roster, &signers(&body.envelope), id, now).await?;
     let audited = app.permit(&caller, &roster, Action::Approve { proposal: id }, now).await?;
 
@@ -394,15 +394,23 @@ fn agreement(roster: &Roster, envelope: &Envelope, now: Timestamp) -> Result<Agr
 
 /// Nobody brings the signature of somebody else, nor one of nobody, which
 /// would take the place of the others'.
-fn own_signatures(roster: &Roster, envelope: &Envelope, caller: &Caller) -> Result<(), Problem> {
+fn own_signatures(
+    roster: &Roster,
+    envelope: &Envelope,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let of_caller = |signature: &Signature| {
-        let device = signature.keyid.parse().ok().and_then(|device| roster.device(device));
+        // A proposal is older than its last signature, and a device may have ended meanwhile.
+        let device = signature.keyid.parse().ok().and_then(|device| roster.device_in_force(device, now));
         device.is_some_and(|device| device.person == caller.person)
     };
     if envelope.signatures.iter().all(of_caller) {
         Ok(())
     } else {
-        Err(Problem::invalid("The signature must be of a device of yours, and of nobody else's."))
+        Err(Problem::invalid(
+            "The signature must be of a device of yours that is in force, and of nobody else's.",
+        ))
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn append(
 /// Adds what several administrators have signed, and one of them proposed in
 /// time.
 pub(crate) async fn carry(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     roster: &Roster,
     envelope: Envelope,
@@ -77,7 +77,7 @@ pub(crate) async fn carry(
 }
 
 async fn add(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     roster: &Roster,
     next: Next,
@@ -96,8 +96,14 @@ async fn add(
     let permit = app.decide(caller, roster, action, now).await?;
     let seq = app.rosters.append_narrowing(&app.database, next).await?;
     app.hub.roster_changed(caller.org);
-    // So that the history has every token of before in front of what ended them.
-    app.rosters.minted().await;
-    app.record_after(permit).await;
+    // Also if whoever asked hangs up now.
+    let after = app.clone();
+    let written = app.tasks.spawn(async move {
+        // So that the history has every token of before in front of what ended them.
+        after.rosters.minted().await;
+        after.record_after(permit).await;
+    });
+    // It ends with the process at the latest.
+    let _ = written.await;
     Ok(seq)
 }

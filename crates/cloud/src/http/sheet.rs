@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use cloud_core::Action;
 use model::wire::Envelope;
 use model::{DeviceId, OrgId, PersonId, Secret, Timestamp};
 use seal::login::SheetLogin;
@@ -24,7 +23,6 @@ use super::types::{EnvelopeBody, EnvelopeSchema, Statements};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::rosters::check_date;
-use crate::sessions::Caller;
 use crate::{clock, random};
 
 const CHALLENGE: &str = "sheet-challenge";
@@ -66,9 +64,6 @@ pub(crate) struct SheetRoster {
 pub(crate) struct SheetStatement {
     #[schema(value_type = String)]
     token: Secret,
-    /// Who uses the sheet.
-    #[schema(value_type = String)]
-    person: PersonId,
     #[schema(value_type = EnvelopeSchema)]
     envelope: Envelope,
 }
@@ -124,26 +119,13 @@ pub(crate) async fn append(
 ) -> Result<Json<Appended>, Problem> {
     let now = clock::now();
     let org = org_of_token(&app, &body.token, now).await?;
-    let known = app.database.people(org).await?;
-    if !known.iter().any(|row| row.person == body.person && row.disabled_at.is_none()) {
-        return Err(Problem::invalid("The person has no account here. Take one of those that were listed."));
-    }
     let roster = app.roster(org, now).await?;
-    signed_by_sheet(&body, roster.state().recovery.id)?;
+    let people = app.database.people(org).await?;
+    let known = |person| people.iter().any(|row| row.person == person && row.disabled_at.is_none());
+    signed_by_sheet(&body.envelope, roster.state().recovery.id, known)?;
     check_date(&body.envelope, now)?;
     let next = app.rosters.check_next(&app.database, org, body.envelope, now).await?;
-    // The proof stands in for a session, for this one act.
-    let caller = Caller {
-        org,
-        person: body.person,
-        device: None,
-        second_factor: true,
-        session: random::token(),
-        ends_at: now.plus_ms(TOKEN_MS),
-        network: None,
-    };
-    let action = Action::UseSheet { statement: next.hash };
-    let audited = app.permit(&caller, &roster, action, now).await?;
+    let audited = app.permit_sheet(&roster, next.hash, now).await?;
     let seq = app.rosters.append(&app.database, next, &audited).await?;
     app.hub.roster_changed(org);
     Ok(Json(Appended { seq }))
@@ -162,18 +144,19 @@ async fn org_of_token(app: &App, token: &Secret, now: Timestamp) -> Result<OrgId
 }
 
 /// What anybody else signed comes with a session. A device that the sheet lets
-/// in is of the person who uses it.
-fn signed_by_sheet(body: &SheetStatement, recovery: DeviceId) -> Result<(), Problem> {
-    let of_sheet = body.envelope.signatures.iter().all(|signature| signature.keyid == recovery.to_string());
-    let payload: Option<Payload> = seal::from_canonical(&body.envelope.payload.0).ok();
-    let own = payload.is_some_and(|payload| match payload.statement {
-        Statement::AddDevice { device } => device.person == body.person,
-        _ => true,
-    });
-    if of_sheet && own {
-        return Ok(());
+/// in is of somebody who can sign in with it.
+fn signed_by_sheet(
+    envelope: &Envelope,
+    recovery: DeviceId,
+    known: impl Fn(PersonId) -> bool,
+) -> Result<(), Problem> {
+    let of_sheet = envelope.signatures.iter().all(|signature| signature.keyid == recovery.to_string());
+    let payload: Option<Payload> = seal::from_canonical(&envelope.payload.0).ok();
+    match payload.map(|payload| payload.statement) {
+        Some(Statement::AddDevice { device }) if of_sheet && !known(device.person) => {
+            Err(Problem::invalid("The person has no account here. Take one of those that were listed."))
+        }
+        Some(_) if of_sheet => Ok(()),
+        _ => Err(Problem::invalid("The statement must be signed by the recovery sheet, and by nobody else.")),
     }
-    Err(Problem::invalid(
-        "The statement must be signed by the recovery sheet, and a device be of who uses it.",
-    ))
 }

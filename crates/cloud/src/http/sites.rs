@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cloud_core::Action;
 use model::{GatewayId, Hash, Timestamp};
 use serde::Serialize;
@@ -68,6 +69,7 @@ pub(crate) async fn list(
     request_body = EnvelopeBody,
     responses((status = 200, body = EnvelopeBody, description = "the gateway's signed answer"),
               (status = 403, description = "`verification_needed`, or `more_approvals_needed`: propose it"),
+              (status = 409, description = "`declined`, as a proposal"),
               (status = 504, description = "no answer within 30 seconds")))]
 pub(crate) async fn command(
     State(app): State<Arc<App>>,
@@ -83,6 +85,14 @@ pub(crate) async fn command(
     let agreement = commands::agreement(&roster, &body.envelope, now)?;
     if agreement.command.target != gateway {
         return Err(Problem::invalid("The command is for another gateway."));
+    }
+    if app.database.is_declined(caller.org, agreement.hash).await? {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "declined",
+            "An administrator has declined this command.",
+            "Propose it anew, if it is to be done all the same.",
+        ));
     }
     let permit = commands::judge(&app, &caller, &roster, &body.envelope, &agreement, now).await?;
     // A test changes nothing.

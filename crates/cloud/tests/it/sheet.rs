@@ -1,12 +1,13 @@
 //! The recovery sheet: who is let in by it, what it opens, and what whoever
 //! stole it does not get.
 
+use model::wire::Envelope;
 use model::{Hash, PersonId, Timestamp};
 use reqwest::StatusCode;
 use seal::action::{Action, SignedAction};
 use seal::grant::{EpochGrant, GrantContext, PastGrant, hand_on};
 use seal::login::SheetLogin;
-use seal::roster::{RECOVERY_DELAY_MS, Scope, Statement};
+use seal::roster::{Device, RECOVERY_DELAY_MS, Scope, Statement};
 use serde_json::{Value, json};
 
 use crate::support::footage::{Epoch, fresh_seal};
@@ -30,9 +31,8 @@ async fn prove(world: &World, paper: &Person) -> Answer {
     world.anyone().post("/api/v1/login/sheet", &json!({ "envelope": proof })).await
 }
 
-/// Hands in what the sheet signs, in the name of this person.
-async fn hand_in(world: &World, token: &Value, person: PersonId, envelope: &model::wire::Envelope) -> Answer {
-    let body = json!({ "token": token, "person": person, "envelope": envelope });
+async fn hand_in(world: &World, token: &Value, envelope: &Envelope) -> Answer {
+    let body = json!({ "token": token, "envelope": envelope });
     world.anyone().post("/api/v1/login/sheet/statements", &body).await
 }
 
@@ -54,7 +54,7 @@ async fn the_sheet_begins_a_recovery_without_a_session(world: World) {
     let administrators = Statement::SetAdministrators { k: 1, devices: [new.device].into() };
     for statement in [Statement::AddDevice { device: new.statement() }, administrators] {
         let envelope = ada.sign(statement, &paper);
-        let answer = hand_in(&world, token, ada.admin.id, &envelope).await;
+        let answer = hand_in(&world, token, &envelope).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         ada.roster.apply(&envelope, now()).unwrap();
     }
@@ -96,21 +96,23 @@ async fn a_stolen_sheet_gets_no_session_and_nothing_at_once(world: World) {
     let stolen = Person::new(ada.admin.id);
     let device = stolen.statement();
     let own = for_whom(Statement::AddDevice { device: device.clone() }, &paper);
-    let of_ben = for_whom(Statement::AddDevice { device: Person::new(ben.id).statement() }, &paper);
-    for (person, envelope, why) in [
-        (ada.admin.id, &of_ben, "a device of somebody else"),
-        (PersonId::from_random(fresh_id()), &own, "nobody here"),
-        (ada.admin.id, &for_whom(Statement::AddDevice { device }, &ada.admin), "signed by another device"),
-        (ada.admin.id, &for_whom(Statement::RevokeDevice { device: ben.device }, &paper), "more than it may"),
+    let strange = PersonId::from_random(fresh_id());
+    let nameless = Device { name: String::new(), ..device.clone() };
+    let another = ada.sign(Statement::AddDevice { device: device.clone() }, &ada.admin);
+    for (envelope, why) in [
+        (&for_whom(Statement::AddDevice { device: Person::new(strange).statement() }, &paper), "nobody here"),
+        (&another, "signed by another device"),
+        (&for_whom(Statement::RevokeDevice { device: ben.device }, &paper), "more than it may"),
+        (&for_whom(Statement::AddDevice { device: nameless }, &paper), "what no browser could read"),
     ] {
-        let refused = hand_in(&world, &token, person, envelope).await;
+        let refused = hand_in(&world, &token, envelope).await;
         assert!(refused.status.is_client_error(), "{why}: {}", refused.body);
     }
-    let wrong = hand_in(&world, &json!(Hash(fresh())), ada.admin.id, &own).await;
+    let wrong = hand_in(&world, &json!(Hash(fresh())), &own).await;
     assert_eq!((wrong.status, wrong.code()), (StatusCode::UNAUTHORIZED, "token_refused"));
 
     // An administrator objects, and nothing comes of it.
-    assert_eq!(hand_in(&world, &token, ada.admin.id, &own).await.status, StatusCode::OK);
+    assert_eq!(hand_in(&world, &token, &own).await.status, StatusCode::OK);
     ada.roster.apply(&own, now()).unwrap();
     let statement = seal::roster::statement_hash(&own).unwrap();
     ada.append(&world, Statement::Veto { statement }).await;
@@ -134,7 +136,7 @@ async fn who_brings_another_key_proves_nothing(world: World) {
     let proven = prove(&world, &sheet(&eve.admin)).await;
     assert_eq!(proven.body["org"], json!(eve.org));
     let envelope = ada.sign(Statement::AddDevice { device: other.statement() }, &paper);
-    let crossed = hand_in(&world, &proven.body["token"], ada.admin.id, &envelope).await;
+    let crossed = hand_in(&world, &proven.body["token"], &envelope).await;
     assert!(crossed.status.is_client_error(), "{}", crossed.body);
 }
 

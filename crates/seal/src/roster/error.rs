@@ -4,6 +4,7 @@
 use model::Hash;
 
 use super::replay::STATEMENTS_MAX;
+use super::rules::RECOVERY_WAITING_MAX;
 use crate::CanonicalError;
 use crate::envelope::EnvelopeError;
 
@@ -27,6 +28,8 @@ pub enum RosterError {
     Signatures { needed: u32, found: u32 },
     #[error("the recovery device may only add a device and set the administrators")]
     Recovery,
+    #[error("{RECOVERY_WAITING_MAX} statements of the recovery device wait already")]
+    RecoveryWaiting,
     #[error("{0}")]
     Malformed(&'static str),
     #[error("the {0} id was used before")]
@@ -64,6 +67,7 @@ impl RosterError {
             RosterError::Time => "time",
             RosterError::Signatures { .. } => "signatures",
             RosterError::Recovery => "recovery",
+            RosterError::RecoveryWaiting => "recovery_waiting",
             RosterError::IdUsed(_) => "id_used",
             RosterError::Unknown(_) => "unknown",
             RosterError::DeviceLife => "device_life",

@@ -15,6 +15,14 @@ use crate::keys::{KemPublic, VerifyingKey};
 const DEVICE_LIFE_MAX_MS: u64 = 90 * Timestamp::DAY;
 /// Longest name of anything, in characters.
 const NAME_CHARS_MAX: usize = 200;
+/// Statements of the recovery device that may wait at a time: each must be
+/// objected to by itself.
+pub(super) const RECOVERY_WAITING_MAX: usize = 4;
+/// What one list in a statement holds.
+const LIST_MAX: usize = 10_000;
+const GROUPS_OF_CAMERA_MAX: usize = 1_000;
+/// The greatest integer that every reader has (RFC 8259 section 6).
+const TIME_MAX: Timestamp = Timestamp((1 << 53) - 1);
 
 impl Roster {
     pub(super) fn check(&self, statement: &Statement, at: Timestamp) -> Result<(), RosterError> {
@@ -48,12 +56,15 @@ impl Roster {
                 check_camera(camera)?;
                 ensure(gateways.contains_key(&camera.gateway), RosterError::Unknown("gateway"))?;
             }
-            Statement::SetAccess { scope, .. } => {
-                if let Scope::Groups { groups } = scope {
-                    groups.iter().try_for_each(|group| check_name(group))?;
-                }
+            Statement::SetAccess { scope, until, .. } => {
+                check_scope(scope)?;
+                ensure(
+                    until.is_none_or(|until| until <= TIME_MAX),
+                    RosterError::Malformed("a time is below 2^53"),
+                )?;
             }
             Statement::SetAdministrators { k, devices: named } => {
+                check_list(named.len(), LIST_MAX)?;
                 let known = named.iter().all(|device| devices.contains_key(device));
                 ensure(known, RosterError::Unknown("device"))?;
                 let people = people(&self.state, named.iter()).len();
@@ -66,6 +77,17 @@ impl Roster {
             Statement::Snapshot { state } => ensure(*state == self.state.hash(), RosterError::Snapshot)?,
         }
         Ok(())
+    }
+
+    /// Of the recovery device: what it is about may change until its time, and
+    /// is judged then; a statement that no reader could read is refused now.
+    pub(super) fn check_waiting(&self, statement: &Statement, at: Timestamp) -> Result<(), RosterError> {
+        ensure(self.pending().count() < RECOVERY_WAITING_MAX, RosterError::RecoveryWaiting)?;
+        match statement {
+            Statement::AddDevice { device } => check_device(device, at),
+            Statement::SetAdministrators { devices, .. } => check_list(devices.len(), LIST_MAX),
+            _ => Err(RosterError::Recovery),
+        }
     }
 
     /// Of a statement that was checked against the roster as it is.
@@ -122,13 +144,29 @@ pub(super) fn people<'d>(state: &State, devices: impl Iterator<Item = &'d Device
 }
 
 pub(super) fn verifying_key(bytes: &[u8]) -> Result<VerifyingKey, RosterError> {
-    VerifyingKey::from_bytes(bytes).map_err(|_| RosterError::Malformed("not an Ed25519 public key"))
+    VerifyingKey::unproven(bytes).map_err(|_| RosterError::Malformed("not an Ed25519 public key"))
 }
 
+/// By their lengths alone, as browsers can tell: readers must not differ in
+/// whom they let in. Keys that are none verify nothing and are sealed nothing.
 pub(super) fn check_keys(kem: &[u8], sign: &[u8]) -> Result<(), RosterError> {
-    verifying_key(sign)?;
-    KemPublic::from_bytes(kem).map_err(|_| RosterError::Malformed("not an X-Wing public key"))?;
-    Ok(())
+    let good = kem.len() == KemPublic::BYTES && sign.len() == VerifyingKey::BYTES;
+    ensure(good, RosterError::Malformed("keys are X-Wing (1216 bytes) and Ed25519 (32 bytes)"))
+}
+
+fn check_list(length: usize, max: usize) -> Result<(), RosterError> {
+    ensure(length <= max, RosterError::Malformed("a list is longer than readers take"))
+}
+
+fn check_scope(scope: &Scope) -> Result<(), RosterError> {
+    match scope {
+        Scope::All => Ok(()),
+        Scope::Cameras { cameras } => check_list(cameras.len(), LIST_MAX),
+        Scope::Groups { groups } => {
+            check_list(groups.len(), LIST_MAX)?;
+            groups.iter().try_for_each(|group| check_name(group))
+        }
+    }
 }
 
 pub(super) fn check_device(device: &Device, at: Timestamp) -> Result<(), RosterError> {
@@ -143,6 +181,7 @@ fn check_life(until: Timestamp, at: Timestamp) -> Result<(), RosterError> {
 
 fn check_camera(camera: &Camera) -> Result<(), RosterError> {
     check_name(&camera.name)?;
+    check_list(camera.groups.len(), GROUPS_OF_CAMERA_MAX)?;
     camera.groups.iter().try_for_each(|group| check_name(group))?;
     camera.serial.as_deref().map_or(Ok(()), check_name)
 }

@@ -164,6 +164,16 @@ impl State {
     }
 }
 
+impl Statement {
+    /// Whether it takes rights away and gives none.
+    pub fn narrows(&self) -> bool {
+        matches!(
+            self,
+            Statement::RevokeDevice { .. } | Statement::RevokeGateway { .. } | Statement::Veto { .. }
+        )
+    }
+}
+
 trait HasId {
     type Id: Ord;
     fn id(&self) -> Self::Id;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use model::wire::Envelope;
+use model::wire::{Envelope, Signature};
 use model::{Hash, Timestamp};
 use seal::envelope::{self, PayloadType};
-use seal::roster::{Payload, RECOVERY_DELAY_MS, Roster, Statement, sign_next, statement_hash};
+use seal::roster::{Device, Payload, RECOVERY_DELAY_MS, Roster, Statement, sign_next, statement_hash};
 use serde_json::{Value, json};
 
 use crate::fixture::{Log, T0, ada, ben, camera, camera_id, cem, device, device_id, gateway, keys};
@@ -208,6 +208,17 @@ fn recovery() -> Vec<Value> {
     };
     let devices = BTreeSet::from([device_id(7)]);
     let early = asked("a refused statement brings nothing into force");
+    let device_of = |change: fn(&mut Device)| {
+        let mut added = device(7, ada(), "another");
+        change(&mut added);
+        Statement::AddDevice { device: added }
+    };
+    let four = (10..14).fold(Case::new("a fifth statement of the paper"), |case, n| {
+        case.take(Statement::AddDevice { device: device(n, ada(), "another") }, &[RECOVERY])
+    });
+    let beside = Case::new("beside a good signature, one that is none");
+    let mut misshapen = beside.signed(rename("Yard"), &[1], seen_at());
+    misshapen.signatures.push(Signature { keyid: "x".to_owned(), sig: vec![0].into() });
     let refused = early.signed(rename("Yard"), &[2], due);
     vec![
         asked("the paper adds a device, which waits").done(Some(soon)),
@@ -223,6 +234,27 @@ fn recovery() -> Vec<Value> {
             .take(add(), &[1, RECOVERY])
             .done(None),
         Case::new("the paper revokes").refused(revoke(1), &[RECOVERY], "recovery"),
+        Case::new("the paper adds a device without a name").refused(
+            device_of(|device| device.name.clear()),
+            &[RECOVERY],
+            "malformed",
+        ),
+        Case::new("the paper adds a device for a year").refused(
+            device_of(|device| device.until = device.until.plus_ms(365 * Timestamp::DAY)),
+            &[RECOVERY],
+            "device_life",
+        ),
+        four.refused(add(), &[RECOVERY], "recovery_waiting"),
+        Case::new("keys of the right length that are no keys")
+            .take(
+                device_of(|device| {
+                    device.kem = vec![0xff; 1_216].into();
+                    device.sign = vec![0xff; 32].into();
+                }),
+                &[1],
+            )
+            .done(None),
+        beside.refused_envelope(misshapen, seen_at(), "malformed"),
         early.refused_envelope(refused, due, "signatures"),
     ]
 }

@@ -193,11 +193,19 @@ export class Organisation {
 
   private async take(statements: Envelope[]): Promise<void> {
     const now = Date.now();
-    for (const envelope of statements) {
-      const seq = this.roster.head.seq + 1;
-      const { statement } = await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
-      this.types.set(this.roster.head.hash, statement.type);
+    try {
+      for (const envelope of statements) {
+        const seq = this.roster.head.seq + 1;
+        const { statement } = await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
+        this.types.set(this.roster.head.hash, statement.type);
+      }
+    } finally {
+      // What comes before one that is refused was seen, and holds.
+      await this.seen(now);
     }
+  }
+
+  private async seen(now: number): Promise<void> {
     this.remember(now);
     this.roster.settle(now);
     this.show();
@@ -205,9 +213,9 @@ export class Organisation {
     await keepRosterMemory(this.memory);
     const { facts, hashes } = this.roster;
     const heads = { from: this.told, hashes: hashes.slice(this.told) };
-    this.told = hashes.length;
     const authors = new Map([...facts.devices, ...facts.past].map(([id, { sign }]) => [id, sign]));
     await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras, authors, heads });
+    this.told = hashes.length;
   }
 
   /** What this browser has seen before must be in the log. */

@@ -36,7 +36,7 @@ export function statementWords(statement: Statement, names: Names): string {
     case 'bind_camera':
       return `Add or change the camera “${statement.camera.name}” at ${named(statement.camera.gateway)}`;
     case 'set_access':
-      return `Let ${nameOf(statement.person, names)} watch ${scopeWords(statement.scope, names)}, ${statement.audio ? 'with' : 'without'} sound${until(statement.until)}`;
+      return `Let ${nameOf(statement.person, names)} watch ${scopeWords(statement.scope, names)}, ${statement.audio ? 'with' : 'without'} sound${statement.until === null ? '' : ','}${until(statement.until)}`;
     case 'set_administrators':
       return `Administrators: ${statement.devices.map(named).join(', ')}; ${statement.k === 1 ? 'each alone' : `${statement.k} people must agree`}`;
     case 'veto':

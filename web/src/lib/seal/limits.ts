@@ -7,3 +7,5 @@ export const DEVICE_DAYS_MAX = 90;
 export const RECOVERY_DELAY_MS = 72 * 60 * 60 * 1000;
 export const CLOCK_AHEAD_MS_MAX = 5 * 60 * 1000;
 export const STATEMENTS_MAX = 100_000;
+/** Statements of the recovery device that may wait at a time: each must be objected to by itself. */
+export const RECOVERY_WAITING_MAX = 4;

@@ -5,7 +5,7 @@
 import { fromBase64, hex, refuse } from './bytes';
 import { type Envelope, openSignedBy, type PayloadType, peek, sign, signersOf } from './dsse';
 import { type Signer, sha256 } from './crypto';
-import { CLOCK_AHEAD_MS_MAX, DAY_MS, DEVICE_DAYS_MAX, RECOVERY_DELAY_MS, STATEMENTS_MAX } from './limits';
+import { CLOCK_AHEAD_MS_MAX, DAY_MS, DEVICE_DAYS_MAX, RECOVERY_DELAY_MS, RECOVERY_WAITING_MAX, STATEMENTS_MAX } from './limits';
 import { isFormatError, writeCanonical } from './shape';
 import { type Access, type Administrators, type Camera, type Device, type Entry, entryShape, type Gateway, inOrder, type Recovery, type State, type Statement } from './statements';
 
@@ -100,7 +100,9 @@ export class Roster {
     if (previous !== this.last.hash) refuse(`statement ${seq} does not follow this statement ${this.last.seq}, but another: the log was forked or altered`, 'forked');
     if (at < this.last.at) refuse(`statement ${seq} is dated before the one it follows`, 'time');
     notAhead(at, seenAt);
-    if (this.last.seq - this.snapshotSeq >= STATEMENTS_MAX) refuse(`more than ${STATEMENTS_MAX} statements without a snapshot`, 'too_long');
+    // What heals or narrows a log is never too much for it.
+    const always = ['snapshot', 'revoke_device', 'revoke_gateway', 'veto'].includes(statement.type);
+    if (this.last.seq - this.snapshotSeq >= STATEMENTS_MAX && !always) refuse(`more than ${STATEMENTS_MAX} statements without a snapshot`, 'too_long');
 
     // Everything is checked before anything changes: a copy to go back to would make replay quadratic.
     const facts = settled(this.current, seenAt);
@@ -204,6 +206,8 @@ export class Roster {
 /** A statement of the recovery device: it enters the log now and changes something in 72 hours, if it still can. */
 function wait(facts: Facts, statement: Statement, { at, hash, seenAt }: { at: number; hash: string; seenAt: number }): Effect {
   if (statement.type !== 'add_device' && statement.type !== 'set_administrators') return refuse('the recovery device may only add a device and set the administrators', 'recovery');
+  if (facts.pending.length >= RECOVERY_WAITING_MAX) refuse(`${RECOVERY_WAITING_MAX} statements of the recovery device wait already`, 'recovery_waiting');
+  if (statement.type === 'add_device') checkUntil(statement.device.until, at);
   return () => facts.pending.push({ hash, at, effective_at: seenAt + RECOVERY_DELAY_MS, statement });
 }
 

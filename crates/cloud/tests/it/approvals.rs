@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use model::wire::Envelope;
-use model::{DeviceId, GatewayId, Hash, Timestamp};
+use model::{Base64, DeviceId, GatewayId, Hash, Timestamp};
 use reqwest::StatusCode;
 use seal::action::{Action, SignedAction};
 use seal::envelope::{self, PayloadType};
@@ -240,9 +240,12 @@ async fn two_administrators_agree_and_one_does_not(world: World) {
     assert_eq!(cems.post(&path, &herself).await.code(), "invalid", "nor with another's signature");
     // Signatures of nobody would leave no room for those of others.
     let mut stuffed = signed_by(cem.device, &cem);
-    let junk = json!({ "keyid": DeviceId::from_random(fresh_id()), "sig": "AAAA" });
+    let junk = json!({ "keyid": DeviceId::from_random(fresh_id()), "sig": Base64::from(vec![0; 64]) });
     stuffed["envelope"]["signatures"].as_array_mut().unwrap().push(junk);
     assert_eq!(cems.post(&path, &stuffed).await.code(), "invalid");
+    // What is no signature at all would keep readers from the whole log.
+    stuffed["envelope"]["signatures"][1]["sig"] = json!("AAAA");
+    assert_eq!(cems.post(&path, &stuffed).await.code(), "statement_refused");
     let forged = signed_by(cem.device, &organisation.admin);
     assert_eq!(cems.post(&path, &forged).await.code(), "statement_refused");
 

@@ -115,7 +115,7 @@ async fn the_cloud_does_not_choose_where_in_the_clear_footage_goes() {
     let elsewhere = format!("http://127.0.0.1:{port}/inside");
     site.cloud.script(|script| script.upload_url = Some(elsewhere));
     site.add_camera().await;
-    until("recordings wait", || site.cloud.grants().len() == 1).await;
+    until("recordings wait", || !site.cloud.grants().is_empty()).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(listener.accept().is_err(), "a plain HTTP server inside the site was spoken to");
 }

@@ -199,10 +199,12 @@ export class Organisation {
         const { statement } = await this.roster.append(envelope, seenAt(this.memory.seen, seq, this.memory.head.seq) ?? now);
         this.types.set(this.roster.head.hash, statement.type);
       }
-    } finally {
+    } catch (error) {
       // What comes before one that is refused was seen, and holds.
-      await this.seen(now);
+      if (this.roster.head.seq > this.memory.head.seq) await this.seen(now);
+      throw error;
     }
+    await this.seen(now);
   }
 
   private async seen(now: number): Promise<void> {

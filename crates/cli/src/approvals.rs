@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::client::{Session, now};
 use crate::orders::{self, Waits};
+use crate::text::printable;
 use crate::times;
 
 /// What was closed is shown for as long as proposals live.
@@ -57,7 +58,7 @@ pub(crate) struct Proposal {
 /// What would be signed, read from its bytes.
 struct Read {
     payload_type: PayloadType,
-    /// All of it, and nothing made nicer.
+    /// Statements and actions as they stand, commands in words.
     words: String,
     needed: u32,
     people: BTreeSet<PersonId>,
@@ -74,7 +75,9 @@ pub(crate) async fn run(session: &mut Session, command: ApprovalCommand) -> anyh
         }
         ApprovalCommand::CarryOut { id } => {
             let found = waiting(session).await?.into_iter().find(|proposal| proposal.id == id);
-            let proposal = found.context("there is no such command that waits for its gateway")?;
+            let proposal = found.context(
+                "no command with this id waits for its gateway; `lenskeep approval list` shows what waits for whom",
+            )?;
             let agreement = command::Agreement::of(&proposal.envelope, &session.roster, now())?;
             if orders::carry_out(session, &agreement).await?.said() {
                 println!("carried out");
@@ -165,7 +168,6 @@ fn read(session: &Session, proposal: &Proposal) -> Option<Read> {
 
 /// What a command would have its gateway do.
 fn command_words(roster: &Roster, signed: &SiteCommand) -> String {
-    let printable = |name: &str| name.chars().filter(|c| !c.is_control()).collect::<String>();
     let gateway = roster.gateway(signed.target).map(|known| printable(&known.name)).unwrap_or_default();
     let gateway = format!("gateway \u{201c}{gateway}\u{201d} ({})", signed.target);
     let camera = |id: &CameraId| match roster.camera(*id) {
@@ -200,7 +202,7 @@ async fn list(session: &Session) -> anyhow::Result<()> {
         println!("  {}", read.words);
         let reason = match proposal.reason.as_str() {
             "" => String::new(),
-            reason => format!(": {}", reason.chars().filter(|c| !c.is_control()).collect::<String>()),
+            reason => format!(": {}", printable(reason)),
         };
         println!("  by {}{reason}, ends {}", proposal.person, times::format(proposal.expires_at));
     }
@@ -228,7 +230,9 @@ fn answered(session: &Session, proposal: &Proposal) -> String {
 
 async fn agree(session: &mut Session, id: Hash) -> anyhow::Result<()> {
     let found = open(session).await?.into_iter().find(|(proposal, _)| proposal.id == id);
-    let (proposal, read) = found.context("there is no open proposal with this id")?;
+    let (proposal, read) =
+        found.context("there is no open proposal with this id; `lenskeep approval list` shows them")?;
+    ensure!(proposal.state == "open", "enough have agreed on it already: lenskeep approval carry-out {id}");
     let me = session.roster.device(session.device()).context("this device is not in the roster")?.person;
     ensure!(!read.people.contains(&me), "you have agreed already; it takes somebody else");
     println!("{}", read.words);

@@ -1,4 +1,5 @@
-//! `lenskeep camera`: signed commands to the gateway, credentials sealed to it.
+//! `lenskeep camera` and `gateway keep`: signed commands to the gateway,
+//! credentials sealed to it.
 
 use std::io::{IsTerminal as _, Write as _};
 

@@ -31,6 +31,7 @@ use crate::home::{DeviceFile, Home};
 use crate::local::Site;
 use crate::orders::Waits;
 use crate::roster::first_seen;
+use crate::text::printable;
 
 /// Long enough for a clock that is a little off.
 const ACTION_LIFE_MS: u64 = 5 * Timestamp::MINUTE;
@@ -180,7 +181,7 @@ impl Client {
         let body: Value = serde_json::from_slice(&read(response).await?).unwrap_or_default();
         let text = |key: &str| {
             let text = body["error"][key].as_str().unwrap_or_default();
-            text.chars().filter(|c| !c.is_control()).take(500).collect::<String>()
+            printable(text).chars().take(500).collect::<String>()
         };
         let message = match text("message") {
             message if message.is_empty() => format!("The cloud answered with HTTP {status}."),
@@ -322,10 +323,6 @@ impl Session {
         Session { client: Arc::new(client), file, keys, roster, home: home.clone() }
     }
 
-    pub(crate) fn home(&self) -> &Home {
-        &self.home
-    }
-
     pub(crate) fn device(&self) -> DeviceId {
         self.file.device
     }
@@ -371,8 +368,10 @@ impl Session {
         body: Value,
         reason: &str,
     ) -> anyhow::Result<()> {
-        let said = self.ordered(path, signed, body, reason).await?;
-        println!("{}", said.as_deref().unwrap_or("in force"));
+        match self.ordered(path, signed, body, reason).await? {
+            Some(waits) => println!("{waits}"),
+            None => println!("in force"),
+        }
         Ok(())
     }
 
@@ -384,7 +383,7 @@ impl Session {
         (previous_state, action): (Hash, Action),
         mut body: Value,
         reason: &str,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> anyhow::Result<Option<Waits>> {
         let k = self.roster.state().administrators.k;
         if k <= 1 {
             body["envelope"] = json!(self.signed(previous_state, action, ACTION_LIFE_MS));
@@ -396,9 +395,7 @@ impl Session {
         body["envelope"] = json!(envelope);
         body["reason"] = json!(reason);
         self.client.post("/api/v1/proposals", &body).await?;
-        Ok(Some(format!(
-            "This takes {k} administrators, and is proposed to the others; each runs\n  lenskeep approval agree {id}"
-        )))
+        Ok(Some(Waits { id, needed: k, agreed: 1 }))
     }
 
     /// Signs a statement, has the cloud add it, and takes it in. Where it takes

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::client::{Client, Refused, Session, Stated, now, random};
 use crate::home::{DeviceFile, Home, new_passphrase};
 use crate::orders::Waits;
+use crate::text::printable;
 use crate::times;
 
 /// A device lives this long without renewal.
@@ -77,11 +78,7 @@ pub(crate) async fn set_up(
     org_name: String,
     person_name: String,
 ) -> anyhow::Result<()> {
-    ensure!(
-        !home.has_device(),
-        "{} holds a device already; give --home DIR for another",
-        home.path().display()
-    );
+    home.ensure_free()?;
     let link = SetupLink::parse(link)?;
     let passphrase = new_passphrase()?;
     let keys = DeviceKeys::from_seeds(random(), random());
@@ -165,7 +162,7 @@ fn print_recovery_sheet(entropy: &[u8; 32]) -> anyhow::Result<()> {
 pub(crate) fn list(roster: &Roster) {
     let administrators = &roster.state().administrators.devices;
     for device in roster.state().devices.values() {
-        let name: String = device.name.chars().filter(|c| !c.is_control()).collect();
+        let name = printable(&device.name);
         let administrator = if administrators.contains(&device.id) { ", administrator" } else { "" };
         let until = times::format(device.until);
         let state = if device.until < now() { "ended" } else { "until" };
@@ -279,7 +276,7 @@ pub(crate) fn grouped(digest: &str) -> String {
 /// code: the gateway waits with it.
 pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
     let status: Status = session.client.get("/api/v1/status").await?;
-    let secret = kept_secret(session.home())?;
+    let secret = kept_secret(&session.home)?;
     let code =
         enrolment::Code { secret: secret.clone(), ca: status.ca_sha256, anchor: session.roster.anchor() };
     println!("{}", code.to_text().as_str());
@@ -289,10 +286,10 @@ pub(crate) async fn add_gateway(session: &mut Session) -> anyhow::Result<()> {
     );
     match take_gateway_in(session, &secret, CODE_WAIT).await? {
         Taken::In(gateway) => {
-            session.home().remove_private(ENROLLING)?;
+            session.home.remove_private(ENROLLING)?;
             eprintln!("Gateway {} ({}) is taken in.", gateway.name, gateway.id);
         }
-        Taken::Waits(waits) => eprintln!("{waits}"),
+        Taken::Waits(waits) => eprintln!("{waits}\nAfterwards run this command again for what is left."),
     }
     Ok(())
 }
@@ -364,7 +361,7 @@ async fn take_gateway_in(
     let added = match session.roster.gateway(gateway.id) {
         Some(known) => {
             ensure!(*known == gateway, "the roster has another gateway under this id: do not go on");
-            statement_of(session.home(), gateway.id)?
+            statement_of(&session.home, gateway.id)?
         }
         None => match session.stated(Statement::AddGateway { gateway: gateway.clone() }).await? {
             Stated::InForce(statement) => statement_hash(&statement)?,

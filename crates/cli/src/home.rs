@@ -97,6 +97,13 @@ impl Home {
         std::fs::File::open(&self.0).and_then(|folder| folder.sync_all()).with_context(failed)
     }
 
+    /// Where a device is about to be made.
+    pub(crate) fn ensure_free(&self) -> anyhow::Result<()> {
+        let folder = self.0.display();
+        ensure!(!self.has_device(), "{folder} holds a device already; give --home DIR for another");
+        Ok(())
+    }
+
     pub(crate) fn has_device(&self) -> bool {
         self.0.join("device.json").exists()
     }

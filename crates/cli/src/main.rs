@@ -25,6 +25,7 @@ mod services;
 mod sharing;
 mod sheet;
 mod site;
+mod text;
 mod times;
 mod up;
 mod verify;
@@ -311,6 +312,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(device::add_gateway(&mut session)).await
         }
+        Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
+            let session = Box::pin(Session::open(&home)).await?;
+            Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
+        }
         Command::Camera(CameraCommand::Watch(arguments)) => {
             let mut session = Box::pin(local::session(&home, local, arguments.camera)).await?;
             Box::pin(watch::watch(&mut session, arguments)).await
@@ -318,10 +323,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Camera(CameraCommand::Add { name, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::add(&mut session, name, access)).await
-        }
-        Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
-            let session = Box::pin(Session::open(&home)).await?;
-            Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
         }
         Command::Camera(CameraCommand::Change { camera, access }) => {
             let mut session = Box::pin(Session::open(&home)).await?;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::approvals::{self, Proposal};
 use crate::client::{MARGIN_MS, Session, is, now, random};
+use crate::text::printable;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// A command that nobody has carried out by then is void.
@@ -178,7 +179,7 @@ fn verified(answer: &Value, gateway: &GatewayKeys, nonce: &str) -> anyhow::Resul
 }
 
 fn said(result: &CommandResult) -> String {
-    result.error.iter().flat_map(|text| text.chars()).filter(|c| !c.is_control()).collect()
+    result.error.as_deref().map_or_else(String::new, printable)
 }
 
 /// The hash of the gateway's present configuration. A gateway that was just

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::client::{Client, Refused, Session, now, random};
 use crate::device::{DEVICE_DAYS, fingerprint, fragment_part};
 use crate::home::{DeviceFile, Home, new_passphrase};
+use crate::text::printable;
 use crate::times;
 
 /// As long as the link is good.
@@ -75,11 +76,7 @@ struct Asked {
 
 /// Makes this device, asks to be let in, and waits for it.
 pub(crate) async fn join(home: &Home, link: &str, name: String) -> anyhow::Result<()> {
-    ensure!(
-        !home.has_device(),
-        "{} holds a device already; give --home DIR for another",
-        home.path().display()
-    );
+    home.ensure_free()?;
     let DeviceLink { cloud, org, person, token, anchor, pairing } = DeviceLink::parse(link)?;
     let passphrase = new_passphrase()?;
     let keys = DeviceKeys::from_seeds(random(), random());
@@ -212,7 +209,7 @@ pub(crate) async fn compared_device(
 pub(crate) async fn let_in(session: &mut Session, mut device: Device, days: u64) -> anyhow::Result<()> {
     device.until = device.until.min(now().plus_ms(days * Timestamp::DAY));
     let (id, until) = (device.id, device.until);
-    let name: String = device.name.chars().filter(|c| !c.is_control()).collect();
+    let name = printable(&device.name);
     session.state(Statement::AddDevice { device }).await?;
     println!("{id} ({name}) is let in until {}; then an administrator renews it.", times::format(until));
     Ok(())

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::client::{Session, now};
 use crate::sharing::{Given, access_in_words};
+use crate::text::printable;
 use crate::{sharing, times};
 
 #[derive(clap::Subcommand)]
@@ -59,7 +60,7 @@ pub(crate) async fn run(session: &mut Session, command: PersonCommand) -> anyhow
         PersonCommand::List => {
             let People { people } = session.client.get("/api/v1/people").await?;
             for Person { person, name, created_at, disabled_at } in people {
-                let name: String = name.chars().filter(|c| !c.is_control()).collect();
+                let name = printable(&name);
                 let disabled = if disabled_at.is_some() { ", shut out by the directory" } else { "" };
                 println!("{person}  {name}, since {}{disabled}", times::format(created_at));
                 let state = session.roster.state();

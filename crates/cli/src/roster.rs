@@ -13,8 +13,8 @@ use crate::client::{Client, Session, now};
 use crate::home::Home;
 
 #[derive(Deserialize)]
-struct Statements {
-    statements: Vec<Envelope>,
+pub(crate) struct Statements {
+    pub(crate) statements: Vec<Envelope>,
 }
 
 impl Session {

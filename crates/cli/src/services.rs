@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::{Session, now, random};
+use crate::text::printable;
 use crate::times;
 
 #[derive(clap::Subcommand)]
@@ -140,7 +141,7 @@ async fn list(session: &Session, as_json: bool) -> anyhow::Result<()> {
         };
         let used =
             account.used_at.map_or("never used".to_owned(), |at| format!("used {}", times::format(at)));
-        let name: String = account.name.chars().filter(|c| !c.is_control()).collect();
+        let name = printable(&account.name);
         println!("{}  {name}  {state}, {used}", account.id);
         println!(
             "  {} {}",

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::client::{Session, Stated, now, random};
 use crate::device::revoke_each;
+use crate::text::printable;
 use crate::{pairing, times};
 
 /// What somebody may watch. Exactly one of the three kinds.
@@ -72,8 +73,10 @@ pub(crate) fn access_in_words(access: Option<&Access>) -> String {
         Scope::Cameras { cameras } if cameras.is_empty() => return "watches nothing".to_owned(),
         Scope::Cameras { cameras } => cameras.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Scope::Groups { groups } => {
-            let plain = |group: &String| group.chars().filter(|c| !c.is_control()).collect::<String>();
-            format!("the cameras of {}", groups.iter().map(plain).collect::<Vec<_>>().join(", "))
+            format!(
+                "the cameras of {}",
+                groups.iter().map(|group| printable(group)).collect::<Vec<_>>().join(", ")
+            )
         }
     };
     let sound = if *audio { "with sound" } else { "without sound" };

@@ -18,6 +18,8 @@ use crate::client::{Client, now, random};
 use crate::device::{DEVICE_DAYS, grouped};
 use crate::home::{DeviceFile, Home, ask_secret, new_passphrase};
 use crate::pairing::yes;
+use crate::roster::Statements;
+use crate::text::printable;
 use crate::times;
 
 #[derive(Debug, clap::Args)]
@@ -48,11 +50,6 @@ struct Proven {
 struct Account {
     person: PersonId,
     name: String,
-}
-
-#[derive(Deserialize)]
-struct Statements {
-    statements: Vec<Envelope>,
 }
 
 /// Keys of the sheet whose words somebody types, or of
@@ -88,11 +85,7 @@ fn keys(words: &str) -> anyhow::Result<DeviceKeys> {
 /// Makes this device, and has the sheet sign it in as the one administrator.
 pub(crate) async fn recover(home: &Home, arguments: Recover) -> anyhow::Result<()> {
     let Recover { cloud, fingerprint, person, name } = arguments;
-    ensure!(
-        !home.has_device(),
-        "{} holds a device already; give --home DIR for another",
-        home.path().display()
-    );
+    home.ensure_free()?;
     let sheet = ask()?;
     let client = Client::new(cloud.clone())?;
     let proven = prove(&client, &cloud, &sheet).await?;
@@ -195,7 +188,7 @@ fn compare(roster: &Roster, fingerprint: Option<&str>) -> anyhow::Result<()> {
         std::io::stdin().is_terminal(),
         "the cloud shows the organisation {shown}. Compare it with the sheet, and give it as --fingerprint"
     );
-    let name: String = roster.name().chars().filter(|c| !c.is_control()).collect();
+    let name = printable(roster.name());
     eprintln!("The cloud shows {name}:\n  {shown}");
     ensure!(yes("Does the sheet show these groups beside the words? [y/N] ")?, "nothing was signed");
     Ok(())
@@ -207,9 +200,8 @@ fn chosen(people: &[Account], wanted: Option<PersonId>) -> anyhow::Result<Person
         (None, [only]) => Ok(only.person),
         (None, []) => bail!("nobody has an account there any more"),
         _ => {
-            let plain = |name: &str| name.chars().filter(|c| !c.is_control()).collect::<String>();
             let listed =
-                people.iter().map(|Account { person, name }| format!("\n  {person}  {}", plain(name)));
+                people.iter().map(|Account { person, name }| format!("\n  {person}  {}", printable(name)));
             bail!("say whose device this is with --person, one of:{}", listed.collect::<String>())
         }
     }

@@ -162,6 +162,11 @@ impl Rosters {
     }
 }
 
+/// Devices that an envelope names as its signers, genuine or not.
+pub(crate) fn signers(envelope: &Envelope) -> Vec<DeviceId> {
+    envelope.signatures.iter().filter_map(|signature| signature.keyid.parse().ok()).collect()
+}
+
 /// Of what is handed in or proposed now. What was proposed in time may be
 /// agreed on for as long as proposals live.
 pub(crate) fn check_date(envelope: &Envelope, now: Timestamp) -> Result<(), RostersError> {
@@ -177,7 +182,7 @@ pub(crate) fn check_date(envelope: &Envelope, now: Timestamp) -> Result<(), Rost
 
 impl Next {
     pub(crate) fn signers(&self) -> Vec<DeviceId> {
-        self.envelope.signatures.iter().filter_map(|signature| signature.keyid.parse().ok()).collect()
+        signers(&self.envelope)
     }
 
     pub(crate) fn narrows(&self) -> bool {

@@ -51,7 +51,7 @@ pub(crate) struct Supervisor {
     pub(crate) gaps: mpsc::Sender<Gap>,
     pub(crate) keeper: Keeper,
     pub(crate) recording: RecordingSection,
-    /// Number of the last statement taken, for those who ask the cloud for more.
+    /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
     /// The forwarder has something to do.
     pub(crate) wake: Arc<Notify>,

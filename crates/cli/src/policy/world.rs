@@ -13,6 +13,7 @@ use seal::roster::{Roster, Scope};
 use serde::Deserialize;
 
 use super::RolesInForce;
+use crate::text::printable;
 
 /// The word for the organisation as the object of a question.
 pub(super) const ORGANISATION: &str = "organisation";
@@ -162,7 +163,7 @@ impl World {
             gateway: camera.gateway.to_string(),
             groups: camera.groups.clone(),
             posture: PostureText::default(),
-            name: camera.name.chars().filter(|c| !c.is_control()).collect(),
+            name: printable(&camera.name),
         };
         World {
             administrators_needed: Some(state.administrators.k),

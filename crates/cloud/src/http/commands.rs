@@ -13,9 +13,9 @@ use seal::envelope::{EnvelopeError, PayloadType};
 use seal::keys::VerifyingKey;
 use seal::roster::Roster;
 
-use super::proposals::signers;
 use crate::app::App;
 use crate::problem::Problem;
+use crate::rosters::signers;
 use crate::sessions::Caller;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);

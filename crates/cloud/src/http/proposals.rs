@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use cloud_core::Action;
 use cloud_core::policy::Files;
 use model::wire::{Envelope, Signature};
-use model::{DeviceId, Hash, PersonId, Timestamp};
+use model::{Hash, PersonId, Timestamp};
 use seal::envelope::PayloadType;
 use seal::roster::{Roster, RosterError};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::clock;
 use crate::database::{ProposalRow, ProposalState};
 use crate::problem::Problem;
-use crate::rosters::{RostersError, check_date};
+use crate::rosters::{RostersError, check_date, signers};
 use crate::sessions::Caller;
 
 /// A proposal that nobody agreed on by then is void.
@@ -412,8 +412,4 @@ fn own_signatures(
             "The signature must be of a device of yours that is in force, and of nobody else's.",
         ))
     }
-}
-
-pub(crate) fn signers(envelope: &Envelope) -> Vec<DeviceId> {
-    envelope.signatures.iter().filter_map(|signature| signature.keyid.parse().ok()).collect()
 }

@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 
 use super::commands;
 use super::extract::{Json, Path};
-use super::proposals::signers;
 use super::types::EnvelopeBody;
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
+use crate::rosters::signers;
 use crate::services::Asker;
 use crate::sessions::Caller;
 

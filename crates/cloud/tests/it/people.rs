@@ -6,7 +6,6 @@ use reqwest::StatusCode;
 use seal::roster::{Scope, Statement};
 use serde_json::json;
 
-use crate::support::footage::Epoch;
 use crate::support::passkey::Browser;
 use crate::support::world::Person;
 use crate::support::{Gateway, World, fresh_id, on_both_databases};
@@ -118,12 +117,7 @@ async fn other_organisations_are_not_found(world: World) {
     let theirs = world.found_another().await;
     let gateway = Gateway::enrolled(&world, &mut ours).await;
     let camera = ours.bind_camera(&world, gateway.id).await;
-    let epoch = Epoch::new(ours.org, camera);
-    let grant = epoch.grant(&gateway, &ours.roster, &ours.admin);
-    assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
-    let (bytes, recording) = epoch.record(&gateway, &ours.roster);
-    assert_eq!(gateway.upload(bytes, &recording).await, StatusCode::CREATED);
-    assert_eq!(gateway.report(&recording).await, "confirmed");
+    let (epoch, recording) = gateway.recorded(&ours, camera).await;
 
     let api = theirs.api(&world);
     for path in [

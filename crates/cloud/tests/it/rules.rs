@@ -103,12 +103,7 @@ async fn site(world: &World) -> (Organisation, Gateway, CameraId, Hash) {
     let mut organisation = world.found().await;
     let gateway = Gateway::enrolled(world, &mut organisation).await;
     let camera = organisation.bind_camera(world, gateway.id).await;
-    let epoch = Epoch::new(organisation.org, camera);
-    let grant = epoch.grant(&gateway, &organisation.roster, &organisation.admin);
-    assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
-    let (bytes, recording) = epoch.record(&gateway, &organisation.roster);
-    assert_eq!(gateway.upload(bytes, &recording).await, StatusCode::CREATED);
-    assert_eq!(gateway.report(&recording).await, "confirmed");
+    let (_, recording) = gateway.recorded(&organisation, camera).await;
     (organisation, gateway, camera, recording.id)
 }
 

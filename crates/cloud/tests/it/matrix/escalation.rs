@@ -13,7 +13,6 @@ use serde_json::json;
 
 use crate::live::{Got, Viewer};
 use crate::rules::assign;
-use crate::support::footage::Epoch;
 use crate::support::world::{Answer, Organisation, Person};
 use crate::support::{Gateway, World, fresh, now, on_both_databases};
 
@@ -27,12 +26,7 @@ async fn scene(world: &World) -> (Organisation, Gateway, Person, [(CameraId, Has
     let mut epoch_id = String::new();
     let mut recordings = Vec::new();
     for camera in [door, till] {
-        let epoch = Epoch::new(ours.org, camera);
-        let grant = epoch.grant(&gateway, &ours.roster, &ours.admin);
-        assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
-        let (bytes, recording) = epoch.record(&gateway, &ours.roster);
-        assert_eq!(gateway.upload(bytes, &recording).await, StatusCode::CREATED);
-        assert_eq!(gateway.report(&recording).await, "confirmed");
+        let (epoch, recording) = gateway.recorded(&ours, camera).await;
         recordings.push((camera, recording.id));
         epoch_id = epoch.id.to_string();
     }

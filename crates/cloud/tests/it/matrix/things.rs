@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::{Shows, Who};
 use crate::rules::assign;
-use crate::support::footage::Epoch;
 use crate::support::world::{Organisation, Person};
 use crate::support::{Gateway, World, fresh};
 
@@ -49,12 +48,7 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
     let mut recordings = BTreeMap::new();
     let mut epoch_id = String::new();
     for (name, camera) in [("door", door), ("till", till)] {
-        let epoch = Epoch::new(ours.org, camera);
-        let grant = epoch.grant(&gateway, &ours.roster, &ours.admin);
-        assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
-        let (bytes, recording) = epoch.record(&gateway, &ours.roster);
-        assert_eq!(gateway.upload(bytes, &recording).await, StatusCode::CREATED);
-        assert_eq!(gateway.report(&recording).await, "confirmed");
+        let (epoch, recording) = gateway.recorded(&ours, camera).await;
         recordings.insert(name, recording.id);
         epoch_id = epoch.id.to_string();
     }

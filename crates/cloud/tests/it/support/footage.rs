@@ -13,7 +13,7 @@ use seal::roster::Roster;
 use serde_json::json;
 
 use super::{Gateway, fresh, fresh_id, now};
-use crate::support::world::Person;
+use crate::support::world::{Organisation, Person};
 
 /// The keys of one epoch of one camera.
 pub(crate) struct Epoch {
@@ -145,6 +145,17 @@ impl Gateway {
         let answer = self.post("/gateway/v1/recordings", &body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         answer.body["results"][0]["status"].as_str().unwrap().to_owned()
+    }
+
+    /// An epoch of this camera, and a recording of it that the store confirmed.
+    pub(crate) async fn recorded(&self, organisation: &Organisation, camera: CameraId) -> (Epoch, Recording) {
+        let epoch = Epoch::new(organisation.org, camera);
+        let grant = epoch.grant(self, &organisation.roster, &organisation.admin);
+        assert_eq!(self.hand_in(&[grant]).await, StatusCode::OK);
+        let (bytes, recording) = epoch.record(self, &organisation.roster);
+        assert_eq!(self.upload(bytes, &recording).await, StatusCode::CREATED);
+        assert_eq!(self.report(&recording).await, "confirmed");
+        (epoch, recording)
     }
 
     pub(crate) async fn hand_in(&self, grants: &[Envelope]) -> StatusCode {

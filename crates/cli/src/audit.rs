@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::client::Session;
 use crate::home::Home;
 use crate::times;
+use crate::witnesses::{self, Cosigned, Outside, WitnessCommand};
 
 /// Entries in a full bundle.
 const BUNDLE: u64 = 256;
@@ -50,6 +51,11 @@ pub(crate) enum AuditCommand {
         number: u64,
         out: PathBuf,
     },
+    /// Print the key of the log, for whoever is to witness it.
+    Key,
+    /// Who outside the organisation signs the history too.
+    #[command(subcommand)]
+    Witness(WitnessCommand),
 }
 
 #[derive(clap::Args)]
@@ -107,6 +113,7 @@ struct Head {
     key: String,
     fault: Option<String>,
     witnesses: Vec<Witnessed>,
+    outside: Vec<Outside>,
 }
 
 /// What the cloud says that a gateway has signed.
@@ -115,13 +122,6 @@ struct Witnessed {
     gateway: GatewayId,
     note: String,
     conflict: Option<String>,
-}
-
-/// A checkpoint with a signature of a gateway of the roster.
-struct Cosigned {
-    gateway: GatewayId,
-    checkpoint: Checkpoint,
-    at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +157,15 @@ pub(crate) async fn run(home: &Home, command: AuditCommand) -> anyhow::Result<()
         AuditCommand::Verify { proof: Some(path) } => verify_proof(home, &path),
         AuditCommand::Verify { proof: None } => {
             verify(home, &Box::pin(Session::open(home)).await?, |_, _| Ok(())).await
+        }
+        AuditCommand::Key => {
+            let session = Box::pin(Session::open(home)).await?;
+            let head: Head = session.client.get("/api/v1/history/checkpoint").await?;
+            println!("{}", pinned(Seen::read(home)?.as_ref(), &head.key, &session)?.verifier_key());
+            Ok(())
+        }
+        AuditCommand::Witness(command) => {
+            witnesses::run(&mut Box::pin(Session::open(home)).await?, command).await
         }
         AuditCommand::Export { out, from } => {
             export(home, &Box::pin(Session::open(home)).await?, &out, from).await
@@ -256,11 +265,13 @@ async fn verify(
             old.size
         );
     }
-    let cosigned = cosigned(session, &head, &key)?;
-    for Cosigned { gateway, checkpoint, .. } in &cosigned {
+    let gateways = cosigned_by_gateways(session, &head, &key)?;
+    let outside = witnesses::cosigned(&session.roster, &head.outside, &key)?;
+    let cosigned: Vec<&Cosigned> = gateways.iter().chain(&outside).collect();
+    for Cosigned { signer, checkpoint, .. } in &cosigned {
         ensure!(
             checkpoint.size <= new.size,
-            "the log has {} entries, and had {} when {gateway} signed it: its end was cut off",
+            "the log has {} entries, and had {} when {signer} signed it: its end was cut off",
             new.size,
             checkpoint.size
         );
@@ -286,10 +297,10 @@ async fn verify(
                     old.size
                 );
             }
-            for Cosigned { gateway, checkpoint, .. } in &cosigned {
+            for Cosigned { signer, checkpoint, .. } in &cosigned {
                 ensure!(
                     checkpoint.size != edge.size() || checkpoint.root == edge.root(),
-                    "the first {} entries are not those that {gateway} signed: the cloud shows different people \
+                    "the first {} entries are not those that {signer} signed: the cloud shows different people \
                      different histories, or rewrote it",
                     checkpoint.size
                 );
@@ -305,12 +316,21 @@ async fn verify(
         Some(old) => println!("the {} that this device saw before are unchanged", old.size),
         None => println!("seen for the first time; from now on this device remembers"),
     }
-    println!("{}", witnesses(session, &cosigned));
+    let state = session.roster.state();
+    println!("{}", witnessed("gateways", state.gateways.len(), &gateways));
+    if !state.witnesses.is_empty() {
+        println!("{}", witnessed("witnesses outside the organisation", state.witnesses.len(), &outside));
+    }
     for Witnessed { gateway, conflict, .. } in &head.witnesses {
         if let Some(conflict) = conflict
             && session.roster.gateway(*gateway).is_some()
         {
             bail!("but {gateway} has seen another history, and signs no more ({conflict})");
+        }
+    }
+    for asked in &head.outside {
+        if let (Some(conflict), true) = (&asked.conflict, state.witnesses.contains_key(&asked.name)) {
+            bail!("but {} has seen another history, and signs no more ({conflict})", asked.name);
         }
     }
     if let Some(fault) = head.fault {
@@ -320,7 +340,7 @@ async fn verify(
 }
 
 /// What gateways of the roster have signed; what others did counts for nothing.
-fn cosigned(session: &Session, head: &Head, log: &LogKey) -> anyhow::Result<Vec<Cosigned>> {
+fn cosigned_by_gateways(session: &Session, head: &Head, log: &LogKey) -> anyhow::Result<Vec<Cosigned>> {
     let mut found = Vec::new();
     for Witnessed { gateway, note, .. } in head.witnesses.iter().filter(|witness| !witness.note.is_empty()) {
         let Some(keys) = session.roster.gateway(*gateway) else { continue };
@@ -328,24 +348,23 @@ fn cosigned(session: &Session, head: &Head, log: &LogKey) -> anyhow::Result<Vec<
         let checkpoint = Checkpoint::verify(note, log)?;
         let signed = Checkpoint::witnessed(note, &[LogKey { name: gateway.to_string(), key }])?;
         let at = signed.first().with_context(|| format!("{gateway} did not sign what the cloud says"))?.at;
-        found.push(Cosigned { gateway: *gateway, checkpoint, at });
+        found.push(Cosigned { signer: gateway.to_string(), checkpoint, at });
     }
     Ok(found)
 }
 
 /// Who else has seen this history, in words.
-fn witnesses(session: &Session, cosigned: &[Cosigned]) -> String {
-    let of = session.roster.state().gateways.len();
+fn witnessed(kind: &str, of: usize, cosigned: &[Cosigned]) -> String {
     let newest = cosigned.iter().max_by_key(|signed| signed.at);
     match newest {
         Some(Cosigned { checkpoint, at, .. }) => format!(
-            "witnessed by {} of {of} gateways, last up to entry {} at {}",
+            "witnessed by {} of {of} {kind}, last up to entry {} at {}",
             cosigned.len(),
             checkpoint.size,
             times::format(*at)
         ),
         None if of == 0 => "no gateway witnesses it yet".to_owned(),
-        None => format!("none of {of} gateways has signed it: nobody can tell whether others see the same"),
+        None => format!("none of {of} {kind} has signed it: nobody can tell whether others see the same"),
     }
 }
 

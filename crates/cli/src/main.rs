@@ -30,6 +30,7 @@ mod times;
 mod up;
 mod verify;
 mod watch;
+mod witnesses;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -35,6 +35,8 @@ use crate::rules::RulesCache;
 use crate::sessions::Caller;
 use crate::store::Store;
 use crate::vault::Vault;
+use crate::witness::Witness;
+use crate::witnesses::Witnesses;
 
 /// Repeated reads of one thing by one session are one entry in the history
 /// for this long: a seek is dozens of byte ranges.
@@ -62,6 +64,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) ca: Arc<Ca>,
     pub(crate) log: Log,
+    pub(crate) witness: Witness,
+    pub(crate) witnesses: Witnesses,
     pub(crate) journal: Journal,
     pub(crate) passkeys: Passkeys,
     pub(crate) providers: Vec<Provider>,

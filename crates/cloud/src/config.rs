@@ -8,10 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use model::Secret;
 use seal::role::{ASSIGNMENTS_MAX, Roles};
+use seal::tlog::LogKey;
 use serde::Deserialize;
 use url::Url;
 
 const PROVIDER_ID_CHARS_MAX: usize = 40;
+/// Witnesses of this server's histories at most, as the roster names them.
+const WITNESSES_MAX: usize = 16;
+/// Logs of others that this server witnesses at most.
+const WITNESSED_LOGS_MAX: usize = 1_000;
 /// Claims that do not name one person for good.
 const CHANGING_CLAIMS: [&str; 5] = ["email", "name", "nickname", "preferred_username", "upn"];
 
@@ -24,6 +29,9 @@ pub struct Config {
     pub listen: Listen,
     pub database: DatabaseSection,
     pub store: StoreSection,
+    pub history: HistorySection,
+    /// Whose histories this server signs. Default: nobody's.
+    pub witness: WitnessSection,
     /// Where the history is sent to. Default: nowhere.
     pub syslog: Option<SyslogSection>,
     /// OpenID providers whose people may sign in. Default none.
@@ -98,6 +106,42 @@ pub struct StoreSection {
     pub read_token_file: Option<PathBuf>,
     /// `azure`: CA of the endpoint's certificate, PEM, instead of the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// The history's log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistorySection {
+    /// Who else signs it, beside the gateways (C2SP tlog-witness): other
+    /// servers of Lenskeep, or public witnesses. Default nobody.
+    pub witnesses: Vec<OutsideWitnessSection>,
+    /// How often they are asked, 1 to 3600. Default 30.
+    pub witness_seconds: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideWitnessSection {
+    /// What `/add-checkpoint` is appended to: of another server of Lenskeep,
+    /// its address and `/witness`. HTTPS, or HTTP on this machine.
+    pub url: Url,
+    /// Its key, `NAME+HASH+BASE64`: of another server of Lenskeep, what
+    /// `lenskeep-cloud witness-key` prints there.
+    pub key: String,
+    /// CA of its certificate, PEM, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WitnessSection {
+    /// The name that this server signs with. It is a part of the key that
+    /// others pin, so it should stay. Default: the host of `listen.public_url`
+    /// and `/witness`.
+    pub name: Option<String>,
+    /// Keys of the logs that are signed, `lenskeep/ORG+HASH+BASE64`, as
+    /// `lenskeep audit key` prints. Default none.
+    pub logs: Vec<String>,
 }
 
 /// A collector of security events that takes syslog over TLS (RFC 5425).
@@ -230,12 +274,20 @@ impl Default for Config {
             listen: Listen::default(),
             database: DatabaseSection::default(),
             store: StoreSection::default(),
+            history: HistorySection::default(),
+            witness: WitnessSection::default(),
             syslog: None,
             identity_providers: Vec::new(),
             scim: ScimSection::default(),
             app_origins: Vec::new(),
             demo_camera: None,
         }
+    }
+}
+
+impl Default for HistorySection {
+    fn default() -> Self {
+        HistorySection { witnesses: Vec::new(), witness_seconds: 30 }
     }
 }
 
@@ -309,6 +361,7 @@ impl Config {
         for origin in &self.app_origins {
             check_origin("app_origins", origin)?;
         }
+        self.validate_witnesses()?;
         let mut ids = BTreeSet::new();
         for provider in &self.identity_providers {
             let IdentityProviderSection { id, issuer, .. } = provider;
@@ -349,6 +402,46 @@ impl Config {
                     "store.credential = \"token-file\" needs store.token_file"
                 );
             }
+        }
+        Ok(())
+    }
+
+    fn validate_witnesses(&self) -> anyhow::Result<()> {
+        let HistorySection { witnesses, witness_seconds } = &self.history;
+        ensure!(
+            (1..=3600).contains(witness_seconds),
+            "history.witness_seconds = {witness_seconds} must be from 1 to 3600"
+        );
+        ensure!(
+            witnesses.len() <= WITNESSES_MAX,
+            "history.witnesses: {WITNESSES_MAX} at most; each is asked about every checkpoint"
+        );
+        let mut names = BTreeSet::new();
+        for OutsideWitnessSection { url, key, .. } in witnesses {
+            ensure!(
+                is_confidential(url) && url.query().is_none() && url.fragment().is_none(),
+                "history.witnesses.url = \"{url}\" must be https:// (http:// is for this machine only), with nothing \
+                 behind the path"
+            );
+            let key = LogKey::parse_cosigner(key)
+                .with_context(|| format!("history.witnesses.key = \"{key}\" cannot be read"))?;
+            ensure!(names.insert(key.name.clone()), "history.witnesses: \"{}\" stands twice", key.name);
+        }
+        if let Some(name) = &self.witness.name {
+            let good =
+                (1..=200).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_graphic() && c != b'+');
+            ensure!(
+                good,
+                "witness.name = \"{name}\" must be 1 to 200 ASCII characters without spaces and plus"
+            );
+        }
+        let logs = &self.witness.logs;
+        ensure!(logs.len() <= WITNESSED_LOGS_MAX, "witness.logs: {WITNESSED_LOGS_MAX} at most");
+        let mut origins = BTreeSet::new();
+        for key in logs {
+            let log =
+                LogKey::parse(key).with_context(|| format!("witness.logs: \"{key}\" cannot be read"))?;
+            ensure!(origins.insert(log.name.clone()), "witness.logs: \"{}\" stands twice", log.name);
         }
         Ok(())
     }
@@ -426,6 +519,34 @@ mod tests {
         }
         for good in ["http://localhost:9000", "https://cameras.example.org"] {
             assert!(Config::parse(&format!("[listen]\npublic_url = \"{good}\"")).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn witnesses_have_keys_of_their_kind() {
+        let key = LogKey {
+            name: "w.example".to_owned(),
+            key: seal::keys::SigningKey::from_seed([1; 32]).verifying_key(),
+        };
+        let (log, witness) = (key.verifier_key(), key.cosigner_key());
+        let asked =
+            |url: &str, key: &str| format!("[[history.witnesses]]\nurl = \"{url}\"\nkey = \"{key}\"\n");
+        let https = "https://w.example/witness";
+        assert!(Config::parse(&asked(https, &witness)).is_ok());
+        assert!(Config::parse(&asked("http://127.0.0.1:9/witness", &witness)).is_ok());
+        assert!(Config::parse(&format!("[witness]\nlogs = [\"{log}\"]")).is_ok());
+        for (text, told) in [
+            (asked(https, &log), "history.witnesses.key"),
+            (asked("http://w.example", &witness), "https://"),
+            (asked("https://w.example/?x", &witness), "behind the path"),
+            (asked(https, &witness).repeat(2), "twice"),
+            (format!("[witness]\nlogs = [\"{witness}\"]"), "witness.logs"),
+            (format!("[witness]\nlogs = [\"{log}\", \"{log}\"]"), "twice"),
+            ("[witness]\nname = \"two words\"".to_owned(), "witness.name"),
+            ("[history]\nwitness_seconds = 0".to_owned(), "witness_seconds"),
+        ] {
+            let error = Config::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
         }
     }
 

@@ -22,10 +22,12 @@ mod groups;
 mod http;
 mod hub;
 mod journal;
+mod keyfile;
 mod known;
 mod log;
 mod metrics;
 mod openapi;
+mod outbound;
 mod passkeys;
 mod passwords;
 mod permits;
@@ -46,13 +48,15 @@ mod start;
 mod store;
 mod syslog;
 mod vault;
+mod witness;
+mod witnesses;
 
 pub use config::{
-    Config, CredentialKind, DatabaseSection, DemoCamera, GroupRoles, IdentityProviderSection, Listen,
-    ScimSection, StoreKind, StoreSection, SyslogSection,
+    Config, CredentialKind, DatabaseSection, DemoCamera, GroupRoles, HistorySection, IdentityProviderSection,
+    Listen, OutsideWitnessSection, ScimSection, StoreKind, StoreSection, SyslogSection, WitnessSection,
 };
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};
 pub use openapi::openapi;
 pub use passwords::filter_of as password_filter_of;
-pub use start::{Running, check, migrate, start};
+pub use start::{Running, check, migrate, start, witness_key};

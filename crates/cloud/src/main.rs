@@ -29,6 +29,8 @@ enum Command {
     Migrate(Configured),
     /// Read the configuration, ask database and store, and say what is wrong
     Check(Configured),
+    /// Print the key that this server signs with as a witness of others' histories
+    WitnessKey(Configured),
     /// Print the OpenAPI document of the viewers' API
     Openapi,
 }
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
         Command::Run(configured) => run(configured).await,
         Command::Migrate(configured) => migrate(configured).await,
         Command::Check(configured) => check(configured).await,
+        Command::WitnessKey(configured) => witness_key(&configured),
         Command::Openapi => print(&cloud::openapi()),
     };
     match result {
@@ -88,6 +91,10 @@ async fn migrate(configured: Configured) -> anyhow::Result<()> {
 async fn check(configured: Configured) -> anyhow::Result<()> {
     cloud::check(&configured.read()?).await?;
     print("The configuration is good; database and store answer.\n")
+}
+
+fn witness_key(configured: &Configured) -> anyhow::Result<()> {
+    print(&format!("{}\n", cloud::witness_key(&configured.read()?)?))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

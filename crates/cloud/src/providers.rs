@@ -8,7 +8,6 @@
 //! tokens of other sign-ins; by `aud` and `azp`, against tokens of other clients.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -23,10 +22,9 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::config::{IdentityProviderSection, is_confidential};
+use crate::outbound::{self, AnswerError};
 use crate::random;
 
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// Of any answer of a provider.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 const ID_TOKEN_BYTES_MAX: usize = 64 << 10;
@@ -131,16 +129,8 @@ impl Provider {
         let place = |key: &str, path: &Path| {
             format!("identity_providers.{key} {} of \"{}\" could not be read", path.display(), section.id)
         };
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_MAX)
-            .timeout(REQUEST_MAX);
-        if let Some(path) = &section.ca_file {
-            let pem = std::fs::read(path).with_context(|| place("ca_file", path))?;
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(&pem).with_context(|| place("ca_file", path))?;
-            http = http.tls_certs_only(certificates);
-        }
+        let http = outbound::client(section.ca_file.as_deref())
+            .with_context(|| format!("identity_providers.ca_file of \"{}\"", section.id))?;
         let secret = match &section.client_secret_file {
             Some(path) => {
                 let text =
@@ -150,7 +140,6 @@ impl Provider {
             }
             None => None,
         };
-        let http = http.build().context("the HTTP client of identity providers could not be made")?;
         Ok(Provider { section: section.clone(), secret, http, known: Mutex::default() })
     }
 
@@ -321,16 +310,13 @@ async fn answer<T: serde::de::DeserializeOwned>(
     request: reqwest::RequestBuilder,
 ) -> Result<T, ProviderError> {
     let unreachable = |error: reqwest::Error| ProviderError::Unreachable(error.without_url().to_string());
-    let mut response =
+    let response =
         request.header(reqwest::header::ACCEPT, "application/json").send().await.map_err(unreachable)?;
     let status = response.status();
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + piece.len() > ANSWER_BYTES_MAX {
-            return Err(refused("it says more than 1 MiB"));
-        }
-        body.extend_from_slice(&piece);
-    }
+    let body = outbound::body(response, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+        AnswerError::Broken(error) => unreachable(error),
+        AnswerError::TooLong(_) => refused("it says more than 1 MiB"),
+    })?;
     if status.is_server_error() {
         return Err(ProviderError::Unreachable(format!("it answers {status}")));
     }

@@ -41,6 +41,8 @@ use crate::rules::RulesCache;
 use crate::serve::{Port, serve};
 use crate::store::Store;
 use crate::vault::Vault;
+use crate::witness::Witness;
+use crate::witnesses::{self, Witnesses};
 use crate::{clock, log, random, sessions, syslog};
 
 /// What is under way gets so long to end by itself.
@@ -94,6 +96,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let metrics = Arc::default();
     let vault = Arc::new(Vault::open(&config.data)?);
     let providers = config.identity_providers.iter().map(Provider::open).collect::<anyhow::Result<_>>()?;
+    let witness = Witness::open(&config, &public_url)?;
+    let witnesses = Witnesses::open(&config.history)?;
     let app = Arc::new(App {
         hosts: hosts(&public_url, viewer_addr),
         gateway_port: gateway_addr.port(),
@@ -118,6 +122,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         public_url: public_url.clone(),
         ca,
         log,
+        witness,
+        witnesses,
         journal: Journal::at(&config.data),
         recorder: Recorder::new(database.clone()),
         database,
@@ -136,6 +142,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }
     app.tasks.spawn(purge(app.clone()));
     app.tasks.spawn(log::run(app.clone()));
+    app.tasks.spawn(witnesses::run(app.clone()));
     app.tasks.spawn(refusals::run(app.clone()));
     app.tasks.spawn(syslog::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
@@ -186,6 +193,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     for section in &config.identity_providers {
         Provider::open(section)?;
     }
+    Witnesses::open(&config.history)?;
     let database = Database::open(config.database_url().expose(), Missing::Refuse)
         .await
         .context("on a new installation, run `lenskeep-cloud migrate` first")?;
@@ -193,6 +201,15 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     database.close().await;
     Broker::open(config)?;
     Store::open(config)?.ping().await.context("the store does not answer")
+}
+
+/// What others put into `history.witnesses.key` to have this server sign their
+/// histories. Makes the key if there is none.
+pub fn witness_key(config: &Config) -> anyhow::Result<String> {
+    config.validate()?;
+    make_private_folder(&config.data)?;
+    let public_url = config.public_url(config.listen.viewers.port());
+    Ok(Witness::open(config, &public_url)?.public().cosigner_key())
 }
 
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -118,7 +118,7 @@ export async function standIn() {
     'POST cameras/*/live': () => ({ ticket: randomBytes(32).toString('hex'), expires_at: Date.now() + 30_000 }),
     'GET sessions': () => ({ sessions: [] }),
     'GET factors': () => ({ passkeys: [], password: null, recovery: { left: 0, made_at: null, used_at: null }, origins: [] }),
-    'GET history/checkpoint': () => ({ size: 0, note: '', key: '', fault: null, witnesses: [] }),
+    'GET history/checkpoint': () => ({ size: 0, note: '', key: '', fault: null, witnesses: [], outside: [] }),
     'GET history': ({ query }) => ({ entries: org.history.filter(({ seq }) => seq < Number(query.get('before') ?? Infinity)).reverse().slice(0, Number(query.get('limit') ?? 100)) }),
   };
 

@@ -1,8 +1,9 @@
 //! The history as its readers see it: the command line, and an implementation
 //! of transparency logs that others wrote.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use crate::support::OneBox;
 
@@ -12,16 +13,23 @@ fn with_history() -> (OneBox, PathBuf) {
     site.succeed(&["recording", "list", "--camera", &camera]);
     // The log follows within a second or two, and the gateway signs it when it
     // looks next.
-    for _ in 0..100 {
-        let verified = site.run(&["audit", "verify"]);
-        if String::from_utf8_lossy(&verified.stdout).contains("witnessed by 1 of 1 gateways") {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
+    verify_says(&site, "witnessed by 1 of 1 gateways");
     let logs = site.data().join("cloud/store/history");
     let log = std::fs::read_dir(logs).unwrap().next().unwrap().unwrap().path();
     (site, log)
+}
+
+/// What `audit verify` says, good or bad, as soon as it says this.
+fn verify_says(site: &OneBox, words: &str) -> String {
+    let mut said = String::new();
+    let found = (0..120).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let output = site.run(&["audit", "verify"]);
+        said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        said.contains(words)
+    });
+    assert!(found, "{said}");
+    said
 }
 
 fn sql(site: &OneBox, statement: &str) {
@@ -112,20 +120,84 @@ fn a_log_that_was_written_anew_is_caught() {
     sql(&site, "DELETE FROM history_logs");
     std::fs::remove_dir_all(&log).unwrap();
     site.start();
-    let caught = |words: &str| {
-        let mut error = String::new();
-        let caught = (0..30).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            error = site.fail(&["audit", "verify"]);
-            error.contains(words)
-        });
-        assert!(caught, "{error}");
-    };
     // By what this device saw, or by what the gateway signed.
-    caught("rewr");
+    verify_says(&site, "rewr");
     // A device that sees the log for the first time has the gateway's word alone.
     std::fs::remove_file(site.path("home/history.json")).unwrap();
-    caught("signed: the cloud shows different people different histories");
+    verify_says(&site, "signed: the cloud shows different people different histories");
+}
+
+/// A witness that others wrote, until it is dropped.
+struct Others(Child);
+
+impl Others {
+    /// And its key and address.
+    fn witnessing(log: &str) -> (Self, String, String) {
+        let mut child = Command::new("python3")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/witness.py"))
+            .arg(log)
+            .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/aics-tlog"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (key, port) = line.trim().split_once(' ').expect("key and port");
+        (Others(child), key.to_owned(), format!("http://127.0.0.1:{port}"))
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whoever runs cloud and gateway alike, and has every key of the server, does
+/// not get past a witness that somebody else runs.
+#[test]
+fn a_witness_of_others_signs_and_its_word_counts_by_the_roster() {
+    let (mut site, log) = with_history();
+    let log_key = site.succeed(&["audit", "key"]).trim().to_owned();
+    let said = site.succeed(&["audit", "witness", "list"]);
+    assert!(said.contains("Nobody outside") && said.contains(&log_key), "{said}");
+    let (_others, key, url) = Others::witnessing(&log_key);
+    let settings =
+        format!("[history]\nwitness_seconds = 1\n[[history.witnesses]]\nurl = \"{url}\"\nkey = \"{key}\"\n");
+    std::fs::write(site.config(), settings).unwrap();
+    site.terminate();
+    site.start();
+
+    // Asked by the server alone, it counts for nothing.
+    let said = site.succeed(&["audit", "witness", "list"]);
+    assert!(said.contains(&format!("lenskeep audit witness add {key}")), "{said}");
+    assert!(!site.succeed(&["audit", "verify"]).contains("outside"));
+    assert!(site.fail(&["audit", "witness", "add", &log_key]).contains("key of"));
+    site.succeed(&["audit", "witness", "add", &key]);
+    assert!(site.fail(&["audit", "witness", "add", &key]).contains("already"));
+    let said = verify_says(&site, "witnessed by 1 of 1 witnesses outside");
+    assert!(said.contains("in the log as signed"), "{said}");
+    assert!(
+        site.succeed(&["audit", "witness", "list"]).contains("witness.example/others  signed up to entry")
+    );
+
+    // Another past, signed by the log's own key; the gateway and this device are made to forget.
+    site.terminate();
+    sql(&site, "UPDATE history SET action = 'live', leaf = REPLACE(leaf, 'sign_in', 'live') WHERE seq = 0");
+    sql(&site, "DELETE FROM history_logs");
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::remove_file(site.data().join("gateway/history-witness.json")).unwrap();
+    std::fs::remove_file(site.path("home/history.json")).unwrap();
+    sql(&site, "DELETE FROM history_witnesses");
+    sql(&site, "DELETE FROM outside_witnesses");
+    site.start();
+    verify_says(&site, "witness.example/others has seen another history");
+    // Who is asked no more still stands in the roster, and is missed.
+    site.succeed(&["audit", "witness", "remove", "witness.example/others"]);
+    assert!(
+        site.fail(&["audit", "witness", "remove", "witness.example/others"]).contains("names no witness")
+    );
 }
 
 #[test]

@@ -58,6 +58,14 @@ impl OneBox {
         let mut up = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
             .args(["up", "--listen", &listen, "--app-port", &self.app_port().to_string(), "--data"])
             .arg(self.data())
+            // Further settings of the cloud, where a test wrote some.
+            .args(
+                self.config()
+                    .exists()
+                    .then(|| [PathBuf::from("--config"), self.config()])
+                    .into_iter()
+                    .flatten(),
+            )
             .env("LENSKEEP_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
@@ -90,6 +98,10 @@ impl OneBox {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("cloud.toml")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

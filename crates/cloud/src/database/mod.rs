@@ -43,7 +43,7 @@ pub(crate) use rules::{PolicySetRow, ReasonRow, RolesRow};
 pub(crate) use services::ServiceRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};
-pub(crate) use witnesses::WitnessRow;
+pub(crate) use witnesses::{OutsideRow, WitnessRow};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 

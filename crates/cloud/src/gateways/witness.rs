@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use cloud_core::{Entry, History as _};
+use cloud_core::History as _;
 use model::wire::{LogOffer, WitnessReport};
 use seal::keys::VerifyingKey;
 use seal::tlog::{self, Checkpoint, LogKey};
@@ -16,7 +16,7 @@ use crate::clock;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::GatewayCaller;
 use crate::problem::Problem;
-use crate::requests;
+use crate::witnesses::conflict_entry;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,19 +64,7 @@ pub(crate) async fn report(
         WitnessReport::Conflict { conflict } => {
             if app.database.set_log_conflict(org, gateway, conflict).await? {
                 tracing::error!(%org, %gateway, conflict = conflict.as_str(), "a witness has seen another history");
-                let entry = Entry {
-                    org,
-                    at: now,
-                    actor: gateway.to_string(),
-                    device: None,
-                    action: "history_conflict".to_owned(),
-                    resource: conflict.as_str().to_owned(),
-                    signature: None,
-                    policy: None,
-                    posture: None,
-                    request: requests::current(),
-                    refused: None,
-                };
+                let entry = conflict_entry(org, &gateway.to_string(), conflict, now);
                 app.database.append(&[entry]).await?;
             }
         }

@@ -43,6 +43,9 @@ pub enum Who {
     /// A directory's token: of a program that may provision people. Cookies
     /// count nothing here, so that no page can be made to ask.
     Provisioner,
+    /// Whoever signs for a log that this server witnesses, which the handler
+    /// checks; limited per address. Cookies count nothing here either.
+    Log,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
     /// A session, or a token of a link that the handler checks.
@@ -102,13 +105,13 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     let peer = request.extensions().get::<Peer>().copied();
     if guard.viewers {
         our_host(app, request)?;
-        if guard.who != Who::Provisioner {
+        if !matches!(guard.who, Who::Provisioner | Who::Log) {
             same_site(app, request)?;
         }
     }
     match guard.who {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
-        Who::Token => within_rate(app, peer)?,
+        Who::Token | Who::Log => within_rate(app, peer)?,
         Who::Provisioner => {
             let service = services::authenticate(&app.database, request.headers(), now).await?;
             let Some(service) = service else {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
-use model::{GatewayId, Hash, Timestamp};
+use model::{GatewayId, Hash, OrgId, Timestamp};
 use seal::tlog::{self, Tile};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 use super::extract::{Json, Path, Query};
 use crate::app::App;
 use crate::clock;
-use crate::database::{Filter, HistoryRow, LogRow, WitnessRow};
+use crate::database::{Filter, HistoryRow, LogRow, OutsideRow, WitnessRow};
 use crate::problem::Problem;
 use crate::services::Asker;
+use crate::witnesses::Outside;
 
 const ENTRIES_DEFAULT: u64 = 100;
 const ENTRIES_MAX: u64 = 1_000;
@@ -55,6 +56,8 @@ pub(crate) struct LogHead {
     fault: Option<String>,
     /// What gateways have signed of it, the longest first.
     witnesses: Vec<WitnessListing>,
+    /// What witnesses outside the organisation have signed of it, by name.
+    outside: Vec<OutsideListing>,
 }
 
 /// To be verified by the gateway's key in the roster.
@@ -70,6 +73,26 @@ pub(crate) struct WitnessListing {
     signed_at: Timestamp,
     /// Why it signs no more: `key`, `cut_off` or `rewritten`.
     conflict: Option<String>,
+}
+
+/// To be verified by the witness's key in the roster.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutsideListing {
+    name: String,
+    /// `name+hash+base64`, as this server's configuration has it: for
+    /// administrators to compare with what the witness says, and to put into
+    /// the roster.
+    key: String,
+    size: u64,
+    /// The checkpoint of that size with its cosignature; empty if it has
+    /// signed none.
+    note: String,
+    #[schema(value_type = u64)]
+    signed_at: Timestamp,
+    /// Why it signs no more: `cut_off` or `rewritten`.
+    conflict: Option<String>,
+    /// Why it could not be asked, in words.
+    trouble: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,10 +160,24 @@ pub(crate) async fn checkpoint(
         let WitnessRow { gateway, size, note, signed_at, conflict } = row;
         WitnessListing { gateway, size, note, signed_at, conflict }
     });
+    let outside = outside(&app, asker.org()).await?;
     let row = app.database.log(asker.org()).await?;
     let LogRow { size, note, fault } = row.unwrap_or(LogRow { size: 0, note: String::new(), fault: None });
     let (key, witnesses) = (app.log.public(asker.org()).verifier_key(), witnesses.collect());
-    Ok(Json(LogHead { size, note, key, fault, witnesses }))
+    Ok(Json(LogHead { size, note, key, fault, witnesses, outside }))
+}
+
+/// Those that are asked now; what others signed once says nothing any more.
+async fn outside(app: &App, org: OrgId) -> Result<Vec<OutsideListing>, Problem> {
+    let rows = app.database.outside_witnesses(org).await?;
+    let listed = app.witnesses.all.iter().map(|Outside { key, .. }| {
+        let row = rows.iter().find(|row| row.name == key.name);
+        let nothing = || OutsideRow::unasked(&key.name);
+        let OutsideRow { name, size, note, signed_at, conflict, trouble } =
+            row.cloned().unwrap_or_else(nothing);
+        OutsideListing { name, key: key.cosigner_key(), size, note, signed_at, conflict, trouble }
+    });
+    Ok(listed.collect())
 }
 
 #[utoipa::path(get, path = "/api/v1/history/tile/{path}", params(("path" = String, Path, description = "as in C2SP tlog-tiles, after `tile/`")),

@@ -37,3 +37,4 @@ pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod types;
 pub(crate) mod verifications;
+pub(crate) mod witness;

@@ -16,7 +16,7 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, factors, headers, health, history, live, login, page, passwords,
     past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim, services,
-    sessions, setup, sheet, sites, status, verifications,
+    sessions, setup, sheet, sites, status, verifications, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -72,7 +72,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
+    use Who::{Administrator, Anyone, Log, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -161,6 +161,7 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/history/consistency", Reader, get(history::consistency)),
         viewer("GET", "/api/v1/history/tile/{*path}", Reader, get(history::tile)),
         viewer("GET", "/api/v1/history/{seq}/proof", Reader, get(history::proof)),
+        viewer("POST", "/witness/add-checkpoint", Log, post(witness::add_checkpoint)),
     ]
 }
 

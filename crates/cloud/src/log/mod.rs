@@ -6,12 +6,11 @@
 mod shelf;
 
 use std::collections::HashMap;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use model::{Hash, OrgId, Timestamp};
 use seal::keys::SigningKey;
 use seal::tlog::{self, Checkpoint, Edge, LogKey, Part, Tile};
@@ -20,7 +19,7 @@ pub(crate) use shelf::{Shelf, ShelfError};
 
 use crate::app::App;
 use crate::database::{Database, LogRow};
-use crate::{clock, random};
+use crate::{clock, keyfile, random};
 
 /// The longest time from an entry to its checkpoint, on a quiet server.
 const EVERY: Duration = Duration::from_secs(1);
@@ -76,7 +75,8 @@ pub(crate) fn origin(org: OrgId) -> String {
 
 impl Log {
     pub(crate) fn open(data: &Path, shelf: Shelf) -> anyhow::Result<Self> {
-        let (key, node) = (log_key(&data.join(KEY_FILE))?, random::token());
+        let key = keyfile::open(&data.join(KEY_FILE)).context("the key of the history's log")?;
+        let node = random::token();
         Ok(Log { key, shelf, node, edges: Mutex::default() })
     }
 
@@ -247,23 +247,5 @@ impl Log {
         let checkpoint = Checkpoint::verify(&note, &self.public(org))
             .map_err(|error| Stop::Fault(format!("the store's checkpoint is not ours: {error}")))?;
         Ok(Some(checkpoint))
-    }
-}
-
-/// Reads the log's key, or makes it. 32 bytes in hex, for the owner alone.
-fn log_key(path: &Path) -> anyhow::Result<SigningKey> {
-    use std::io::Write as _;
-    if !path.exists() {
-        let seed = Hash(random::bytes());
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        writeln!(file, "{seed}")
-            .and_then(|()| file.sync_all())
-            .context("the history's key could not be written")?;
-    }
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
-    match text.trim().parse::<Hash>() {
-        Ok(seed) => Ok(SigningKey::from_seed(seed.0)),
-        Err(_) => bail!("{} holds no key: it is 64 hex digits; restore it from a backup", path.display()),
     }
 }

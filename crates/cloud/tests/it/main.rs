@@ -15,6 +15,7 @@ mod local;
 mod login;
 mod matrix;
 mod messages;
+mod outside;
 mod past;
 mod people;
 mod possession;

@@ -12,7 +12,7 @@ pub use error::RosterError;
 pub use log::{LogError, log_envelope, log_line, read_log};
 pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster};
 pub use statement::{
-    Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement,
+    Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement, Witness,
 };
 
 use model::wire::{Envelope, GatewayKeys};

@@ -110,6 +110,7 @@ impl Roster {
                 revoked_gateways: BTreeSet::new(),
                 cameras: BTreeMap::new(),
                 administrators,
+                witnesses: BTreeMap::new(),
             },
             pending: Vec::new(),
         })

@@ -8,7 +8,7 @@ use model::{DeviceId, PersonId, Timestamp};
 
 use super::Roster;
 use super::error::RosterError;
-use super::statement::{Access, Administrators, Camera, Device, Scope, State, Statement};
+use super::statement::{Access, Administrators, Camera, Device, Scope, State, Statement, Witness};
 use crate::keys::{KemPublic, VerifyingKey};
 
 /// A device is renewed at least this often.
@@ -21,6 +21,8 @@ pub(super) const RECOVERY_WAITING_MAX: usize = 4;
 /// What one list in a statement holds.
 const LIST_MAX: usize = 10_000;
 const GROUPS_OF_CAMERA_MAX: usize = 1_000;
+/// Each is asked for every checkpoint, and read by everybody.
+const WITNESSES_MAX: usize = 16;
 /// The greatest integer that every reader has (RFC 8259 section 6).
 const TIME_MAX: Timestamp = Timestamp((1 << 53) - 1);
 
@@ -69,6 +71,10 @@ impl Roster {
                 ensure(known, RosterError::Unknown("device"))?;
                 let people = people(&self.state, named.iter()).len();
                 ensure(*k >= 1 && *k as usize <= people, RosterError::Threshold)?;
+            }
+            Statement::SetWitnesses { witnesses } => {
+                check_list(witnesses.len(), WITNESSES_MAX)?;
+                witnesses.values().try_for_each(check_witness)?;
             }
             Statement::Veto { statement } => {
                 let waits = self.pending.iter().any(|pending| pending.hash == *statement);
@@ -129,6 +135,7 @@ impl Roster {
             Statement::SetAdministrators { k, devices } => {
                 state.administrators = Administrators { k, devices };
             }
+            Statement::SetWitnesses { witnesses } => state.witnesses = witnesses,
             Statement::Veto { statement } => self.pending.retain(|pending| pending.hash != statement),
         }
     }
@@ -184,6 +191,15 @@ fn check_camera(camera: &Camera) -> Result<(), RosterError> {
     check_list(camera.groups.len(), GROUPS_OF_CAMERA_MAX)?;
     camera.groups.iter().try_for_each(|group| check_name(group))?;
     camera.serial.as_deref().map_or(Ok(()), check_name)
+}
+
+/// A name of one word, as C2SP signed-note has it: it stands in a line.
+fn check_witness(witness: &Witness) -> Result<(), RosterError> {
+    check_name(&witness.name)?;
+    let one_word = !witness.name.contains(|c: char| c.is_whitespace() || c == '+');
+    ensure(one_word, RosterError::Malformed("the name of a witness has no spaces and no plus"))?;
+    let is_key = witness.key.0.len() == VerifyingKey::BYTES;
+    ensure(is_key, RosterError::Malformed("the key of a witness is Ed25519 (32 bytes)"))
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), RosterError> {

@@ -54,6 +54,11 @@ pub enum Statement {
         k: u32,
         devices: BTreeSet<DeviceId>,
     },
+    /// Who else signs the history (section 7); in place of those before.
+    SetWitnesses {
+        #[serde(with = "by_id")]
+        witnesses: BTreeMap<String, Witness>,
+    },
     Veto {
         statement: Hash,
     },
@@ -138,6 +143,15 @@ pub struct Administrators {
     pub devices: BTreeSet<DeviceId>,
 }
 
+/// Somebody outside the organisation who signs its history, as a C2SP
+/// tlog-witness: name and Ed25519 key of the cosignatures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    pub name: String,
+    pub key: Base64,
+}
+
 /// What the log amounts to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +169,8 @@ pub struct State {
     #[serde(with = "by_id")]
     pub access: BTreeMap<PersonId, Access>,
     pub administrators: Administrators,
+    #[serde(with = "by_id")]
+    pub witnesses: BTreeMap<String, Witness>,
 }
 
 impl State {
@@ -195,6 +211,13 @@ has_id! {
     GatewayKeys, id: GatewayId;
     Camera, id: CameraId;
     Access, person: PersonId;
+}
+
+impl HasId for Witness {
+    type Id = String;
+    fn id(&self) -> String {
+        self.name.clone()
+    }
 }
 
 /// A map stands as the list of its values, which carry their ids.

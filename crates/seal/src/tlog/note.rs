@@ -172,25 +172,45 @@ fn parts(note: &str) -> Result<(&str, Vec<Signed<'_>>), NoteError> {
 impl LogKey {
     /// The inverse of [`LogKey::verifier_key`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let shape = NoteError::Shape("a log's key is name+hash+base64");
+        Self::parse_as(text, ED25519, NoteError::Shape("a log's key is name+hash+base64"))
+    }
+
+    /// The inverse of [`LogKey::cosigner_key`].
+    pub fn parse_cosigner(text: &str) -> Result<Self, NoteError> {
+        let shape = NoteError::Shape("a witness's key is name+hash+base64, of cosignatures with Ed25519");
+        Self::parse_as(text, COSIGNATURE, shape)
+    }
+
+    fn parse_as(text: &str, kind: u8, shape: NoteError) -> Result<Self, NoteError> {
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(_), Some(bytes)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(shape);
         };
         let bytes = STANDARD.decode(bytes).map_err(|_| shape.clone())?;
         let key = match bytes.split_first() {
-            Some((&ED25519, key)) => VerifyingKey::from_bytes(key).map_err(|_| shape.clone())?,
+            Some((&found, key)) if found == kind => {
+                VerifyingKey::from_bytes(key).map_err(|_| shape.clone())?
+            }
             _ => return Err(shape),
         };
         let key = LogKey { name: name.to_owned(), key };
         // The hash in it, and nothing spelled otherwise.
-        if key.verifier_key() == text { Ok(key) } else { Err(shape) }
+        if key.written_as(kind) == text { Ok(key) } else { Err(shape) }
     }
 
     /// `name+hash+base64` (C2SP signed-note), for other verifiers.
     pub fn verifier_key(&self) -> String {
-        let bytes = [&[ED25519], self.key.as_bytes().as_slice()].concat();
-        let id: String = key_id(self, ED25519).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.written_as(ED25519)
+    }
+
+    /// `name+hash+base64` of a witness (C2SP tlog-cosignature).
+    pub fn cosigner_key(&self) -> String {
+        self.written_as(COSIGNATURE)
+    }
+
+    fn written_as(&self, kind: u8) -> String {
+        let bytes = [&[kind], self.key.as_bytes().as_slice()].concat();
+        let id: String = key_id(self, kind).iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}+{id}+{}", self.name, STANDARD.encode(bytes))
     }
 }

@@ -9,7 +9,8 @@ use seal::envelope::{self, PayloadType};
 use seal::keyring::DeviceKeys;
 use seal::keys::{KemSecret, SigningKey};
 use seal::roster::{
-    Administrators, Camera, Device, DeviceKind, Payload, Recovery, Roster, Scope, Statement, sign_next,
+    Administrators, Camera, Device, DeviceKind, Payload, Recovery, Roster, Scope, Statement, Witness,
+    sign_next,
 };
 
 pub(crate) const T0: Timestamp = Timestamp(1_763_836_800_000);
@@ -80,6 +81,11 @@ pub(crate) fn camera(id: CameraId, name: &str, group: &str) -> Camera {
         certificate: None,
         groups: BTreeSet::from([group.to_owned()]),
     }
+}
+
+/// As a list of witnesses has it; a key of 32 bytes is good.
+pub(crate) fn witness(name: &str, length: usize) -> (String, Witness) {
+    (name.to_owned(), Witness { name: name.to_owned(), key: vec![7; length].into() })
 }
 
 pub(crate) fn genesis_payload() -> Payload {

@@ -1,6 +1,6 @@
 //! Replay: each rule of format.md section 2 and the attacks of a hostile cloud.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
 use model::{DeviceId, Hash, Timestamp};
@@ -13,7 +13,7 @@ use seal::roster::{
 
 use crate::fixture::{
     Log, T0, ada, ben, camera, camera_id, cem, device, device_id, gateway, gateway_id, genesis_payload, keys,
-    other_camera_id,
+    other_camera_id, witness,
 };
 
 fn refused(log: &Log, envelope: &Envelope) -> RosterError {
@@ -230,6 +230,10 @@ fn bounds_and_rules() {
     unknown_gateway.gateway = model::GatewayId::from_random([9; 16]);
     let many = BTreeSet::from([device_id(1)]);
     let elsewhere = model::GatewayId::from_random([9; 16]);
+    let witnesses = |named: &[(&str, usize)]| Statement::SetWitnesses {
+        witnesses: named.iter().map(|(name, length)| witness(name, *length)).collect(),
+    };
+    let seventeen = (0..17).map(|n| witness(&format!("w{n}.example"), 32)).collect();
     let far = T0.plus_ms(200 * Timestamp::DAY);
     for (statement, code) in [
         (Statement::AddDevice { device: long }, "device_life"),
@@ -241,6 +245,11 @@ fn bounds_and_rules() {
         (Statement::SetAdministrators { k: 0, devices: many.clone() }, "threshold"),
         (Statement::SetAdministrators { k: 2, devices: many }, "threshold"),
         (Statement::SetAdministrators { k: 1, devices: BTreeSet::from([device_id(99)]) }, "unknown"),
+        (witnesses(&[("two words", 32)]), "malformed"),
+        (witnesses(&[("plus+plus", 32)]), "malformed"),
+        (witnesses(&[("", 32)]), "malformed"),
+        (witnesses(&[("other.example/witness", 31)]), "malformed"),
+        (Statement::SetWitnesses { witnesses: seventeen }, "malformed"),
         (Statement::RenewDevice { device: device_id(1), until: far }, "device_life"),
         (Statement::RevokeGateway { gateway: elsewhere }, "unknown"),
         (genesis_payload().statement, "genesis"),
@@ -316,7 +325,7 @@ fn anything(log: &Log, [kind, n, by, later]: [u8; 4]) -> (Envelope, Timestamp) {
     let waiting = log.roster.pending().next().map_or(Hash([n; 32]), |(hash, _)| hash);
     let mut state = log.roster.state().clone();
     state.administrators.k += u32::from(n % 2);
-    let statement = match kind % 10 {
+    let statement = match kind % 11 {
         0 => Statement::AddDevice { device: device(n, ben(), "x") },
         1 => Statement::RenewDevice {
             device: device_id(n),
@@ -329,6 +338,7 @@ fn anything(log: &Log, [kind, n, by, later]: [u8; 4]) -> (Envelope, Timestamp) {
         6 => Statement::SetAccess { person: cem(), scope: Scope::All, audio: true, until: None },
         7 => Statement::SetAdministrators { k: 1, devices: BTreeSet::from([device_id(1), device_id(n)]) },
         8 => Statement::Veto { statement: waiting },
+        9 => Statement::SetWitnesses { witnesses: BTreeMap::from([witness("other.example/w", 32)]) },
         _ => Statement::Snapshot { state: state.hash() },
     };
     let by = [1, 1, 1, 2, 0xee][usize::from(by) % 5];

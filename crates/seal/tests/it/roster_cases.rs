@@ -9,7 +9,7 @@ use seal::envelope::{self, PayloadType};
 use seal::roster::{Device, Payload, RECOVERY_DELAY_MS, Roster, Statement, sign_next, statement_hash};
 use serde_json::{Value, json};
 
-use crate::fixture::{Log, T0, ada, ben, camera, camera_id, cem, device, device_id, gateway, keys};
+use crate::fixture::{Log, T0, ada, ben, camera, camera_id, cem, device, device_id, gateway, keys, witness};
 
 const RECOVERY: u8 = 0xee;
 
@@ -128,7 +128,7 @@ fn freely(payload: &Payload) -> Envelope {
 }
 
 pub(crate) fn all() -> Vec<Value> {
-    [signatures(), devices(), recovery(), snapshots(), logs()].concat()
+    [signatures(), devices(), recovery(), witnesses(), snapshots(), logs()].concat()
 }
 
 fn signatures() -> Vec<Value> {
@@ -256,6 +256,34 @@ fn recovery() -> Vec<Value> {
             .done(None),
         beside.refused_envelope(misshapen, seen_at(), "malformed"),
         early.refused_envelope(refused, due, "signatures"),
+    ]
+}
+
+fn witnesses() -> Vec<Value> {
+    let named = |names: &[&str]| Statement::SetWitnesses {
+        witnesses: names.iter().map(|name| witness(name, 32)).collect(),
+    };
+    let unsorted = Case::new("witnesses out of order");
+    let sorted = unsorted.signed(named(&["a.example", "b.example"]), &[1], seen_at());
+    let swapped = String::from_utf8(sorted.payload.0).unwrap().replace("a.example", "c.example");
+    let swapped = envelope::sign(PayloadType::Roster, swapped.into_bytes(), &device_id(1), &keys(1).sign);
+    let one = Case::new("a snapshot of witnesses").take(named(&["a.example"]), &[1]);
+    let snapshot_of_one = snapshot(&one.roster);
+    vec![
+        Case::new("witnesses, and others in their place")
+            .take(named(&["b.example/witness", "a.example"]), &[1])
+            .take(named(&["a.example", "c.example"]), &[1])
+            .done(None),
+        one.take(snapshot_of_one, &[1]).done(None),
+        Case::new("witnesses by whoever is no administrator").refused(
+            named(&["a.example"]),
+            &[2],
+            "signatures",
+        ),
+        two_of_two("witnesses by one of two").refused(named(&["a.example"]), &[1], "signatures"),
+        Case::new("a witness with a name of two words").refused(named(&["a b"]), &[1], "malformed"),
+        Case::new("the paper names witnesses").refused(named(&["a.example"]), &[RECOVERY], "recovery"),
+        unsorted.refused_envelope(swapped, seen_at(), "malformed"),
     ]
 }
 

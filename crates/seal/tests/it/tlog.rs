@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use seal::MerkleTree;
 use seal::keys::SigningKey;
 use seal::tlog::{
-    Bundle, Checkpoint, Edge, LogKey, Node, NoteError, Part, Tile, consistency, fold, inclusion, leaf_hash,
-    sign, sign_witnessed, verify_consistency, verify_inclusion,
+    Bundle, Checkpoint, Edge, LogKey, Node, NoteError, Part, Refusal, Submission, Tile, consistency, fold,
+    inclusion, leaf_hash, sign, sign_witnessed, verify_consistency, verify_inclusion,
 };
 
 /// A log, and all tiles that were ever written for it.
@@ -186,6 +186,80 @@ fn a_key_has_one_spelling() {
 }
 
 #[test]
+fn a_witness_has_a_key_of_its_own_kind() {
+    let (_, log, witness) = note();
+    let text = witness.cosigner_key();
+    assert_eq!(LogKey::parse_cosigner(&text), Ok(witness.clone()));
+    // What signs for a log does not sign for a witness.
+    assert!(LogKey::parse(&text).is_err());
+    assert!(LogKey::parse_cosigner(&log.verifier_key()).is_err());
+    assert!(LogKey::parse_cosigner(&witness.verifier_key()).is_err());
+}
+
+/// The log of `size` entries, handed in to somebody who has signed `old`.
+fn submission(log: &Log, old: u64, size: u64) -> Submission {
+    let (secret, _) = key(1, "lenskeep/org_1");
+    let checkpoint = Checkpoint { origin: "lenskeep/org_1".to_owned(), size, root: log.roots[size as usize] };
+    let proof = consistency(old, size).map_or_else(Vec::new, |parts| Log::of(size).proof(parts));
+    Submission { old, proof, note: sign(&checkpoint, &secret) }
+}
+
+#[test]
+fn a_witness_signs_what_goes_on_from_what_it_signed() {
+    let log = Log::of(300);
+    let (_, trusted) = key(1, "lenskeep/org_1");
+    let at = |size: u64| Some((size, log.roots[size as usize]));
+    let judged = |old, size, last| submission(&log, old, size).judge(&trusted, last).map(|c| c.size);
+    assert_eq!(judged(0, 7, None), Ok(7));
+    assert_eq!(judged(7, 300, at(7)), Ok(300));
+    assert_eq!(judged(256, 300, at(256)), Ok(300));
+    assert_eq!(judged(300, 300, at(300)), Ok(300), "the same again");
+
+    assert_eq!(judged(0, 300, at(7)), Err(Refusal::Elsewhere(7)));
+    assert_eq!(judged(7, 300, None), Err(Refusal::Elsewhere(0)));
+    // Put back: nothing smaller is signed, whatever the log says it was.
+    assert_eq!(judged(7, 9, at(300)), Err(Refusal::Elsewhere(300)));
+    assert_eq!(judged(300, 9, at(300)), Err(Refusal::Larger));
+    // Rewritten, as long as before and longer.
+    let other = Some((7, leaf_hash(b"another past")));
+    assert_eq!(judged(7, 7, other), Err(Refusal::Forked));
+    assert_eq!(judged(7, 300, other), Err(Refusal::Inconsistent));
+    // A proof where none is due, and none where one is.
+    let mut padded = submission(&log, 0, 7);
+    padded.proof.push(Hash([1; 32]));
+    assert_eq!(padded.judge(&trusted, None), Err(Refusal::Inconsistent));
+    let mut bare = submission(&log, 7, 300);
+    bare.proof.clear();
+    assert_eq!(bare.judge(&trusted, at(7)), Err(Refusal::Inconsistent));
+    // Somebody else's, in its name.
+    let (_, other) = key(3, "lenskeep/org_1");
+    assert!(matches!(submission(&log, 0, 7).judge(&other, None), Err(Refusal::Unsigned(_))));
+}
+
+#[test]
+fn a_submission_has_one_spelling() {
+    let log = Log::of(300);
+    let whole = submission(&log, 7, 300);
+    let text = whole.to_text();
+    assert_eq!(Submission::parse(&text), Ok(whole.clone()));
+    assert_eq!(whole.origin(), "lenskeep/org_1");
+    let many = Submission { proof: vec![Hash([1; 32]); 64], ..whole }.to_text();
+    for bad in [
+        text.replace("old 7", "old 07"),
+        text.replace("old 7", "old +7"),
+        text.replace("old 7", "old -7"),
+        text.replace("old 7", "new 7"),
+        text.replace("old 7\n", "old 7\nnot a hash\n"),
+        text.replace("\n\n", "\n"),
+        many,
+        "x".repeat(30_000),
+        String::new(),
+    ] {
+        assert!(Submission::parse(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn a_checkpoint_is_the_logs_and_nobody_elses() {
     let (note, log, witness) = note();
     assert_eq!(Checkpoint::verify(&note, &log).unwrap().size, 700);
@@ -229,5 +303,11 @@ proptest! {
             prop_assert_eq!(checkpoint.size, 700);
         }
         let _ = Checkpoint::witnessed(&changed, &[witness]);
+        for text in [text, format!("old 7\n\n{changed}")] {
+            if let Ok(submission) = Submission::parse(&text) {
+                prop_assert_eq!(submission.to_text(), text);
+                let _ = submission.judge(&log, None);
+            }
+        }
     }
 }

@@ -140,6 +140,7 @@ fn tlog() {
         &json!({
             "note": note, "key": log.verifier_key(), "size": 700, "root": log_of_700.edge.root(),
             "witness": witness.name, "witness_key": witness.key.to_base64(),
+            "witness_verifier_key": witness.cosigner_key(),
             "consistency": consistency, "inclusion": inclusion,
         }),
     );

@@ -76,6 +76,7 @@ const STATEMENTS: Record<Statement['type'], string> = {
   bind_camera: 'camera added or changed',
   set_access: 'access of a person',
   set_administrators: 'administrators',
+  set_witnesses: 'witnesses of the history',
   veto: 'recovery refused',
   snapshot: 'snapshot',
 };

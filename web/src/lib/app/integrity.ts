@@ -5,26 +5,47 @@ import type { Consistency, LogHead } from '../api/types';
 import { loadLogMemory, saveLogMemory } from '../device/store';
 import { fromBase64 } from '../seal/bytes';
 import { type Checkpoint, isConsistent, openCheckpoint, witnessedAt } from '../seal/tlog';
-import type { Gateway } from '../seal/statements';
+import type { State } from '../seal/statements';
 
 export type Integrity =
-  | { kind: 'good'; size: number; before: number | null; witnesses: Witnesses }
+  | { kind: 'good'; size: number; before: number | null; gateways: Witnesses; outside: Witnesses }
   /** The log is a second behind; an empty one has nothing to check. */
   | { kind: 'waiting' }
   | { kind: 'bad'; reason: string };
 
-/** Which gateways have signed this history, and up to where: what shows that all see the same. */
+/** How many of them have signed this history, and up to where: what shows that all see the same. */
 export interface Witnesses {
   signed: number;
   of: number;
   newest: { size: number; at: number } | null;
 }
 
-/** Each is held to the present log; more would only repeat it. */
-const WITNESSES_MAX = 8;
+/** One whose signature counts, because the roster names it. */
+interface Witness {
+  /** As it is called for people. */
+  called: string;
+  name: string;
+  key: string;
+  /** What the server says that it has signed. */
+  told: { note: string; conflict?: string | null } | undefined;
+}
 
-export async function checkHistory(org: string, gateways: readonly Gateway[]): Promise<Integrity> {
+interface Cosigned {
+  called: string;
+  checkpoint: Checkpoint;
+  at: number;
+}
+
+/** Gateways are held to the present log, so many of them; more would only repeat it. */
+const GATEWAYS_MAX = 8;
+
+/** The head of the log, and what it is worth. */
+export async function checkHistory(org: string, state: State): Promise<{ head: LogHead; integrity: Integrity }> {
   const head = await get<LogHead>('/api/v1/history/checkpoint');
+  return { head, integrity: await judge(org, state, head) };
+}
+
+async function judge(org: string, state: State, head: LogHead): Promise<Integrity> {
   if (head.fault !== null) return { kind: 'bad', reason: `The server itself says that its log does not fit its database: ${head.fault}.` };
   const seen = await loadLogMemory();
   if (head.note === '') return seen ? { kind: 'bad', reason: 'The log is gone. This browser has seen it before.' } : { kind: 'waiting' };
@@ -35,27 +56,31 @@ export async function checkHistory(org: string, gateways: readonly Gateway[]): P
     if (next.size < seen.size) return { kind: 'bad', reason: `The log has ${next.size} entries, and had ${seen.size} when this browser saw it: its end was cut off.` };
     if (!(await follows(seen, next, head))) return { kind: 'bad', reason: `The first ${seen.size} entries are not those that this browser saw: the history was rewritten.` };
   }
-  const name = (id: string): string => gateways.find((gateway) => gateway.id === id)?.name ?? id;
-  const objecting = head.witnesses.find(({ gateway, conflict }) => conflict !== null && gateways.some(({ id }) => id === gateway));
-  if (objecting) return { kind: 'bad', reason: `The gateway “${name(objecting.gateway)}” has seen another history, and signs this one no more.` };
-  const cosigned = await cosignedBy(gateways, head);
-  for (const { gateway, checkpoint } of cosigned.slice(0, WITNESSES_MAX)) {
-    if (checkpoint.size > next.size || !(await follows(checkpoint, next, head))) return { kind: 'bad', reason: `The gateway “${name(gateway)}” signed another history than the one shown here: different people are shown different ones, or it was rewritten.` };
+  const gateways = state.gateways.map(({ id, name, sign }): Witness => ({ called: `The gateway “${name}”`, name: id, key: sign, told: head.witnesses.find(({ gateway }) => gateway === id) }));
+  const outside = state.witnesses.map(({ name, key }): Witness => ({ called: `The witness ${name}`, name, key, told: head.outside.find((asked) => asked.name === name) }));
+  const objecting = [...gateways, ...outside].find(({ told }) => told?.conflict != null);
+  if (objecting) return { kind: 'bad', reason: `${objecting.called} has seen another history, and signs this one no more.` };
+  const [byGateways, byOthers] = [await cosignedBy(gateways, head), await cosignedBy(outside, head)];
+  for (const { called, checkpoint } of [...byGateways.slice(0, GATEWAYS_MAX), ...byOthers]) {
+    if (checkpoint.size > next.size || !(await follows(checkpoint, next, head))) return { kind: 'bad', reason: `${called} signed another history than the one shown here: different people are shown different ones, or it was rewritten.` };
   }
   await saveLogMemory({ key: head.key, size: next.size, root: next.root });
-  const newest = cosigned.reduce<(typeof cosigned)[0] | null>((best, signed) => (best && best.at >= signed.at ? best : signed), null);
-  return { kind: 'good', size: next.size, before: seen?.size ?? null, witnesses: { signed: cosigned.length, of: gateways.length, newest: newest && { size: newest.checkpoint.size, at: newest.at } } };
+  return { kind: 'good', size: next.size, before: seen?.size ?? null, gateways: summary(byGateways, gateways), outside: summary(byOthers, outside) };
 }
 
-/** Signatures of gateways that the roster knows; what the server says of others counts for nothing. */
-async function cosignedBy(gateways: readonly Gateway[], head: LogHead): Promise<{ gateway: string; checkpoint: Checkpoint; at: number }[]> {
+function summary(cosigned: readonly Cosigned[], all: readonly Witness[]): Witnesses {
+  const newest = cosigned.reduce<Cosigned | null>((best, signed) => (best && best.at >= signed.at ? best : signed), null);
+  return { signed: cosigned.length, of: all.length, newest: newest && { size: newest.checkpoint.size, at: newest.at } };
+}
+
+/** Their signatures, by the keys of the roster; the longest first. */
+async function cosignedBy(witnesses: readonly Witness[], head: LogHead): Promise<Cosigned[]> {
   const found = [];
-  for (const { id, sign } of gateways) {
-    const note = head.witnesses.find(({ gateway }) => gateway === id)?.note;
-    if (!note) continue;
-    const checkpoint = await openCheckpoint(note, head.key);
-    const at = await witnessedAt(note, { name: id, key: fromBase64(sign) });
-    if (at !== null) found.push({ gateway: id, checkpoint, at });
+  for (const { called, name, key, told } of witnesses) {
+    if (!told?.note) continue;
+    const checkpoint = await openCheckpoint(told.note, head.key);
+    const at = await witnessedAt(told.note, { name, key: fromBase64(key) });
+    if (at !== null) found.push({ called, checkpoint, at });
   }
   return found.sort((a, b) => b.checkpoint.size - a.checkpoint.size);
 }

@@ -39,6 +39,8 @@ export function statementWords(statement: Statement, names: Names): string {
       return `Let ${nameOf(statement.person, names)} watch ${scopeWords(statement.scope, names)}, ${statement.audio ? 'with' : 'without'} sound${statement.until === null ? '' : ','}${until(statement.until)}`;
     case 'set_administrators':
       return `Administrators: ${statement.devices.map(named).join(', ')}; ${statement.k === 1 ? 'each alone' : `${statement.k} people must agree`}`;
+    case 'set_witnesses':
+      return statement.witnesses.length === 0 ? 'Let nobody’s signature under the history count but the gateways’' : `Whose signatures under the history count, beside the gateways’: ${statement.witnesses.map(({ name }) => name).join(', ')}`;
     case 'veto':
       return 'Refuse a recovery';
     case 'snapshot':

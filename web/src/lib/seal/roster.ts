@@ -7,7 +7,7 @@ import { type Envelope, openSignedBy, type PayloadType, peek, sign, signersOf } 
 import { type Signer, sha256 } from './crypto';
 import { CLOCK_AHEAD_MS_MAX, DAY_MS, DEVICE_DAYS_MAX, RECOVERY_DELAY_MS, RECOVERY_WAITING_MAX, STATEMENTS_MAX } from './limits';
 import { isFormatError, writeCanonical } from './shape';
-import { type Access, type Administrators, type Camera, type Device, type Entry, entryShape, type Gateway, inOrder, type Recovery, type State, type Statement } from './statements';
+import { type Access, type Administrators, type Camera, type Device, type Entry, entryShape, type Gateway, inOrder, type Recovery, type State, type Statement, type Witness } from './statements';
 
 const TYPE: PayloadType = 'roster.v1+json';
 
@@ -35,6 +35,7 @@ interface Facts {
   cameras: Map<string, Camera>;
   access: Map<string, Access>;
   administrators: Administrators;
+  witnesses: Witness[];
   pending: Pending[];
 }
 
@@ -86,6 +87,7 @@ export class Roster {
       cameras: new Map(),
       access: new Map([[device.person, { person: device.person, scope: { kind: 'all' }, audio: true, until: null }]]),
       administrators,
+      witnesses: [],
       pending: [],
     };
     return new Roster(org, hex(hash), facts, { seq: 0, hash: hex(hash), at }, 0, [hex(hash)]);
@@ -253,6 +255,9 @@ async function decide(facts: Facts, statement: Statement, { at, signers }: { at:
       const { person, scope, audio, until } = statement;
       return () => facts.access.set(person, { person, scope, audio, until });
     }
+    case 'set_witnesses':
+      need(facts.administrators.k);
+      return () => (facts.witnesses = statement.witnesses);
     case 'veto':
       need(1);
       if (!facts.pending.some(({ hash }) => hash === statement.statement)) refuse('the veto names no pending statement', 'unknown');
@@ -349,6 +354,7 @@ function stateOf(facts: Facts): State {
     cameras: inOrder(facts.cameras.values(), byId),
     access: inOrder(facts.access.values(), (entry) => entry.person),
     administrators: facts.administrators,
+    witnesses: facts.witnesses,
   };
 }
 

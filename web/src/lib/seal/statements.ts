@@ -1,10 +1,11 @@
 // The statements of the roster as they are written (docs/format.md section 2). Shapes only; roster.ts has the rules.
 
 import { KEM_PUBLIC_BYTES } from './limits';
-import { b64, bool, hash, id, int, literal, loose, name, nullable, object, type Of, sorted, tagged } from './shape';
-import { compareText } from './bytes';
+import { b64, bool, hash, id, int, literal, loose, name, nullable, object, type Of, type Shape, sorted, tagged } from './shape';
+import { compareText, refuse } from './bytes';
 
 const LIST_MAX = 10_000;
+const WITNESSES_MAX = 16;
 
 const org = id('org_');
 const person = id('usr_');
@@ -37,6 +38,12 @@ export const scopeShape = tagged('kind', {
   cameras: { cameras: sorted(cameraId, self, LIST_MAX) },
   groups: { groups: sorted(name, self, LIST_MAX) },
 });
+/** One word, as C2SP signed-note has it: it stands in a line. */
+const witnessName: Shape<string> = (value, at) => {
+  const found = name(value, at);
+  return /[\p{White_Space}+]/u.test(found) ? refuse(`${at} must have no spaces and no plus`) : found;
+};
+export const witnessShape = object({ name: witnessName, key: signKey });
 export const administratorsShape = object({ k: int, devices: sorted(deviceId, self, LIST_MAX) });
 export const statementShape = tagged('type', {
   genesis: { name, device: deviceShape, recovery: recoveryShape, administrators: administratorsShape },
@@ -48,6 +55,7 @@ export const statementShape = tagged('type', {
   bind_camera: { camera: cameraShape },
   set_access: { person, scope: scopeShape, audio: bool, until: nullable(int) },
   set_administrators: { k: int, devices: sorted(deviceId, self, LIST_MAX) },
+  set_witnesses: { witnesses: sorted(witnessShape, (witness) => witness.name, WITNESSES_MAX) },
   veto: { statement: hash },
   /** SHA-256 of the state, which whoever replays has. */
   snapshot: { state: hash },
@@ -60,6 +68,7 @@ export type Recovery = Of<typeof recoveryShape>;
 export type Gateway = Of<typeof gatewayShape>;
 export type Camera = Of<typeof cameraShape>;
 export type Scope = Of<typeof scopeShape>;
+export type Witness = Of<typeof witnessShape>;
 export type Administrators = Of<typeof administratorsShape>;
 export type Statement = Of<typeof statementShape>;
 export type Entry = Of<typeof entryShape>;
@@ -82,6 +91,7 @@ export interface State {
   cameras: Camera[];
   access: Access[];
   administrators: Administrators;
+  witnesses: Witness[];
 }
 
 /** Sorted as `sorted` asks for it. */

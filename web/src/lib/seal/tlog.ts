@@ -3,6 +3,7 @@
 
 import { base64, type Bytes, concat, equal, fromBase64, fromHex, hex, refuse, utf8, view } from './bytes';
 import { sha256, verifies } from './crypto';
+import type { Witness } from './statements';
 
 const NOTE_CHARS_MAX = 16 * 1024;
 const PROOF_MAX = 128;
@@ -23,7 +24,7 @@ export async function openCheckpoint(note: string, verifierKey: string): Promise
   const end = note.lastIndexOf('\n\n');
   if (end < 0 || !note.endsWith('\n')) refuse('the checkpoint has no signature');
   const [body, lines] = [note.slice(0, end + 1), note.slice(end + 2, -1).split('\n')];
-  const { name, id, key } = await readKey(verifierKey);
+  const { name, id, key } = await readKey(verifierKey, ED25519, 'log');
   for (const line of lines) {
     const [mark, signer, signature] = line.split(' ');
     if (`${mark} ` !== MARK || signer !== name || signature === undefined) continue;
@@ -50,12 +51,18 @@ export async function witnessedAt(note: string, witness: { name: string; key: By
   return null;
 }
 
-async function readKey(text: string): Promise<{ name: string; id: Bytes; key: Bytes }> {
+/** Reads the key `name+hash+base64` of a witness. */
+export async function readWitnessKey(text: string): Promise<Witness> {
+  const { name, key } = await readKey(text, COSIGNATURE, 'witness');
+  return { name, key: base64(key) };
+}
+
+async function readKey(text: string, kind: number, of: 'log' | 'witness'): Promise<{ name: string; id: Bytes; key: Bytes }> {
   const [name, idText, ...rest] = text.split('+');
   const bytes = fromBase64(rest.join('+'));
-  if (!name || bytes.length !== 33 || bytes[0] !== ED25519) return refuse('this is not the key of a log');
+  if (!name || bytes.length !== 33 || bytes[0] !== kind) return refuse(`this is not the key of a ${of}`);
   const id = (await sha256(concat(utf8(`${name}\n`), bytes))).slice(0, 4);
-  if (hex(id) !== idText) refuse('the key of the log is damaged');
+  if (hex(id) !== idText) refuse(`the key of the ${of} is damaged`);
   return { name, id, key: bytes.slice(1) };
 }
 

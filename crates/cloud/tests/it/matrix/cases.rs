@@ -143,6 +143,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("DELETE", "/api/v1/service-accounts/{id}") => {
             vec![case(AdministratorHere, format!("/api/v1/service-accounts/{service}"), json!({}))]
         }
+        ("POST", "/witness/add-checkpoint") => plain(Nothing),
         ("GET", "/api/v1/history/consistency") => {
             // The other organisation's log is shorter.
             vec![case(HistoryHere, format!("{}?old={size}", route.path), json!({}))]

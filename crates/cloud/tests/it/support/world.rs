@@ -65,8 +65,14 @@ impl World {
 
     /// The same data under a new process; its ports are others.
     pub(crate) async fn restarted(self) -> Self {
-        let World { running, config, client, key, _data, _postgres, .. } = self;
+        self.restarted_with(|_| {}).await
+    }
+
+    /// With something done to configuration or data folder in between.
+    pub(crate) async fn restarted_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        let World { running, mut config, client, key, _data, _postgres, .. } = self;
         running.shutdown().await;
+        change(&mut config);
         let running = cloud::start(config.clone()).await.unwrap();
         let nonce = nonce(&client, &running).await;
         World { running, config, client, key, nonce, _data, _postgres }

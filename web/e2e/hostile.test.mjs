@@ -250,7 +250,6 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await open();
     await page.getByText('Witnesses outside the organisation: 1').click();
     await page.getByText('The server does not ask it').waitFor();
-    page.once('dialog', (dialog) => dialog.accept());
     await page.getByRole('button', { name: `Remove ${name}` }).click();
     await page.getByText('None yet').waitFor({ timeout: 30_000 });
   });

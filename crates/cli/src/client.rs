@@ -2,13 +2,14 @@
 //! with a session whose key is in memory only.
 //! The roster is replayed here; the cloud's summaries decide nothing.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use model::wire::{Envelope, LINK_FRAME_MAX};
-use model::{CameraId, DeviceId, Hash, Rendition, Secret, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, Hash, Rendition, Secret, Timestamp};
 use reqwest::header::{
     CONNECTION, COOKIE, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
 };
@@ -280,6 +281,8 @@ pub(crate) struct Session {
     pub(crate) keys: DeviceKeys,
     pub(crate) roster: Roster,
     pub(crate) home: Home,
+    /// Gateways that were told of: see `note_unheard`.
+    pub(crate) unheard: BTreeSet<GatewayId>,
 }
 
 #[derive(Deserialize)]
@@ -320,7 +323,8 @@ impl Session {
         roster: Roster,
         home: &Home,
     ) -> Self {
-        Session { client: Arc::new(client), file, keys, roster, home: home.clone() }
+        let unheard = BTreeSet::new();
+        Session { client: Arc::new(client), file, keys, roster, home: home.clone(), unheard }
     }
 
     pub(crate) fn device(&self) -> DeviceId {

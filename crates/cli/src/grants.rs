@@ -35,6 +35,7 @@ impl Grants {
         signed.verify(&session.roster)?;
         let header = &signed.header;
         session.check_head(header.roster_head, header.gateway).await?;
+        session.note_unheard(header.gateway, header.roster_head, header.started_at);
         let keys = self.keys(session, header.gateway, header.epoch, header.camera).await?;
         Ok(ChunkOpener::new(signed, &keys)?)
     }

@@ -16,7 +16,7 @@ use seal::keys::SigningKey;
 use seal::roster::Roster;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::client::{Client, Refused, Session};
+use crate::client::{Client, Refused, Session, now};
 use crate::home::{DeviceFile, Home};
 
 /// Where gateways answered last.
@@ -138,6 +138,7 @@ async fn open(
     let mut session = Session::new(Client::of_site(site)?, file.clone(), keys, roster, home);
     session.sync().await?;
     session.check_head(known, gateway).await?;
+    session.note_unheard(gateway, known, now());
     Ok(session)
 }
 

@@ -5,12 +5,13 @@
 
 use anyhow::{Context as _, ensure};
 use model::wire::Envelope;
-use model::{Hash, Timestamp};
+use model::{GatewayId, Hash, Timestamp};
 use seal::roster::{Roster, RosterError, after_head};
 use serde::Deserialize;
 
 use crate::client::{Client, Session, now};
 use crate::home::Home;
+use crate::times;
 
 #[derive(Deserialize)]
 pub(crate) struct Statements {
@@ -68,6 +69,22 @@ impl Session {
                 signer.to_string()
             )
         })
+    }
+
+    /// Says, once of each gateway, that it recorded long after a statement that
+    /// it had not heard of.
+    pub(crate) fn note_unheard(&mut self, gateway: GatewayId, head: Hash, at: Timestamp) {
+        let Some(made) = self.roster.unheard(head, at) else { return };
+        if self.unheard.insert(gateway) {
+            let name = self.roster.gateway(gateway).map_or("a gateway", |gateway| gateway.name.as_str());
+            tracing::warn!(
+                "{name} ({gateway}) had not heard at {} of a change of the roster from {}: it was cut off from the \
+                 cloud, or the change was kept from it. Whoever was shut out meanwhile was still given keys of what \
+                 it recorded",
+                times::format(at),
+                times::format(made)
+            );
+        }
     }
 }
 

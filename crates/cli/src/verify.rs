@@ -32,8 +32,15 @@ pub(crate) fn verify(home: &Home, roster: Option<&Path>, paths: &[PathBuf]) -> a
     let (mut broken, mut apart) = (0, 0);
     for file in &files {
         match check(file, &roster) {
-            Ok(Checked { camera, rendition, link, words, unknown_head }) => {
+            Ok(Checked { camera, rendition, link, words, unknown_head, unheard }) => {
                 println!("genuine  {}  {words}", file.display());
+                if let Some(made) = unheard {
+                    println!(
+                        "         its gateway had not heard of a change of the roster from {}: it was cut off, or the \
+                         change was kept from it",
+                        times::format(made)
+                    );
+                }
                 if let Some(head) = unknown_head {
                     apart += 1;
                     println!("         its gateway went by statement {head}, which is not in this roster");
@@ -86,6 +93,8 @@ struct Checked {
     /// What the gateway took for the roster's newest statement, if we do not
     /// have it.
     unknown_head: Option<Hash>,
+    /// When a statement was made that it had not heard of long afterwards.
+    unheard: Option<model::Timestamp>,
 }
 
 struct Link {
@@ -116,6 +125,7 @@ fn check(path: &Path, roster: &Roster) -> anyhow::Result<Checked> {
         rendition: header.rendition,
         link: Link { started_at: header.started_at, root, previous },
         words: format!("{name}, {}, {begin}, {end}", header.rendition),
+        unheard: roster.unheard(header.roster_head, header.started_at),
         unknown_head: Some(header.roster_head).filter(|head| !roster.contains_hash(*head)),
     })
 }

@@ -16,6 +16,8 @@ import type { Heads } from './heads';
 import type { HandOn, Trust } from './protocol';
 
 const EPOCHS_MAX = 512;
+/** What was recorded since then says which roster a gateway goes by now. */
+const RECENT_MS = 2 * 60 * 60 * 1000;
 
 interface Unlocked {
   device: string;
@@ -29,7 +31,13 @@ export class Keyring {
   /** By epoch. What was not found is not kept, so that a grant that comes late is. */
   private readonly epochs = new Map<string, Promise<Map<string, EpochKeys>>>();
 
-  constructor(private readonly heads: Heads) {}
+  /** What was told of each gateway. */
+  private readonly told = new Map<string, number | null>();
+
+  constructor(
+    private readonly heads: Heads,
+    private readonly unheard: (gateway: string, since: number | null) => void,
+  ) {}
 
   async create(input: { org: string; person: string; name: string; anchor: string | null; until: number; opener: Opener }): Promise<StoredDevice> {
     const seeds: Seeds = { kem: random(32), sign: random(32) };
@@ -61,7 +69,7 @@ export class Keyring {
 
   trust(trust: Trust): void {
     this.trusted = trust;
-    this.heads.learn(trust.heads.from, trust.heads.hashes);
+    this.heads.learn(trust.heads.from, trust.heads.statements);
   }
 
   get signer(): Signer {
@@ -81,10 +89,20 @@ export class Keyring {
     if (header.camera !== camera || !trust.cameras.some(({ id }) => id === camera)) refuse('the recording belongs to another camera');
     await checkHeader(read, this.gateway(header.gateway));
     await this.heads.check(header.roster_head, header.gateway);
+    this.hear(header);
     const granted = (await this.epoch(header.gateway, header.epoch)).get(camera);
     const keys = granted ?? (await this.handedOn(header.gateway, header.epoch, camera));
     if (!keys) return refuse('this device was not given the key of this recording. It was made before the device was added: an administrator can open it to you on the page Devices');
     return recordingKeys(read, keys);
+  }
+
+  /** Tells of a gateway that now goes by an old roster, and when it does no more. What it recorded long ago says nothing of now. */
+  private hear({ gateway, roster_head, started_at }: ReadHeader['header']): void {
+    if (started_at < Date.now() - RECENT_MS) return;
+    const since = this.heads.unheard(roster_head, started_at);
+    if (since === (this.told.get(gateway) ?? null)) return;
+    this.told.set(gateway, since);
+    this.unheard(gateway, since);
   }
 
   /** Of what `sheet` was granted, or else this device. What does not open is passed over: one bad grant must not keep all that come after it

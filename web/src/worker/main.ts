@@ -24,7 +24,10 @@ function fetchRoster(): Promise<void> {
   });
 }
 
-const keyring = new Keyring(new Heads(fetchRoster, (signer) => send({ kind: 'split', signer })));
+const keyring = new Keyring(
+  new Heads(fetchRoster, (signer) => send({ kind: 'split', signer })),
+  (gateway, since) => send({ kind: 'unheard', gateway, since }),
+);
 const players = new Map<number, Player>();
 
 const handlers: Handlers = {

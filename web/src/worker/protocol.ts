@@ -16,8 +16,8 @@ export interface Trust {
   cameras: Camera[];
   /** Public keys of the roster's devices, with those that were shut out since: who signed what was handed on. */
   authors: ReadonlyMap<string, string>;
-  /** Hashes of the log's statements from number `from` on; those before were told already. */
-  heads: { from: number; hashes: string[] };
+  /** The log's statements from number `from` on; those before were told already. */
+  heads: { from: number; statements: { hash: string; at: number }[] };
 }
 
 /** Keys of one page of epochs, for another device. */
@@ -102,4 +102,6 @@ export type FromWorker =
   /** Something was signed on top of a statement that the Worker has not been told of: it may be newer. */
   | { kind: 'fetch' }
   /** It was not: this gateway or device was shown another roster. */
-  | { kind: 'split'; signer: string };
+  | { kind: 'split'; signer: string }
+  /** This gateway recorded lately without a statement that was made long before, or (null) no more. */
+  | { kind: 'unheard'; gateway: string; since: number | null };

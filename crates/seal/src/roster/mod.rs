@@ -10,7 +10,7 @@ mod statement;
 
 pub use error::RosterError;
 pub use log::{LogError, log_envelope, log_line, read_log};
-pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster};
+pub use replay::{AT_AHEAD_MAX_MS, Agreement, RECOVERY_DELAY_MS, Right, Roster, UNHEARD_MS};
 pub use statement::{
     Access, Administrators, Camera, Device, DeviceKind, Payload, Recovery, Scope, State, Statement, Witness,
 };

@@ -14,6 +14,9 @@ use crate::envelope::{self, PayloadType};
 pub const AT_AHEAD_MAX_MS: u64 = 5 * Timestamp::MINUTE;
 /// Between a statement of the recovery device and its effect.
 pub const RECOVERY_DELAY_MS: u64 = 72 * Timestamp::HOUR;
+/// A gateway begins an epoch, with the newest roster that it has, at least each
+/// hour; the rest is for clocks that differ.
+pub const UNHEARD_MS: u64 = 90 * Timestamp::MINUTE;
 /// Longest log since the last snapshot.
 pub(super) const STATEMENTS_MAX: u64 = 100_000;
 
@@ -53,6 +56,8 @@ pub struct Roster {
     /// Every statement's place in the log, so that a head seen elsewhere can be
     /// looked up.
     places: BTreeMap<Hash, u64>,
+    /// And its date.
+    dates: Vec<Timestamp>,
     pub(super) state: State,
     /// Devices that were shut out, so that what they signed before still says
     /// who did.
@@ -98,6 +103,7 @@ impl Roster {
             last_at: payload.at,
             snapshot_seq: 0,
             places: BTreeMap::from([(hash, 0)]),
+            dates: vec![payload.at],
             past: BTreeMap::new(),
             owners: BTreeMap::from([(device.person, BTreeSet::from([device.id]))]),
             state: State {
@@ -214,6 +220,7 @@ impl Roster {
         self.head = hash;
         self.last_at = at;
         self.places.insert(hash, seq);
+        self.dates.push(at);
         Ok(())
     }
 
@@ -322,6 +329,15 @@ impl Roster {
             return Err(RosterError::Behind { head: self.seq, seen: seq });
         }
         if self.contains(seq, head) { Ok(()) } else { Err(RosterError::Forked) }
+    }
+
+    /// The date of the first statement that a gateway had not heard of long
+    /// after it was made, when it began a recording on top of `head` at that
+    /// time: it was cut off, or the statement was kept from it. Whoever was
+    /// shut out by what it did not hear was still granted keys.
+    pub fn unheard(&self, head: Hash, at: Timestamp) -> Option<Timestamp> {
+        let next = usize::try_from(*self.places.get(&head)?).ok()?.checked_add(1)?;
+        self.dates.get(next).copied().filter(|made| made.plus_ms(UNHEARD_MS) < at)
     }
 
     /// Refuses what a gateway or device signed on top of a statement that is

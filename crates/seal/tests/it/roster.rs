@@ -7,8 +7,8 @@ use model::{DeviceId, Hash, Timestamp};
 use proptest::prelude::*;
 use seal::envelope::{self, PayloadType};
 use seal::roster::{
-    Device, LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, after_head,
-    log_line, read_log, sign_next,
+    Device, LogError, Payload, RECOVERY_DELAY_MS, Roster, RosterError, Scope, Statement, UNHEARD_MS,
+    after_head, log_line, read_log, sign_next,
 };
 
 use crate::fixture::{
@@ -295,6 +295,25 @@ fn a_head_that_was_seen_is_looked_up() {
     for other in [&old, &fork] {
         assert!(matches!(other.roster.check_head(head), Err(RosterError::Split { .. })));
     }
+}
+
+/// A cloud that lets no revoke through to a gateway.
+#[test]
+fn a_gateway_that_a_statement_was_kept_from_is_noticed() {
+    let mut log = Log::populated();
+    let before = log.roster.head().1;
+    log.push(Statement::RevokeDevice { device: device_id(2) });
+    let revoked = log.roster.last_at();
+    let head = log.roster.head().1;
+    let at = |ms: u64| revoked.plus_ms(ms);
+    assert_eq!(log.roster.unheard(before, at(UNHEARD_MS + 1)), Some(revoked));
+    assert_eq!(log.roster.unheard(before, at(UNHEARD_MS)), None, "an epoch may last so long");
+    assert_eq!(log.roster.unheard(before, Timestamp(0)), None, "recorded before");
+    assert_eq!(log.roster.unheard(head, at(100 * UNHEARD_MS)), None, "there is nothing newer");
+    assert_eq!(log.roster.unheard(Hash([7; 32]), at(100 * UNHEARD_MS)), None, "of another log: a split");
+    // What was missed first is what counts.
+    log.push(Statement::RevokeGateway { gateway: gateway_id() });
+    assert_eq!(log.roster.unheard(before, at(100 * UNHEARD_MS)), Some(revoked));
 }
 
 #[test]

@@ -8,7 +8,11 @@ import workerUrl from '../../worker/main.ts?worker&url';
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
 const listeners = new Map<number, (event: PlayerEvent) => void>();
 /** What the Worker wants of the page. */
-export const wanted: { roster: () => Promise<void>; split: (signer: string) => void } = { roster: () => Promise.resolve(), split: () => undefined };
+export const wanted: { roster: () => Promise<void>; split: (signer: string) => void; unheard: (gateway: string, since: number | null) => void } = {
+  roster: () => Promise.resolve(),
+  split: () => undefined,
+  unheard: () => undefined,
+};
 let nextId = 1;
 let started: Worker | null = null;
 
@@ -53,6 +57,7 @@ function worker(): Worker {
   made.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === 'event') return listeners.get(data.player)?.(data.event);
     if (data.kind === 'split') return wanted.split(data.signer);
+    if (data.kind === 'unheard') return wanted.unheard(data.gateway, data.since);
     if (data.kind === 'fetch') return void wanted.roster().then(() => null, explain).then((problem) => send({ kind: 'fetched', problem }));
     const caller = waiting.get(data.id);
     waiting.delete(data.id);

@@ -213,8 +213,8 @@ export class Organisation {
     this.show();
     this.memory.gateways = this.state.gateways.map(({ id, name, sign }) => ({ id, name, sign }));
     await keepRosterMemory(this.memory);
-    const { facts, hashes } = this.roster;
-    const heads = { from: this.told, hashes: hashes.slice(this.told) };
+    const { facts, hashes, dates } = this.roster;
+    const heads = { from: this.told, statements: hashes.slice(this.told).map((hash, i) => ({ hash, at: dates[this.told + i]! })) };
     const authors = new Map([...facts.devices, ...facts.past].map(([id, { sign }]) => [id, sign]));
     await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras, authors, heads });
     this.told = hashes.length;

@@ -36,6 +36,8 @@ class Session {
   prf: { credential: string; prf: CryptoKey } | null = null;
   /** The gateway or device that was shown another roster than this browser. Stays until the page is left. */
   split: string | null = $state(null);
+  /** Gateways that go on without a statement of the roster, and since when. */
+  unheard: ReadonlyMap<string, number> = $state.raw(new Map());
 
   get stage(): Stage {
     if (!this.started) return 'starting';
@@ -262,6 +264,10 @@ function fail(message: string): never {
 export const session = new Session();
 wanted.roster = async () => session.organisation?.refresh();
 wanted.split = (signer) => (session.split = signer);
+wanted.unheard = (gateway, since) => {
+  const others = [...session.unheard].filter(([id]) => id !== gateway);
+  session.unheard = new Map(since === null ? others : [...others, [gateway, since]]);
+};
 // A session that ended on the server (idle, revoked): back to the sign-in. The keys stay in the Worker until the page goes.
 on.signedOut = () => {
   session.me = null;

@@ -2,6 +2,8 @@
 
 export const KEM_PUBLIC_BYTES = 1216;
 export const KEM_ENC_BYTES = 1120;
+/** A gateway begins an epoch, with the newest roster that it has, at least each hour; the rest is for clocks that differ. */
+export const UNHEARD_MS = 90 * 60 * 1000;
 export const DAY_MS = 24 * 60 * 60 * 1000;
 export const DEVICE_DAYS_MAX = 90;
 export const RECOVERY_DELAY_MS = 72 * 60 * 60 * 1000;

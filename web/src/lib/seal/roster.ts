@@ -60,6 +60,8 @@ export class Roster {
     private last: Head & { at: number },
     private snapshotSeq: number,
     readonly hashes: string[],
+    /** When each statement was made. */
+    readonly dates: number[],
     /** The statement that added each gateway, which enrolment proves to it. */
     private readonly addedBy = new Map<string, string>(),
   ) {
@@ -90,7 +92,7 @@ export class Roster {
       witnesses: [],
       pending: [],
     };
-    return new Roster(org, hex(hash), facts, { seq: 0, hash: hex(hash), at }, 0, [hex(hash)]);
+    return new Roster(org, hex(hash), facts, { seq: 0, hash: hex(hash), at }, 0, [hex(hash)], [at]);
   }
 
   /** Takes one statement. `seenAt` is the reader's clock when it first saw the statement. */
@@ -117,6 +119,7 @@ export class Roster {
     this.last = { seq, hash: hex(hash), at };
     if (statement.type === 'snapshot') this.snapshotSeq = seq;
     this.hashes.push(this.last.hash);
+    this.dates.push(at);
     this.places.set(this.last.hash, seq);
     if (statement.type === 'add_gateway') this.addedBy.set(statement.gateway.id, this.last.hash);
     return document;

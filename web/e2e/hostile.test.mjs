@@ -226,26 +226,52 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       await page.getByRole('link', { name: 'History', exact: true }).click();
     };
     const name = 'w.example/witness';
-    const bytes = Buffer.concat([Buffer.of(4), generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)]);
-    const id = createHash('sha256').update(`${name}\n`).update(bytes).digest('hex').slice(0, 8);
-    const asked = (change) => (answer) => ({ ...answer, outside: [{ name, key: `${name}+${id}+${bytes.toString('base64')}`, size: 3, note: answer.note, signed_at: Date.now(), conflict: null, trouble: null, ...change }] });
+    const keyOf = (called) => {
+      const bytes = Buffer.concat([Buffer.of(4), generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)]);
+      return `${called}+${createHash('sha256').update(`${called}\n`).update(bytes).digest('hex').slice(0, 8)}+${bytes.toString('base64')}`;
+    };
+    const key = keyOf(name);
+    const asked = (change) => (answer) => ({ ...answer, outside: [{ name, key, size: 3, note: answer.note, signed_at: Date.now(), conflict: null, trouble: null, ...change }] });
     // Whom no administrator named is neither heard nor counted.
     await lying('**/api/v1/history/checkpoint', asked({ conflict: 'rewritten' }), async () => {
       await open();
       await page.getByText('its signature does not count yet').waitFor({ timeout: 30_000 });
       await page.getByText('Unbroken').waitFor();
-      assert.equal(await page.getByText(/signed by .* witness outside/).count(), 0);
+      assert.equal(await page.getByText(/of \d+ outside/).count(), 0);
       await page.getByLabel(/I have compared this key/).check();
       await look(page, 'witness-offered');
       await page.getByRole('button', { name: 'Have it count' }).click();
       await page.getByText(`The witness ${name} has seen another history`).waitFor({ timeout: 30_000 });
     });
-    // What it did not sign is no signature of it, whatever the server says.
+    // What it did not sign is no signature of it, whatever the server says; and one that is kept from us is missed.
+    const missed = page.getByText(`${name}, which your administrators named as a witness, has signed nothing that is shown here`);
     await lying('**/api/v1/history/checkpoint', asked({}), async () => {
       await open();
-      await page.getByText('signed by no witness outside yet').waitFor({ timeout: 30_000 });
-      await page.getByText('No witness outside the organisation has signed').waitFor();
+      await page.getByText(/and by 0 of 1 outside/).waitFor({ timeout: 30_000 });
+      await missed.waitFor();
+      await page.getByText('Witnesses outside the organisation: 1').click();
+      await page.getByText('The server shows a signature that is not by the key in your roster').waitFor();
       await look(page, 'witness-silent');
+    });
+    // Another key under a name that was compared is another one.
+    const second = (offered) => (answer) => ({ ...answer, outside: [{ name: 'v.example', key: offered, size: 0, note: '', signed_at: 0, conflict: null, trouble: null }] });
+    const count = page.getByRole('button', { name: 'Have it count' });
+    await lying('**/api/v1/history/checkpoint', second(keyOf('v.example')), async () => {
+      await open();
+      await page.getByLabel(/I have compared this key/).check({ timeout: 30_000 });
+      await until('the tick to count', () => count.isEnabled());
+      await page.unroute('**/api/v1/history/checkpoint');
+      await page.route('**/api/v1/history/checkpoint', async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: second(keyOf('v.example'))(await response.json()) });
+      });
+      await until('another key to be shown', () => count.isDisabled(), 30_000);
+    });
+    // A key of another name is not even offered.
+    await lying('**/api/v1/history/checkpoint', second(keyOf(name)), async () => {
+      await open();
+      await missed.waitFor({ timeout: 30_000 });
+      assert.equal(await count.count(), 0);
     });
     await open();
     await page.getByText('Witnesses outside the organisation: 1').click();

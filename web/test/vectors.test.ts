@@ -19,7 +19,7 @@ import { checkPairingMac, pairingCode, pairingProof, readPairing, writePairing }
 import { memorySource, Recording } from '../src/lib/seal/reader';
 import { Roster } from '../src/lib/seal/roster';
 import { offeredDevice } from '../src/lib/seal/statements';
-import { isConsistent, isIncluded, openCheckpoint, readWitnessKey, witnessedAt } from '../src/lib/seal/tlog';
+import { isConsistent, isIncluded, openCheckpoint, readWitnessKey, witnessedAt, witnessKey } from '../src/lib/seal/tlog';
 
 const folder = fileURLToPath(new URL('../../crates/seal/tests/it/vectors/', import.meta.url));
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
@@ -86,6 +86,7 @@ describe('shared vectors', () => {
     const witness = { name: vector.witness, key: fromBase64(vector.witness_key) };
     expect(await witnessedAt(vector.note, witness)).toBe(1_763_836_800_000);
     expect(await readWitnessKey(vector.witness_verifier_key)).toEqual({ name: vector.witness, key: vector.witness_key });
+    expect(await witnessKey({ name: vector.witness, key: vector.witness_key })).toBe(vector.witness_verifier_key);
     await expect(readWitnessKey(vector.key)).rejects.toThrow('not the key of a witness');
     await expect(readWitnessKey(vector.witness_verifier_key.replace('gw', 'gv'))).rejects.toThrow('damaged');
     expect(await witnessedAt(vector.note, { ...witness, name: 'gw_2' })).toBeNull();

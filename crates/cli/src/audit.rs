@@ -14,13 +14,15 @@ use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::Session;
+use crate::client::{Session, now};
 use crate::home::Home;
 use crate::times;
-use crate::witnesses::{self, Cosigned, Outside, WitnessCommand};
+use crate::witnesses::{self, Cosigned, Outside, Shown, WitnessCommand};
 
 /// Entries in a full bundle.
 const BUNDLE: u64 = 256;
+/// A witness that the roster names signs at least so often, or is missed.
+const WITNESS_AGE_MAX_MS: u64 = Timestamp::DAY;
 /// Longest file with a proof that is read.
 const PROOF_BYTES_MAX: u64 = 1 << 20;
 
@@ -161,11 +163,11 @@ pub(crate) async fn run(home: &Home, command: AuditCommand) -> anyhow::Result<()
         AuditCommand::Key => {
             let session = Box::pin(Session::open(home)).await?;
             let head: Head = session.client.get("/api/v1/history/checkpoint").await?;
-            println!("{}", pinned(Seen::read(home)?.as_ref(), &head.key, &session)?.verifier_key());
+            println!("{}", log_key(home, &head.key, &session)?.verifier_key());
             Ok(())
         }
         AuditCommand::Witness(command) => {
-            witnesses::run(&mut Box::pin(Session::open(home)).await?, command).await
+            witnesses::run(home, &mut Box::pin(Session::open(home)).await?, command).await
         }
         AuditCommand::Export { out, from } => {
             export(home, &Box::pin(Session::open(home)).await?, &out, from).await
@@ -266,8 +268,12 @@ async fn verify(
         );
     }
     let gateways = cosigned_by_gateways(session, &head, &key)?;
-    let outside = witnesses::cosigned(&session.roster, &head.outside, &key)?;
-    let cosigned: Vec<&Cosigned> = gateways.iter().chain(&outside).collect();
+    let outside = witnesses::shown_of_all(&session.roster, &head.outside, &key);
+    let by_others = outside.iter().filter_map(|(_, shown)| match shown {
+        Shown::Signed(signed) => Some(signed),
+        _ => None,
+    });
+    let cosigned: Vec<&Cosigned> = gateways.iter().chain(by_others).collect();
     for Cosigned { signer, checkpoint, .. } in &cosigned {
         ensure!(
             checkpoint.size <= new.size,
@@ -316,10 +322,16 @@ async fn verify(
         Some(old) => println!("the {} that this device saw before are unchanged", old.size),
         None => println!("seen for the first time; from now on this device remembers"),
     }
-    let state = session.roster.state();
-    println!("{}", witnessed("gateways", state.gateways.len(), &gateways));
-    if !state.witnesses.is_empty() {
-        println!("{}", witnessed("witnesses outside the organisation", state.witnesses.len(), &outside));
+    println!("{}", witnessed(session.roster.state().gateways.len(), &gateways));
+    for (name, shown) in &outside {
+        match shown {
+            Shown::Signed(Cosigned { checkpoint, at, .. }) => {
+                let size = checkpoint.size;
+                println!("witnessed by {name}, up to entry {size} at {}", times::format(*at));
+            }
+            Shown::Objects(_) => {}
+            Shown::Nothing(why) => println!("not witnessed by {name}: {why}"),
+        }
     }
     for Witnessed { gateway, conflict, .. } in &head.witnesses {
         if let Some(conflict) = conflict
@@ -328,9 +340,20 @@ async fn verify(
             bail!("but {gateway} has seen another history, and signs no more ({conflict})");
         }
     }
-    for asked in &head.outside {
-        if let (Some(conflict), true) = (&asked.conflict, state.witnesses.contains_key(&asked.name)) {
-            bail!("but {} has seen another history, and signs no more ({conflict})", asked.name);
+    for (name, shown) in &outside {
+        match shown {
+            Shown::Signed(signed) => ensure!(
+                now().ms_since(signed.at) < WITNESS_AGE_MAX_MS,
+                "but {name} has signed nothing for a day: it is not asked any more, or its word is kept from you. Ask \
+                 whoever runs it"
+            ),
+            Shown::Objects(conflict) => {
+                bail!("but {name} has seen another history, and signs no more ({conflict})")
+            }
+            Shown::Nothing(_) => bail!(
+                "but the server shows no signature of {name}, whom the roster names: it is not asked, or its word is \
+                 kept from you. Ask whoever runs it, or `lenskeep audit witness remove`"
+            ),
         }
     }
     if let Some(fault) = head.fault {
@@ -353,18 +376,18 @@ fn cosigned_by_gateways(session: &Session, head: &Head, log: &LogKey) -> anyhow:
     Ok(found)
 }
 
-/// Who else has seen this history, in words.
-fn witnessed(kind: &str, of: usize, cosigned: &[Cosigned]) -> String {
+/// Which gateways have seen this history, in words.
+fn witnessed(of: usize, cosigned: &[Cosigned]) -> String {
     let newest = cosigned.iter().max_by_key(|signed| signed.at);
     match newest {
         Some(Cosigned { checkpoint, at, .. }) => format!(
-            "witnessed by {} of {of} {kind}, last up to entry {} at {}",
+            "witnessed by {} of {of} gateways, last up to entry {} at {}",
             cosigned.len(),
             checkpoint.size,
             times::format(*at)
         ),
         None if of == 0 => "no gateway witnesses it yet".to_owned(),
-        None => format!("none of {of} {kind} has signed it: nobody can tell whether others see the same"),
+        None => format!("none of {of} gateways has signed it"),
     }
 }
 
@@ -457,6 +480,11 @@ impl ProofFile {
         ensure!(holds, "the proof does not hold: this entry is not in the log");
         Ok(checkpoint)
     }
+}
+
+/// The key that the server offers, if it is the one that was seen first.
+pub(crate) fn log_key(home: &Home, offered: &str, session: &Session) -> anyhow::Result<LogKey> {
+    pinned(Seen::read(home)?.as_ref(), offered, session)
 }
 
 /// The log's key: the one that was seen first, for ever.

@@ -16,7 +16,5 @@ CREATE TABLE outside_witnesses (
 CREATE TABLE witnessed_logs (
     origin TEXT PRIMARY KEY,
     size BIGINT NOT NULL,
-    root TEXT NOT NULL,
-    note TEXT NOT NULL,
-    signed_at BIGINT NOT NULL
+    root TEXT NOT NULL
 );

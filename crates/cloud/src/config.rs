@@ -115,7 +115,7 @@ pub struct HistorySection {
     /// Who else signs it, beside the gateways (C2SP tlog-witness): other
     /// servers of Lenskeep, or public witnesses. Default nobody.
     pub witnesses: Vec<OutsideWitnessSection>,
-    /// How often they are asked, 1 to 3600. Default 30.
+    /// How often they are asked, 1 to 300. Default 30.
     pub witness_seconds: u64,
 }
 
@@ -409,8 +409,8 @@ impl Config {
     fn validate_witnesses(&self) -> anyhow::Result<()> {
         let HistorySection { witnesses, witness_seconds } = &self.history;
         ensure!(
-            (1..=3600).contains(witness_seconds),
-            "history.witness_seconds = {witness_seconds} must be from 1 to 3600"
+            (1..=300).contains(witness_seconds),
+            "history.witness_seconds = {witness_seconds} must be from 1 to 300"
         );
         ensure!(
             witnesses.len() <= WITNESSES_MAX,

@@ -204,12 +204,11 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
 }
 
 /// What others put into `history.witnesses.key` to have this server sign their
-/// histories. Makes the key if there is none.
+/// histories.
 pub fn witness_key(config: &Config) -> anyhow::Result<String> {
     config.validate()?;
-    make_private_folder(&config.data)?;
     let public_url = config.public_url(config.listen.viewers.port());
-    Ok(Witness::open(config, &public_url)?.public().cosigner_key())
+    Ok(Witness::existing(config, &public_url)?.public().cosigner_key())
 }
 
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use model::Timestamp;
 use seal::keys::SigningKey;
-use seal::tlog::{self, Checkpoint, LogKey, Refusal, Submission};
+use seal::tlog::{self, LogKey, Refusal, Submission};
 use url::Url;
 
 use crate::config::Config;
@@ -40,10 +40,24 @@ pub(crate) enum WitnessError {
 
 impl Witness {
     pub(crate) fn open(config: &Config, public_url: &Url) -> anyhow::Result<Self> {
+        let key = keyfile::open(&config.data.join(KEY_FILE));
+        Self::with(config, public_url, key.context("the key of this server as a witness")?)
+    }
+
+    /// With the key that is there already.
+    pub(crate) fn existing(config: &Config, public_url: &Url) -> anyhow::Result<Self> {
+        let path = config.data.join(KEY_FILE);
+        anyhow::ensure!(
+            path.exists(),
+            "{} is made when the server starts first: start it once, with this configuration",
+            path.display()
+        );
+        Self::with(config, public_url, keyfile::open(&path)?)
+    }
+
+    fn with(config: &Config, public_url: &Url, key: SigningKey) -> anyhow::Result<Self> {
         let host = public_url.host_str().unwrap_or_default();
         let name = config.witness.name.clone().unwrap_or_else(|| format!("{host}/witness"));
-        let key =
-            keyfile::open(&config.data.join(KEY_FILE)).context("the key of this server as a witness")?;
         let logs = config.witness.logs.iter().map(|log| {
             let key = LogKey::parse(log)?;
             Ok((key.name.clone(), key))
@@ -65,9 +79,21 @@ impl Witness {
     ) -> Result<String, WitnessError> {
         let log = self.logs.get(submission.origin()).ok_or(Refusal::Unknown)?;
         let last = database.witnessed(&log.name).await?;
-        let checkpoint: Checkpoint = submission.judge(log, last)?;
+        let checkpoint = submission.judge(log, last).inspect_err(|refusal| {
+            // The log signed two pasts, which its own server need not tell
+            // anybody: this is for whoever runs the witness.
+            if *refusal == Refusal::Inconsistent {
+                let note = &submission.note;
+                tracing::error!(
+                    log = log.name,
+                    ?last,
+                    note,
+                    "a log does not go on from what was signed of it"
+                );
+            }
+        })?;
         let size = last.map(|(size, _)| size);
-        if !database.set_witnessed_log(size, &checkpoint, &submission.note, now).await? {
+        if !database.set_witnessed_log(size, &checkpoint).await? {
             // Two at once: who was second begins from what the first left.
             let signed = database.witnessed(&log.name).await?.map_or(0, |(size, _)| size);
             return Err(Refusal::Elsewhere(signed).into());

@@ -147,6 +147,13 @@ impl Others {
     }
 }
 
+impl Others {
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
+    }
+}
+
 impl Drop for Others {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -162,7 +169,9 @@ fn a_witness_of_others_signs_and_its_word_counts_by_the_roster() {
     let log_key = site.succeed(&["audit", "key"]).trim().to_owned();
     let said = site.succeed(&["audit", "witness", "list"]);
     assert!(said.contains("Nobody outside") && said.contains(&log_key), "{said}");
-    let (_others, key, url) = Others::witnessing(&log_key);
+    // A key that is none, or of a log.
+    assert!(site.fail(&["audit", "witness", "add", &log_key]).contains("a witness's key is"));
+    let (others, key, url) = Others::witnessing(&log_key);
     let settings =
         format!("[history]\nwitness_seconds = 1\n[[history.witnesses]]\nurl = \"{url}\"\nkey = \"{key}\"\n");
     std::fs::write(site.config(), settings).unwrap();
@@ -172,15 +181,24 @@ fn a_witness_of_others_signs_and_its_word_counts_by_the_roster() {
     // Asked by the server alone, it counts for nothing.
     let said = site.succeed(&["audit", "witness", "list"]);
     assert!(said.contains(&format!("lenskeep audit witness add {key}")), "{said}");
-    assert!(!site.succeed(&["audit", "verify"]).contains("outside"));
-    assert!(site.fail(&["audit", "witness", "add", &log_key]).contains("a witness's key is"));
+    assert!(!site.succeed(&["audit", "verify"]).contains("witness.example"));
     site.succeed(&["audit", "witness", "add", &key]);
     assert!(site.fail(&["audit", "witness", "add", &key]).contains("already"));
-    let said = verify_says(&site, "witnessed by 1 of 1 witnesses outside");
+    let said = verify_says(&site, "witnessed by witness.example/others, up to entry");
     assert!(said.contains("in the log as signed"), "{said}");
     assert!(
         site.succeed(&["audit", "witness", "list"]).contains("witness.example/others  signed up to entry")
     );
+
+    // Its word is kept from this device: the server says that it has signed nothing.
+    others.signal("STOP");
+    sql(&site, "UPDATE outside_witnesses SET size = 0, note = '', signed_at = 0");
+    assert!(site.fail(&["audit", "verify"]).contains("shows no signature of witness.example/others"));
+    others.signal("CONT");
+    // Another key under its name is not put in its place unasked.
+    let (_impostor, impostors_key, _) = Others::witnessing(&log_key);
+    let error = site.fail(&["audit", "witness", "add", &impostors_key]);
+    assert!(error.contains("another key") && error.contains(&key), "{error}");
 
     // Another past, signed by the log's own key; the gateway and this device are made to forget.
     site.terminate();
@@ -194,6 +212,11 @@ fn a_witness_of_others_signs_and_its_word_counts_by_the_roster() {
     site.start();
     verify_says(&site, "witness.example/others has seen another history");
     // Who is asked no more still stands in the roster, and is missed.
+    site.terminate();
+    std::fs::remove_file(site.config()).unwrap();
+    site.start();
+    verify_says(&site, "not witnessed by witness.example/others: the server does not ask it");
+    assert!(site.run(&["audit", "verify"]).status.code() != Some(0));
     site.succeed(&["audit", "witness", "remove", "witness.example/others"]);
     assert!(
         site.fail(&["audit", "witness", "remove", "witness.example/others"]).contains("names no witness")

@@ -128,18 +128,16 @@ impl Database {
         self.execute(sql, params![org, name, size, note, at]).await.map(drop)
     }
 
-    /// True if it is news.
     pub(crate) async fn set_outside_conflict(
         &self,
         org: OrgId,
         name: &str,
         conflict: LogConflict,
-    ) -> sqlx::Result<bool> {
+    ) -> sqlx::Result<()> {
         let sql = "INSERT INTO outside_witnesses (org, name, size, note, signed_at, conflict, trouble) \
                    VALUES ($1, $2, 0, '', 0, $3, NULL) ON CONFLICT (org, name) DO UPDATE SET \
-                   conflict = excluded.conflict, trouble = NULL \
-                   WHERE outside_witnesses.conflict IS NULL OR outside_witnesses.conflict <> excluded.conflict";
-        Ok(self.execute(sql, params![org, name, conflict.as_str()]).await? == 1)
+                   conflict = excluded.conflict, trouble = NULL";
+        self.execute(sql, params![org, name, conflict.as_str()]).await.map(drop)
     }
 
     /// True if it is news.
@@ -171,20 +169,17 @@ impl Database {
         &self,
         last: Option<u64>,
         checkpoint: &Checkpoint,
-        note: &str,
-        at: Timestamp,
     ) -> sqlx::Result<bool> {
         let Checkpoint { origin, size, root } = checkpoint;
         let changed = match last {
             None => {
-                let sql = "INSERT INTO witnessed_logs (origin, size, root, note, signed_at) \
-                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (origin) DO NOTHING";
-                self.execute(sql, params![origin.as_str(), *size, *root, note, at]).await?
+                let sql = "INSERT INTO witnessed_logs (origin, size, root) VALUES ($1, $2, $3) \
+                           ON CONFLICT (origin) DO NOTHING";
+                self.execute(sql, params![origin.as_str(), *size, *root]).await?
             }
             Some(last) => {
-                let sql = "UPDATE witnessed_logs SET size = $2, root = $3, note = $4, signed_at = $5 \
-                           WHERE origin = $1 AND size = $6";
-                self.execute(sql, params![origin.as_str(), *size, *root, note, at, last]).await?
+                let sql = "UPDATE witnessed_logs SET size = $2, root = $3 WHERE origin = $1 AND size = $4";
+                self.execute(sql, params![origin.as_str(), *size, *root, last]).await?
             }
         };
         Ok(changed == 1)

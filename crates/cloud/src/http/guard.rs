@@ -19,7 +19,7 @@ use crate::clock;
 use crate::permits::is_administrator;
 use crate::problem::Problem;
 use crate::proofs::HeldKey;
-use crate::rate::{Key, PER_ADDRESS};
+use crate::rate::{self, Key, PER_ADDRESS};
 use crate::refusals::{self, Refused};
 use crate::serve::Peer;
 use crate::services::{self, Asker};
@@ -111,7 +111,14 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     }
     match guard.who {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
-        Who::Token | Who::Log => within_rate(app, peer)?,
+        Who::Token => within_rate(app, peer)?,
+        // Apart from what people need, where all come through one proxy.
+        Who::Log => {
+            let address = peer.map(|peer| rate::network(peer.address).to_string()).unwrap_or_default();
+            if !app.limiter.allow(Key::Account(format!("log {address}")), PER_ADDRESS, now) {
+                return Err(Problem::too_many());
+            }
+        }
         Who::Provisioner => {
             let service = services::authenticate(&app.database, request.headers(), now).await?;
             let Some(service) = service else {

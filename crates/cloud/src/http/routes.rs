@@ -10,6 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use model::wire::BODY_MAX;
+use seal::tlog::SUBMISSION_BYTES_MAX;
 use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
@@ -161,7 +162,7 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/history/consistency", Reader, get(history::consistency)),
         viewer("GET", "/api/v1/history/tile/{*path}", Reader, get(history::tile)),
         viewer("GET", "/api/v1/history/{seq}/proof", Reader, get(history::proof)),
-        viewer("POST", "/witness/add-checkpoint", Log, post(witness::add_checkpoint)),
+        viewer("POST", "/witness/add-checkpoint", Log, post(witness::add_checkpoint).layer(DefaultBodyLimit::max(SUBMISSION_BYTES_MAX))),
     ]
 }
 

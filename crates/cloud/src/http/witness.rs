@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use seal::tlog::{Refusal, Submission};
+use seal::tlog::{NoteError, Refusal, Submission};
 
 use crate::app::App;
 use crate::clock;
@@ -31,13 +31,12 @@ pub(crate) async fn add_checkpoint(State(app): State<Arc<App>>, body: String) ->
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Unknown => StatusCode::NOT_FOUND,
-        Refusal::Unsigned(_) => StatusCode::FORBIDDEN,
-        Refusal::Larger => StatusCode::BAD_REQUEST,
+        Refusal::Unsigned(NoteError::Signature(_)) => StatusCode::FORBIDDEN,
+        Refusal::Unsigned(_) | Refusal::Larger => StatusCode::BAD_REQUEST,
         Refusal::Elsewhere(size) => {
             return (StatusCode::CONFLICT, [(header::CONTENT_TYPE, SIZE)], format!("{size}\n"))
                 .into_response();
         }
-        Refusal::Forked => StatusCode::CONFLICT,
         Refusal::Inconsistent => StatusCode::UNPROCESSABLE_ENTITY,
     };
     (status, format!("{refusal}\n")).into_response()

@@ -156,7 +156,8 @@ async fn a_witness_refuses_each_lie_as_the_protocol_says() {
     assert_eq!(submitted(0, &[], impostor.note(5, 1)).await.0, 403);
     assert_eq!(post("old x\n\n".to_owned() + &log.note(5, 1)).await.0, 400);
     assert_eq!(post(String::new()).await.0, 400);
-    assert_eq!(post("old 0\n\n".to_owned() + &"x".repeat(30_000)).await.0, 400);
+    assert_eq!(post("old 0\n\n".to_owned() + &"x".repeat(30_000)).await.0, 413);
+    assert_eq!(post("old 0\n\n".to_owned() + &log.note(5, 1).replace("\n5\n", "\n05\n")).await.0, 400);
     assert_eq!(submitted(6, &[], log.note(5, 1)).await.0, 400);
     assert_eq!(submitted(0, &[9], log.note(5, 1)).await.0, 422);
 
@@ -173,7 +174,7 @@ async fn a_witness_refuses_each_lie_as_the_protocol_says() {
     // The same again is signed again; another of that size, or a way that
     // does not lead there, is not, and neither is a step back.
     assert_eq!(submitted(size, &[], log.note(size, root)).await.0, 200);
-    assert_eq!(submitted(size, &[], log.note(size, 7)).await.0, 409);
+    assert_eq!(submitted(size, &[], log.note(size, 7)).await.0, 422);
     assert_eq!(submitted(size, &[3, 4], log.note(9, 7)).await.0, 422);
     assert_eq!(submitted(size, &[], log.note(3, 7)).await.0, 400);
     let elsewhere = (409, "text/x.tlog.size".to_owned(), format!("{size}\n"));
@@ -186,11 +187,13 @@ async fn what_the_witness_did_not_sign_counts_for_nothing() {
     let ours = World::on_sqlite().await;
     let organisation = ours.found().await;
     let witness = Log::new("w.example");
-    // Answers whatever it is told to.
-    type Says = Arc<Mutex<(StatusCode, &'static str, String)>>;
-    let says: Says = Arc::new(Mutex::new((StatusCode::OK, "text/plain", String::new())));
+    // Answers whatever it is told to, and counts.
+    type Says = Arc<Mutex<(StatusCode, &'static str, String, u32)>>;
+    let says: Says = Arc::new(Mutex::new((StatusCode::OK, "text/plain", String::new(), 0)));
     async fn answer(State(says): State<Says>) -> Response {
-        let (status, kind, text) = says.lock().unwrap().clone();
+        let mut says = says.lock().unwrap();
+        says.3 += 1;
+        let (status, kind, text, _) = says.clone();
         (status, [(header::CONTENT_TYPE, kind), (header::LOCATION, "/elsewhere")], text).into_response()
     }
     let router = axum::Router::new().fallback(answer).with_state(says.clone());
@@ -198,37 +201,62 @@ async fn what_the_witness_did_not_sign_counts_for_nothing() {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     let ours = ours.restarted_with(|config| ask(config, &origin, &witness.key.cosigner_key())).await;
+    // Asked once more after the answer that follows what was said before.
+    let say = async |status: StatusCode, kind: &'static str, text: String| {
+        *says.lock().unwrap() = (status, kind, text, 0);
+        until(async || says.lock().unwrap().3 >= 2).await;
+    };
 
     let stranger = SigningKey::from_seed(fresh());
-    let unsaid = Checkpoint { origin: "lenskeep/org_1".to_owned(), size: 1, root: Hash([1; 32]) };
-    let line = |name: &str, key: &SigningKey| sign_witnessed(&unsaid, name, key, now());
-    let size = "text/x.tlog.size";
+    // Once it grows no more, since reading it is written down, too.
+    let settled = async || {
+        let before = head(&ours, &organisation).await["size"].clone();
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        head(&ours, &organisation).await["size"] == before
+    };
+    until(settled).await;
+    let head = head(&ours, &organisation).await;
+    let log = LogKey::parse(head["key"].as_str().unwrap()).unwrap();
+    let shown = Checkpoint::verify(head["note"].as_str().unwrap(), &log).unwrap();
+    let other = Checkpoint { root: Hash([1; 32]), ..shown.clone() };
+    let line = |of: &Checkpoint, key: &SigningKey, at| sign_witnessed(of, "w.example", key, at);
+    let late = now().plus_ms(24 * model::Timestamp::HOUR);
+    let (plain, size) = ("text/plain", "text/x.tlog.size");
     for (status, kind, text, told) in [
-        (StatusCode::OK, "text/plain", String::new(), "not signed with the key"),
-        (StatusCode::OK, "text/plain", "no line".to_owned(), "not signed with the key"),
-        (StatusCode::OK, "text/plain", line("w.example", &stranger), "not signed with the key"),
-        (StatusCode::OK, "text/plain", line("w.example", &witness.secret), "not signed with the key"),
-        (StatusCode::OK, "text/plain", "x".repeat(100_000), "more than"),
-        (StatusCode::NOT_FOUND, "text/plain", String::new(), "does not know the log"),
-        (StatusCode::FORBIDDEN, "text/plain", String::new(), "another key for the log"),
-        (StatusCode::FOUND, "text/plain", String::new(), "302"),
-        (StatusCode::SERVICE_UNAVAILABLE, "text/plain", String::new(), "503"),
+        (StatusCode::OK, plain, String::new(), "not signed with the key"),
+        (StatusCode::OK, plain, "no line".to_owned(), "not signed with the key"),
+        (StatusCode::OK, plain, line(&shown, &stranger, now()), "not signed with the key"),
+        (StatusCode::OK, plain, line(&other, &witness.secret, now()), "not signed with the key"),
+        (StatusCode::OK, plain, line(&shown, &witness.secret, late), "in the future"),
+        (StatusCode::OK, plain, "x".repeat(100_000), "more than"),
+        (StatusCode::CONFLICT, plain, "7\n".to_owned(), "409 without the size"),
+        (StatusCode::CONFLICT, size, "many\n".to_owned(), "409 without the size"),
+        (StatusCode::NOT_FOUND, plain, String::new(), "does not know the log"),
+        (StatusCode::FORBIDDEN, plain, String::new(), "another key for the log"),
+        (StatusCode::FOUND, plain, String::new(), "302"),
+        (StatusCode::SERVICE_UNAVAILABLE, plain, String::new(), "503"),
     ] {
-        *says.lock().unwrap() = (status, kind, text);
-        let heard = async || {
-            let shown = outside(&ours, &organisation).await;
-            shown["trouble"].as_str().is_some_and(|trouble| trouble.contains(told))
-        };
-        until(heard).await;
+        say(status, kind, text).await;
         let shown = outside(&ours, &organisation).await;
+        assert!(shown["trouble"].as_str().unwrap().contains(told), "{told}: {shown}");
         assert_eq!(
             (&shown["size"], &shown["note"], &shown["conflict"]),
             (&0.into(), &"".into(), &Value::Null)
         );
     }
-    // A size that the log does not have yet is a history that is not shown here.
-    *says.lock().unwrap() = (StatusCode::CONFLICT, size, format!("{}\n", u64::MAX));
-    until(async || outside(&ours, &organisation).await["conflict"] == "cut_off").await;
-    *says.lock().unwrap() = (StatusCode::CONFLICT, "text/plain", String::new());
-    until(async || outside(&ours, &organisation).await["conflict"] == "rewritten").await;
+    // What it signs is taken at last, and shown as it signed it.
+    *says.lock().unwrap() = (StatusCode::OK, plain, line(&shown, &witness.secret, now()), 0);
+    until(async || outside(&ours, &organisation).await["size"] == shown.size).await;
+    assert_eq!(outside(&ours, &organisation).await["trouble"], Value::Null);
+
+    // A size that the log does not have is a history that is not shown here. It
+    // stands in the history once, however often it is said.
+    let far = format!("{}\n", u64::MAX >> 12);
+    write_down(&ours, &organisation).await;
+    say(StatusCode::CONFLICT, "text/x.tlog.size; charset=utf-8", far).await;
+    assert_eq!(outside(&ours, &organisation).await["conflict"], "cut_off");
+    say(StatusCode::UNPROCESSABLE_ENTITY, plain, String::new()).await;
+    assert_eq!(outside(&ours, &organisation).await["conflict"], "rewritten");
+    let told = organisation.api(&ours).get("/api/v1/history?action=history_conflict").await.body;
+    assert_eq!(told["entries"].as_array().unwrap().len(), 1, "{told}");
 }

@@ -14,6 +14,8 @@ const NOTE_BYTES_MAX: usize = 16 << 10;
 const SIGNATURES_MAX: usize = 64;
 /// "— ": how a line with a signature begins.
 const MARK: &str = "\u{2014} ";
+/// The greatest integer that every reader has (RFC 8259 section 6).
+const SIZE_MAX: u64 = (1 << 53) - 1;
 const ED25519: u8 = 0x01;
 const COSIGNATURE: u8 = 0x04;
 
@@ -63,13 +65,18 @@ impl Checkpoint {
             return Err(NoteError::Origin(checkpoint.origin.chars().take(100).collect()));
         }
         let id = key_id(log, ED25519);
-        let fits = |(name, bytes): &Signed<'_>| {
-            *name == log.name
-                && bytes.split_first_chunk::<4>().is_some_and(|(found, signature)| {
-                    *found == id && log.key.verify(body.as_bytes(), signature)
-                })
-        };
-        if signatures.iter().any(fits) { Ok(checkpoint) } else { Err(NoteError::Signature(log.name.clone())) }
+        // One that names the log's key and is not by it spoils the note (C2SP signed-note).
+        let mut signed = false;
+        for (name, bytes) in &signatures {
+            let Some((found, signature)) = bytes.split_first_chunk::<4>() else { continue };
+            if *name == log.name && *found == id {
+                if !log.key.verify(body.as_bytes(), signature) {
+                    return Err(NoteError::Signature(log.name.clone()));
+                }
+                signed = true;
+            }
+        }
+        if signed { Ok(checkpoint) } else { Err(NoteError::Signature(log.name.clone())) }
     }
 
     /// Which of these witnesses signed it, each once.
@@ -82,7 +89,9 @@ impl Checkpoint {
                 let (found, rest) = bytes.split_first_chunk::<4>()?;
                 let (time, signature) = rest.split_first_chunk::<8>()?;
                 let at = u64::from_be_bytes(*time);
-                let fits = *name == witness.name
+                // Zero is no time, and what a signed number does not hold is none (C2SP tlog-cosignature).
+                let fits = (1..=i64::MAX as u64).contains(&at)
+                    && *name == witness.name
                     && *found == id
                     && witness.key.verify(cosigned(at, body).as_bytes(), signature);
                 fits.then_some(at)
@@ -101,6 +110,9 @@ impl Checkpoint {
         let origin = line("it has no origin")?.to_owned();
         let size_text = line("it has no size")?;
         let size: u64 = size_text.parse().map_err(|_| NoteError::Shape("its size is no number"))?;
+        if size > SIZE_MAX {
+            return Err(NoteError::Shape("its size is 2^53 or more"));
+        }
         let root = STANDARD.decode(line("it has no root")?).ok().and_then(|root| root.try_into().ok());
         let checkpoint =
             Checkpoint { origin, size, root: Hash(root.ok_or(NoteError::Shape("its root is no hash"))?) };
@@ -193,6 +205,10 @@ impl LogKey {
             }
             _ => return Err(shape),
         };
+        // One word, since it stands in a line.
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(shape);
+        }
         let key = LogKey { name: name.to_owned(), key };
         // The hash in it, and nothing spelled otherwise.
         if key.written_as(kind) == text { Ok(key) } else { Err(shape) }

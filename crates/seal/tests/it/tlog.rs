@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
 use model::{Hash, Timestamp};
 use proptest::prelude::*;
 use seal::MerkleTree;
@@ -176,12 +177,17 @@ fn a_key_has_one_spelling() {
     let (_, log, _) = note();
     let text = log.verifier_key();
     assert_eq!(LogKey::parse(&text), Ok(log));
+    let (_, of_one) = key(1, "x");
     let (name, rest) = text.split_once('+').unwrap();
     let (_, key) = rest.split_once('+').unwrap();
     for bad in
         [format!("{name}+00000000+{key}"), format!("x{text}"), name.to_owned(), String::new(), text + "="]
     {
         assert!(LogKey::parse(&bad).is_err(), "{bad}");
+    }
+    for name in ["", "two words", "bell\u{7}"] {
+        let bad = LogKey { name: name.to_owned(), key: of_one.key };
+        assert!(LogKey::parse(&bad.verifier_key()).is_err(), "{name}");
     }
 }
 
@@ -222,7 +228,7 @@ fn a_witness_signs_what_goes_on_from_what_it_signed() {
     assert_eq!(judged(300, 9, at(300)), Err(Refusal::Larger));
     // Rewritten, as long as before and longer.
     let other = Some((7, leaf_hash(b"another past")));
-    assert_eq!(judged(7, 7, other), Err(Refusal::Forked));
+    assert_eq!(judged(7, 7, other), Err(Refusal::Inconsistent));
     assert_eq!(judged(7, 300, other), Err(Refusal::Inconsistent));
     // A proof where none is due, and none where one is.
     let mut padded = submission(&log, 0, 7);
@@ -231,6 +237,16 @@ fn a_witness_signs_what_goes_on_from_what_it_signed() {
     let mut bare = submission(&log, 7, 300);
     bare.proof.clear();
     assert_eq!(bare.judge(&trusted, at(7)), Err(Refusal::Inconsistent));
+    // Of no entries there is one root; and no reader counts to 2^53.
+    let (secret, _) = key(1, "lenskeep/org_1");
+    let of = |size, root| {
+        let checkpoint = Checkpoint { origin: "lenskeep/org_1".to_owned(), size, root };
+        Submission { old: 0, proof: Vec::new(), note: sign(&checkpoint, &secret) }.judge(&trusted, None)
+    };
+    assert!(of(0, MerkleTree::new().root()).is_ok());
+    assert_eq!(of(0, Hash([1; 32])), Err(Refusal::Inconsistent));
+    assert!(of((1 << 53) - 1, Hash([1; 32])).is_ok());
+    assert!(matches!(of(1 << 53, Hash([1; 32])), Err(Refusal::Unsigned(NoteError::Shape(_)))));
     // Somebody else's, in its name.
     let (_, other) = key(3, "lenskeep/org_1");
     assert!(matches!(submission(&log, 0, 7).judge(&other, None), Err(Refusal::Unsigned(_))));
@@ -274,6 +290,23 @@ fn a_checkpoint_is_the_logs_and_nobody_elses() {
     // A witness's signature is not the log's, and the other way round.
     let as_witness = LogKey { name: witness.name.clone(), key: log.key };
     assert!(Checkpoint::witnessed(&note, &[as_witness]).unwrap().is_empty());
+
+    // A line in the log's name that is not by its key spoils the note.
+    let (forger, _) = key(9, "x");
+    let body = note.split("\n\n").next().unwrap().to_owned() + "\n";
+    let id = &note.lines().nth(4).unwrap()["\u{2014} lenskeep/org_1 ".len()..];
+    let id = base64::engine::general_purpose::STANDARD.decode(id).unwrap()[..4].to_vec();
+    let line = [id, forger.sign(body.as_bytes()).to_vec()].concat();
+    let line = base64::engine::general_purpose::STANDARD.encode(line);
+    let spoiled = format!("{note}\u{2014} lenskeep/org_1 {line}\n");
+    assert!(matches!(Checkpoint::verify(&spoiled, &log), Err(NoteError::Signature(_))));
+
+    // A cosignature of no time is none.
+    let checkpoint = Checkpoint::verify(&note, &log).unwrap();
+    let (secret, never) = key(2, "gw_1");
+    let timeless = sign(&checkpoint, &key(1, "lenskeep/org_1").0)
+        + &sign_witnessed(&checkpoint, "gw_1", &secret, Timestamp(999));
+    assert!(Checkpoint::witnessed(&timeless, &[never]).unwrap().is_empty());
 
     let grown = note.replace("\n700\n", "\n701\n");
     assert!(matches!(Checkpoint::verify(&grown, &log), Err(NoteError::Signature(_))));

@@ -25,13 +25,17 @@ export async function openCheckpoint(note: string, verifierKey: string): Promise
   if (end < 0 || !note.endsWith('\n')) refuse('the checkpoint has no signature');
   const [body, lines] = [note.slice(0, end + 1), note.slice(end + 2, -1).split('\n')];
   const { name, id, key } = await readKey(verifierKey, ED25519, 'log');
+  let signed = false;
   for (const line of lines) {
     const [mark, signer, signature] = line.split(' ');
     if (`${mark} ` !== MARK || signer !== name || signature === undefined) continue;
     const bytes = fromBase64(signature);
-    if (equal(bytes.slice(0, 4), id) && (await verifies(key, bytes.slice(4), utf8(body)))) return readBody(body, name);
+    if (!equal(bytes.slice(0, 4), id)) continue;
+    // One that names the log's key and is not by it spoils the note (C2SP signed-note).
+    signed = await verifies(key, bytes.slice(4), utf8(body));
+    if (!signed) break;
   }
-  return refuse('the checkpoint is not signed by the log');
+  return signed ? readBody(body, name) : refuse('the checkpoint is not signed by the log');
 }
 
 /** When this witness signed the note that the log signed, in milliseconds; null if it did not. */
@@ -46,6 +50,8 @@ export async function witnessedAt(note: string, witness: { name: string; key: By
     const bytes = fromBase64(signature);
     if (bytes.length !== 4 + 8 + 64 || !equal(bytes.slice(0, 4), id)) continue;
     const seconds = view(bytes).getBigUint64(4);
+    // Zero is no time, and what a signed number does not hold is none (C2SP tlog-cosignature).
+    if (seconds === 0n || seconds >= 1n << 63n) continue;
     if (await verifies(witness.key, bytes.slice(12), utf8(`cosignature/v1\ntime ${seconds}\n${body}`))) return Number(seconds) * 1000;
   }
   return null;
@@ -57,10 +63,16 @@ export async function readWitnessKey(text: string): Promise<Witness> {
   return { name, key: base64(key) };
 }
 
+/** The same for people to compare. */
+export async function witnessKey({ name, key }: Witness): Promise<string> {
+  const bytes = concat(Uint8Array.of(COSIGNATURE), fromBase64(key));
+  return `${name}+${hex((await sha256(concat(utf8(`${name}\n`), bytes))).slice(0, 4))}+${base64(bytes)}`;
+}
+
 async function readKey(text: string, kind: number, of: 'log' | 'witness'): Promise<{ name: string; id: Bytes; key: Bytes }> {
   const [name, idText, ...rest] = text.split('+');
   const bytes = fromBase64(rest.join('+'));
-  if (!name || bytes.length !== 33 || bytes[0] !== kind) return refuse(`this is not the key of a ${of}`);
+  if (!name || /[\p{White_Space}\p{Cc}]/u.test(name) || bytes.length !== 33 || bytes[0] !== kind) return refuse(`this is not the key of a ${of}`);
   const id = (await sha256(concat(utf8(`${name}\n`), bytes))).slice(0, 4);
   if (hex(id) !== idText) refuse(`the key of the ${of} is damaged`);
   return { name, id, key: bytes.slice(1) };

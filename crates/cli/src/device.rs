@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use model::wire::{Envelope, GatewayKeys};
 use model::{DeviceId, GatewayId, Hash, OrgId, PersonId, Secret, Timestamp};
 use seal::enrolment;
 use seal::envelope::PayloadType;
 use seal::keyring::DeviceKeys;
+use seal::keys::VerifyingKey;
 use seal::roster::{
     Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash,
 };
@@ -177,6 +180,14 @@ pub(crate) fn list(roster: &Roster) {
     }
     let (seq, head) = roster.head();
     println!("The roster's newest statement is number {seq}: {head}");
+}
+
+pub(crate) fn list_gateways(roster: &Roster) {
+    for gateway in roster.state().gateways.values() {
+        let key = VerifyingKey::from_bytes(&gateway.sign.0)
+            .map_or_else(|_| "none".to_owned(), |key| STANDARD.encode(key.as_bytes()));
+        println!("{}  {}  key {key}", gateway.id, printable(&gateway.name));
+    }
 }
 
 pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {

@@ -13,11 +13,13 @@ mod forward;
 mod grants;
 mod home;
 mod local;
+mod mp4;
 mod orders;
 mod pairing;
 mod past;
 mod persons;
 mod policy;
+mod proof;
 mod recordings;
 mod roles;
 mod roster;
@@ -81,9 +83,8 @@ enum Command {
     Export {
         #[command(flatten)]
         range: Range,
-        /// Why; stands in the history with this device's signature.
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
+        #[command(flatten)]
+        kind: recordings::ExportKind,
         out: PathBuf,
     },
     /// What waits for several administrators to agree.
@@ -104,14 +105,8 @@ enum Command {
     /// The history, and whether anybody rewrote it.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Check recordings (*.lkr) against the roster, offline and without keys.
-    Verify {
-        /// A roster file; default the one that this device has seen.
-        #[arg(long, value_name = "FILE")]
-        roster: Option<PathBuf>,
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-    },
+    /// Check recordings (*.lkr) and proofs (*.lkproof), offline and without keys.
+    Verify(verify::Arguments),
 }
 
 impl Command {
@@ -181,6 +176,8 @@ enum DeviceCommand {
 
 #[derive(Subcommand)]
 enum GatewayCommand {
+    /// Gateways and their keys, by which others verify proofs.
+    List,
     /// Print an enrolment code for a gateway on another machine, and wait for it. Run again,
     /// it goes on with the same code, for a day.
     Add,
@@ -313,6 +310,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let mut session = Box::pin(Session::open(&home)).await?;
             Box::pin(device::add_gateway(&mut session)).await
         }
+        Command::Gateway(GatewayCommand::List) => {
+            device::list_gateways(&Box::pin(Session::open(&home)).await?.roster);
+            Ok(())
+        }
         Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
             let session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
@@ -345,9 +346,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let session = Box::pin(local::session(&home, local, range.camera)).await?;
             Box::pin(recordings::list(&session, &range, json)).await
         }
-        Command::Export { range, reason, out } => {
+        Command::Export { range, kind, out } => {
             let mut session = Box::pin(local::session(&home, local, range.camera)).await?;
-            Box::pin(recordings::export(&mut session, &range, reason, &out)).await
+            Box::pin(recordings::export(&mut session, &range, kind, &out)).await
         }
         Command::Approval(command) => {
             approvals::run(&mut Box::pin(Session::open(&home)).await?, command).await
@@ -362,6 +363,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
-        Command::Verify { roster, paths } => verify::verify(&home, roster.as_deref(), &paths),
+        Command::Verify(arguments) => verify::run(&home, arguments),
     }
 }

@@ -3,23 +3,61 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use model::{CameraId, Hash, Rendition};
 use seal::recording::{RECORDING_BYTES_MAX, Recording};
 use seal::roster::Roster;
 
 use crate::home::{Home, read_roster};
+use crate::proof::{self, Judge};
 use crate::times;
 
-/// The roster from `--roster`, else the one that this device has seen.
-pub(crate) fn verify(home: &Home, roster: Option<&Path>, paths: &[PathBuf]) -> anyhow::Result<()> {
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A roster file; default the one that this device has seen.
+    #[arg(long, value_name = "FILE")]
+    roster: Option<PathBuf>,
+    /// For a proof, in place of a roster: the key of the gateway, as `lenskeep gateway list`
+    /// prints it for somebody of the organisation.
+    #[arg(long, value_name = "BASE64", conflicts_with = "roster")]
+    gateway_key: Option<String>,
+    /// Write what a proof shows as MP4.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { roster, gateway_key, out, paths } = arguments;
+    let (proofs, recordings): (Vec<PathBuf>, Vec<PathBuf>) = paths
+        .into_iter()
+        .partition(|path| path.extension().is_some_and(|extension| extension == proof::EXTENSION));
+    ensure!(
+        out.is_none() || (proofs.len() == 1 && recordings.is_empty()),
+        "--out is for one proof (*.{})",
+        proof::EXTENSION
+    );
+    if let Some(key) = gateway_key {
+        ensure!(recordings.is_empty(), "recordings are verified by a roster: give --roster FILE");
+        let judge = Judge::Gateway(proof::gateway_key(&key)?);
+        return proofs.iter().try_for_each(|path| proof::verify(&judge, path, out.as_deref()));
+    }
     let roster = match roster {
-        Some(path) => read_roster(path)?,
+        Some(path) => read_roster(&path)?,
         None => {
-            let device = home.device().context("without a device, give --roster FILE")?;
-            home.roster(device.anchor)?.context("this device has no roster; give --roster FILE")?
+            let told = "give --roster FILE, or --gateway-key for a proof";
+            let device = home.device().with_context(|| format!("without a device, {told}"))?;
+            home.roster(device.anchor)?.with_context(|| format!("this device has no roster; {told}"))?
         }
     };
+    for path in &proofs {
+        proof::verify(&Judge::Roster(&roster), path, out.as_deref())?;
+    }
+    if recordings.is_empty() { Ok(()) } else { verify(&roster, &recordings) }
+}
+
+fn verify(roster: &Roster, paths: &[PathBuf]) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;
@@ -31,7 +69,7 @@ pub(crate) fn verify(home: &Home, roster: Option<&Path>, paths: &[PathBuf]) -> a
     let mut chains: HashMap<(CameraId, Rendition), Vec<Link>> = HashMap::new();
     let (mut broken, mut apart) = (0, 0);
     for file in &files {
-        match check(file, &roster) {
+        match check(file, roster) {
             Ok(Checked { camera, rendition, link, words, unknown_head, unheard }) => {
                 println!("genuine  {}  {words}", file.display());
                 if let Some(made) = unheard {

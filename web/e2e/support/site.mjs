@@ -32,11 +32,12 @@ export async function makeSite(seal) {
       salt: base64(salt), roster_head: rosterHead, checkpoint: null, started_at: at, clock: 'synchronised', starts_with_key_frame: true, tracks: [track],
     });
     const hash = await sha256(json);
-    const head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 1), u32(json.length), json, await own.sign(seal.signedBytes('recording-header.v1+json', json)));
-    const key = await aesKey(await hkdf(keys.video, salt, labelled('lenskeep recording v1', hash)));
+    const head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 2), u32(json.length), json, await own.sign(seal.signedBytes('recording-header.v1+json', json)));
+    const secret = await hkdf(keys.video, salt, labelled('lenskeep recording v2', hash));
     const chunk = async (n) => {
       const unit = units[(from + n) % units.length];
       const plain = concat(u32(0), unit.bytes);
+      const key = await aesKey(await hkdf(secret, new Uint8Array(0), labelled('lenskeep chunk v1', u32(n))));
       const framing = concat(u32(plain.length + 16), Uint8Array.of(0, unit.key ? 1 : 0, 0, 0), u32(Math.round((n * 1000) / FPS)));
       return concat(framing, await aesSeal(key, concat(new Uint8Array(8), u32(n)), concat(hash, u32(n), framing), plain));
     };

@@ -6,6 +6,7 @@ mod azure;
 mod devices;
 mod local;
 mod policy;
+mod proof;
 mod roster;
 mod services;
 mod several;

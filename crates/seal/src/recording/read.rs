@@ -1,7 +1,6 @@
 //! Reading bytes of anybody: bounded, no panic, and nothing is believed before
 //! its signature, commitment or tag fits.
 
-use aws_lc_rs::aead::LessSafeKey;
 use model::Hash;
 
 use super::layout::{
@@ -9,6 +8,7 @@ use super::layout::{
     Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC, PREFIX_LEN, RECORDING_BYTES_MAX, SIGNATURE_LEN, TAG_LEN,
     TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN, TRAILER_MAGIC, TrackKind, flags,
 };
+use super::{ChunkKey, TrackSecret};
 use crate::envelope::{PayloadType, signed_bytes};
 use crate::grant::CameraKeys;
 use crate::keys::VerifyingKey;
@@ -17,7 +17,7 @@ use crate::{CanonicalError, MerkleTree, sha256};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("not a recording: it does not begin with LKREC and version 1")]
+    #[error("not a recording: it does not begin with LKREC and version 2")]
     Magic,
     #[error("the recording is larger than {RECORDING_BYTES_MAX} bytes")]
     TooLarge,
@@ -51,8 +51,8 @@ pub struct SignedHeader {
     pub id: Hash,
     /// Prefix, header and signature.
     pub len: usize,
-    json: Vec<u8>,
-    signature: [u8; SIGNATURE_LEN],
+    pub(super) json: Vec<u8>,
+    pub(super) signature: [u8; SIGNATURE_LEN],
 }
 
 impl SignedHeader {
@@ -85,12 +85,16 @@ impl SignedHeader {
         })
     }
 
+    /// Whether the gateway with this key signed it.
+    pub fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+        key.verify(&signed_bytes(PayloadType::RecordingHeader, &self.json), &self.signature)
+    }
+
     /// The gateway's signature, and that the roster knows gateway and camera.
     pub fn verify(&self, roster: &Roster) -> Result<(), ReadError> {
         let key = self.gateway_key(roster).ok_or(ReadError::NotGenuine)?;
-        let message = signed_bytes(PayloadType::RecordingHeader, &self.json);
         let known_camera = roster.camera(self.header.camera).is_some();
-        if self.header.org != roster.org() || !known_camera || !key.verify(&message, &self.signature) {
+        if self.header.org != roster.org() || !known_camera || !self.is_signed_by(&key) {
             return Err(ReadError::NotGenuine);
         }
         Ok(())
@@ -147,8 +151,8 @@ pub struct Recording<'b> {
     pub index: Vec<IndexEntry>,
     /// Absent if the file was cut off.
     pub footer: Option<Footer>,
-    footer_json: &'b [u8],
-    footer_signature: &'b [u8],
+    pub(super) footer_json: &'b [u8],
+    pub(super) footer_signature: &'b [u8],
 }
 
 impl<'b> Recording<'b> {
@@ -291,7 +295,7 @@ fn record(bytes: &[u8], at: usize) -> Result<Option<(&[u8; CHUNK_HEAD_LEN], Chun
 /// Opens the chunks of one recording.
 pub struct ChunkOpener {
     id: Hash,
-    keys: [Option<LessSafeKey>; TRACKS_MAX],
+    secrets: [Option<TrackSecret>; TRACKS_MAX],
 }
 
 impl ChunkOpener {
@@ -302,15 +306,15 @@ impl ChunkOpener {
         if keys.video.commitment() != *commitment_video || !audio_fits {
             return Err(ReadError::Commitment);
         }
-        let mut slots: [Option<LessSafeKey>; TRACKS_MAX] = Default::default();
+        let mut secrets: [Option<TrackSecret>; TRACKS_MAX] = Default::default();
         for track in tracks {
             let key = match track.kind {
                 TrackKind::Video => Some(&keys.video),
                 TrackKind::Audio => keys.audio.as_ref(),
             };
-            slots[usize::from(track.id)] = key.map(|key| super::recording_key(key, &salt.0, header.id));
+            secrets[usize::from(track.id)] = key.map(|key| TrackSecret::new(key, &salt.0, header.id));
         }
-        Ok(ChunkOpener { id: header.id, keys: slots })
+        Ok(ChunkOpener { id: header.id, secrets })
     }
 
     /// Opens in place and returns the plaintext. `buffer` holds the ciphertext.
@@ -321,10 +325,13 @@ impl ChunkOpener {
         buffer: &'a mut [u8],
     ) -> Result<&'a mut [u8], ReadError> {
         let head = ChunkHead::parse(head_bytes).ok_or(ReadError::Chunk(number))?;
-        let key = self.keys.get(usize::from(head.track)).and_then(Option::as_ref);
-        let key = key.ok_or(ReadError::NoKey(head.track))?;
-        let aad = super::associated(self.id, number, head_bytes);
-        key.open_in_place(super::nonce(number), aad, buffer).map_err(|_| ReadError::Chunk(number))
+        self.key(head.track, number)?.open(self.id, number, head_bytes, buffer)
+    }
+
+    /// The key of one chunk, to show it to somebody without the rest.
+    pub fn key(&self, track: u8, number: u32) -> Result<ChunkKey, ReadError> {
+        let secret = self.secrets.get(usize::from(track)).and_then(Option::as_ref);
+        Ok(secret.ok_or(ReadError::NoKey(track))?.chunk(number))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Writing: chunks in, sealed bytes out. Does no IO; what it appends to `out`
 //! goes to the file and, if somebody watches, up the link, byte for byte.
 
-use aws_lc_rs::aead::LessSafeKey;
 use model::Hash;
 
+use super::TrackSecret;
 use super::layout::{
     CHUNK_BYTES_MAX, CHUNKS_MAX, ChunkHead, Ended, Footer, Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC,
     RECORDING_BYTES_MAX, TAG_LEN, TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_MAGIC, TrackKind, flags,
@@ -30,7 +30,7 @@ pub enum WriteError {
 pub struct RecordingWriter {
     header: Header,
     hash: Hash,
-    keys: [Option<LessSafeKey>; TRACKS_MAX],
+    secrets: [Option<TrackSecret>; TRACKS_MAX],
     last_time: [u32; TRACKS_MAX],
     /// Over the whole file, for upload and confirmation.
     file: Sha256,
@@ -64,13 +64,13 @@ impl RecordingWriter {
         assert_eq!(header.commitment_audio, audio.commitment(), "the header commits to its key");
         let json = to_canonical(&header);
         let hash = sha256(&json);
-        let mut keys: [Option<LessSafeKey>; TRACKS_MAX] = Default::default();
+        let mut secrets: [Option<TrackSecret>; TRACKS_MAX] = Default::default();
         for track in &header.tracks {
             let key = match track.kind {
                 TrackKind::Video => video,
                 TrackKind::Audio => audio,
             };
-            keys[usize::from(track.id)] = Some(super::recording_key(key, &header.salt.0, hash));
+            secrets[usize::from(track.id)] = Some(TrackSecret::new(key, &header.salt.0, hash));
         }
         let begin = out.len();
         out.extend_from_slice(&MAGIC);
@@ -80,7 +80,7 @@ impl RecordingWriter {
         let mut writer = RecordingWriter {
             header,
             hash,
-            keys,
+            secrets,
             last_time: [0; TRACKS_MAX],
             file: Sha256::new(),
             file_bytes: 0,
@@ -120,7 +120,7 @@ impl RecordingWriter {
         out: &mut Vec<u8>,
     ) -> Result<u32, WriteError> {
         let slot = usize::from(track);
-        let key = self.keys.get(slot).and_then(Option::as_ref).ok_or(WriteError::NoSuchTrack(track))?;
+        let secret = self.secrets.get(slot).and_then(Option::as_ref).ok_or(WriteError::NoSuchTrack(track))?;
         let length = parts.iter().map(|part| part.len()).sum::<usize>() + TAG_LEN;
         if length > CHUNK_BYTES_MAX {
             return Err(WriteError::ChunkTooLarge(length));
@@ -145,7 +145,9 @@ impl RecordingWriter {
         parts.iter().for_each(|part| out.extend_from_slice(part));
         let plaintext = &mut out[begin + head_bytes.len()..];
         let aad = super::associated(self.hash, number, &head_bytes);
-        let tag = key
+        let tag = secret
+            .chunk(number)
+            .cipher()
             .seal_in_place_separate_tag(super::nonce(number), aad, plaintext)
             .expect("a chunk is far below AES-GCM's bound");
         out.extend_from_slice(tag.as_ref());

@@ -3,9 +3,10 @@
 use model::Rendition;
 use proptest::prelude::*;
 use seal::grant::{CameraKeys, EpochKey};
+use seal::keys::SigningKey;
 use seal::recording::{
-    CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Finished, Header, ReadError, Recording, RecordingWriter,
-    SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
+    CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Excerpt, ExcerptError, Finished, Header, Part, ReadError,
+    Recording, RecordingWriter, SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
 };
 
 use crate::fixture::{Log, T0, camera_id, gateway_id, gateway_keys, org};
@@ -225,5 +226,118 @@ proptest! {
         let (good, _) = write();
         let header = SignedHeader::parse(&good).unwrap().len;
         let _ = Recording::parse(&[&good[..header], &bytes].concat());
+    }
+}
+
+/// Chunks 3 to 8, of which the sound is withheld.
+pub(crate) fn excerpt() -> Vec<u8> {
+    let (bytes, _) = write();
+    let recording = Recording::parse(&bytes).unwrap();
+    let opener = ChunkOpener::new(&recording.header, &camera_keys()).unwrap();
+    let mut out = Vec::new();
+    Excerpt::write(&recording, &opener, (3, 6), |chunk| chunk.head.track == 0, &mut out).unwrap();
+    out
+}
+
+fn opened(excerpt: &Excerpt<'_>) -> Vec<Option<Vec<u8>>> {
+    (0..excerpt.parts.len()).map(|index| excerpt.open(index).map(Result::unwrap)).collect()
+}
+
+#[test]
+fn an_excerpt_proves_its_chunks_and_opens_no_other() {
+    let bytes = excerpt();
+    let (_, signer) = gateway_keys();
+    let (excerpt, rest) = Excerpt::parse(&bytes).unwrap();
+    assert!(rest.is_empty());
+    excerpt.verify(&signer.verifying_key()).unwrap();
+    let expected = chunks().into_iter().skip(3).take(6);
+    let expected: Vec<Option<Vec<u8>>> =
+        expected.map(|(track, .., plaintext)| (track == 0).then_some(plaintext)).collect();
+    assert_eq!(opened(&excerpt), expected);
+
+    // The key of a chunk is of no use for any other, neither here nor there.
+    let keys: Vec<_> = excerpt
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Shown { key, .. } => Some(key.clone()),
+            Part::Withheld(_) => None,
+        })
+        .collect();
+    let mut swapped = excerpt.clone();
+    if let Part::Shown { key, .. } = &mut swapped.parts[0] {
+        *key = keys[1].clone();
+    }
+    assert!(matches!(swapped.open(0), Some(Err(ReadError::Chunk(3)))));
+
+    // Two after one another, as in the file of a proof.
+    let twice = [bytes.as_slice(), &bytes].concat();
+    let (_, rest) = Excerpt::parse(&twice).unwrap();
+    assert_eq!(rest, bytes);
+
+    // Another gateway's word, and a recording that nobody signed to its end.
+    let stranger = SigningKey::from_seed([9; 32]).verifying_key();
+    assert!(matches!(excerpt.verify(&stranger), Err(ExcerptError::NotSigned("header"))));
+    let (whole, _) = write();
+    let cut = Recording::parse(&whole[..whole.len() - 40]).unwrap();
+    let opener = ChunkOpener::new(&cut.header, &camera_keys()).unwrap();
+    let refused = |recording: &Recording<'_>, stretch| {
+        Excerpt::write(recording, &opener, stretch, |_| true, &mut Vec::new()).unwrap_err()
+    };
+    assert!(matches!(refused(&cut, (0, 1)), ExcerptError::NotClosed));
+    let whole = Recording::parse(&whole).unwrap();
+    for stretch in [(0, 0), (12, 1), (11, 2), (usize::MAX, 2)] {
+        assert!(matches!(refused(&whole, stretch), ExcerptError::Stretch), "{stretch:?}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_an_excerpt_is_noticed() {
+    let bytes = excerpt();
+    let (_, signer) = gateway_keys();
+    let (good, _) = Excerpt::parse(&bytes).unwrap();
+    let good = opened(&good);
+    for at in 0..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1 << (at % 8);
+        let Ok((excerpt, rest)) = Excerpt::parse(&altered) else { continue };
+        if !rest.is_empty() || excerpt.verify(&signer.verifying_key()).is_err() {
+            continue;
+        }
+        // What verifies is the same; only a key may be wrong, and then nothing opens.
+        let all = (0..excerpt.parts.len()).map(|index| excerpt.open(index).transpose());
+        let all: Result<Vec<_>, _> = all.collect();
+        assert!(all.is_err() || all.unwrap() == good, "byte {at}");
+    }
+    for length in 0..bytes.len() {
+        assert!(Excerpt::parse(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+/// A prover that leaves something out, puts it elsewhere, or takes it from
+/// another recording.
+#[test]
+fn chunks_of_an_excerpt_stand_where_they_say() {
+    let bytes = excerpt();
+    let key = gateway_keys().1.verifying_key();
+    let (good, _) = Excerpt::parse(&bytes).unwrap();
+    let refused = |change: &dyn Fn(&mut Excerpt<'_>)| {
+        let mut excerpt = good.clone();
+        change(&mut excerpt);
+        matches!(excerpt.verify(&key), Err(ExcerptError::OtherChunks))
+    };
+    assert!(refused(&|excerpt| excerpt.first += 1), "moved");
+    assert!(refused(&|excerpt| drop(excerpt.parts.remove(2))), "left out");
+    assert!(refused(&|excerpt| excerpt.parts.swap(0, 3)), "in another order");
+    assert!(refused(&|excerpt| excerpt.parts.push(Part::Withheld(model::Hash([1; 32])))), "one more");
+    assert!(refused(&|excerpt| excerpt.parts.clear()), "none");
+    assert!(refused(&|excerpt| excerpt.first = u32::MAX), "far away");
+}
+
+proptest! {
+    #[test]
+    fn what_is_not_an_excerpt_is_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Excerpt::parse(&bytes);
+        let _ = Excerpt::parse(&[&excerpt()[..20], &bytes].concat());
     }
 }

@@ -217,6 +217,7 @@ fn recording() {
             "footer": finished.footer,
             "object_name": name,
             "chunks": chunks.collect::<Vec<_>>(),
+            "excerpt": base64(&crate::recording::excerpt()),
         }),
     );
 }

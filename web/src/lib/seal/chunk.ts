@@ -2,7 +2,7 @@
 // A chunk opens only at its own number in its own recording; a moved, renumbered or altered one is refused.
 
 import { type Bytes, concat, refuse, u32, view } from './bytes';
-import { aesOpen } from './crypto';
+import { aesOpen, labelled } from './crypto';
 import type { ReadHeader, RecordingKeys, Track } from './header';
 
 export const CHUNK_HEAD_BYTES = 12;
@@ -61,10 +61,15 @@ export async function openChunk(read: ReadHeader, keys: RecordingKeys, chunk: Ch
   const nonce = concat(new Uint8Array(8), number);
   const associated = concat(read.hash, number, chunk.bytes.subarray(0, CHUNK_HEAD_BYTES));
   try {
-    return await aesOpen(key, nonce, associated, chunk.bytes.subarray(CHUNK_HEAD_BYTES));
+    return await aesOpen(await chunkKey(key, number), nonce, associated, chunk.bytes.subarray(CHUNK_HEAD_BYTES));
   } catch {
     return refuse(`chunk ${chunk.number} does not open: it was altered or belongs to another recording`);
   }
+}
+
+/** Each chunk has a key of its own, so that a part of a recording can be shown without the rest. */
+async function chunkKey(secret: CryptoKey, number: Bytes): Promise<CryptoKey> {
+  return crypto.subtle.deriveKey({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: labelled('lenskeep chunk v1', number) }, secret, { name: 'AES-GCM', length: 256 }, false, ['decrypt']);
 }
 
 export function trackOf(read: ReadHeader, id: number): Track {

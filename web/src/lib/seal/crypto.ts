@@ -22,6 +22,11 @@ export async function hkdfOf(key: CryptoKey, salt: Uint8Array, info: Uint8Array,
   return new Uint8Array(bits);
 }
 
+/** For several keys that come from one. */
+export async function hkdfKey(ikm: Uint8Array): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', ikm as Bytes, 'HKDF', false, ['deriveKey']);
+}
+
 export async function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Promise<Bytes> {
   const imported = await crypto.subtle.importKey('raw', key as Bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
   return new Uint8Array(await crypto.subtle.sign('HMAC', imported, concat(...parts)));

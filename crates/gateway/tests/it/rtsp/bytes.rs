@@ -65,6 +65,7 @@ fn the_seeds_of_the_fuzzer_pass() {
     seeds("chunk").iter().for_each(|seed| media::fuzzing::fuzz_chunk(seed));
     let text = |seed: Vec<u8>| String::from_utf8(seed).unwrap();
     assert!(seeds("recording").iter().all(|seed| seal::recording::Recording::parse(seed).is_ok()));
+    assert!(seeds("excerpt").iter().all(|seed| seal::recording::Excerpt::parse(seed).is_ok()));
     assert!(seeds("roster").into_iter().all(|seed| seal::roster::read_log(&text(seed)).is_ok()));
     assert!(seeds("config").into_iter().all(|seed| gateway::Config::parse(&text(seed)).is_ok()));
     for seed in seeds("camera_url") {

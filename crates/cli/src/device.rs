@@ -11,9 +11,8 @@ use model::{DeviceId, GatewayId, Hash, OrgId, PersonId, Secret, Timestamp};
 use seal::enrolment;
 use seal::envelope::PayloadType;
 use seal::keyring::DeviceKeys;
-use seal::keys::VerifyingKey;
 use seal::roster::{
-    Administrators, Device, DeviceKind, Payload, Recovery, Roster, Statement, statement_hash,
+    Administrators, Device, DeviceKind, Gateway, Payload, Recovery, Roster, Statement, statement_hash,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -184,10 +183,14 @@ pub(crate) fn list(roster: &Roster) {
 
 pub(crate) fn list_gateways(roster: &Roster) {
     for gateway in roster.state().gateways.values() {
-        let key = VerifyingKey::from_bytes(&gateway.sign.0)
-            .map_or_else(|_| "none".to_owned(), |key| STANDARD.encode(key.as_bytes()));
-        println!("{}  {}  key {key}", gateway.id, printable(&gateway.name));
+        println!("{}", gateway_in_words(gateway));
     }
+}
+
+/// With the key by which others verify what it signed.
+pub(crate) fn gateway_in_words(gateway: &Gateway) -> String {
+    let key = STANDARD.encode(&gateway.sign.0);
+    format!("{}  {}  key {key}", gateway.id, printable(&gateway.name))
 }
 
 pub(crate) async fn renew(session: &mut Session, device: Option<DeviceId>) -> anyhow::Result<()> {

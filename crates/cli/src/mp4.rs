@@ -37,12 +37,17 @@ impl Source {
         self.tracks.iter().any(|known| known.id == track)
     }
 
+    pub(crate) fn is_sound(&self, track: u8) -> bool {
+        self.tracks.iter().any(|known| known.id == track && known.kind == TrackKind::Audio)
+    }
+
     fn timescale(&self, track: u8) -> u64 {
         let known = self.tracks.iter().find(|known| known.id == track);
         known.map_or(1, |track| u64::from(track.timescale))
     }
 }
 
+/// Files that are not finished are removed.
 pub(crate) struct Clips<'p> {
     out: &'p Path,
     file: Option<OpenMp4>,
@@ -116,6 +121,11 @@ impl<'p> Clips<'p> {
         self.file.as_mut().context("opened above")
     }
 
+    /// What comes next is in another file.
+    pub(crate) fn cut(&mut self) -> anyhow::Result<()> {
+        self.close()
+    }
+
     fn close(&mut self) -> anyhow::Result<()> {
         if let Some(file) = self.file.take() {
             let out = file.writer.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
@@ -127,9 +137,18 @@ impl<'p> Clips<'p> {
     pub(crate) fn finish(mut self) -> anyhow::Result<Vec<PathBuf>> {
         self.close()?;
         if self.files.is_empty() {
-            bail!("the recordings of this time hold no picture within it");
+            bail!("there is no picture in it");
         }
-        Ok(self.files)
+        Ok(std::mem::take(&mut self.files))
+    }
+}
+
+impl Drop for Clips<'_> {
+    fn drop(&mut self) {
+        self.file = None;
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

@@ -2,42 +2,50 @@
 //! (`*.lkproof`, format.md section 5.1), and what they prove to a stranger.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{Hash, Timestamp};
+use model::{CameraId, Hash, OrgId, Rendition, Timestamp};
 use seal::keys::VerifyingKey;
-use seal::recording::{ChunkOpener, ChunkRef, Excerpt, ExcerptError, Part, Recording, TrackKind};
+use seal::recording::{
+    ChunkOpener, ChunkRef, Clock, Ended, Excerpt, ExcerptError, Part, Recording, TrackKind, flags,
+};
 use seal::roster::Roster;
 
 use crate::mp4::{Clips, Source};
+use crate::roster::unheard;
+use crate::text::printable;
 use crate::times;
 
-pub(crate) const EXTENSION: &str = "lkproof";
-/// Longest file that is read: some hours of a camera.
-const PROOF_BYTES_MAX: u64 = 4 << 30;
+/// Longest file that is written or read: half an hour and more of a camera.
+const PROOF_BYTES_MAX: u64 = 1 << 30;
+const EXTENSION: &str = "lkproof";
+/// Pictures further apart, with something withheld between them, are a hole.
+const HOLE_MS: u64 = Timestamp::SECOND;
 
-/// A proof that is being written.
+pub(crate) fn is_proof(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
+}
+
+/// A proof that is being written, beside its name until it is whole.
 pub(crate) struct ProofFile {
     path: PathBuf,
+    part: PathBuf,
     file: File,
-    excerpts: usize,
+    bytes: u64,
 }
 
 impl ProofFile {
     pub(crate) fn begin(path: PathBuf) -> anyhow::Result<Self> {
-        let named = path.extension().is_some_and(|extension| extension == EXTENSION);
-        ensure!(named, "{}: name the file of a proof *.{EXTENSION}", path.display());
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .with_context(|| format!("{} could not be made", path.display()))?;
-        Ok(ProofFile { path, file, excerpts: 0 })
+        ensure!(is_proof(&path), "{}: name the file of a proof *.{EXTENSION}", path.display());
+        ensure!(!path.exists(), "{} is there already", path.display());
+        let part = path.with_extension(format!("{EXTENSION}.part"));
+        let file = File::create(&part).with_context(|| format!("{} could not be made", part.display()))?;
+        Ok(ProofFile { path, part, file, bytes: 0 })
     }
 
     /// These chunks of the recording; what lies between them is withheld.
@@ -45,36 +53,43 @@ impl ProofFile {
         &mut self,
         recording: &Recording<'_>,
         opener: &ChunkOpener,
+        source: &Source,
         chunks: &[&ChunkRef<'_>],
     ) -> anyhow::Result<()> {
-        let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return Ok(()) };
         let shown: BTreeSet<u32> = chunks.iter().map(|chunk| chunk.number).collect();
-        let stretch = (first.number as usize, (last.number - first.number) as usize + 1);
+        let (Some(&first), Some(&last)) = (shown.first(), shown.last()) else { return Ok(()) };
+        // Sound that was left out does not make the ends of a recording unproven.
+        let of_source = || recording.chunks.iter().filter(|chunk| source.has(chunk.head.track));
+        let first = if of_source().any(|chunk| chunk.number < first) { first as usize } else { 0 };
+        let is_last = !of_source().any(|chunk| chunk.number > last);
+        let end = if is_last { recording.chunks.len() } else { last as usize + 1 };
         let mut bytes = Vec::new();
-        let written =
-            Excerpt::write(recording, opener, stretch, |chunk| shown.contains(&chunk.number), &mut bytes);
-        match written {
-            Ok(()) => {
-                self.excerpts += 1;
-                self.file
-                    .write_all(&bytes)
-                    .with_context(|| format!("{} could not be written", self.path.display()))
-            }
+        let shows = |chunk: &ChunkRef<'_>| shown.contains(&chunk.number);
+        match Excerpt::write(recording, opener, (first, end - first), shows, &mut bytes) {
+            Ok(()) => {}
             Err(ExcerptError::NotClosed) => {
                 tracing::warn!(
                     "the recording that began at {} was cut off and is not in the proof: its gateway has not \
-                     signed it",
+                     signed its end",
                     times::format(recording.header.header.started_at)
                 );
-                Ok(())
+                return Ok(());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        self.bytes += bytes.len() as u64;
+        ensure!(self.bytes <= PROOF_BYTES_MAX, "a proof has at most 1 GiB: export a shorter time");
+        self.file.write_all(&bytes).with_context(|| format!("{} could not be written", self.part.display()))
     }
 
     pub(crate) fn finish(self) -> anyhow::Result<PathBuf> {
-        ensure!(self.excerpts > 0, "nothing of this time can be proven: {} is empty", self.path.display());
-        self.file.sync_all().with_context(|| format!("{} could not be written", self.path.display()))?;
+        let failed = || format!("{} could not be written", self.path.display());
+        if self.bytes == 0 {
+            std::fs::remove_file(&self.part).with_context(failed)?;
+            anyhow::bail!("nothing of this time can be proven: no recording of it was closed");
+        }
+        self.file.sync_all().with_context(failed)?;
+        std::fs::rename(&self.part, &self.path).with_context(failed)?;
         Ok(self.path)
     }
 }
@@ -82,125 +97,235 @@ impl ProofFile {
 /// By whose keys a proof is judged.
 pub(crate) enum Judge<'r> {
     Roster(&'r Roster),
-    /// Of the one gateway, as the organisation says.
-    Gateway(VerifyingKey),
+    /// Of gateways, as the organisation says.
+    Gateways(Vec<VerifyingKey>),
 }
 
-/// The key as `--gateway-key` takes it and `lenskeep gateway list` prints it.
+/// A key as `--gateway-key` takes it and `lenskeep gateway list` prints it.
 pub(crate) fn gateway_key(text: &str) -> anyhow::Result<VerifyingKey> {
     let bytes = STANDARD.decode(text.trim()).ok();
     let key = bytes.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
     key.context("--gateway-key is an Ed25519 public key in base64, as `lenskeep gateway list` prints it")
 }
 
-/// What one excerpt proves, in words.
+/// What one excerpt proves.
 struct Proven {
-    words: String,
+    of: (OrgId, CameraId, Rendition),
+    recording: Hash,
+    started_at: Timestamp,
+    chunks: std::ops::Range<u32>,
+    total: u32,
     root: Hash,
     previous: Option<Hash>,
-    begins: bool,
-    ends: bool,
+    shows_sound: bool,
+    words: Vec<String>,
+}
+
+/// Pictures with something withheld between them: the part that shows the
+/// later one, and both times.
+struct Hole {
+    part: usize,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 /// Says what the proof proves, and writes its pictures to `out`.
 pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyhow::Result<()> {
     let failed = || format!("{} could not be read", path.display());
     let length = std::fs::metadata(path).with_context(failed)?.len();
-    ensure!(length <= PROOF_BYTES_MAX, "{} is too long for a proof", path.display());
+    ensure!(length <= PROOF_BYTES_MAX, "{} is longer than a proof can be (1 GiB)", path.display());
     let bytes = std::fs::read(path).with_context(failed)?;
-    let place = |number: usize| format!("{}, part {number}: REFUSED", path.display());
-    let (mut rest, mut excerpts): (&[u8], Vec<Excerpt<'_>>) = (&bytes, Vec::new());
+    ensure!(!bytes.is_empty(), "{} is empty", path.display());
+    let (mut rest, mut proven): (&[u8], Vec<Proven>) = (&bytes, Vec::new());
     while !rest.is_empty() {
-        let (excerpt, after) = Excerpt::parse(rest).with_context(|| place(excerpts.len() + 1))?;
-        excerpts.push(excerpt);
+        let place = || format!("{}, part {}: REFUSED", path.display(), proven.len() + 1);
+        let (excerpt, after) = Excerpt::parse(rest).with_context(place)?;
+        let next = judged(judge, &excerpt).with_context(place)?;
+        if let Some(last) = proven.last() {
+            next.follows(last).with_context(place)?;
+        }
+        proven.push(next);
         rest = after;
     }
-    ensure!(!excerpts.is_empty(), "{} is empty", path.display());
-    let sound = excerpts.iter().any(shows_sound);
-    let (mut clips, mut proven) = (out.map(Clips::at), Vec::new());
-    for (n, excerpt) in excerpts.iter().enumerate() {
-        proven.push(judged(judge, excerpt, sound, clips.as_mut()).with_context(|| place(n + 1))?);
-    }
-    for (n, Proven { words, .. }) in proven.iter().enumerate() {
-        println!("genuine  part {} of {}: {words}", n + 1, proven.len());
-    }
-    for (n, pair) in proven.windows(2).enumerate() {
-        let joined = pair[0].ends && pair[1].begins && pair[1].previous == Some(pair[0].root);
-        if !joined {
-            println!("parts {} and {} are not joined: something between them may be left out", n + 1, n + 2);
+    for (n, part) in proven.iter().enumerate() {
+        println!("genuine  part {} of {}", n + 1, proven.len());
+        for words in &part.words {
+            println!("         {words}");
+        }
+        if n > 0 && !part.joins(&proven[n - 1]) {
+            println!("         not joined to the part before: something between them may be left out");
         }
     }
     println!(
-        "\nProven: the gateway sealed these chunks, bit by bit, as coming from this camera at this time by its clock, \
-         and within a part nothing was left out but what is said to be withheld. Not proven: that the clock was \
-         right, that the camera showed the truth, or what the rest of the recording shows."
+        "\nProven: whoever holds the gateway's key sealed these chunks, bit by bit, as coming from this camera at \
+         this time by its clock, and nothing within a part was left out but what is said above. Not proven: that \
+         the gateway was in honest hands, that its clock was right, that the camera showed the truth, or what the \
+         rest of the recording shows."
     );
-    if let Some(clips) = clips {
-        for file in clips.finish()? {
-            println!("{}", file.display());
-        }
-    } else {
-        println!("A file beside it proves nothing: `--out FILE.mp4` writes what the proof holds.");
+    let Some(out) = out else {
+        println!("A film beside it proves nothing: `--out FILE.mp4` writes what the proof holds.");
+        return Ok(());
+    };
+    let sound = proven.iter().any(|part| part.shows_sound);
+    let files =
+        film(&bytes, out, sound).context("the proof is genuine, but its film could not be written")?;
+    for file in files {
+        println!("{}", file.display());
     }
     Ok(())
 }
 
-fn shows_sound(excerpt: &Excerpt<'_>) -> bool {
-    let tracks = &excerpt.header.header.tracks;
-    let is_sound = |id: u8| tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);
-    excerpt.parts.iter().any(|part| matches!(part, Part::Shown { head, .. } if is_sound(head.track)))
+impl Proven {
+    /// One camera, forwards, nothing twice: else a film of it would lie.
+    fn follows(&self, last: &Proven) -> anyhow::Result<()> {
+        ensure!(self.of == last.of, "it is of another camera or rendition than the part before");
+        let again = self.recording == last.recording && self.chunks.start < last.chunks.end;
+        ensure!(
+            !again && self.started_at >= last.started_at,
+            "it goes back in time, or shows again what the part before shows"
+        );
+        Ok(())
+    }
+
+    fn joins(&self, last: &Proven) -> bool {
+        if self.recording == last.recording {
+            return self.chunks.start == last.chunks.end;
+        }
+        last.chunks.end == last.total && self.chunks.start == 0 && self.previous == Some(last.root)
+    }
 }
 
-fn judged(
-    judge: &Judge<'_>,
-    excerpt: &Excerpt<'_>,
-    sound: bool,
-    mut clips: Option<&mut Clips<'_>>,
-) -> anyhow::Result<Proven> {
+fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
     let header = &excerpt.header.header;
-    let (key, gateway, camera) = match judge {
-        Judge::Gateway(key) => (*key, header.gateway.to_string(), header.camera.to_string()),
+    let mut notes = Vec::new();
+    let (gateway, camera) = match judge {
+        Judge::Gateways(keys) => {
+            let mut tried = keys.iter().map(|key| excerpt.verify(key));
+            let found = tried.next().context("--gateway-key names no key")?;
+            tried.fold(found, |found, next| found.or(next))?;
+            (header.gateway.to_string(), header.camera.to_string())
+        }
         Judge::Roster(roster) => {
             ensure!(header.org == roster.org(), "it is of another organisation than this roster");
             let gateway = roster.gateway(header.gateway).context("the roster knows no such gateway")?;
             let camera = roster.camera(header.camera).context("the roster knows no such camera")?;
             let key = VerifyingKey::from_bytes(&gateway.sign.0).context("the gateway's key in the roster")?;
-            (
-                key,
-                format!("{} ({})", gateway.name, header.gateway),
-                format!("{} ({})", camera.name, camera.id),
-            )
+            excerpt.verify(&key)?;
+            if let Some(made) = unheard(roster, header.roster_head, header.started_at) {
+                notes.push(format!(
+                    "its gateway had not heard of a change of the roster from {}",
+                    times::format(made)
+                ));
+            }
+            if !roster.contains_hash(header.roster_head) {
+                notes.push("its gateway went by a statement that is not in this roster".to_owned());
+            }
+            let named = |name: &str, id: &dyn std::fmt::Display| format!("{} ({id})", printable(name));
+            (named(&gateway.name, &gateway.id), named(&camera.name, &camera.id))
         }
     };
-    excerpt.verify(&key)?;
-    let source = Source::of(header, sound);
-    let (mut shown, mut from, mut to) = (0_u32, Timestamp(u64::MAX), Timestamp(0));
+    let source = Source::of(header, true);
+    let is_sound =
+        |id: u8| header.tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);
+    let (mut pictures, mut sound, mut marked) = (Vec::new(), 0_u32, 0_u32);
     for (index, part) in excerpt.parts.iter().enumerate() {
         let Part::Shown { head, .. } = part else { continue };
-        let plaintext = excerpt.open(index).context("a shown chunk has a key")??;
-        let at = source.at(head.track, head.time);
-        (from, to, shown) = (from.min(at), to.max(at), shown + 1);
-        if let Some(clips) = clips.as_mut() {
-            clips.add(&source, *head, plaintext.into())?;
+        // Opened here already: what does not open was not sealed so.
+        excerpt.open(index).context("a shown chunk has a key")??;
+        marked += u32::from(head.flags & flags::DISCONTINUITY != 0);
+        if is_sound(head.track) {
+            sound += 1;
+        } else {
+            ensure!(
+                !pictures.is_empty() || head.is_key_frame(),
+                "its first picture builds on one that is not shown"
+            );
+            pictures.push(source.at(head.track, head.time));
         }
     }
-    ensure!(shown > 0, "it shows nothing");
-    let (first, count) = (excerpt.first, excerpt.parts.len() as u32);
+    let (Some(from), Some(to)) = (pictures.first(), pictures.last()) else {
+        anyhow::bail!("it shows no picture")
+    };
+    let (first, end) = (excerpt.first, excerpt.first + excerpt.parts.len() as u32);
     let total = excerpt.footer.chunks;
-    let withheld = count - shown;
-    let words = format!(
-        "camera {camera}, {}, {} to {}; chunks {first} to {} of {total}, {withheld} of them withheld; sealed and \
-         signed by the gateway {gateway}",
-        header.rendition,
-        times::format(from),
-        times::format(to),
-        first + count - 1,
-    );
+    let withheld = excerpt.parts.len() - pictures.len() - sound as usize;
+    let mut words = vec![
+        format!(
+            "camera {camera}, {}: {} pictures from {} to {}",
+            header.rendition,
+            pictures.len(),
+            times::format(*from),
+            times::format(*to)
+        ),
+        format!(
+            "chunks {} to {end} of {total}; {withheld} withheld, {sound} of sound shown; sealed and signed by the gateway {gateway}",
+            first + 1
+        ),
+    ];
+    for Hole { from, to, .. } in holes(excerpt, &source) {
+        words.push(format!("no picture is shown between {} and {}", times::format(from), times::format(to)));
+    }
+    if marked > 0 {
+        words.push(format!("the gateway marked {marked} places before which time or pictures are missing"));
+    }
+    if end == total && excerpt.footer.ended == Ended::Lost {
+        words.push("the recording ended because the stream was lost or the gateway was".to_owned());
+    }
+    if header.clock == Clock::Unknown {
+        words.push("the gateway did not know how well its clock was set".to_owned());
+    }
+    words.extend(notes);
     Ok(Proven {
-        words,
+        of: (header.org, header.camera, header.rendition),
+        recording: excerpt.header.id,
+        started_at: header.started_at,
+        chunks: first..end,
+        total,
         root: excerpt.footer.root,
         previous: excerpt.footer.previous_root,
-        begins: first == 0,
-        ends: u64::from(first) + u64::from(count) == u64::from(total),
+        shows_sound: sound > 0,
+        words,
     })
+}
+
+fn holes(excerpt: &Excerpt<'_>, source: &Source) -> Vec<Hole> {
+    let (mut holes, mut last, mut withheld) = (Vec::new(), None, false);
+    for (part, shown) in excerpt.parts.iter().enumerate() {
+        let Part::Shown { head, .. } = shown else {
+            withheld = true;
+            continue;
+        };
+        if source.is_sound(head.track) {
+            continue;
+        }
+        let to = source.at(head.track, head.time);
+        if let Some(from) = last.replace(to)
+            && withheld
+            && to.ms_since(from) > HOLE_MS
+        {
+            holes.push(Hole { part, from, to });
+        }
+        withheld = false;
+    }
+    holes
+}
+
+/// What was judged, as MP4; a hole begins another file.
+fn film(mut rest: &[u8], out: &Path, sound: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let mut clips = Clips::at(out);
+    while !rest.is_empty() {
+        let (excerpt, after) = Excerpt::parse(rest)?;
+        let source = Source::of(&excerpt.header.header, sound);
+        let holes: BTreeSet<usize> = holes(&excerpt, &source).iter().map(|hole| hole.part).collect();
+        for (index, part) in excerpt.parts.iter().enumerate() {
+            let Part::Shown { head, .. } = part else { continue };
+            if holes.contains(&index) {
+                clips.cut()?;
+            }
+            let plaintext = excerpt.open(index).context("a shown chunk has a key")??;
+            clips.add(&source, *head, plaintext.into())?;
+        }
+        rest = after;
+    }
+    clips.finish()
 }

@@ -1,5 +1,6 @@
 //! `lenskeep recording list` and `lenskeep export`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
@@ -7,10 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::wire::Gap;
 use model::{CameraId, EpochId, Hash, Rendition, Timestamp};
 use seal::action::Action;
-use seal::recording::{ChunkRef, Recording};
+use seal::recording::{ChunkRef, ReadError, Recording};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Session;
+use crate::device;
 use crate::grants::Grants;
 use crate::mp4::{Clips, Source};
 use crate::proof::ProofFile;
@@ -117,16 +119,18 @@ pub(crate) async fn export(
     out: &Path,
 ) -> anyhow::Result<()> {
     let ExportKind { reason, no_sound, proof } = kind;
-
-    let list = fetch(session, range).await?;
+    let mut list = fetch(session, range).await?;
     ensure!(!list.recordings.is_empty(), "there are no recordings in this time");
+    list.recordings.sort_by_key(|listed| listed.started_at);
+    // What cannot be written is said before the history says that it was exported.
+    let mut proof = proof.map(ProofFile::begin).transpose()?;
     let Range { camera, from, to, .. } = *range;
     session.act(Action::Export { camera, from, to, reason }).await?;
     let progress = ProgressBar::new(list.recordings.len() as u64);
     progress.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} recordings, {eta} left")?);
     let mut grants = Grants::default();
     let mut clips = Clips::at(out);
-    let mut proof = proof.map(ProofFile::begin).transpose()?;
+    let (mut last, mut gateways) = (None, BTreeSet::new());
     for listed in &list.recordings {
         let bytes = session.client.bytes(&format!("/api/v1/recordings/{}", listed.id)).await?;
         let recording = Recording::parse(&bytes)?;
@@ -139,23 +143,39 @@ pub(crate) async fn export(
             header.camera == range.camera && header.rendition == range.rendition,
             "the cloud sent a recording of another camera"
         );
+        ensure!(
+            last.replace(header.started_at).is_none_or(|last| last < header.started_at),
+            "the cloud lists recordings again, or with other times than the gateway's"
+        );
         let source = Source::of(header, !no_sound);
         let wanted = wanted(&recording, &source, range);
         for chunk in &wanted {
             let mut buffer = chunk.ciphertext.to_vec();
-            let length = opener.open(chunk.number, chunk.head_bytes, &mut buffer)?.len();
+            let opened = opener.open(chunk.number, chunk.head_bytes, &mut buffer).map(|plain| plain.len());
+            let length = match opened {
+                Err(error @ ReadError::NoKey(_)) if source.is_sound(chunk.head.track) => {
+                    return Err(anyhow::Error::new(error)
+                        .context("you may watch this camera and not hear it: export with --no-sound"));
+                }
+                opened => opened?,
+            };
             buffer.truncate(length);
             clips.add(&source, chunk.head, buffer.into())?;
         }
         if let Some(proof) = &mut proof {
-            proof.add(&recording, &opener, &wanted)?;
+            proof.add(&recording, &opener, &source, &wanted)?;
         }
+        gateways.insert(header.gateway);
         progress.inc(1);
     }
     progress.finish_and_clear();
     let mut files = clips.finish()?;
     if let Some(proof) = proof {
         files.push(proof.finish()?);
+        println!("Whoever verifies the proof needs, by another way:");
+        for gateway in gateways.iter().filter_map(|id| session.roster.gateway(*id)) {
+            println!("  {}", device::gateway_in_words(gateway));
+        }
     }
     for gap in &list.gaps {
         let (from, to) = (times::format(gap.from), times::format(gap.to));
@@ -167,10 +187,14 @@ pub(crate) async fn export(
     Ok(())
 }
 
-/// Chunks of the range, from the key frame at or before it on, so that it decodes.
+/// Chunks of the range, from the key frame at or before it on, so that it
+/// decodes; none of a recording that lies outside, whatever the cloud listed.
 fn wanted<'r>(recording: &'r Recording<'_>, source: &Source, range: &Range) -> Vec<&'r ChunkRef<'r>> {
     let of_source = || recording.chunks.iter().filter(|chunk| source.has(chunk.head.track));
     let at = |chunk: &ChunkRef<'_>| source.at(chunk.head.track, chunk.head.time);
+    if !of_source().any(|chunk| (range.from..range.to).contains(&at(chunk))) {
+        return Vec::new();
+    }
     let before = of_source().filter(|chunk| chunk.head.is_key_frame());
     let before = before.take_while(|chunk| at(chunk) <= range.from).last();
     let first = before.map_or(0, |chunk| chunk.number);

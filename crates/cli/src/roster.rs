@@ -13,6 +13,9 @@ use crate::client::{Client, Session, now};
 use crate::home::Home;
 use crate::times;
 
+/// How long a proposal may wait for signatures.
+const AGREEMENT_MS: u64 = 72 * Timestamp::HOUR;
+
 #[derive(Deserialize)]
 pub(crate) struct Statements {
     pub(crate) statements: Vec<Envelope>,
@@ -74,18 +77,25 @@ impl Session {
     /// Says, once of each gateway, that it recorded long after a statement that
     /// it had not heard of.
     pub(crate) fn note_unheard(&mut self, gateway: GatewayId, head: Hash, at: Timestamp) {
-        let Some(made) = self.roster.unheard(head, at) else { return };
+        let Some(made) = unheard(&self.roster, head, at) else { return };
         if self.unheard.insert(gateway) {
             let name = self.roster.gateway(gateway).map_or("a gateway", |gateway| gateway.name.as_str());
             tracing::warn!(
                 "{name} ({gateway}) had not heard at {} of a change of the roster from {}: it was cut off from the \
-                 cloud, or the change was kept from it. Whoever was shut out meanwhile was still given keys of what \
+                 cloud, or the change was kept from it. If somebody was shut out meanwhile, they were still given keys of what \
                  it recorded",
                 times::format(at),
                 times::format(made)
             );
         }
     }
+}
+
+/// What a gateway had not heard of long after it was made. Where several must
+/// agree, a statement keeps the date of its proposal until they have.
+pub(crate) fn unheard(roster: &Roster, head: Hash, at: Timestamp) -> Option<Timestamp> {
+    let agreeing = if roster.state().administrators.k > 1 { AGREEMENT_MS } else { 0 };
+    roster.unheard(head, Timestamp(at.0.saturating_sub(agreeing)))
 }
 
 /// Whether somebody was shown another roster, and not that nobody could be asked.

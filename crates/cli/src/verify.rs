@@ -10,6 +10,8 @@ use seal::roster::Roster;
 
 use crate::home::{Home, read_roster};
 use crate::proof::{self, Judge};
+use crate::roster::unheard;
+use crate::text::printable;
 use crate::times;
 
 #[derive(clap::Args)]
@@ -18,9 +20,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     roster: Option<PathBuf>,
     /// For a proof, in place of a roster: the key of the gateway, as `lenskeep gateway list`
-    /// prints it for somebody of the organisation.
+    /// prints it for somebody of the organisation. Several where a camera had several gateways.
     #[arg(long, value_name = "BASE64", conflicts_with = "roster")]
-    gateway_key: Option<String>,
+    gateway_key: Vec<String>,
     /// Write what a proof shows as MP4.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -30,18 +32,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { roster, gateway_key, out, paths } = arguments;
-    let (proofs, recordings): (Vec<PathBuf>, Vec<PathBuf>) = paths
-        .into_iter()
-        .partition(|path| path.extension().is_some_and(|extension| extension == proof::EXTENSION));
+    let (proofs, recordings): (Vec<PathBuf>, Vec<PathBuf>) =
+        paths.into_iter().partition(|path| proof::is_proof(path));
     ensure!(
         out.is_none() || (proofs.len() == 1 && recordings.is_empty()),
-        "--out is for one proof (*.{})",
-        proof::EXTENSION
+        "--out is for one proof (*.lkproof)"
     );
-    if let Some(key) = gateway_key {
+    if !gateway_key.is_empty() {
         ensure!(recordings.is_empty(), "recordings are verified by a roster: give --roster FILE");
-        let judge = Judge::Gateway(proof::gateway_key(&key)?);
-        return proofs.iter().try_for_each(|path| proof::verify(&judge, path, out.as_deref()));
+        let keys = gateway_key.iter().map(|key| proof::gateway_key(key)).collect::<anyhow::Result<_>>()?;
+        return verify_proofs(&Judge::Gateways(keys), &proofs, out.as_deref());
     }
     let roster = match roster {
         Some(path) => read_roster(&path)?,
@@ -51,10 +51,21 @@ pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
             home.roster(device.anchor)?.with_context(|| format!("this device has no roster; {told}"))?
         }
     };
-    for path in &proofs {
-        proof::verify(&Judge::Roster(&roster), path, out.as_deref())?;
+    let proven = verify_proofs(&Judge::Roster(&roster), &proofs, out.as_deref());
+    if recordings.is_empty() { proven } else { proven.and(verify(&roster, &recordings)) }
+}
+
+/// All of them, also after one that is refused.
+fn verify_proofs(judge: &Judge<'_>, paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<()> {
+    let mut first = Ok(());
+    for path in paths {
+        match (proof::verify(judge, path, out), &first) {
+            (Ok(()), _) => {}
+            (refused, Ok(())) => first = refused,
+            (Err(error), Err(_)) => println!("{}", printable(&format!("{error:#}"))),
+        }
     }
-    if recordings.is_empty() { Ok(()) } else { verify(&roster, &recordings) }
+    first
 }
 
 fn verify(roster: &Roster, paths: &[PathBuf]) -> anyhow::Result<()> {
@@ -87,7 +98,7 @@ fn verify(roster: &Roster, paths: &[PathBuf]) -> anyhow::Result<()> {
             }
             Err(error) => {
                 broken += 1;
-                println!("REFUSED  {}  {error:#}", file.display());
+                println!("REFUSED  {}  {}", file.display(), printable(&format!("{error:#}")));
             }
         }
     }
@@ -163,7 +174,7 @@ fn check(path: &Path, roster: &Roster) -> anyhow::Result<Checked> {
         rendition: header.rendition,
         link: Link { started_at: header.started_at, root, previous },
         words: format!("{name}, {}, {begin}, {end}", header.rendition),
-        unheard: roster.unheard(header.roster_head, header.started_at),
+        unheard: unheard(roster, header.roster_head, header.started_at),
         unknown_head: Some(header.roster_head).filter(|head| !roster.contains_hash(*head)),
     })
 }

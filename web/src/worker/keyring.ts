@@ -18,6 +18,8 @@ import type { HandOn, Trust } from './protocol';
 const EPOCHS_MAX = 512;
 /** What was recorded since then says which roster a gateway goes by now. */
 const RECENT_MS = 2 * 60 * 60 * 1000;
+/** How long a proposal may wait for signatures. */
+const AGREEMENT_MS = 72 * 60 * 60 * 1000;
 
 interface Unlocked {
   device: string;
@@ -31,8 +33,8 @@ export class Keyring {
   /** By epoch. What was not found is not kept, so that a grant that comes late is. */
   private readonly epochs = new Map<string, Promise<Map<string, EpochKeys>>>();
 
-  /** What was told of each gateway. */
-  private readonly told = new Map<string, number | null>();
+  /** What was told of each gateway, and by a recording of when. */
+  private readonly told = new Map<string, { since: number | null; at: number }>();
 
   constructor(
     private readonly heads: Heads,
@@ -65,6 +67,8 @@ export class Keyring {
     this.trusted = null;
     this.epochs.clear();
     this.heads.clear();
+    for (const [gateway, { since }] of this.told) if (since !== null) this.unheard(gateway, null);
+    this.told.clear();
   }
 
   trust(trust: Trust): void {
@@ -98,11 +102,12 @@ export class Keyring {
 
   /** Tells of a gateway that now goes by an old roster, and when it does no more. What it recorded long ago says nothing of now. */
   private hear({ gateway, roster_head, started_at }: ReadHeader['header']): void {
-    if (started_at < Date.now() - RECENT_MS) return;
-    const since = this.heads.unheard(roster_head, started_at);
-    if (since === (this.told.get(gateway) ?? null)) return;
-    this.told.set(gateway, since);
-    this.unheard(gateway, since);
+    const before = this.told.get(gateway);
+    if (started_at < Date.now() - RECENT_MS || (before && started_at <= before.at)) return;
+    // Where several must agree, a statement keeps the date of its proposal until they have.
+    const since = this.heads.unheard(roster_head, this.trusted?.several ? started_at - AGREEMENT_MS : started_at);
+    this.told.set(gateway, { since, at: started_at });
+    if (since !== (before?.since ?? null)) this.unheard(gateway, since);
   }
 
   /** Of what `sheet` was granted, or else this device. What does not open is passed over: one bad grant must not keep all that come after it

@@ -16,6 +16,8 @@ export interface Trust {
   cameras: Camera[];
   /** Public keys of the roster's devices, with those that were shut out since: who signed what was handed on. */
   authors: ReadonlyMap<string, string>;
+  /** Whether several administrators must agree. */
+  several: boolean;
   /** The log's statements from number `from` on; those before were told already. */
   heads: { from: number; statements: { hash: string; at: number }[] };
 }

@@ -216,7 +216,7 @@ export class Organisation {
     const { facts, hashes, dates } = this.roster;
     const heads = { from: this.told, statements: hashes.slice(this.told).map((hash, i) => ({ hash, at: dates[this.told + i]! })) };
     const authors = new Map([...facts.devices, ...facts.past].map(([id, { sign }]) => [id, sign]));
-    await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras, authors, heads });
+    await call('trust', { org: this.org, device: this.device, gateways: this.state.gateways, cameras: this.state.cameras, authors, several: this.needsOthers, heads });
     this.told = hashes.length;
   }
 

@@ -59,22 +59,6 @@ pub fn hkdf_sha256(salt: &[u8], ikm: &[u8], info: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-/// The same for several outputs of one key, without salt: extracted once.
-pub(crate) struct Expander(hkdf::Prk);
-
-impl Expander {
-    pub(crate) fn new(ikm: &[u8]) -> Self {
-        Expander(hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(ikm))
-    }
-
-    pub(crate) fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
-        let mut out = [0; 32];
-        let expanded = self.0.expand(info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut out));
-        expanded.expect("32 bytes are within HKDF-SHA-256's 8 160");
-        out
-    }
-}
-
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
@@ -82,12 +66,6 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_extracted_once_expands_to_the_same() {
-        let (ikm, info) = ([7; 32], [b"label\0".as_slice(), &[1, 2]]);
-        assert_eq!(Expander::new(&ikm).expand(&info), hkdf_sha256(&[], &ikm, &info));
-    }
 
     #[test]
     fn hkdf_gives_the_first_case_of_rfc_5869() {

@@ -21,19 +21,20 @@ use model::Hash;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::grant::EpochKey;
-use crate::hash::Expander;
 
-/// What the keys of a track's chunks come from: one recording, one track.
-struct TrackSecret(Expander);
+/// What the keys of chunks come from: of one recording, and of one kind of
+/// track.
+struct TrackSecret(Zeroizing<[u8; 32]>);
 
 impl TrackSecret {
     fn new(key: &EpochKey, salt: &[u8], header: Hash) -> Self {
-        let secret = crate::hkdf_sha256(salt, key.bytes(), &[b"lenskeep recording v2\0", &header.0]);
-        TrackSecret(Expander::new(Zeroizing::new(secret).as_slice()))
+        let info: [&[u8]; 2] = [b"lenskeep recording v2\0", &header.0];
+        TrackSecret(Zeroizing::new(crate::hkdf_sha256(salt, key.bytes(), &info)))
     }
 
     fn chunk(&self, number: u32) -> ChunkKey {
-        ChunkKey(self.0.expand(&[b"lenskeep chunk v1\0", &number.to_be_bytes()]))
+        let info: [&[u8]; 2] = [b"lenskeep chunk v1\0", &number.to_be_bytes()];
+        ChunkKey(crate::hkdf_sha256(&[], self.0.as_slice(), &info))
     }
 }
 

@@ -35,7 +35,7 @@ async function make(): Promise<void> {
     ],
   });
   const hash = await sha256(header);
-  head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 2), u32(header.length), header, await site.sign(signedBytes('recording-header.v1+json', header)));
+  head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 3), u32(header.length), header, await site.sign(signedBytes('recording-header.v1+json', header)));
   chunks = [];
   const entries: Bytes[] = [];
   const tree = new MerkleTree();
@@ -43,14 +43,14 @@ async function make(): Promise<void> {
   for (let n = 0; n < 20; n += 1) {
     const isVideo = n % 4 !== 3;
     const isKey = n % 8 === 0;
-    const secret = await hkdf(isVideo ? epochKeys.video : epochKeys.audio, salt, labelled('lenskeep recording v2', hash));
+    const secret = await hkdf(isVideo ? epochKeys.video : epochKeys.audio, salt, labelled('lenskeep recording v3', hash));
     const key = await aesKey(await hkdf(secret, new Uint8Array(0), labelled('lenskeep chunk v1', u32(n))));
     const plain = isVideo ? concat(u32(0), u32(4), utf8('nal!')) : concat(Uint8Array.of(0, 3), utf8('abc'));
     const chunkHead = concat(u32(plain.length + 16), Uint8Array.of(isVideo ? 0 : 1, isKey ? 1 : 0, 0, 0), u32(n * 40 * (isVideo ? 1 : 8)));
     const chunk = concat(chunkHead, await aesSeal(key, concat(new Uint8Array(8), u32(n)), concat(hash, u32(n), chunkHead), plain));
     if (isKey) entries.push(concat(u32(offset), u32(n), u32(n * 40)));
     chunks.push(chunk);
-    await tree.push(chunk);
+    await tree.push(concat(chunkHead, await sha256(chunk.subarray(chunkHead.length))));
     offset += chunk.length;
   }
   const index = concat(...entries);

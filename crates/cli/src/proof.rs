@@ -24,8 +24,6 @@ use crate::times;
 /// Longest file that is written or read: half an hour and more of a camera.
 const PROOF_BYTES_MAX: u64 = 1 << 30;
 const EXTENSION: &str = "lkproof";
-/// Pictures further apart, with something withheld between them, are a hole.
-const HOLE_MS: u64 = Timestamp::SECOND;
 
 pub(crate) fn is_proof(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
@@ -121,7 +119,7 @@ struct Proven {
     words: Vec<String>,
 }
 
-/// Pictures with something withheld between them: the part that shows the
+/// Shown pictures with withheld ones between them: the part that shows the
 /// later one, and both times.
 struct Hole {
     part: usize,
@@ -228,8 +226,13 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
     let is_sound =
         |id: u8| header.tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);
     let (mut pictures, mut sound, mut marked) = (Vec::new(), 0_u32, 0_u32);
+    let (mut pictures_withheld, mut sound_withheld) = (0_u32, 0_u32);
     for (index, part) in excerpt.parts.iter().enumerate() {
-        let Part::Shown { head, .. } = part else { continue };
+        let Part::Shown { head, .. } = part else {
+            let kind = if is_sound(part.head().track) { &mut sound_withheld } else { &mut pictures_withheld };
+            *kind += 1;
+            continue;
+        };
         // Opened here already: what does not open was not sealed so.
         excerpt.open(index).context("a shown chunk has a key")??;
         marked += u32::from(head.flags & flags::DISCONTINUITY != 0);
@@ -248,7 +251,6 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
     };
     let (first, end) = (excerpt.first, excerpt.first + excerpt.parts.len() as u32);
     let total = excerpt.footer.chunks;
-    let withheld = excerpt.parts.len() - pictures.len() - sound as usize;
     let mut words = vec![
         format!(
             "camera {camera}, {}: {} pictures from {} to {}",
@@ -258,7 +260,8 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
             times::format(*to)
         ),
         format!(
-            "chunks {} to {end} of {total}; {withheld} withheld, {sound} of sound shown; sealed and signed by the gateway {gateway}",
+            "chunks {} to {end} of {total}; withheld: {pictures_withheld} of pictures, {sound_withheld} of sound; shown of \
+             sound: {sound}; sealed and signed by the gateway {gateway}",
             first + 1
         ),
     ];
@@ -291,17 +294,17 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
 fn holes(excerpt: &Excerpt<'_>, source: &Source) -> Vec<Hole> {
     let (mut holes, mut last, mut withheld) = (Vec::new(), None, false);
     for (part, shown) in excerpt.parts.iter().enumerate() {
-        let Part::Shown { head, .. } = shown else {
-            withheld = true;
-            continue;
-        };
+        let head = shown.head();
         if source.is_sound(head.track) {
+            continue;
+        }
+        if matches!(shown, Part::Withheld { .. }) {
+            withheld = true;
             continue;
         }
         let to = source.at(head.track, head.time);
         if let Some(from) = last.replace(to)
             && withheld
-            && to.ms_since(from) > HOLE_MS
         {
             holes.push(Hole { part, from, to });
         }

@@ -32,8 +32,8 @@ export async function makeSite(seal) {
       salt: base64(salt), roster_head: rosterHead, checkpoint: null, started_at: at, clock: 'synchronised', starts_with_key_frame: true, tracks: [track],
     });
     const hash = await sha256(json);
-    const head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 2), u32(json.length), json, await own.sign(seal.signedBytes('recording-header.v1+json', json)));
-    const secret = await hkdf(keys.video, salt, labelled('lenskeep recording v2', hash));
+    const head = concat(Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 3), u32(json.length), json, await own.sign(seal.signedBytes('recording-header.v1+json', json)));
+    const secret = await hkdf(keys.video, salt, labelled('lenskeep recording v3', hash));
     const chunk = async (n) => {
       const unit = units[(from + n) % units.length];
       const plain = concat(u32(0), unit.bytes);
@@ -53,7 +53,7 @@ export async function makeSite(seal) {
     for (let n = 0; n < SECONDS * FPS; n += 1) {
       if (isKey(n)) entries.push(concat(u32(offset), u32(n), u32(Math.round((n * 1000) / FPS))));
       chunks.push(await chunk(n));
-      await tree.push(chunks.at(-1));
+      await tree.push(concat(chunks.at(-1).subarray(0, 12), await sha256(chunks.at(-1).subarray(12))));
       offset += chunks.at(-1).length;
     }
     const index = concat(...entries);

@@ -7,17 +7,16 @@ use model::Hash;
 
 use super::ChunkKey;
 use super::layout::{
-    CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer, MAGIC, PREFIX_LEN,
-    SIGNATURE_LEN, TAG_LEN, TRACKS_MAX,
+    CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer, Header, MAGIC, PREFIX_LEN, SIGNATURE_LEN,
 };
-use super::read::{ChunkOpener, ChunkRef, ReadError, Recording, SignedHeader};
-use crate::CanonicalError;
+use super::read::{ChunkOpener, ChunkOrder, ChunkRef, ReadError, Recording, SignedHeader};
 use crate::envelope::{PayloadType, signed_bytes};
 use crate::keys::VerifyingKey;
 use crate::merkle::{leaf, range_proof, range_root};
+use crate::{CanonicalError, sha256};
 
-/// `LKCLIP`, a zero byte, version 1.
-const CLIP_MAGIC: [u8; 8] = *b"LKCLIP\0\x01";
+/// `LKCLIP`, a zero byte, version 2.
+const CLIP_MAGIC: [u8; 8] = *b"LKCLIP\0\x02";
 /// Two hashes for each level of a tree of `CHUNKS_MAX` leaves.
 const PROOF_MAX: usize = 36;
 const WITHHELD: u8 = 0;
@@ -25,7 +24,7 @@ const SHOWN: u8 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExcerptError {
-    #[error("not an excerpt: it does not begin with LKCLIP and version 1")]
+    #[error("not an excerpt: it does not begin with LKCLIP and version 2")]
     Magic,
     #[error("byte {at}: {what}")]
     Shape { at: usize, what: &'static str },
@@ -54,8 +53,12 @@ pub enum Part<'b> {
         head_bytes: &'b [u8; CHUNK_HEAD_LEN],
         ciphertext: &'b [u8],
     },
-    /// That there is a chunk, and which.
-    Withheld(Hash),
+    /// That there is a chunk, of which track and time.
+    Withheld {
+        head: ChunkHead,
+        head_bytes: &'b [u8; CHUNK_HEAD_LEN],
+        sha256: Hash,
+    },
 }
 
 /// Parsed is not believed: call [`Excerpt::verify`].
@@ -84,8 +87,11 @@ impl<'b> Excerpt<'b> {
         if recording.footer.is_none() {
             return Err(ExcerptError::NotClosed);
         }
-        let leaves: Vec<Hash> =
-            recording.chunks.iter().map(|chunk| leaf(&[chunk.head_bytes, chunk.ciphertext])).collect();
+        let leaves: Vec<Hash> = recording
+            .chunks
+            .iter()
+            .map(|chunk| chunk_leaf(chunk.head_bytes, sha256(chunk.ciphertext)))
+            .collect();
         let proof = range_proof(&leaves, first, count).ok_or(ExcerptError::Stretch)?;
         let SignedHeader { json, signature, .. } = &recording.header;
         let word = |number: usize| (number as u32).to_be_bytes();
@@ -101,8 +107,7 @@ impl<'b> Excerpt<'b> {
             out.extend_from_slice(&word(number));
         }
         proof.iter().for_each(|hash| out.extend_from_slice(&hash.0));
-        let stretch = recording.chunks.iter().zip(&leaves).skip(first).take(count);
-        for (chunk, hash) in stretch {
+        for chunk in &recording.chunks[first..first + count] {
             if shows(chunk) {
                 let key = opener.key(chunk.head.track, chunk.number).map_err(ExcerptError::Header)?;
                 out.push(SHOWN);
@@ -111,7 +116,8 @@ impl<'b> Excerpt<'b> {
                 out.extend_from_slice(chunk.ciphertext);
             } else {
                 out.push(WITHHELD);
-                out.extend_from_slice(&hash.0);
+                out.extend_from_slice(chunk.head_bytes);
+                out.extend_from_slice(&sha256(chunk.ciphertext).0);
             }
         }
         Ok(())
@@ -134,9 +140,9 @@ impl<'b> Excerpt<'b> {
         let count = rest.number(CHUNKS_MAX as usize, "there are not so many chunks")?;
         let hashes = rest.number(PROOF_MAX, "the proof is too long")?;
         let proof = (0..hashes).map(|_| rest.hash()).collect::<Result<_, _>>()?;
-        let mut parts = Vec::new();
+        let (mut parts, mut order) = (Vec::new(), ChunkOrder::default());
         for _ in 0..count {
-            parts.push(rest.part(&header)?);
+            parts.push(rest.part(&header.header, &mut order)?);
         }
         let excerpt =
             Excerpt { header, footer, first: first as u32, parts, footer_json, footer_signature, proof };
@@ -174,11 +180,23 @@ impl<'b> Excerpt<'b> {
     }
 }
 
+/// A chunk's leaf holds its head beside the hash of what was sealed, so that the
+/// head can be shown alone.
+fn chunk_leaf(head: &[u8; CHUNK_HEAD_LEN], sealed: Hash) -> Hash {
+    leaf(&[head, &sealed.0])
+}
+
 impl Part<'_> {
+    pub fn head(&self) -> ChunkHead {
+        match self {
+            Part::Shown { head, .. } | Part::Withheld { head, .. } => *head,
+        }
+    }
+
     fn leaf(&self) -> Hash {
         match self {
-            Part::Shown { head_bytes, ciphertext, .. } => leaf(&[head_bytes.as_slice(), ciphertext]),
-            Part::Withheld(hash) => *hash,
+            Part::Shown { head_bytes, ciphertext, .. } => chunk_leaf(head_bytes, sha256(ciphertext)),
+            Part::Withheld { head_bytes, sha256, .. } => chunk_leaf(head_bytes, *sha256),
         }
     }
 }
@@ -223,29 +241,25 @@ impl<'b> Rest<'b> {
         Ok(Hash(*self.array()?))
     }
 
-    fn part(&mut self, header: &SignedHeader) -> Result<Part<'b>, ExcerptError> {
-        match self.peek::<1>()? {
+    fn part(&mut self, header: &Header, order: &mut ChunkOrder) -> Result<Part<'b>, ExcerptError> {
+        let key = match self.peek::<1>()? {
             [WITHHELD] => {
                 self.at += 1;
-                Ok(Part::Withheld(self.hash()?))
+                None
             }
             [SHOWN] => {
                 self.at += 1;
-                let key = ChunkKey(*self.array()?);
-                let head_bytes = self.peek()?;
-                let head = ChunkHead::parse(head_bytes).ok_or(self.shape("reserved bytes are not zero"))?;
-                let length = head.length as usize;
-                let known = header.header.tracks.iter().any(|track| track.id == head.track);
-                if !known || usize::from(head.track) >= TRACKS_MAX {
-                    return Err(self.shape("the chunk is of no track of the header"));
-                }
-                if !(TAG_LEN..=CHUNK_BYTES_MAX).contains(&length) {
-                    return Err(self.shape("not a chunk"));
-                }
-                self.at += CHUNK_HEAD_LEN;
-                Ok(Part::Shown { key, head, head_bytes, ciphertext: self.take(length)? })
+                Some(ChunkKey(*self.array()?))
             }
-            _ => Err(self.shape("a chunk is shown (1) or withheld (0)")),
-        }
+            _ => return Err(self.shape("a chunk is shown (1) or withheld (0)")),
+        };
+        let head_bytes = self.peek()?;
+        let head = ChunkHead::parse(head_bytes).ok_or(self.shape("reserved bytes are not zero"))?;
+        order.next(header, head).map_err(|what| self.shape(what))?;
+        self.at += CHUNK_HEAD_LEN;
+        Ok(match key {
+            Some(key) => Part::Shown { key, head, head_bytes, ciphertext: self.take(head.length as usize)? },
+            None => Part::Withheld { head, head_bytes, sha256: self.hash()? },
+        })
     }
 }

@@ -3,8 +3,8 @@
 use model::{Base64, CameraId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// `LKREC`, two zero bytes, version 2.
-pub const MAGIC: [u8; 8] = *b"LKREC\0\0\x02";
+/// `LKREC`, two zero bytes, version 3.
+pub const MAGIC: [u8; 8] = *b"LKREC\0\0\x03";
 pub const TRAILER_MAGIC: [u8; 8] = *b"LKRECEND";
 /// Magic and header length.
 pub const PREFIX_LEN: usize = 12;

@@ -28,7 +28,7 @@ struct TrackSecret(Zeroizing<[u8; 32]>);
 
 impl TrackSecret {
     fn new(key: &EpochKey, salt: &[u8], header: Hash) -> Self {
-        let info: [&[u8]; 2] = [b"lenskeep recording v2\0", &header.0];
+        let info: [&[u8]; 2] = [b"lenskeep recording v3\0", &header.0];
         TrackSecret(Zeroizing::new(crate::hkdf_sha256(salt, key.bytes(), &info)))
     }
 

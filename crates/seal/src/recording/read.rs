@@ -6,7 +6,7 @@ use model::Hash;
 use super::layout::{
     CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer, HEADER_BYTES_MAX,
     Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC, PREFIX_LEN, RECORDING_BYTES_MAX, SIGNATURE_LEN, TAG_LEN,
-    TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN, TRAILER_MAGIC, TrackKind, flags,
+    TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN, TRAILER_MAGIC, Track, TrackKind, flags,
 };
 use super::{ChunkKey, TrackSecret};
 use crate::envelope::{PayloadType, signed_bytes};
@@ -17,8 +17,10 @@ use crate::{CanonicalError, MerkleTree, sha256};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("not a recording: it does not begin with LKREC and version 2")]
+    #[error("not a recording: it does not begin with LKREC")]
     Magic,
+    #[error("a recording of version {0}; this program reads version {VERSION}", VERSION = MAGIC[7])]
+    Version(u8),
     #[error("the recording is larger than {RECORDING_BYTES_MAX} bytes")]
     TooLarge,
     #[error("the header is cut off or larger than {HEADER_BYTES_MAX} bytes")]
@@ -58,8 +60,11 @@ pub struct SignedHeader {
 impl SignedHeader {
     /// How long prefix, header and signature are, from the first 12 bytes.
     pub fn len_from_prefix(prefix: &[u8; PREFIX_LEN]) -> Result<usize, ReadError> {
-        if prefix[..8] != MAGIC {
+        if prefix[..7] != MAGIC[..7] {
             return Err(ReadError::Magic);
+        }
+        if prefix[7] != MAGIC[7] {
+            return Err(ReadError::Version(prefix[7]));
         }
         let json = u32::from_be_bytes([prefix[8], prefix[9], prefix[10], prefix[11]]) as usize;
         if json > HEADER_BYTES_MAX {
@@ -165,7 +170,7 @@ impl<'b> Recording<'b> {
         let mut chunks = Vec::new();
         let mut rebuilt = Vec::new();
         let mut tree = MerkleTree::new();
-        let mut last_time = [0; TRACKS_MAX];
+        let mut order = ChunkOrder::default();
         // Ends at the index record or where the file was cut off.
         let index_at = loop {
             let Some((head_bytes, head, body)) = record(bytes, at)? else { break None };
@@ -174,21 +179,17 @@ impl<'b> Recording<'b> {
             }
             let number = chunks.len() as u32;
             let broken = |what| Err(ReadError::Record { at, what });
-            let Some(track) = header.header.tracks.iter().find(|track| track.id == head.track) else {
-                return broken("the chunk is of no track of the header");
+            if number >= CHUNKS_MAX {
+                return broken("too many chunks");
+            }
+            let track = match order.next(&header.header, head) {
+                Ok(track) => track,
+                Err(what) => return broken(what),
             };
-            if head.flags & !flags::ALL != 0 || body.len() < TAG_LEN || number >= CHUNKS_MAX {
-                return broken("not a chunk");
-            }
-            let last = &mut last_time[usize::from(head.track)];
-            if head.time < *last {
-                return broken("time runs backwards");
-            }
-            *last = head.time;
             if head.is_key_frame() && track.kind == TrackKind::Video {
                 rebuilt.push(IndexEntry { offset: at as u32, chunk: number, time: head.time });
             }
-            tree.push(&[head_bytes, body]);
+            tree.push(&[head_bytes, &sha256(body).0]);
             chunks.push(ChunkRef { number, offset: at, head, head_bytes, ciphertext: body });
             at += CHUNK_HEAD_LEN + body.len();
         };
@@ -273,6 +274,32 @@ impl<'b> Recording<'b> {
 
     pub fn is_cut_off(&self) -> bool {
         self.footer.is_none()
+    }
+}
+
+/// What must hold of the heads of chunks that follow each other.
+#[derive(Debug, Default)]
+pub(super) struct ChunkOrder {
+    last_time: [u32; TRACKS_MAX],
+}
+
+impl ChunkOrder {
+    /// The track of the next chunk, or what is wrong with it.
+    pub(super) fn next<'h>(
+        &mut self,
+        header: &'h Header,
+        head: ChunkHead,
+    ) -> Result<&'h Track, &'static str> {
+        let track = header.tracks.iter().find(|track| track.id == head.track);
+        let track = track.ok_or("the chunk is of no track of the header")?;
+        if head.flags & !flags::ALL != 0 || !(TAG_LEN..=CHUNK_BYTES_MAX).contains(&(head.length as usize)) {
+            return Err("not a chunk");
+        }
+        let last = &mut self.last_time[usize::from(head.track)];
+        if head.time < std::mem::replace(last, head.time) {
+            return Err("time runs backwards");
+        }
+        Ok(track)
     }
 }
 

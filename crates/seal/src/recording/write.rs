@@ -156,7 +156,8 @@ impl RecordingWriter {
             self.index.push(IndexEntry { offset: self.file_bytes as u32, chunk: number, time });
         }
         self.last_time[slot] = time;
-        self.tree.push(&[&out[begin..]]);
+        let ciphertext = &out[begin + head_bytes.len()..];
+        self.tree.push(&[&head_bytes, &sha256(ciphertext).0]);
         self.chunk_bytes += (out.len() - begin) as u64;
         self.account(&out[begin..]);
         Ok(number)
@@ -206,7 +207,7 @@ pub fn close_cut_off(recording: &Recording<'_>, signer: &SigningKey) -> (usize, 
     let mut tree = MerkleTree::new();
     let mut duration_ms = 0;
     for chunk in &recording.chunks {
-        tree.push(&[chunk.head_bytes, chunk.ciphertext]);
+        tree.push(&[chunk.head_bytes, &sha256(chunk.ciphertext).0]);
         let track = recording.header.header.tracks.iter().find(|track| track.id == chunk.head.track);
         let timescale = track.map_or(1, |track| u64::from(track.timescale));
         duration_ms = duration_ms.max(u64::from(chunk.head.time) * 1_000 / timescale);

@@ -254,6 +254,9 @@ fn an_excerpt_proves_its_chunks_and_opens_no_other() {
     let expected: Vec<Option<Vec<u8>>> =
         expected.map(|(track, .., plaintext)| (track == 0).then_some(plaintext)).collect();
     assert_eq!(opened(&excerpt), expected);
+    // What is withheld still says what it is.
+    let heads = excerpt.parts.iter().map(|part| (part.head().track, part.head().time));
+    assert!(heads.eq(chunks().into_iter().skip(3).take(6).map(|(track, _, time, _)| (track, time))));
 
     // The key of a chunk is of no use for any other, neither here nor there.
     let keys: Vec<_> = excerpt
@@ -261,7 +264,7 @@ fn an_excerpt_proves_its_chunks_and_opens_no_other() {
         .iter()
         .filter_map(|part| match part {
             Part::Shown { key, .. } => Some(key.clone()),
-            Part::Withheld(_) => None,
+            Part::Withheld { .. } => None,
         })
         .collect();
     let mut swapped = excerpt.clone();
@@ -329,7 +332,7 @@ fn chunks_of_an_excerpt_stand_where_they_say() {
     assert!(refused(&|excerpt| excerpt.first += 1), "moved");
     assert!(refused(&|excerpt| drop(excerpt.parts.remove(2))), "left out");
     assert!(refused(&|excerpt| excerpt.parts.swap(0, 3)), "in another order");
-    assert!(refused(&|excerpt| excerpt.parts.push(Part::Withheld(model::Hash([1; 32])))), "one more");
+    assert!(refused(&|excerpt| excerpt.parts.push(excerpt.parts[5].clone())), "one more");
     assert!(refused(&|excerpt| excerpt.parts.clear()), "none");
     assert!(refused(&|excerpt| excerpt.first = u32::MAX), "far away");
 }

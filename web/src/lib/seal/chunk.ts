@@ -2,7 +2,7 @@
 // A chunk opens only at its own number in its own recording; a moved, renumbered or altered one is refused.
 
 import { type Bytes, concat, refuse, u32, view } from './bytes';
-import { aesOpen, labelled } from './crypto';
+import { aesOpen, labelled, sha256 } from './crypto';
 import type { ReadHeader, RecordingKeys, Track } from './header';
 
 export const CHUNK_HEAD_BYTES = 12;
@@ -65,6 +65,11 @@ export async function openChunk(read: ReadHeader, keys: RecordingKeys, chunk: Ch
   } catch {
     return refuse(`chunk ${chunk.number} does not open: it was altered or belongs to another recording`);
   }
+}
+
+/** A chunk's leaf in the Merkle tree: its head, and the hash of what was sealed. */
+export async function chunkLeaf(bytes: Bytes): Promise<Bytes> {
+  return concat(bytes.subarray(0, CHUNK_HEAD_BYTES), await sha256(bytes.subarray(CHUNK_HEAD_BYTES)));
 }
 
 /** Each chunk has a key of its own, so that a part of a recording can be shown without the rest. */

@@ -10,7 +10,7 @@ import { b64, bool, hash, id, int, literal, nullable, object, type Of, pattern, 
 export const HEADER_BYTES_MAX = 65_536;
 export const PREFIX_BYTES = 12;
 const SIGNATURE_BYTES = 64;
-const MAGIC = Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 2);
+const MAGIC = Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 3);
 
 const trackShape = object({
   id: int,
@@ -57,7 +57,7 @@ export interface ReadHeader {
 
 /** How many bytes prefix, header and signature have, from the first 12. */
 export function headLength(prefix: Uint8Array): number {
-  if (prefix.length < PREFIX_BYTES || !equal(prefix.subarray(0, 8), MAGIC)) refuse('this is not a Lenskeep recording of version 2');
+  if (prefix.length < PREFIX_BYTES || !equal(prefix.subarray(0, 8), MAGIC)) refuse('this is not a Lenskeep recording of version 3');
   const length = view(prefix).getUint32(8);
   if (length === 0 || length > HEADER_BYTES_MAX) refuse(`a header of ${length} bytes`);
   return PREFIX_BYTES + length + SIGNATURE_BYTES;
@@ -98,7 +98,7 @@ export async function recordingKeys(read: ReadHeader, keys: EpochKeys): Promise<
 
 async function derive({ header, hash }: ReadHeader, key: Bytes, commitment: string): Promise<CryptoKey> {
   if (!equal(await keyCommitment(key), fromHex(commitment))) refuse('the recording was sealed with another key than the one that was granted');
-  return hkdfKey(await hkdf(key, fromBase64(header.salt), labelled('lenskeep recording v2', hash)));
+  return hkdfKey(await hkdf(key, fromBase64(header.salt), labelled('lenskeep recording v3', hash)));
 }
 
 export const recordingId = (read: ReadHeader): string => hex(read.hash);

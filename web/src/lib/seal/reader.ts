@@ -2,7 +2,7 @@
 // It asks a `source` for bytes and believes none of them before the gateway's signature or the chunk's tag held.
 
 import { type Bytes, concat, equal, fromHex, hex, refuse } from './bytes';
-import { type Chunk, CHUNK_HEAD_BYTES, CHUNKS_MAX, openChunk, readChunk, readChunkHead } from './chunk';
+import { type Chunk, CHUNK_HEAD_BYTES, chunkLeaf, CHUNKS_MAX, openChunk, readChunk, readChunkHead } from './chunk';
 import { checkHeader, headLength, PREFIX_BYTES, type ReadHeader, readHeader, type RecordingKeys } from './header';
 import { MerkleTree } from './merkle';
 import { type KeyFrame, readTail, readTrailer, RECORDING_BYTES_MAX, type Tail, TRAILER_BYTES } from './tail';
@@ -92,7 +92,7 @@ export class Recording {
     const found = { chunks: 0, bytes: 0, key_frames: 0 };
     for await (const chunk of this.chunks({ offset: this.read.length, chunk: 0, time: 0 })) {
       await openChunk(this.read, keys, chunk);
-      await tree.push(chunk.bytes);
+      await tree.push(await chunkLeaf(chunk.bytes));
       found.chunks += 1;
       found.bytes += chunk.bytes.length;
       if (chunk.keyFrame && this.read.header.tracks.find(({ id }) => id === chunk.track)?.kind === 'video') found.key_frames += 1;

@@ -48,6 +48,15 @@ pub struct EpochKeys {
     pub audio: EpochKey,
 }
 
+/// Why an epoch is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It has lasted long enough.
+    Time,
+    /// Others may open what is recorded from now on.
+    Audience,
+}
+
 #[derive(Clone, Debug)]
 pub struct Epoch {
     pub id: EpochId,
@@ -85,13 +94,16 @@ impl Epoch {
         }
     }
 
-    /// Whether the next recording needs another epoch.
-    pub fn is_over(&self, roster: &Roster, gateway: GatewayId, now: Timestamp) -> bool {
+    /// Whether the next recording needs another epoch, and why.
+    pub fn over(&self, roster: &Roster, gateway: GatewayId, now: Timestamp) -> Option<Over> {
         let bound: BTreeSet<CameraId> =
             roster.cameras().filter(|camera| camera.gateway == gateway).map(|camera| camera.id).collect();
+        if !bound.iter().eq(self.keys.keys()) || audience(roster, gateway, now) != self.audience {
+            return Some(Over::Audience);
+        }
         // A clock that was set back must not stretch an epoch either.
         let out_of_time = now.ms_since(self.started_at) >= EPOCH_MS_MAX || now < self.started_at;
-        out_of_time || !bound.iter().eq(self.keys.keys()) || audience(roster, gateway, now) != self.audience
+        out_of_time.then_some(Over::Time)
     }
 
     /// One signed grant for each device of the audience.

@@ -1,5 +1,6 @@
 //! What a gateway decides, without doing any of it: when a recording begins
-//! and ends ([`recorder`]), when epoch keys change and who gets them
+//! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
+//! lies there after a crash ([`recovery`]), what is missing ([`outage`]), when epoch keys change and who gets them
 //! ([`epoch`]), what retention may delete ([`retention`]), and how the site's
 //! configuration changes by command ([`site`]).
 //!
@@ -7,6 +8,10 @@
 
 pub mod epoch;
 pub mod gop;
+pub mod outage;
 pub mod recorder;
+pub mod recovery;
 pub mod retention;
 pub mod site;
+pub mod uplink;
+pub mod volume;

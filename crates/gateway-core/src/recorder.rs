@@ -56,21 +56,16 @@ pub struct EpochContext {
 #[derive(Debug)]
 pub enum Output {
     /// Prefix, header and signature of a new recording.
-    Begun {
-        id: Hash,
-        started_at: Timestamp,
-        bytes: Bytes,
-    },
+    Begun { id: Hash, started_at: Timestamp, bytes: Bytes },
     Chunk {
         number: u32,
         key_frame: bool,
+        /// By the stream's own time.
+        at: Timestamp,
         bytes: Bytes,
     },
     /// Index, footer and trailer: the recording is whole.
-    Closed {
-        recording: Box<Closed>,
-        bytes: Bytes,
-    },
+    Closed { recording: Box<Closed>, bytes: Bytes },
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +92,8 @@ pub struct Recorder {
     run: Option<Run>,
     open: Option<Open>,
     previous_root: Option<Hash>,
+    /// A picture was left out: the next chunk says so.
+    left_out: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -130,6 +127,7 @@ impl Recorder {
             run: None,
             open: None,
             previous_root: None,
+            left_out: false,
             outputs: VecDeque::new(),
         }
     }
@@ -149,10 +147,10 @@ impl Recorder {
     }
 
     /// `salt` gives 32 random bytes for a new recording. An error concerns this
-    /// unit alone; the recording goes on.
+    /// unit alone: the recording goes on, and its next picture is marked.
     pub fn push(
         &mut self,
-        unit: AccessUnit,
+        mut unit: AccessUnit,
         salt: &mut dyn FnMut() -> [u8; 32],
     ) -> Result<(), RecorderError> {
         let Some(run) = &mut self.run else { return Ok(()) };
@@ -167,13 +165,25 @@ impl Recorder {
             // A recording begins with a picture.
             return Ok(());
         }
+        unit.discontinuity |= is_video && self.left_out;
         let run = self.run.as_mut().expect("looked at above");
-        run.chunker.push(unit)?;
-        self.drain()
+        let pushed = run.chunker.push(unit).map_err(RecorderError::from).and_then(|()| self.drain());
+        if is_video {
+            self.left_out = pushed.is_err();
+        }
+        pushed
     }
 
     pub fn pull(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    pub fn camera(&self) -> CameraId {
+        self.identity.camera
+    }
+
+    pub fn rendition(&self) -> Rendition {
+        self.identity.rendition
     }
 
     /// The open recording's id.
@@ -188,11 +198,16 @@ impl Recorder {
     }
 
     /// Forgets the open recording: what was handed out of it could not be
-    /// stored. The chain begins anew.
-    pub fn abandon(&mut self) {
+    /// stored. The chain begins anew. Returns the time of the last chunk that
+    /// nobody pulled.
+    pub fn abandon(&mut self) -> Option<Timestamp> {
         self.open = None;
         self.previous_root = None;
-        self.outputs.clear();
+        let times = self.outputs.drain(..).filter_map(|output| match output {
+            Output::Chunk { at, .. } => Some(at),
+            _ => None,
+        });
+        times.max()
     }
 
     fn turn_over(&mut self, track: u8, time: i64, key_frame: bool) {
@@ -295,8 +310,10 @@ impl Open {
         let mut bytes = Vec::new();
         let parts: [&[u8]; 1] = [&chunk.plaintext];
         let number = self.writer.seal(chunk.track, key_frame | discontinuity, time, &parts, &mut bytes)?;
-        self.end_ms = self.end_ms.max(self.ms_since_start(chunk.track, chunk.time));
-        Ok(Output::Chunk { number, key_frame: chunk.key_frame, bytes: bytes.into() })
+        let ms = self.ms_since_start(chunk.track, chunk.time);
+        self.end_ms = self.end_ms.max(ms);
+        let at = self.writer.header().started_at.plus_ms(ms);
+        Ok(Output::Chunk { number, key_frame: chunk.key_frame, at, bytes: bytes.into() })
     }
 }
 

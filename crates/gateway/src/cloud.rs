@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::data::Identity;
+use crate::forward::retry_after_ms;
 use crate::tls::{self, ClientCertificate};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(crate) enum CloudError {
     #[error("the cloud cannot be reached: {0}")]
     Unreachable(String),
     #[error("the cloud refused {call}: {message} (HTTP {status})")]
-    Refused { call: &'static str, status: u16, message: String },
+    Refused { call: &'static str, status: u16, message: String, wait_ms: Option<u64> },
     #[error("the cloud's answer to {call} cannot be understood: {reason}")]
     Answer { call: &'static str, reason: String },
 }
@@ -41,6 +42,14 @@ impl CloudError {
     pub(crate) fn status(&self) -> Option<StatusCode> {
         match self {
             CloudError::Refused { status, .. } => StatusCode::from_u16(*status).ok(),
+            _ => None,
+        }
+    }
+
+    /// How long the cloud wants to be left alone.
+    pub(crate) fn wait_ms(&self) -> Option<u64> {
+        match self {
+            CloudError::Refused { wait_ms, .. } => *wait_ms,
             _ => None,
         }
     }
@@ -108,10 +117,15 @@ impl Cloud {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| CloudError::Unreachable(words(error)))?;
-        let status = response.status();
+        let (status, wait_ms) = (response.status(), retry_after_ms(response.headers()));
         let bytes = read_bounded(response).await.map_err(answer)?;
         if !status.is_success() {
-            return Err(CloudError::Refused { call, status: status.as_u16(), message: problem(&bytes) });
+            return Err(CloudError::Refused {
+                call,
+                status: status.as_u16(),
+                message: problem(&bytes),
+                wait_ms,
+            });
         }
         serde_json::from_slice(&bytes).map_err(|error| answer(error.to_string()))
     }

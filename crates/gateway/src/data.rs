@@ -109,10 +109,13 @@ pub(crate) fn read_whole<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Opt
     })
 }
 
+/// Extension of what is on its way to replace a file.
+pub(crate) const TEMPORARY: &str = "new";
+
 /// Replaces a file: old or new, never half, and on disk when this returns.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("{} could not be written", path.display());
-    let temporary = path.with_extension("new");
+    let temporary = path.with_extension(TEMPORARY);
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(true)
@@ -120,7 +123,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .mode(0o600)
         .open(&temporary)
         .with_context(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // On a full disk half a file is in the way.
+    written.inspect_err(|_| drop(std::fs::remove_file(&temporary))).with_context(failed)?;
     std::fs::rename(&temporary, path).with_context(failed)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)

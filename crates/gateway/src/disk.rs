@@ -1,9 +1,7 @@
 //! The disk: one thread appends to all open recordings and flushes the volume
 //! once a second with one `syncfs`, however many streams there are. A
-//! recording counts as stored when a flush after its last byte has succeeded.
-//!
-//! A recording that could not be written is given up where it stands; the file
-//! stays, and the next start closes it after its last whole chunk.
+//! recording counts as stored when a flush after its last byte has succeeded:
+//! [`gateway_core::volume`] is what it goes by.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -11,12 +9,15 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use gateway_core::recorder::Closed;
+use gateway_core::recovery::file_name;
+use gateway_core::volume::{GivenUp, Number, Stored, Volume, Writer};
+use model::{Hash, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::error;
@@ -30,25 +31,49 @@ pub(crate) const FLUSH: Duration = Duration::from_secs(1);
 /// Room for recordings whose flush is over.
 const STORED_QUEUE: usize = 1_024;
 
-/// A recording that is whole and on disk.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) path: String,
-    pub(crate) closed: Box<Closed>,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     jobs: mpsc::Sender<Job>,
     next: Arc<AtomicU64>,
+    flushed: Arc<Flushed>,
+}
+
+/// When the last flush was before a recording failed; `u64::MAX` if it has not.
+#[derive(Debug)]
+struct Failed(AtomicU64);
+
+impl Default for Failed {
+    fn default() -> Self {
+        Failed(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Failed {
+    fn flushed_ms(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms != u64::MAX)
+    }
+}
+
+/// By a clock that nobody sets.
+#[derive(Debug)]
+struct Flushed {
+    started: Instant,
+    /// What was handed to the disk before has been flushed.
+    ms: AtomicU64,
+}
+
+impl Flushed {
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
 }
 
 /// One open recording. Dropped without `close`, it is given up.
 #[derive(Debug)]
 pub(crate) struct OpenRecording {
-    number: u64,
+    number: Number,
     jobs: mpsc::Sender<Job>,
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failed>,
 }
 
 /// The disk did not take it: full, gone, read-only, or too slow.
@@ -58,40 +83,91 @@ pub(crate) struct DiskError;
 
 #[derive(Debug)]
 enum Job {
-    Open { number: u64, path: String, bytes: Bytes, failed: Arc<AtomicBool>, opened: oneshot::Sender<()> },
-    Append { number: u64, bytes: Bytes },
-    Close { number: u64, bytes: Bytes, closed: Box<Closed> },
-    Drop { number: u64 },
-    Flush,
+    Open {
+        number: Number,
+        path: String,
+        bytes: Bytes,
+        failed: Arc<Failed>,
+        opened: oneshot::Sender<()>,
+    },
+    Append {
+        number: Number,
+        bytes: Bytes,
+    },
+    Close {
+        number: Number,
+        bytes: Bytes,
+        closed: Box<Closed>,
+    },
+    Drop {
+        number: Number,
+    },
+    Abandoned {
+        paths: oneshot::Sender<Vec<String>>,
+    },
+    /// With what was handed over before this time.
+    Flush {
+        ms: u64,
+    },
 }
 
 impl Disk {
-    /// Starts the thread. It ends when all handles are gone, after a last flush.
-    pub(crate) fn start(root: PathBuf) -> anyhow::Result<(Self, mpsc::Receiver<Stored>)> {
+    /// Starts the thread; recordings are counted on from the last number. It ends when all handles are gone, after a last flush.
+    pub(crate) fn start(
+        root: PathBuf,
+        last_number: Number,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Stored>)> {
         let volume = File::open(&root).with_context(|| format!("{} could not be opened", root.display()))?;
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (stored, stored_receiver) = mpsc::channel(STORED_QUEUE);
-        let writer = Writer { root, volume, open: HashMap::new(), unflushed: Vec::new(), stored };
+        let writer = Writer::new(Folder { root, volume });
+        let flushed = Arc::new(Flushed { started: Instant::now(), ms: AtomicU64::new(0) });
+        let thread = DiskThread { writer, failed: HashMap::new(), stored, flushed: flushed.clone() };
         std::thread::Builder::new()
             .name("disk".to_owned())
-            .spawn(move || writer.run(receiver))
+            .spawn(move || thread.run(receiver))
             .context("the disk thread could not be started")?;
-        let flush = jobs.downgrade();
+        let (flush, times) = (jobs.downgrade(), flushed.clone());
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(FLUSH).await;
                 let Some(jobs) = flush.upgrade() else { return };
                 // A full queue flushes soon enough.
-                let _ = jobs.try_send(Job::Flush);
+                let _ = jobs.try_send(Job::Flush { ms: times.now() });
             }
         });
-        Ok((Disk { jobs, next: Arc::default() }, stored_receiver))
+        let next = Arc::new(AtomicU64::new(last_number + 1));
+        Ok((Disk { jobs, next, flushed }, stored_receiver))
     }
 
-    /// Makes the file and writes its beginning. `path` is below the data folder.
-    pub(crate) async fn open(&self, path: String, bytes: Bytes) -> Result<OpenRecording, DiskError> {
+    /// What was handed over longer ago, to this recording or one before, is on
+    /// the disk for certain.
+    pub(crate) fn unflushed_ms(&self, recording: Option<&OpenRecording>) -> u64 {
+        let at_failure = recording.and_then(|recording| recording.failed.flushed_ms());
+        let flushed = at_failure.unwrap_or_else(|| self.flushed.ms.load(Ordering::Relaxed));
+        // Another flush: what was sealed before one may be handed over after it.
+        self.flushed.now().saturating_sub(flushed) + FLUSH.as_millis() as u64
+    }
+
+    /// Files that were given up since this was asked last, below the data folder.
+    pub(crate) async fn abandoned(&self) -> Vec<String> {
+        let (paths, abandoned) = oneshot::channel();
+        match self.jobs.send_timeout(Job::Abandoned { paths }, PATIENCE).await {
+            Ok(()) => abandoned.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Makes a file in a folder below the data folder, and writes its beginning.
+    pub(crate) async fn open(
+        &self,
+        folder: String,
+        (started_at, id): (Timestamp, Hash),
+        bytes: Bytes,
+    ) -> Result<OpenRecording, DiskError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let failed = Arc::new(AtomicBool::new(false));
+        let path = format!("{folder}/{}", file_name(started_at, number, id));
+        let failed = Arc::new(Failed::default());
         let recording = OpenRecording { number, jobs: self.jobs.clone(), failed: failed.clone() };
         let (opened, is_open) = oneshot::channel();
         recording.send(Job::Open { number, path, bytes, failed, opened }).await?;
@@ -112,7 +188,7 @@ impl OpenRecording {
     }
 
     async fn send(&self, job: Job) -> Result<(), DiskError> {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.failed.flushed_ms().is_some() {
             return Err(DiskError);
         }
         self.jobs.send_timeout(job, PATIENCE).await.map_err(|_| DiskError)
@@ -126,81 +202,112 @@ impl Drop for OpenRecording {
     }
 }
 
-struct Writer {
-    root: PathBuf,
-    volume: File,
-    open: HashMap<u64, OpenFile>,
-    /// Closed since the last flush.
-    unflushed: Vec<Stored>,
+/// The thread's state.
+struct DiskThread {
+    writer: Writer<Folder>,
+    /// By which streams learn that their recording was given up.
+    failed: HashMap<Number, Arc<Failed>>,
     stored: mpsc::Sender<Stored>,
+    flushed: Arc<Flushed>,
 }
 
-struct OpenFile {
-    file: File,
-    path: String,
-    failed: Arc<AtomicBool>,
-}
-
-impl Writer {
+impl DiskThread {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(job) = jobs.blocking_recv() {
             self.take(job);
         }
-        self.flush();
+        let ms = self.flushed.now();
+        self.flush(ms);
     }
 
     fn take(&mut self, job: Job) {
         match job {
             Job::Open { number, path, bytes, failed, opened } => {
-                match begin(&self.root.join(&path), &bytes) {
-                    Ok(file) => {
-                        self.open.insert(number, OpenFile { file, path, failed });
+                match self.writer.begin(number, path.clone(), &bytes) {
+                    Ok(()) => {
+                        self.failed.insert(number, failed);
                         // Nobody waits any more: the recording will be dropped.
                         let _ = opened.send(());
                     }
                     Err(error) => error!(path, %error, "a recording could not be begun"),
                 }
             }
-            Job::Append { number, bytes } => self.write(number, &bytes),
+            Job::Append { number, bytes } => {
+                let written = self.writer.append(number, &bytes);
+                self.look_at(number, written);
+            }
             Job::Close { number, bytes, closed } => {
-                self.write(number, &bytes);
-                if let Some(open) = self.open.remove(&number) {
-                    self.unflushed.push(Stored { path: open.path, closed });
+                let written = self.writer.close(number, &bytes, closed);
+                self.look_at(number, written);
+                self.failed.remove(&number);
+            }
+            Job::Drop { number } => {
+                self.writer.give_up(number);
+                self.failed.remove(&number);
+            }
+            // Whoever asked is gone: the next start looks at them.
+            Job::Abandoned { paths } => drop(paths.send(self.writer.take_abandoned())),
+            Job::Flush { ms } => self.flush(ms),
+        }
+    }
+
+    fn look_at(&mut self, number: Number, written: io::Result<()>) {
+        if let Err(error) = written {
+            error!(%error, "a recording could not be written");
+            self.has_failed(number);
+        }
+    }
+
+    fn has_failed(&mut self, number: Number) {
+        if let Some(failed) = self.failed.remove(&number) {
+            failed.0.store(self.flushed.ms.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&mut self, ms: u64) {
+        match self.writer.flush() {
+            Ok(stored) => {
+                self.flushed.ms.store(ms, Ordering::Relaxed);
+                for stored in stored {
+                    // The receiver ends after us, except in a crash of its own.
+                    let _ = self.stored.blocking_send(stored);
                 }
             }
-            Job::Drop { number } => drop(self.open.remove(&number)),
-            Job::Flush => self.flush(),
-        }
-    }
-
-    fn write(&mut self, number: u64, bytes: &[u8]) {
-        let Some(open) = self.open.get_mut(&number) else { return };
-        if let Err(error) = open.file.write_all(bytes) {
-            open.failed.store(true, Ordering::Relaxed);
-            error!(path = open.path, %error, "a recording could not be written");
-            self.open.remove(&number);
-        }
-    }
-
-    fn flush(&mut self) {
-        if self.open.is_empty() && self.unflushed.is_empty() {
-            return;
-        }
-        if let Err(error) = rustix::fs::syncfs(&self.volume) {
-            // What was written since the last flush may be gone. Nothing of it
-            // is reported; the next start looks at what the files hold.
-            error!(%error, "the volume could not be flushed");
-            for open in self.open.values() {
-                open.failed.store(true, Ordering::Relaxed);
+            Err(GivenUp { recordings, error }) => {
+                error!(open = recordings.len(), %error, "the volume could not be flushed");
+                for number in recordings {
+                    self.has_failed(number);
+                }
             }
-            self.open.clear();
-            self.unflushed.clear();
-            return;
         }
-        for stored in self.unflushed.drain(..) {
-            // The receiver ends after us, except in a crash of its own.
-            let _ = self.stored.blocking_send(stored);
-        }
+    }
+}
+
+/// The data folder, on a volume of its own or not.
+struct Folder {
+    root: PathBuf,
+    volume: File,
+}
+
+impl Volume for Folder {
+    type File = File;
+    type Error = io::Error;
+
+    fn create(&mut self, path: &str, bytes: &[u8]) -> io::Result<File> {
+        let path = self.root.join(path);
+        let mut file = create(&path)?;
+        // Each try on a full disk would leave another file.
+        file.write_all(bytes).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+        Ok(file)
+    }
+
+    fn append(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        rustix::fs::syncfs(&self.volume)?;
+        Ok(())
     }
 }
 
@@ -209,15 +316,4 @@ fn create(path: &Path) -> io::Result<File> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)
-}
-
-/// A file that does not take even its beginning is removed again: each try on a
-/// full disk would leave another one.
-fn begin(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = create(path)?;
-    if let Err(error) = file.write_all(bytes) {
-        let _ = std::fs::remove_file(path);
-        return Err(error);
-    }
-    Ok(file)
 }

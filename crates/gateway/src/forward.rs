@@ -1,43 +1,35 @@
-//! Forwarding: epoch grants first, then recordings, newest first. The queue is
-//! what the index says is not confirmed; there is no second journal.
-//!
-//! Each object goes straight to the store under a token of minutes that can
-//! create that one object and nothing else. An object that exists already has
-//! the same content, because its name ends in its root.
+//! What forwarding needs of this machine and of the network:
+//! [`gateway_core::uplink`] decides, this does.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use futures_util::StreamExt as _;
-use md5::{Digest as _, Md5};
-use model::OrgId;
-use model::wire::{
-    Container, RecordingReport, RecordingStatus, UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantRequest,
-    UploadObject,
+use anyhow::{Context as _, ensure};
+use gateway_core::uplink::{
+    Failure, GrantStep, Next, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings, Uplink,
 };
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH};
+use md5::{Digest as _, Md5};
+use model::wire::{
+    Envelope, Gap, RecordingReport, RecordingReportAnswer, UploadGrant, UploadGrantAnswer,
+    UploadGrantRequest, UploadObject,
+};
+use model::{EpochId, Hash, OrgId};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
+use reqwest::{RequestBuilder, StatusCode};
 use seal::sha256;
 use tokio::sync::{Notify, watch};
-use tracing::{debug, error, warn};
+use tracing::error;
 use url::Url;
 
-use crate::cloud::{Cloud, words};
-use crate::index::{Index, Pending, PendingGrant, State};
+use crate::cloud::{Cloud, CloudError, words};
+use crate::index::Index;
 
-/// Objects on their way at the same time; each is in memory once.
-const UPLOADS_AT_ONCE: usize = 2;
-/// Recordings for which tokens are asked at once: more would expire waiting.
-const BATCH: i64 = 32;
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Looked at this often even when nothing happens.
 const IDLE: Duration = Duration::from_secs(10);
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Recordings in one report.
-const REPORT_MAX: i64 = 256;
 
 #[derive(Debug)]
 pub(crate) struct Forwarder {
@@ -69,144 +61,53 @@ pub(crate) fn store_client(ca_file: Option<&std::path::Path>) -> anyhow::Result<
     builder.build().context("the HTTP client for stores could not be made")
 }
 
-/// Whether there is more to do right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Idle,
-    More,
-}
-
-/// What became of one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Put {
-    Stored,
-    Refused,
-}
-
 impl Forwarder {
     /// Runs until dropped.
-    pub(crate) async fn run(mut self) {
-        let mut delay = RETRY_FIRST;
+    pub(crate) async fn run(self) {
+        let Forwarder { org, gateway, root, index, mut cloud, stores, wake } = self;
+        let around = Machine { root, index, cloud: cloud.clone(), stores, started: Instant::now() };
+        let mut uplink = Uplink::new(org, gateway, around);
         loop {
-            let connected = self.cloud.borrow_and_update().clone();
-            let Some(cloud) = connected else {
-                if self.cloud.changed().await.is_err() {
+            let is_connected = cloud.borrow_and_update().is_some();
+            if !is_connected {
+                if cloud.changed().await.is_err() {
                     return;
                 }
                 continue;
-            };
-            match self.step(&cloud).await {
-                Ok(Progress::More) => delay = RETRY_FIRST,
-                Ok(Progress::Idle) => {
-                    delay = RETRY_FIRST;
-                    // Woken or not, we look again.
-                    let _ = tokio::time::timeout(IDLE, self.wake.notified()).await;
-                }
-                Err(error) => {
-                    warn!(error = format!("{error:#}"), "forwarding waits {} s", delay.as_secs());
-                    tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(RETRY_MAX);
-                }
+            }
+            match uplink.step().await {
+                Next::Now => {}
+                // Woken or not, we look again.
+                Next::Idle => drop(tokio::time::timeout(IDLE, wake.notified()).await),
+                Next::Retry { wait_ms } => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
             }
         }
     }
+}
 
-    async fn step(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
-        // Each part has its turn, whatever becomes of the one before.
-        let parts = [
-            self.forward_grants(cloud).await,
-            self.forward_recordings(cloud).await,
-            self.report(cloud).await,
-        ];
-        let mut progress = Progress::Idle;
-        for part in parts {
-            if part? == Progress::More {
-                progress = Progress::More;
-            }
-        }
-        Ok(progress)
+/// The index, the disk and the network of this gateway.
+struct Machine {
+    root: PathBuf,
+    index: Index,
+    cloud: watch::Receiver<Option<Cloud>>,
+    stores: reqwest::Client,
+    started: Instant,
+}
+
+/// Nothing of it says how long to wait.
+fn failed(error: anyhow::Error) -> Failure {
+    Failure::new(format!("{error:#}"))
+}
+
+impl From<CloudError> for Failure {
+    fn from(error: CloudError) -> Self {
+        Failure { wait_ms: error.wait_ms(), what: error.to_string() }
     }
+}
 
-    async fn forward_grants(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
-        let to_index = self.index.grants_to_index(BATCH).await?;
-        if !to_index.is_empty() {
-            cloud.index_grants(to_index.iter().map(|grant| grant.envelope.clone()).collect()).await?;
-            for grant in &to_index {
-                self.index.grant_indexed(grant).await?;
-            }
-        }
-        let to_upload = self.index.grants_to_upload(BATCH).await?;
-        if to_upload.is_empty() {
-            return Ok(if to_index.is_empty() { Progress::Idle } else { Progress::More });
-        }
-        let objects: Vec<(UploadObject, PendingGrant, Vec<u8>)> =
-            to_upload.into_iter().map(|grant| self.grant_object(grant)).collect::<anyhow::Result<_>>()?;
-        let wanted = objects.iter().map(|(object, ..)| object.clone()).collect();
-        let tokens = self.tokens(cloud, wanted).await?;
-        for (token, (object, grant, bytes)) in tokens.into_iter().zip(objects) {
-            match self.put(cloud, token, &object, bytes).await? {
-                Put::Stored => self.index.grant_uploaded(&grant).await?,
-                Put::Refused => self.index.grant_refused(&grant).await?,
-            }
-        }
-        Ok(Progress::More)
-    }
-
-    fn grant_object(&self, grant: PendingGrant) -> anyhow::Result<(UploadObject, PendingGrant, Vec<u8>)> {
-        let bytes = serde_json::to_vec(&grant.envelope)?;
-        let object = UploadObject {
-            container: Container::Grants,
-            name: seal::grant::object_name(self.org, self.gateway, grant.epoch, grant.device),
-            bytes: bytes.len() as u64,
-            sha256: sha256(&bytes),
-        };
-        Ok((object, grant, bytes))
-    }
-
-    async fn forward_recordings(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
-        let pending = self.index.pending(State::Kept, BATCH).await?;
-        if pending.is_empty() {
-            return Ok(Progress::Idle);
-        }
-        let objects = pending.iter().map(|pending| UploadObject {
-            container: Container::Footage,
-            name: pending.report.name.clone(),
-            bytes: pending.report.bytes,
-            sha256: pending.report.sha256,
-        });
-        let objects: Vec<UploadObject> = objects.collect();
-        let tokens = self.tokens(cloud, objects.clone()).await?;
-        let uploads =
-            tokens.into_iter().zip(objects).zip(pending).map(|((token, object), pending)| async move {
-                self.forward_recording(cloud, token, object, pending).await
-            });
-        let mut uploads = futures_util::stream::iter(uploads).buffer_unordered(UPLOADS_AT_ONCE);
-        let mut failure = Ok(Progress::More);
-        while let Some(result) = uploads.next().await {
-            if let Err(error) = result {
-                failure = Err(error);
-            }
-        }
-        failure
-    }
-
-    async fn forward_recording(
-        &self,
-        cloud: &Cloud,
-        token: UploadGrant,
-        object: UploadObject,
-        pending: Pending,
-    ) -> anyhow::Result<()> {
-        let id = pending.report.id;
-        let Some(bytes) = self.read(&pending).await? else {
-            return self.index.set_state(id, State::Damaged).await;
-        };
-        let state = match self.put(cloud, token, &object, bytes).await? {
-            Put::Stored => State::Uploaded,
-            Put::Refused => State::Refused,
-        };
-        debug!(recording = %id, bytes = object.bytes, ?state, "offered to the store");
-        self.index.set_state(id, state).await
+impl Machine {
+    fn cloud(&self) -> Outcome<Cloud> {
+        self.cloud.borrow().clone().ok_or_else(|| Failure::new("there is no connection to the cloud"))
     }
 
     /// The file, if it is still what was written.
@@ -232,30 +133,11 @@ impl Forwarder {
         }
     }
 
-    async fn tokens(&self, cloud: &Cloud, objects: Vec<UploadObject>) -> anyhow::Result<Vec<UploadGrant>> {
-        debug_assert!(objects.len() <= UPLOAD_OBJECTS_MAX);
-        let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
-        let answer = cloud.upload_grants(&UploadGrantRequest { objects }).await?;
-        if !answer.grants.iter().map(|grant| &grant.name).eq(&names) {
-            bail!("the cloud granted other objects than were asked for");
-        }
-        Ok(answer.grants)
-    }
-
-    async fn put(
-        &self,
-        cloud: &Cloud,
-        token: UploadGrant,
-        object: &UploadObject,
-        bytes: Vec<u8>,
-    ) -> anyhow::Result<Put> {
-        if let Some(reason) = token.refused {
-            warn!(name = object.name, reason, "the cloud refuses an object; it stays here");
-            return Ok(Put::Refused);
-        }
+    fn upload(&self, token: UploadGrant, bytes: Vec<u8>) -> anyhow::Result<RequestBuilder> {
         let url = token.url.context("the cloud granted nothing and refused nothing")?;
         // The error would quote the URL, which is a credential.
         let url = Url::parse(&url).map_err(|_| anyhow::anyhow!("the upload's address is not a URL"))?;
+        let cloud = self.cloud().map_err(|failure| anyhow::anyhow!(failure.what))?;
         let own = url.origin() == cloud.url().origin();
         let http = if own { cloud.http() } else { &self.stores };
         let mut request = http
@@ -277,70 +159,87 @@ impl Forwarder {
                 HeaderValue::from_str(value).context("the cloud gave a header a value that is none")?;
             request = request.header(name, value);
         }
-        let sent = request.body(bytes).send().await;
+        Ok(request.body(bytes))
+    }
+}
+
+impl Surroundings for Machine {
+    async fn pending(&self, state: State, limit: usize) -> Outcome<Vec<Pending>> {
+        self.index.pending(state, limit as i64).await.map_err(failed)
+    }
+
+    async fn set_state(&self, id: Hash, state: State) -> Outcome<()> {
+        self.index.set_state(id, state).await.map_err(failed)
+    }
+
+    async fn grants_to_index(&self, limit: usize) -> Outcome<Vec<PendingGrant>> {
+        self.index.grants_to_index(limit as i64).await.map_err(failed)
+    }
+
+    async fn grants_to_upload(&self, limit: usize) -> Outcome<Vec<PendingGrant>> {
+        self.index.grants_to_upload(limit as i64).await.map_err(failed)
+    }
+
+    async fn mark_grant(&self, grant: &PendingGrant, step: GrantStep) -> Outcome<()> {
+        self.index.mark_grant(grant, step).await.map_err(failed)
+    }
+
+    async fn resend_grants(&self, epoch: EpochId) -> Outcome<()> {
+        self.index.resend_grants(epoch).await.map_err(failed)
+    }
+
+    async fn add_gap(&self, gap: Gap) -> Outcome<()> {
+        self.index.add_gap(&gap).await.map_err(failed)
+    }
+
+    async fn gaps(&self, limit: usize) -> Outcome<Vec<(i64, Gap)>> {
+        self.index.gaps_to_report(limit as i64).await.map_err(failed)
+    }
+
+    async fn drop_gap(&self, id: i64) -> Outcome<()> {
+        self.index.gap_reported(id).await.map_err(failed)
+    }
+
+    async fn read(&self, pending: &Pending) -> Outcome<Option<Vec<u8>>> {
+        self.read(pending).await.map_err(failed)
+    }
+
+    async fn index_grants(&self, grants: Vec<Envelope>) -> Outcome<()> {
+        Ok(self.cloud()?.index_grants(grants).await?)
+    }
+
+    async fn upload_grants(&self, request: UploadGrantRequest) -> Outcome<UploadGrantAnswer> {
+        Ok(self.cloud()?.upload_grants(&request).await?)
+    }
+
+    async fn report(&self, report: RecordingReport) -> Outcome<RecordingReportAnswer> {
+        Ok(self.cloud()?.report(&report).await?)
+    }
+
+    async fn put(&self, token: UploadGrant, _: &UploadObject, bytes: Vec<u8>) -> Outcome<PutAnswer> {
+        let sent = self.upload(token, bytes).map_err(failed)?.send().await;
         let response =
-            sent.map_err(|error| anyhow::anyhow!("the store cannot be reached: {}", words(error)))?;
-        match response.status() {
-            StatusCode::CREATED => Ok(Put::Stored),
-            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(Put::Stored),
-            status => bail!("the store refused {} with HTTP {}", object.name, status.as_u16()),
-        }
+            sent.map_err(|error| Failure::new(format!("the store cannot be reached: {}", words(error))))?;
+        let wait_ms = retry_after_ms(response.headers());
+        Ok(match response.status() {
+            StatusCode::CREATED => PutAnswer::Created,
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => PutAnswer::Exists,
+            status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+                PutAnswer::Later { status: status.as_u16(), wait_ms }
+            }
+            status => PutAnswer::Status(status.as_u16()),
+        })
     }
 
-    /// Tells the cloud what it should find in the store, and what is missing
-    /// from the timeline.
-    async fn report(&self, cloud: &Cloud) -> anyhow::Result<Progress> {
-        let uploaded = self.index.pending(State::Uploaded, REPORT_MAX).await?;
-        let gaps = self.index.gaps_to_report().await?;
-        if uploaded.is_empty() && gaps.is_empty() {
-            return Ok(Progress::Idle);
-        }
-        let report = RecordingReport {
-            recordings: uploaded.iter().map(|pending| pending.report.clone()).collect(),
-            gaps: gaps.iter().map(|(_, gap)| gap.clone()).collect(),
-        };
-        let answer = cloud.report(&report).await?;
-        for (id, _) in gaps {
-            self.index.gap_reported(id).await?;
-        }
-        let mut open = 0;
-        for pending in &uploaded {
-            let name = &pending.report.name;
-            let status =
-                answer.results.iter().find(|result| &result.name == name).map(|result| result.status);
-            open += usize::from(!self.settle(pending, status).await?);
-        }
-        if open > 0 {
-            // Asked again after a while, not at once.
-            bail!("{open} recordings are not confirmed yet");
-        }
-        Ok(if uploaded.len() == REPORT_MAX as usize { Progress::More } else { Progress::Idle })
+    fn elapsed_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
+}
 
-    /// Whether this recording is done.
-    async fn settle(&self, pending: &Pending, status: Option<RecordingStatus>) -> anyhow::Result<bool> {
-        let id = pending.report.id;
-        match status {
-            Some(RecordingStatus::Confirmed) => {
-                self.index.set_state(id, State::Confirmed).await?;
-                return Ok(true);
-            }
-            Some(RecordingStatus::Missing) => self.index.set_state(id, State::Kept).await?,
-            Some(RecordingStatus::NoEpochGrant) => self.index.resend_grants(pending.report.epoch).await?,
-            Some(RecordingStatus::Mismatch) => {
-                error!(recording = %id, "the store holds other bytes than were sent; the recording stays here");
-                self.index.set_state(id, State::Refused).await?;
-                return Ok(true);
-            }
-            Some(RecordingStatus::Refused) => {
-                warn!(recording = %id, "the cloud refuses this recording; it stays here");
-                self.index.set_state(id, State::Refused).await?;
-                return Ok(true);
-            }
-            None => {}
-        }
-        Ok(false)
-    }
+/// RFC 9110 section 10.2.3, in seconds. A date would be by somebody else's clock.
+pub(crate) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(seconds.saturating_mul(1_000))
 }
 
 /// RFC 1864: what Azure compares with what arrived. SHA-256 is what we rely on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway_core::retention::Stored;
+use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
 use model::wire::{Envelope, Gap, Recording};
 use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
 use sqlx::sqlite::{
@@ -18,39 +19,10 @@ use tracing::error;
 
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Gaps in one report.
-pub(crate) const GAPS_MAX: i64 = 500;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     pool: SqlitePool,
-}
-
-/// How far a recording has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Kept = 0,
-    Uploaded = 1,
-    Confirmed = 2,
-    /// Its bytes are no longer those that were written.
-    Damaged = 3,
-    /// The cloud does not take it, or holds other bytes under its name. It stays
-    /// here and is offered again after the next start.
-    Refused = 4,
-}
-
-/// A recording that waits to be sent or reported.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) path: String,
-    pub(crate) report: Recording,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct PendingGrant {
-    pub(crate) epoch: EpochId,
-    pub(crate) device: DeviceId,
-    pub(crate) envelope: Envelope,
 }
 
 impl Index {
@@ -188,18 +160,20 @@ impl Index {
         Ok(())
     }
 
-    /// Where the recordings of a stream end.
+    /// Where the recording of a stream ends that was taken in last. Others may end
+    /// later: the clock may have been set back.
     pub(crate) async fn last_end(
         &self,
         camera: CameraId,
         rendition: Rendition,
     ) -> anyhow::Result<Option<Timestamp>> {
-        let end: Option<i64> =
-            sqlx::query_scalar("SELECT max(ended_at) FROM recordings WHERE camera = ? AND rendition = ?")
-                .bind(camera.to_string())
-                .bind(rendition.as_str())
-                .fetch_one(&self.pool)
-                .await?;
+        let end: Option<i64> = sqlx::query_scalar(
+            "SELECT ended_at FROM recordings WHERE camera = ? AND rendition = ? ORDER BY rowid DESC LIMIT 1",
+        )
+        .bind(camera.to_string())
+        .bind(rendition.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(end.map(|end| Timestamp(end.max(0) as u64)))
     }
 
@@ -269,19 +243,12 @@ impl Index {
         rows.iter().map(grant).collect()
     }
 
-    pub(crate) async fn grant_indexed(&self, grant: &PendingGrant) -> anyhow::Result<()> {
-        self.mark_grant("UPDATE grants SET indexed = 1 WHERE epoch = ? AND device = ?", grant).await
-    }
-
-    pub(crate) async fn grant_uploaded(&self, grant: &PendingGrant) -> anyhow::Result<()> {
-        self.mark_grant("UPDATE grants SET uploaded = 1 WHERE epoch = ? AND device = ?", grant).await
-    }
-
-    pub(crate) async fn grant_refused(&self, grant: &PendingGrant) -> anyhow::Result<()> {
-        self.mark_grant("UPDATE grants SET uploaded = 2 WHERE epoch = ? AND device = ?", grant).await
-    }
-
-    async fn mark_grant(&self, query: &'static str, grant: &PendingGrant) -> anyhow::Result<()> {
+    pub(crate) async fn mark_grant(&self, grant: &PendingGrant, step: GrantStep) -> anyhow::Result<()> {
+        let query = match step {
+            GrantStep::Indexed => "UPDATE grants SET indexed = 1 WHERE epoch = ? AND device = ?",
+            GrantStep::Uploaded => "UPDATE grants SET uploaded = 1 WHERE epoch = ? AND device = ?",
+            GrantStep::Refused => "UPDATE grants SET uploaded = 2 WHERE epoch = ? AND device = ?",
+        };
         sqlx::query(query)
             .bind(grant.epoch.to_string())
             .bind(grant.device.to_string())
@@ -319,9 +286,9 @@ impl Index {
         Ok(())
     }
 
-    pub(crate) async fn gaps_to_report(&self) -> anyhow::Result<Vec<(i64, Gap)>> {
+    pub(crate) async fn gaps_to_report(&self, limit: i64) -> anyhow::Result<Vec<(i64, Gap)>> {
         let rows = sqlx::query("SELECT id, gap FROM gaps ORDER BY id LIMIT ?")
-            .bind(GAPS_MAX)
+            .bind(limit)
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| anyhow::Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()

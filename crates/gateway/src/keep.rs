@@ -4,13 +4,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use gateway_core::outage::gap_of;
 use gateway_core::retention::{self, Policy};
-use model::wire::{Gap, GapReason, Recording};
-use model::{Hash, Timestamp};
+use gateway_core::uplink::Pending;
+use model::Timestamp;
+use model::wire::GapReason;
 use tracing::{error, info};
 
 use crate::clock;
-use crate::index::{Index, Pending};
+use crate::index::Index;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
@@ -27,29 +29,26 @@ impl Keeper {
         let free = volume.f_bavail.saturating_mul(volume.f_frsize);
         let plan = retention::plan(policy, &stored, free, now);
         for id in plan.delete {
-            let Some(Pending { report, .. }) = self.delete(id).await? else { continue };
+            let Some(pending) = self.index.recording(id).await? else { continue };
+            // First the file, which makes room for the rest. A crash between
+            // leaves a row without a file; forwarding or the next sweep finds it.
+            self.remove_file(&pending).await?;
             if plan.lost.contains(&id) {
                 error!(recording = %id, "the disk is full: a recording that was not forwarded had to go");
-                let (from, to) = (report.started_at, report.started_at.plus_ms(report.duration_ms));
-                let Recording { camera, rendition, .. } = report;
-                self.index.add_gap(&Gap { camera, rendition, from, to, reason: GapReason::DiskFull }).await?;
+                self.index.add_gap(&gap_of(&pending.report, GapReason::DiskFull)).await?;
             }
+            self.index.remove_recording(id).await?;
+            info!(recording = %id, bytes = pending.report.bytes, "deleted by retention");
         }
         self.index.drop_grants_before(now.minus_ms(Timestamp::DAY)).await
     }
 
-    /// First the file, then the row: a crash between leaves a row without a
-    /// file, which the next sweep removes.
-    async fn delete(&self, id: Hash) -> anyhow::Result<Option<Pending>> {
-        let Some(pending) = self.index.recording(id).await? else { return Ok(None) };
+    async fn remove_file(&self, pending: &Pending) -> anyhow::Result<()> {
         match tokio::fs::remove_file(self.root.join(&pending.path)).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("{} could not be deleted", pending.path));
+                Err(error).with_context(|| format!("{} could not be deleted", pending.path))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.index.remove_recording(id).await?;
-        info!(recording = %id, bytes = pending.report.bytes, "deleted by retention");
-        Ok(Some(pending))
     }
 }

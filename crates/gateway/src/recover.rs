@@ -1,20 +1,21 @@
-//! What the last run left behind: recordings that are whole but not in the
-//! index, and recordings that were cut off. Both are brought in; what is not
-//! ours or cannot be read is put aside, never deleted.
+//! What lies there that the index does not know: recordings that are whole, and
+//! recordings that were cut off, by the end of the last run or by a disk that
+//! did not take them. Both are brought in; what is not ours or cannot be read is
+//! put aside, never deleted.
 
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
+use gateway_core::outage::{hole_before, torn_end};
+use gateway_core::recovery::{Found, Own, look_at, number_of};
 use model::wire;
-use seal::recording::{Footer, Header, Recording, TrackKind, close_cut_off, object_name};
 use seal::roster::Roster;
-use seal::sha256;
 use tracing::{info, warn};
 
-use crate::data::Identity;
+use crate::data::{Identity, TEMPORARY, write_whole};
 use crate::index::Index;
 
 /// Below the data folder.
@@ -26,102 +27,153 @@ pub(crate) struct Recovered {
     pub(crate) whole: usize,
     pub(crate) cut_off: usize,
     pub(crate) damaged: usize,
+    /// Of another version of this program; left where they are.
+    pub(crate) other_version: usize,
+    /// Could not be read or written now; the next start tries again.
+    pub(crate) failed: usize,
 }
 
-/// Looks at every file that the index does not know.
+/// How a file is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Where it ends.
+    InPlace,
+    /// Every byte is written again: after a flush that failed, what can be read
+    /// may not be on the disk.
+    Anew,
+}
+
+/// Looks at every file that the index does not know, in the order in which they
+/// were begun. Also returns the number of the last.
 pub(crate) async fn recover(
     root: &Path,
     index: &Index,
     roster: &Roster,
     identity: &Identity,
-) -> anyhow::Result<Recovered> {
+) -> anyhow::Result<(Recovered, u64)> {
     let known: HashSet<String> = index.paths().await?.into_iter().collect();
-    let mut recovered = Recovered::default();
-    for path in files_below(root, Path::new(RECORDINGS))? {
+    let files = files_below(root, Path::new(RECORDINGS))?;
+    let (halves, files): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_half(path));
+    for half in halves {
+        std::fs::remove_file(root.join(&half)).with_context(|| format!("{}", half.display()))?;
+    }
+    let last = files.last().map_or(0, |path| number_of(&path.to_string_lossy()));
+    let unknown = files.into_iter().filter(|path| !known.contains(path.to_string_lossy().as_ref()));
+    let (recovered, _) = bring_in(root, unknown, Closing::InPlace, index, roster, identity).await?;
+    Ok((recovered, last))
+}
+
+/// Brings these files in. Besides what became of them, says which it could not
+/// deal with now.
+pub(crate) async fn bring_in(
+    root: &Path,
+    paths: impl Iterator<Item = PathBuf>,
+    closing: Closing,
+    index: &Index,
+    roster: &Roster,
+    identity: &Identity,
+) -> anyhow::Result<(Recovered, Vec<PathBuf>)> {
+    let own = Own { roster, gateway: identity.id, signer: &identity.sign };
+    let (mut recovered, mut failed) = (Recovered::default(), Vec::new());
+    for path in paths {
         let name = path.to_string_lossy().into_owned();
-        if known.contains(&name) {
-            continue;
-        }
-        match bring_in(&root.join(&path), roster, identity) {
-            Ok((report, was_cut_off)) => {
-                index.add_recording(&name, &report).await?;
-                if was_cut_off {
-                    recovered.cut_off += 1;
-                } else {
-                    recovered.whole += 1;
-                }
+        match take(root, &path, closing, own) {
+            Ok(Taken::Whole { report, was_lost }) => {
+                add(index, &name, &report, was_lost).await?;
+                recovered.whole += 1;
             }
-            Err(error) => {
+            Ok(Taken::CutOff(report)) => {
+                add(index, &name, &report, true).await?;
+                recovered.cut_off += 1;
+            }
+            Ok(Taken::Nothing) => {}
+            Ok(Taken::OtherVersion(version)) => {
                 warn!(
                     path = name,
-                    error = format!("{error:#}"),
-                    "a file is no recording of ours; it is put aside"
+                    version, "a recording of another version of this program; it stays as it is"
                 );
-                put_aside(root, &path)?;
-                recovered.damaged += 1;
+                recovered.other_version += 1;
+            }
+            Ok(Taken::Damaged) => recovered.damaged += 1,
+            Err(error) => {
+                warn!(path = name, error = format!("{error:#}"), "a recording could not be brought in now");
+                recovered.failed += 1;
+                failed.push(path);
             }
         }
     }
     if recovered != Recovered::default() {
-        let Recovered { whole, cut_off, damaged } = recovered;
-        info!(whole, cut_off, damaged, "recordings of the last run were brought in");
+        let Recovered { whole, cut_off, damaged, .. } = recovered;
+        info!(whole, cut_off, damaged, "recordings that lay on the disk were brought in");
     }
-    Ok(recovered)
+    Ok((recovered, failed))
 }
 
-/// Verifies a recording and closes it if it was cut off.
-fn bring_in(path: &Path, roster: &Roster, identity: &Identity) -> anyhow::Result<(wire::Recording, bool)> {
-    let mut bytes = std::fs::read(path)?;
-    let recording = Recording::parse(&bytes)?;
-    recording.verify(roster)?;
-    let header = recording.header.header.clone();
-    let id = recording.header.id;
-    ensure!(header.gateway == identity.id, "it was recorded by another gateway");
-    ensure!(!recording.chunks.is_empty(), "it holds no chunk");
-    let was_cut_off = recording.is_cut_off();
-    let footer = match recording.footer.clone() {
-        Some(footer) if !was_cut_off => footer,
-        _ => {
-            let (keep, tail, footer) = close_cut_off(&recording, &identity.sign);
-            drop(recording);
-            let mut file = OpenOptions::new().write(true).open(path)?;
-            file.set_len(keep as u64)?;
-            file.seek(SeekFrom::End(0))?;
-            file.write_all(&tail)?;
-            file.sync_all()?;
+/// First the gaps: a crash between says them twice, and never not at all.
+async fn add(index: &Index, path: &str, report: &wire::Recording, was_lost: bool) -> anyhow::Result<()> {
+    let last_end = index.last_end(report.camera, report.rendition).await?;
+    let torn_end = was_lost.then(|| torn_end(report));
+    for gap in hole_before(report, last_end).into_iter().chain(torn_end) {
+        index.add_gap(&gap).await?;
+    }
+    index.add_recording(path, report).await
+}
+
+/// A copy that was not finished; what it was to replace is still there.
+fn is_half(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == TEMPORARY)
+}
+
+enum Taken {
+    Whole { report: wire::Recording, was_lost: bool },
+    CutOff(wire::Recording),
+    Nothing,
+    OtherVersion(u8),
+    Damaged,
+}
+
+/// An error is the disk's; it says nothing about the file.
+fn take(root: &Path, path: &Path, closing: Closing, own: Own<'_>) -> anyhow::Result<Taken> {
+    let file = root.join(path);
+    let mut bytes = std::fs::read(&file)?;
+    Ok(match look_at(&bytes, own) {
+        Ok(Found::Whole { report, was_lost }) => {
+            match closing {
+                // A process that was killed may not have flushed it.
+                Closing::InPlace => std::fs::File::open(&file)?.sync_all()?,
+                Closing::Anew => write_whole(&file, &bytes)?,
+            }
+            Taken::Whole { report, was_lost }
+        }
+        Ok(Found::CutOff { keep, tail, report }) => {
             bytes.truncate(keep);
             bytes.extend_from_slice(&tail);
-            footer
+            match closing {
+                Closing::InPlace => append(&file, keep, &tail)?,
+                Closing::Anew => write_whole(&file, &bytes)?,
+            }
+            Taken::CutOff(report)
         }
-    };
-    Ok((report(&header, id, &footer, bytes.len() as u64, sha256(&bytes)), was_cut_off))
+        Ok(Found::Empty) => {
+            std::fs::remove_file(&file)?;
+            Taken::Nothing
+        }
+        Ok(Found::OtherVersion(version)) => Taken::OtherVersion(version),
+        Err(unfit) => {
+            warn!(path = %path.display(), error = %unfit, "a file is no recording of ours; it is put aside");
+            put_aside(root, path)?;
+            Taken::Damaged
+        }
+    })
 }
 
-/// RECORDING of protocol.md.
-pub(crate) fn report(
-    header: &Header,
-    id: model::Hash,
-    footer: &Footer,
-    bytes: u64,
-    sha256: model::Hash,
-) -> wire::Recording {
-    let video = header.tracks.iter().find(|track| track.kind == TrackKind::Video);
-    wire::Recording {
-        name: object_name(header.org, header.camera, header.rendition, header.started_at, footer.root),
-        id,
-        camera: header.camera,
-        rendition: header.rendition,
-        epoch: header.epoch,
-        started_at: header.started_at,
-        duration_ms: footer.duration_ms,
-        bytes,
-        sha256,
-        key_frames: footer.key_frames,
-        root: footer.root,
-        previous_root: footer.previous_root,
-        has_audio: header.tracks.iter().any(|track| track.kind == TrackKind::Audio),
-        codec: video.map(|track| track.codec.clone()).unwrap_or_default(),
-    }
+/// A crash on the way leaves what was there before: a file that was cut off.
+fn append(path: &Path, keep: usize, tail: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(keep as u64)?;
+    file.seek(SeekFrom::End(0))?;
+    file.write_all(tail)?;
+    file.sync_all()
 }
 
 fn files_below(root: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -147,7 +199,7 @@ fn files_below(root: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
             }
         }
     }
-    files.sort();
+    files.sort_by_cached_key(|path| (number_of(&path.to_string_lossy()), path.clone()));
     Ok(files)
 }
 

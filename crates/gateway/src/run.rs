@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use gateway_core::recovery;
+use gateway_core::volume::Stored;
 use model::{GatewayId, OrgId};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -118,7 +120,7 @@ async fn run(
     let roster = RosterLog::open(&folder, membership.anchor)?;
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
-    recover(&root, &index, roster.roster(), &identity).await?;
+    let (_, last_number) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();
@@ -131,7 +133,7 @@ async fn run(
     let view = View { gateway: identity.id, roster: roster.roster().clone(), streams: BTreeMap::new() };
     let (view, view_receiver) = watch::channel(Arc::new(view));
     let (gaps, gap_receiver) = stream::gap_channel();
-    let (disk, stored) = Disk::start(root.clone())?;
+    let (disk, stored) = Disk::start(root.clone(), last_number)?;
 
     let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver, cancel.clone()));
     let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone(), cancel.clone()));
@@ -210,20 +212,15 @@ async fn local(
 /// Rows follow the flush, never the other way round.
 async fn keep_stored(
     index: Index,
-    mut stored: mpsc::Receiver<crate::disk::Stored>,
+    mut stored: mpsc::Receiver<Stored>,
     wake: Arc<Notify>,
     cancel: CancellationToken,
 ) {
     while let Some(stored) = stored.recv().await {
         let closed = &stored.closed;
         let finished = &closed.finished;
-        let report = crate::recover::report(
-            &closed.header,
-            closed.id,
-            &finished.footer,
-            finished.bytes,
-            finished.sha256,
-        );
+        let report =
+            recovery::report(&closed.header, closed.id, &finished.footer, finished.bytes, finished.sha256);
         // What never gets a row is brought in by the next start.
         insist("a recording", &cancel, || index.add_recording(&stored.path, &report)).await;
         wake.notify_one();
@@ -241,7 +238,7 @@ pub async fn check(config: &Config) -> anyhow::Result<String> {
     let roster = RosterLog::open(&folder, membership.anchor)?;
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
-    let recovered = recover(&folder.path(""), &index, roster.roster(), &identity).await?;
+    let (recovered, _) = recover(&folder.path(""), &index, roster.roster(), &identity).await?;
     let recordings = index.stored().await?;
     let confirmed = recordings.iter().filter(|recording| recording.confirmed).count();
     index.close().await;

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway_core::outage::Outage;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use media::{TrackDescription, TrackKind};
-use model::wire::{Gap, GapReason, StreamState, StreamStatus};
+use model::wire::{Gap, StreamState, StreamStatus};
 use model::{CameraAccess, Timestamp};
 use seal::recording::Ended;
 use tokio::sync::{mpsc, watch};
@@ -22,10 +23,6 @@ use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
 use crate::viewers::{Viewers, Watch};
 use crate::{clock, random};
 
-/// What is shorter than this between two recordings is no gap.
-const GAP_MS_MIN: u64 = 1_500;
-/// An outage that goes on is reported this often.
-const OUTAGE_REPORT_MS: u64 = Timestamp::MINUTE;
 const ORDERS_QUEUE: usize = 64;
 
 /// What the supervisor tells a stream.
@@ -89,9 +86,8 @@ impl Stream {
         };
         let (status_sender, status) = watch::channel(status);
         let cancel = CancellationToken::new();
-        let now = clock::now();
-        // Never in the future: a clock that was set back makes no negative gap.
-        let outage = settings.recorded_until.map(|until| (until.min(now), GapReason::Restarted));
+        let Identity { camera, rendition, .. } = settings.identity;
+        let outage = Outage::after_start(camera, rendition, settings.recorded_until, clock::now());
         let task = StreamTask {
             access: settings.access,
             recorder: Recorder::new(settings.identity.clone(), settings.limits, settings.epoch),
@@ -103,7 +99,6 @@ impl Stream {
             cancel: cancel.clone(),
             viewers: Viewers::default(),
             file: None,
-            recorded_until: None,
             outage,
             bytes: 0,
         };
@@ -137,10 +132,7 @@ struct StreamTask {
     cancel: CancellationToken,
     viewers: Viewers,
     file: Option<OpenRecording>,
-    /// When the last chunk was sealed in this run of the stream.
-    recorded_until: Option<Timestamp>,
-    /// Nothing is recorded since then, and why.
-    outage: Option<(Timestamp, GapReason)>,
+    outage: Outage,
     /// Sealed since the last look.
     bytes: u64,
 }
@@ -164,17 +156,18 @@ impl StreamTask {
                 Some(Err(error)) => (RunEnd::Lost(error), Duration::ZERO),
                 Some(Ok(source)) => (self.record(source).await, began.elapsed()),
             };
-            let (reason, words) = match end {
+            let words = match end {
                 RunEnd::Cancelled => break,
-                RunEnd::Lost(error) => (error.gap_reason(), error.to_string()),
-                RunEnd::Disk => (GapReason::DiskFull, DiskError.to_string()),
+                RunEnd::Lost(error) => {
+                    self.outage.lost(error.gap_reason(), clock::now());
+                    error.to_string()
+                }
+                RunEnd::Disk => DiskError.to_string(),
             };
             // Once for each outage and reason, not for each try.
             if self.status.borrow().reason.as_ref() != Some(&words) {
                 warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, reason = words, "no picture");
             }
-            let since = self.recorded_until.take().unwrap_or_else(clock::now);
-            self.outage.get_or_insert((since, reason)).1 = reason;
             self.set_state(StreamState::Failed, Some(words));
             let [jitter] = random::bytes();
             if self.wait(backoff.after_failure(good_for, jitter)).await.is_none() {
@@ -184,7 +177,8 @@ impl StreamTask {
         self.recorder.end_run(Ended::Stopped);
         // The disk's own error is all there is to say, and it was said.
         let _ = self.store().await;
-        self.report_outage(clock::now()).await;
+        let gaps = self.outage.until(clock::now());
+        self.report(gaps).await;
     }
 
     /// `None`: the stream was told to end.
@@ -213,11 +207,8 @@ impl StreamTask {
                 order = self.orders.recv() => self.take_order(order?),
             }
         }
-        let now = clock::now();
-        if self.outage.is_some_and(|(since, _)| now.ms_since(since) >= OUTAGE_REPORT_MS) {
-            self.report_outage(now).await;
-            self.outage = self.outage.map(|(_, reason)| (now, reason));
-        }
+        let gaps = self.outage.goes_on(clock::now());
+        self.report(gaps).await;
         Some(())
     }
 
@@ -227,7 +218,7 @@ impl StreamTask {
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.bytes = 0;
         let mut started_at = Timestamp(0);
-        let end = loop {
+        let mut end = loop {
             let event = tokio::select! {
                 biased;
                 () = cancel.cancelled() => break RunEnd::Cancelled,
@@ -244,6 +235,7 @@ impl StreamTask {
             match event {
                 SourceEvent::Described { tracks, started_at: at } => {
                     started_at = at;
+                    self.outage.tried(at);
                     self.describe(&tracks);
                     self.recorder.begin_run(tracks, at, Ended::Lost);
                 }
@@ -265,15 +257,14 @@ impl StreamTask {
         };
         match end {
             RunEnd::Disk => {
-                self.file = None;
-                self.recorder.abandon();
+                self.abandon();
                 self.recorder.end_run(Ended::Lost);
             }
             RunEnd::Lost(_) => {
                 self.recorder.end_run(Ended::Lost);
                 if self.store().await.is_err() {
-                    self.file = None;
-                    self.recorder.abandon();
+                    self.abandon();
+                    end = RunEnd::Disk;
                 }
             }
             // The caller ends the run.
@@ -283,6 +274,15 @@ impl StreamTask {
         end
     }
 
+    /// The disk did not take what was sealed.
+    fn abandon(&mut self) {
+        let unflushed_ms = self.disk.unflushed_ms(self.file.take().as_ref());
+        if let Some(at) = self.recorder.abandon() {
+            self.outage.recorded(at);
+        }
+        self.outage.lost_on_disk(unflushed_ms, clock::now());
+    }
+
     /// Hands on what the recorder has sealed: to viewers, then to the disk.
     async fn store(&mut self) -> Result<(), DiskError> {
         while let Some(output) = self.recorder.pull() {
@@ -290,13 +290,13 @@ impl StreamTask {
                 Output::Begun { id, started_at, bytes } => {
                     self.viewers.header(bytes.clone());
                     self.bytes += bytes.len() as u64;
-                    self.file = Some(self.disk.open(self.path(id, started_at), bytes).await?);
+                    self.file = Some(self.disk.open(self.folder(started_at), (started_at, id), bytes).await?);
                     self.picture_is_back(started_at).await;
                 }
-                Output::Chunk { number, key_frame, bytes } => {
+                Output::Chunk { number, key_frame, at, bytes } => {
                     self.viewers.chunk(number, key_frame, bytes.clone());
                     self.bytes += bytes.len() as u64;
-                    self.recorded_until = Some(clock::now());
+                    self.outage.recorded(at);
                     self.file.as_ref().ok_or(DiskError)?.append(bytes).await?;
                 }
                 Output::Closed { recording, bytes } => {
@@ -307,12 +307,11 @@ impl StreamTask {
         Ok(())
     }
 
-    /// Below the data folder. The root is not known yet, the id is.
-    fn path(&self, id: model::Hash, started_at: Timestamp) -> String {
+    /// Below the data folder.
+    fn folder(&self, started_at: Timestamp) -> String {
         let (year, month, day) = started_at.utc_date();
         let (camera, rendition) = (self.identity.camera, self.identity.rendition);
-        let date = format!("{year:04}-{month:02}-{day:02}");
-        format!("{RECORDINGS}/{camera}/{rendition}/{date}/{}-{id}.lkr", started_at.0)
+        format!("{RECORDINGS}/{camera}/{rendition}/{year:04}-{month:02}-{day:02}")
     }
 
     fn take_order(&mut self, order: Order) {
@@ -324,22 +323,19 @@ impl StreamTask {
     }
 
     async fn picture_is_back(&mut self, started_at: Timestamp) {
-        self.report_outage(started_at).await;
-        self.outage = None;
+        let gaps = self.outage.back(started_at);
+        self.report(gaps).await;
         if self.status.borrow().state != StreamState::Recording {
             info!(camera = %self.identity.camera, rendition = %self.identity.rendition, "recording");
             self.set_state(StreamState::Recording, None);
         }
     }
 
-    async fn report_outage(&mut self, to: Timestamp) {
-        let Some((from, reason)) = self.outage else { return };
-        if to.ms_since(from) < GAP_MS_MIN {
-            return;
+    async fn report(&self, gaps: Vec<Gap>) {
+        for gap in gaps {
+            // The receiver outlives the streams.
+            let _ = self.gaps.send(gap).await;
         }
-        let Identity { camera, rendition, .. } = self.identity;
-        // The receiver outlives the streams.
-        let _ = self.gaps.send(Gap { camera, rendition, from, to, reason }).await;
     }
 
     fn set_state(&self, state: StreamState, reason: Option<String>) {

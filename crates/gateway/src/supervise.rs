@@ -2,12 +2,13 @@
 //! and nowhere else, one thing after the other.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use gateway_core::epoch::Epoch;
+use gateway_core::epoch::{Epoch, Over};
 use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits};
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
@@ -28,6 +29,7 @@ use crate::disk::Disk;
 use crate::index::Index;
 use crate::keep::Keeper;
 use crate::local::View;
+use crate::recover::{self, Closing};
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -68,6 +70,8 @@ struct Supervision {
     watches: BTreeMap<u32, (CameraId, Rendition)>,
     told: Option<(Instant, Vec<StreamStatus>, Hash)>,
     tests: JoinSet<(u64, Envelope)>,
+    /// Recordings that the disk gave up and that were not brought in yet.
+    abandoned: Vec<PathBuf>,
     /// Goes up with every stream that ends or begins.
     streams_version: u64,
     /// What the local way was shown last.
@@ -89,6 +93,7 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let now = self.now();
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
+        self.keep_grants(&epoch).await?;
         let mut supervision = Supervision {
             own: self,
             epoch,
@@ -97,10 +102,10 @@ impl Supervisor {
             watches: BTreeMap::new(),
             told: None,
             tests: JoinSet::new(),
+            abandoned: Vec::new(),
             streams_version: 0,
             shown: None,
         };
-        supervision.keep_grants().await?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep = tokio::time::interval(SWEEP);
@@ -124,6 +129,17 @@ impl Supervisor {
         let streams = std::mem::take(&mut supervision.streams);
         let stopping = streams.into_values().map(|supervised| supervised.stream.stop());
         futures_util::future::join_all(stopping).await;
+        Ok(())
+    }
+
+    /// Grants are on disk before anything is sealed with what they grant.
+    async fn keep_grants(&self, epoch: &Epoch) -> anyhow::Result<()> {
+        let identity = &self.identity;
+        let grants = epoch.grants(self.roster.roster(), identity.id, &identity.sign, &mut random::fill);
+        let Epoch { id, started_at, .. } = *epoch;
+        self.index.add_grants(id, started_at, &grants).await.context("epoch grants could not be kept")?;
+        info!(epoch = %id, devices = grants.len(), cameras = epoch.keys.len(), "a new epoch");
+        self.wake.notify_one();
         Ok(())
     }
 
@@ -182,8 +198,15 @@ impl Supervision {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = self.own.now();
         self.own.roster.settle(now);
-        if self.epoch.is_over(self.own.roster.roster(), self.own.identity.id, now) {
-            self.next_epoch(now).await?;
+        match self.epoch.over(self.own.roster.roster(), self.own.identity.id, now) {
+            None => {}
+            Some(Over::Audience) => self.next_epoch(now).await?,
+            // The same people may open it: recording goes on.
+            Some(Over::Time) => {
+                if let Err(error) = self.next_epoch(now).await {
+                    warn!(error = format!("{error:#}"), "the epoch goes on until another can be kept");
+                }
+            }
         }
         self.reconcile().await?;
         self.tell_status().await;
@@ -191,25 +214,14 @@ impl Supervision {
     }
 
     async fn next_epoch(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        self.epoch = Epoch::begin(self.own.roster.roster(), self.own.identity.id, now, &mut random::fill);
-        self.keep_grants().await?;
+        let epoch = Epoch::begin(self.own.roster.roster(), self.own.identity.id, now, &mut random::fill);
+        self.own.keep_grants(&epoch).await?;
+        self.epoch = epoch;
         for (&(camera, _), supervised) in &self.streams {
             if let Some(context) = context(&self.epoch, camera) {
                 supervised.stream.order(Order::Epoch(context)).await;
             }
         }
-        Ok(())
-    }
-
-    /// Grants are on disk before anything is sealed with what they grant.
-    async fn keep_grants(&mut self) -> anyhow::Result<()> {
-        let identity = &self.own.identity;
-        let roster = self.own.roster.roster();
-        let grants = self.epoch.grants(roster, identity.id, &identity.sign, &mut random::fill);
-        let Epoch { id, started_at, .. } = self.epoch;
-        self.own.index.add_grants(id, started_at, &grants).await.context("epoch grants could not be kept")?;
-        info!(epoch = %id, devices = grants.len(), cameras = self.epoch.keys.len(), "a new epoch");
-        self.own.wake.notify_one();
         Ok(())
     }
 
@@ -341,6 +353,24 @@ impl Supervision {
         if let Err(error) = self.own.keeper.sweep(policy).await {
             warn!(error = format!("{error:#}"), "old recordings could not be deleted");
         }
+        if let Err(error) = self.bring_in_abandoned().await {
+            warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
+        }
+    }
+
+    /// What the disk did not take to its end, once it takes something again.
+    async fn bring_in_abandoned(&mut self) -> anyhow::Result<()> {
+        let Supervisor { disk, index, roster, identity, keeper, wake, .. } = &self.own;
+        self.abandoned.extend(disk.abandoned().await.into_iter().map(PathBuf::from));
+        if self.abandoned.is_empty() {
+            return Ok(());
+        }
+        let paths = self.abandoned.clone().into_iter();
+        let (_, failed) =
+            recover::bring_in(&keeper.root, paths, Closing::Anew, index, roster.roster(), identity).await?;
+        self.abandoned = failed;
+        wake.notify_one();
+        Ok(())
     }
 
     async fn command(&mut self, id: u64, envelope: &Envelope) -> anyhow::Result<()> {

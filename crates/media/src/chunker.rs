@@ -12,6 +12,9 @@ use crate::{AccessUnit, TrackDescription, TrackKind};
 
 /// Least audio in one chunk (format.md section 5).
 const AUDIO_MS_MIN: i64 = 100;
+/// Sound that pauses leaves a batch that no frame completes. It goes out with
+/// the picture that is so much later: what waits is lost in a crash.
+const AUDIO_WAITS_MS_MAX: i64 = 500;
 /// Most frames in one chunk, so that a camera with tiny frames cannot grow a batch.
 const AUDIO_FRAMES_MAX: usize = 4_096;
 /// Most bytes in one chunk of audio: a timescale that lies makes 100 ms long.
@@ -73,6 +76,7 @@ impl Chunker {
         let id = unit.track;
         match track.description.kind {
             TrackKind::Video => {
+                let at_ms = track.description.ms(unit.time);
                 let plaintext = VideoChunk::encode(unit.presentation_delta, &unit.data)
                     .map_err(|source| ChunkerError::Chunk { track: id, source })?;
                 self.ready.push_back(Chunk {
@@ -82,6 +86,9 @@ impl Chunker {
                     discontinuity: unit.discontinuity,
                     plaintext,
                 });
+                for track in &mut self.tracks {
+                    track.finish_before(at_ms - AUDIO_WAITS_MS_MAX, &mut self.ready);
+                }
                 Ok(())
             }
             TrackKind::Audio => (track.push_audio(unit, &mut self.ready))
@@ -103,6 +110,12 @@ impl Chunker {
 }
 
 impl Track {
+    fn finish_before(&mut self, ms: i64, ready: &mut VecDeque<Chunk>) {
+        if self.batch.as_ref().is_some_and(|batch| self.description.ms(batch.time) < ms) {
+            self.finish(ready);
+        }
+    }
+
     fn push_audio(&mut self, unit: AccessUnit, ready: &mut VecDeque<Chunk>) -> Result<(), ChunkError> {
         let length = unit.data.len();
         if length == 0 {

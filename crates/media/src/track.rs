@@ -74,6 +74,11 @@ pub struct TrackDescription {
 impl TrackDescription {
     pub const ID_MAX: u8 = 7;
 
+    /// A time of this track in milliseconds.
+    pub(crate) fn ms(&self, ticks: i64) -> i64 {
+        (i128::from(ticks) * 1_000 / i128::from(self.timescale.max(1))) as i64
+    }
+
     /// How long one frame of audio of this length lasts, in ticks (format.md
     /// section 5): AAC has 1 024 samples, G.711 one for each byte and channel.
     pub fn audio_frame_ticks(&self, length: usize) -> u32 {

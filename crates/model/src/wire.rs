@@ -241,6 +241,8 @@ pub enum GapReason {
     DiskFull,
     Disabled,
     BadStream,
+    /// What was recorded is gone from the disk or was changed on it.
+    Damaged,
 }
 
 impl GapReason {
@@ -253,6 +255,7 @@ impl GapReason {
             GapReason::DiskFull => "disk_full",
             GapReason::Disabled => "disabled",
             GapReason::BadStream => "bad_stream",
+            GapReason::Damaged => "damaged",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Epochs end with the hour and whenever the audience changes.
 
-use gateway_core::epoch::{EPOCH_MS_MAX, Epoch};
+use gateway_core::epoch::{EPOCH_MS_MAX, Epoch, Over};
 use model::{PersonId, Timestamp};
 use seal::grant::EpochGrant;
 use seal::keys::VerifyingKey;
@@ -12,22 +12,22 @@ use crate::site_fixture::{T0, bind, camera_id, counter, device, device_id, gatew
 fn an_epoch_ends_with_time_cameras_or_audience() {
     let roster = roster();
     let epoch = Epoch::begin(&roster, gateway_id(), T0, &mut counter());
-    let over = |roster, now| epoch.is_over(roster, gateway_id(), now);
-    assert!(!over(&roster, T0.plus_ms(EPOCH_MS_MAX - 1)));
-    assert!(over(&roster, T0.plus_ms(EPOCH_MS_MAX)));
-    assert!(over(&roster, T0.minus_ms(1)), "the clock was set back");
+    let over = |roster, now| epoch.over(roster, gateway_id(), now);
+    assert_eq!(over(&roster, T0.plus_ms(EPOCH_MS_MAX - 1)), None);
+    assert_eq!(over(&roster, T0.plus_ms(EPOCH_MS_MAX)), Some(Over::Time));
+    assert_eq!(over(&roster, T0.minus_ms(1)), Some(Over::Time), "the clock was set back");
 
     let mut with_camera = roster.clone();
     bind(&mut with_camera, 2);
-    assert!(over(&with_camera, T0));
+    assert_eq!(over(&with_camera, T0), Some(Over::Audience));
 
     let mut with_device = roster.clone();
     push(&mut with_device, Statement::AddDevice { device: device(3) });
-    assert!(over(&with_device, T0));
+    assert_eq!(over(&with_device, T0), Some(Over::Audience));
 
     let mut renamed = roster.clone();
     bind(&mut renamed, 1);
-    assert!(!over(&renamed, T0), "nothing changed for anybody");
+    assert_eq!(over(&renamed, T0), None, "nothing changed for anybody");
 }
 
 #[test]
@@ -81,5 +81,5 @@ fn who_may_not_hear_is_given_no_key_of_sound() {
     // Losing it ends the epoch, so that nobody hears a minute more.
     let heard = Epoch::begin(&roster, gateway_id(), T0, &mut counter());
     push(&mut roster, Statement::SetAccess { person: ben, scope: Scope::All, audio: false, until: None });
-    assert!(heard.is_over(&roster, gateway_id(), T0));
+    assert_eq!(heard.over(&roster, gateway_id(), T0), Some(Over::Audience));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use gateway_core::uplink::GAPS_MAX;
 use model::wire::{Gap, ROSTER_PAGE_MAX, Recording, RosterAnswer, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ pub(super) async fn recordings(
         way.index.between(camera, rendition, (from, to), PAGE_MAX as i64 + 1).await.map_err(failed)?;
     let more_from = found.get(PAGE_MAX).map(|recording| recording.started_at);
     found.truncate(PAGE_MAX);
-    let gaps = way.index.gaps_to_report().await.map_err(failed)?;
+    let gaps = way.index.gaps_to_report(GAPS_MAX as i64).await.map_err(failed)?;
     let gaps = gaps.into_iter().map(|(_, gap)| gap);
     let gaps = gaps.filter(|gap| gap.camera == camera && gap.rendition == rendition);
     let gaps = gaps.filter(|gap| gap.from < to && gap.to > from).collect();

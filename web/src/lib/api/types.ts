@@ -11,7 +11,7 @@ type Whole<K extends keyof Schemas> = Required<Schemas[K]>;
 type Narrow<T, N> = Omit<T, keyof N> & N;
 
 export type Rendition = 'main' | 'sub';
-export type GapReason = 'camera_unreachable' | 'camera_refused' | 'stalled' | 'restarted' | 'disk_full' | 'disabled' | 'bad_stream';
+export type GapReason = 'camera_unreachable' | 'camera_refused' | 'stalled' | 'restarted' | 'disk_full' | 'disabled' | 'bad_stream' | 'damaged';
 
 export type DemoCamera = Whole<'DemoCamera'>;
 export type Status = Narrow<Whole<'Status'>, { demo_camera: DemoCamera | null }>;

@@ -27,7 +27,8 @@ export const GAP_WORDS: Record<GapReason, string> = {
   camera_refused: 'The camera refused the password or the stream',
   stalled: 'The camera sent nothing',
   restarted: 'The gateway was restarted',
-  disk_full: 'The gateway’s disk was full',
+  disk_full: 'The gateway’s disk did not take it',
+  damaged: 'The recording was lost or changed on the gateway’s disk',
   disabled: 'Recording was switched off',
   bad_stream: 'The camera sent a stream that cannot be recorded',
 };

@@ -1,0 +1,195 @@
+//! The index, without SQLite: what was committed survives, in its order.
+
+use std::collections::BTreeMap;
+
+use gateway_core::retention;
+use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
+use model::wire::{Envelope, Gap, Recording};
+use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
+
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// The disk of the index takes nothing.
+    pub(crate) fails: bool,
+    /// Takes gaps and keeps none.
+    pub(crate) forgets_gaps: bool,
+    pub(crate) recordings: BTreeMap<Hash, Row>,
+    grants: BTreeMap<(EpochId, DeviceId), Grant>,
+    gaps: BTreeMap<i64, Gap>,
+    next_gap: i64,
+    taken: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) path: String,
+    pub(crate) report: Recording,
+    pub(crate) state: State,
+    /// Counts up.
+    taken: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Grant {
+    created_at: Timestamp,
+    envelope: Envelope,
+    indexed: bool,
+    uploaded: bool,
+    refused: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexError;
+
+impl Index {
+    fn writes(&self) -> Result<(), IndexError> {
+        if self.fails { Err(IndexError) } else { Ok(()) }
+    }
+
+    pub(crate) fn add_recording(&mut self, path: &str, report: &Recording) -> Result<(), IndexError> {
+        self.writes()?;
+        self.taken += 1;
+        let row =
+            Row { path: path.to_owned(), report: report.clone(), state: State::Kept, taken: self.taken };
+        self.recordings.entry(report.id).or_insert(row);
+        Ok(())
+    }
+
+    pub(crate) fn remove_recording(&mut self, id: Hash) -> Result<(), IndexError> {
+        self.writes()?;
+        self.recordings.remove(&id);
+        Ok(())
+    }
+
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.recordings.values().any(|row| row.path == path)
+    }
+
+    pub(crate) fn pending(&self, state: State, limit: usize) -> Vec<Pending> {
+        let mut rows: Vec<&Row> = self.recordings.values().filter(|row| row.state == state).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.report.started_at));
+        let pending = |row: &Row| Pending { path: row.path.clone(), report: row.report.clone() };
+        rows.into_iter().take(limit).map(pending).collect()
+    }
+
+    pub(crate) fn set_state(&mut self, id: Hash, state: State) -> Result<(), IndexError> {
+        self.writes()?;
+        if let Some(row) = self.recordings.get_mut(&id) {
+            row.state = state;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn offer_refused_again(&mut self) {
+        for row in self.recordings.values_mut().filter(|row| row.state == State::Refused) {
+            row.state = State::Kept;
+        }
+        self.grants.values_mut().for_each(|grant| grant.refused = false);
+    }
+
+    pub(crate) fn stored(&self) -> Vec<retention::Stored> {
+        let stored = |row: &Row| retention::Stored {
+            id: row.report.id,
+            started_at: row.report.started_at,
+            bytes: row.report.bytes,
+            confirmed: row.state == State::Confirmed,
+        };
+        let mut all: Vec<_> = self.recordings.values().map(stored).collect();
+        all.sort_by_key(|stored| stored.started_at);
+        all
+    }
+
+    /// Of the recording that was taken in last: the clock may have been set back.
+    pub(crate) fn last_end(&self, camera: CameraId, rendition: Rendition) -> Option<Timestamp> {
+        let of_stream = self
+            .recordings
+            .values()
+            .filter(|row| (row.report.camera, row.report.rendition) == (camera, rendition));
+        let last = of_stream.max_by_key(|row| row.taken)?;
+        Some(last.report.started_at.plus_ms(last.report.duration_ms))
+    }
+
+    pub(crate) fn add_grants(
+        &mut self,
+        epoch: EpochId,
+        created_at: Timestamp,
+        grants: Vec<(DeviceId, Envelope)>,
+    ) -> Result<(), IndexError> {
+        self.writes()?;
+        for (device, envelope) in grants {
+            let grant = Grant { created_at, envelope, indexed: false, uploaded: false, refused: false };
+            self.grants.insert((epoch, device), grant);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn grants(&self, limit: usize, waits: GrantStep) -> Vec<PendingGrant> {
+        let mut waiting: Vec<_> = (self.grants.iter())
+            .filter(|(_, grant)| match waits {
+                GrantStep::Indexed => !grant.indexed,
+                _ => !grant.uploaded && !grant.refused,
+            })
+            .collect();
+        waiting.sort_by_key(|(_, grant)| grant.created_at);
+        let pending = |(&(epoch, device), grant): (&(EpochId, DeviceId), &Grant)| PendingGrant {
+            epoch,
+            device,
+            envelope: grant.envelope.clone(),
+        };
+        waiting.into_iter().take(limit).map(pending).collect()
+    }
+
+    pub(crate) fn mark_grant(&mut self, grant: &PendingGrant, step: GrantStep) -> Result<(), IndexError> {
+        self.writes()?;
+        if let Some(grant) = self.grants.get_mut(&(grant.epoch, grant.device)) {
+            match step {
+                GrantStep::Indexed => grant.indexed = true,
+                GrantStep::Uploaded => grant.uploaded = true,
+                GrantStep::Refused => grant.refused = true,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resend_grants(&mut self, epoch: EpochId) -> Result<(), IndexError> {
+        self.writes()?;
+        for (_, grant) in self.grants.iter_mut().filter(|((of, _), _)| *of == epoch) {
+            grant.indexed = false;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn drop_grants_before(&mut self, before: Timestamp) -> Result<(), IndexError> {
+        self.writes()?;
+        let needed: Vec<EpochId> = self.recordings.values().map(|row| row.report.epoch).collect();
+        self.grants.retain(|(epoch, _), grant| {
+            !(grant.indexed && grant.uploaded && grant.created_at < before) || needed.contains(epoch)
+        });
+        Ok(())
+    }
+
+    pub(crate) fn add_gap(&mut self, gap: Gap) -> Result<(), IndexError> {
+        self.writes()?;
+        if self.forgets_gaps {
+            return Ok(());
+        }
+        self.next_gap += 1;
+        self.gaps.insert(self.next_gap, gap);
+        Ok(())
+    }
+
+    pub(crate) fn gaps(&self, limit: usize) -> Vec<(i64, Gap)> {
+        self.gaps.iter().take(limit).map(|(id, gap)| (*id, gap.clone())).collect()
+    }
+
+    pub(crate) fn drop_gap(&mut self, id: i64) -> Result<(), IndexError> {
+        self.writes()?;
+        self.gaps.remove(&id);
+        Ok(())
+    }
+
+    /// The rows of recordings are lost, except these.
+    pub(crate) fn lose_rows(&mut self, except: impl Fn(&Row) -> bool) {
+        self.recordings.retain(|_, row| except(row));
+    }
+}

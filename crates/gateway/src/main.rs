@@ -53,6 +53,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours would be unreadable in a journal.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if arguments.log_json {
         log.json().init();
     } else {

@@ -175,9 +175,11 @@ impl Site {
     }
 
     /// How long nothing was recorded around a moment in which nothing ran, in
-    /// ms, as soon as the recordings before and after it are listed.
+    /// ms, as soon as the recordings before and after it are listed. The newest
+    /// are forwarded first, so it is looked at twice.
     fn hole(&self, around: u64) -> u64 {
         let begun = Instant::now();
+        let mut seen = None;
         loop {
             let list = self.cloud.succeed(&["recording", "list", "--camera", &self.camera, "--json"]);
             let list: Value = serde_json::from_str(&list).unwrap();
@@ -189,11 +191,13 @@ impl Site {
             let (before, after): (Vec<_>, Vec<_>) = recordings.partition(|(begin, _)| *begin < around);
             let before = before.iter().map(|(_, end)| *end).max();
             let after = after.iter().map(|(begin, _)| *begin).min();
-            if let (Some(before), Some(after)) = (before, after) {
-                return after.saturating_sub(before);
+            let hole = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+            if hole.is_some() && hole == seen {
+                return hole.unwrap();
             }
+            seen = hole;
             assert!(begun.elapsed() < PATIENCE, "waited in vain for recordings around {around}: {list}");
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 }

@@ -20,6 +20,22 @@ fn programs() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_lenskeep")).parent().unwrap().to_owned()
 }
 
+/// Packages of the programs that are built already.
+fn make(out: &Path, revision: u32, options: &[&str]) {
+    let task = programs().join("xtask");
+    assert!(task.exists(), "cargo build --workspace --bins comes first");
+    let made = Command::new(task)
+        .args(["dist", "--profile", "dev", "--revision", &revision.to_string(), "--binaries"])
+        .arg(programs())
+        .arg("--out")
+        .arg(out)
+        .args(options)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&made.stdout);
+    assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
+}
+
 /// A machine's root folder with dpkg's database, and packages of two revisions.
 /// Maintainer scripts run, by `DPKG_ROOT`; there is no systemd in it.
 struct Machine {
@@ -34,8 +50,8 @@ impl Machine {
             std::fs::create_dir_all(dpkg.join(folder)).unwrap();
         }
         std::fs::write(dpkg.join("status"), "").unwrap();
-        machine.make(1, &[]);
-        machine.make(2, &["--package", "lenskeep-gateway"]);
+        make(&machine.made(1), 1, &[]);
+        make(&machine.made(2), 2, &["--package", "lenskeep-gateway"]);
         machine
     }
 
@@ -45,21 +61,6 @@ impl Machine {
 
     fn made(&self, revision: u32) -> PathBuf {
         self.folder.path().join(format!("revision-{revision}"))
-    }
-
-    fn make(&self, revision: u32, options: &[&str]) {
-        let task = programs().join("xtask");
-        assert!(task.exists(), "cargo build --workspace --bins comes first");
-        let made = Command::new(task)
-            .args(["dist", "--profile", "dev", "--revision", &revision.to_string(), "--binaries"])
-            .arg(programs())
-            .arg("--out")
-            .arg(self.made(revision))
-            .args(options)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&made.stdout);
-        assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
     }
 
     fn package(&self, name: &str, revision: u32) -> PathBuf {
@@ -271,6 +272,18 @@ fn packages_upgrade_under_a_recorder_and_keep_its_footage() {
     assert!(said.contains("Nothing in /var/lib/lenskeep-gateway was deleted"), "{said}");
     assert!(!configuration.exists());
     assert_eq!(site.cloud.succeed(&["verify", recordings.to_str().unwrap()]), words, "all footage is there");
+}
+
+#[test]
+fn the_same_programs_make_the_same_packages() {
+    let folder = tempfile::tempdir().unwrap();
+    let sums = ["one", "other"].map(|name| {
+        let out = folder.path().join(name);
+        make(&out, 1, &["--package", "lenskeep-gateway"]);
+        std::fs::read_to_string(out.join("SHA256SUMS")).unwrap()
+    });
+    assert!(sums[0].contains("lenskeep-gateway_"), "{}", sums[0]);
+    assert_eq!(sums[0], sums[1]);
 }
 
 /// A configuration file as it is when every line that shows a key counts.

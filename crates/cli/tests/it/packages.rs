@@ -193,8 +193,8 @@ impl Site {
             let before = before.iter().map(|(_, end)| *end).max();
             let after = after.iter().map(|(begin, _)| *begin).min();
             let hole = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-            if hole.is_some() && hole == seen {
-                return hole.unwrap();
+            if let Some(hole) = hole.filter(|hole| Some(*hole) == seen) {
+                return hole;
             }
             seen = hole;
             assert!(begun.elapsed() < PATIENCE, "waited in vain for recordings around {around}: {list}");
@@ -260,7 +260,7 @@ fn packages_upgrade_under_a_recorder_and_keep_its_footage() {
     let gateway = machine.start();
     let downgrade = site.hole(moment);
     gateway.stop();
-    println!("not recorded, in ms: upgrade {upgrade}, kill -9 {kill}, downgrade while stopped {downgrade}");
+    eprintln!("not recorded, in ms: upgrade {upgrade}, kill -9 {kill}, downgrade while stopped {downgrade}");
     assert!([upgrade, kill, downgrade].iter().all(|hole| *hole < HOLE_MS_MAX));
 
     let recordings = machine.data().join("recordings");

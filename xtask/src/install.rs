@@ -9,8 +9,16 @@ use crate::tasks::{run, step};
 
 /// Program or file that shows that a Debian package is there.
 const BUILD: &[(&str, &str)] = &[("cc", "build-essential"), ("cmake", "cmake")];
+/// For packages, and for judging the units in them.
+const DIST: &[(&str, &str)] = &[
+    ("dpkg-deb", "dpkg"),
+    ("dpkg-shlibdeps", "dpkg-dev"),
+    ("strip", "binutils"),
+    ("systemd-analyze", "systemd"),
+];
 const TEST: &[(&str, &str)] = &[
     ("chromium", "chromium"),
+    ("fakeroot", "fakeroot"),
     ("ffmpeg", "ffmpeg"),
     ("initdb", "postgresql"),
     ("openssl", "openssl"),
@@ -42,8 +50,13 @@ pub(crate) fn build() -> anyhow::Result<()> {
     web_packages()
 }
 
+pub(crate) fn dist() -> anyhow::Result<()> {
+    debian(DIST)
+}
+
 pub(crate) fn test() -> anyhow::Result<()> {
     build()?;
+    debian(DIST)?;
     debian(TEST)?;
     if !present("cargo-nextest") {
         step("Installing cargo-nextest (the test runner); this takes some minutes");

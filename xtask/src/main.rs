@@ -5,6 +5,7 @@
 
 mod bench;
 mod claims;
+mod dist;
 mod install;
 mod tasks;
 mod tidy;
@@ -32,6 +33,14 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Simulate sites with everything that goes wrong, and count what is lost.
+    Sim {
+        /// For the simulation: --hours N, --seed S, --site-hours H, --from S.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Make Debian packages and an archive of the programs, with checksums.
+    Dist(dist::Options),
     /// Write docs/openapi.json and the page's types from it.
     Openapi,
     /// Make the filter of common passwords (crates/cloud/data/README.md).
@@ -65,6 +74,11 @@ fn run() -> anyhow::Result<()> {
     let task = match task {
         // Before the folder changes under a relative path.
         Task::Passwords { file } => Task::Passwords { file: std::path::absolute(file)? },
+        Task::Dist(mut options) => {
+            options.binaries = options.binaries.map(std::path::absolute).transpose()?;
+            options.out = options.out.map(std::path::absolute).transpose()?;
+            Task::Dist(options)
+        }
         task => task,
     };
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
@@ -73,6 +87,8 @@ fn run() -> anyhow::Result<()> {
         Task::Test => tasks::test(),
         Task::Tidy => tidy::check(),
         Task::Bench { seconds } => bench::measure_all(seconds),
+        Task::Dist(options) => dist::make(options),
+        Task::Sim { arguments } => tasks::sim(&arguments),
         Task::Openapi => tasks::openapi(),
         Task::Passwords { file } => tasks::passwords(&file),
         Task::Install(Install::Build) => install::build(),

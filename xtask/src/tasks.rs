@@ -45,13 +45,20 @@ pub(crate) fn up(arguments: &[String]) -> anyhow::Result<()> {
     run(Command::new("target/debug/lenskeep").arg("up").args(arguments))
 }
 
-/// The web app first: the cloud carries it inside.
 pub(crate) fn build() -> anyhow::Result<()> {
+    build_as(false)
+}
+
+/// The web app first: the cloud carries it inside.
+pub(crate) fn build_as(is_release: bool) -> anyhow::Result<()> {
     install::build()?;
     step("Building the web app");
     npm(&["run", "build", "--silent"])?;
-    step("Building Lenskeep (the first time takes about ten minutes on two cores)");
-    cargo(&["build", "--workspace", "--bins", "--locked"])
+    let minutes = if is_release { "half an hour" } else { "ten minutes" };
+    step(&format!("Building Lenskeep (the first time takes about {minutes} on two cores)"));
+    let mut arguments = vec!["build", "--workspace", "--bins", "--locked"];
+    arguments.extend(is_release.then_some("--release"));
+    cargo(&arguments)
 }
 
 pub(crate) fn test() -> anyhow::Result<()> {
@@ -92,6 +99,12 @@ fn browser_reporters(report: &Path) -> String {
         format!("--test-reporter={reporter} --test-reporter-destination={place}")
     };
     format!("{} {}", to("spec", "stdout"), to("junit", &report.display().to_string()))
+}
+
+pub(crate) fn sim(arguments: &[String]) -> anyhow::Result<()> {
+    run(Command::new("cargo")
+        .args(["run", "--quiet", "--locked", "-p", "sim", "--bin", "lenskeep-sim", "--"])
+        .args(arguments))
 }
 
 pub(crate) fn openapi() -> anyhow::Result<()> {

@@ -247,3 +247,22 @@ fn content_md5(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(Md5::digest(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_asked_for_in_seconds() {
+        let asked = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            retry_after_ms(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(asked("20"), Some(20_000));
+        assert_eq!(asked("18446744073709551615"), Some(u64::MAX));
+        for text in ["", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+        assert_eq!(retry_after_ms(&HeaderMap::new()), None);
+    }
+}

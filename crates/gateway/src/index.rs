@@ -10,6 +10,7 @@ use gateway_core::retention::Stored;
 use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
 use model::wire::{Envelope, Gap, Recording};
 use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -36,7 +37,7 @@ impl Index {
             .busy_timeout(Duration::from_secs(10));
         let open = async {
             let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
-            sqlx::migrate!("./migrations").run(&pool).await?;
+            migrations().run(&pool).await?;
             anyhow::Ok(Index { pool })
         };
         open.await.with_context(|| format!("the index {} could not be opened", path.display()))
@@ -301,6 +302,14 @@ impl Index {
     }
 }
 
+/// After a downgrade, an index has migrations that this program does not know.
+/// They only add (docs/design/0013), so the site goes on recording.
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!("./migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+}
+
 /// Repeats a write until the disk takes it, or until we are told to end and it
 /// has been tried once more.
 pub(crate) async fn insist<F: Future<Output = anyhow::Result<()>>>(
@@ -336,5 +345,47 @@ impl StoredRow {
             bytes: self.bytes.max(0) as u64,
             confirmed: self.state == State::Confirmed as i64,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an older program does not notice: tables, columns and indexes that
+    /// refuse nothing. SQLite itself demands a default where a column is NOT NULL.
+    fn only_adds(statement: &str) -> bool {
+        let words: Vec<String> = statement.split_whitespace().map(str::to_ascii_uppercase).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["CREATE", "TABLE" | "INDEX", ..] => true,
+            ["ALTER", "TABLE", _, "ADD", "COLUMN", ..] => {
+                !words.iter().any(|word| ["CHECK", "REFERENCES", "UNIQUE"].iter().any(|w| word.contains(w)))
+            }
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn migrations_of_the_index_only_add() {
+        for migration in migrations().iter() {
+            let lines = migration.sql.as_str().lines();
+            let code: Vec<&str> = lines.map(|line| line.split("--").next().unwrap_or_default()).collect();
+            let code = code.join(" ");
+            for statement in code.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+                assert!(only_adds(statement), "{}: {statement}", migration.description);
+            }
+        }
+        for statement in [
+            "DROP TABLE gaps",
+            "ALTER TABLE gaps RENAME TO holes",
+            "ALTER TABLE gaps DROP COLUMN gap",
+            "ALTER TABLE gaps ADD COLUMN camera TEXT REFERENCES cameras (id)",
+            "CREATE UNIQUE INDEX one ON gaps (gap)",
+            "CREATE TRIGGER t AFTER INSERT ON gaps BEGIN DELETE FROM gaps; END",
+            "UPDATE recordings SET state = 5",
+        ] {
+            assert!(!only_adds(statement), "{statement}");
+        }
     }
 }

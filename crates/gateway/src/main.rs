@@ -41,6 +41,9 @@ enum Command {
         /// process list.
         #[arg(long, value_name = "FILE", default_value = "-")]
         code: PathBuf,
+        /// End when it has joined, rather than record: a service does that then.
+        #[arg(long)]
+        join_only: bool,
     },
     /// Look at the data folder and close recordings that were cut off.
     Check,
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours would be unreadable in a journal.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if arguments.log_json {
         log.json().init();
     } else {
@@ -73,6 +78,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(data) = arguments.data {
         config.data = data;
     }
+    let mut until_joined = false;
     let enrolment = match arguments.command {
         Command::Check => {
             let found = Box::pin(gateway::check(&config)).await?;
@@ -80,7 +86,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             return Ok(());
         }
         Command::Run => None,
-        Command::Enrol { cloud, code } => {
+        Command::Enrol { cloud, code, join_only } => {
+            until_joined = join_only;
             let text = if code.as_os_str() == "-" {
                 ask_code()?
             } else {
@@ -93,9 +100,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let mut running = gateway::start(config, enrolment).await?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut enrolled = running.enrolled();
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        Ok(_) = enrolled.wait_for(|joined| *joined), if until_joined => {}
         end = running.failed() => return end,
     }
     running.shutdown().await

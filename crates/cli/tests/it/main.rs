@@ -5,6 +5,7 @@ mod audit;
 mod azure;
 mod devices;
 mod local;
+mod packages;
 mod policy;
 mod proof;
 mod roster;

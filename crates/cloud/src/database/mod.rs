@@ -24,6 +24,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -107,11 +108,19 @@ impl Database {
     }
 
     pub(crate) async fn migrate(&self) -> anyhow::Result<()> {
-        match self {
+        let outcome = match self {
             Database::Sqlite(pool) => MIGRATIONS.run(pool).await,
             Database::Postgres(pool) => MIGRATIONS.run(pool).await,
+        };
+        // Unlike a gateway, a cloud that is down loses no recording: it does
+        // not guess what a newer schema demands (docs/design/0013).
+        if let Err(MigrateError::VersionMissing(migration)) = outcome {
+            anyhow::bail!(
+                "the database was brought to the schema of a newer version (migration {migration}): install that \
+                 version of lenskeep-cloud again, or restore the database's backup from before the upgrade"
+            );
         }
-        .context("the database could not be brought to this version's schema")
+        outcome.context("the database could not be brought to this version's schema")
     }
 
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
@@ -193,5 +202,23 @@ impl Transaction {
             Transaction::Sqlite(tx) => tx.commit().await,
             Transaction::Postgres(tx) => tx.commit().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("cloud.db").display());
+        let database = Database::open(&url, Missing::Create).await.unwrap();
+        database.migrate().await.unwrap();
+        let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (9999, 'later', true, x'00', 0)";
+        database.execute(later, vec![]).await.unwrap();
+        let error = database.migrate().await.unwrap_err().to_string();
+        assert!(error.contains("newer version (migration 9999)"), "{error}");
     }
 }

@@ -2,5 +2,6 @@
 
 mod epoch;
 mod recorder;
+mod recovery;
 mod site;
 mod site_fixture;

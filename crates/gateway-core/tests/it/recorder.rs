@@ -38,7 +38,7 @@ fn tracks() -> Vec<TrackDescription> {
     vec![track(0, TrackKind::Video, "avc1.64001f", 90_000), track(1, TrackKind::Audio, "ulaw", 8_000)]
 }
 
-fn recorder() -> Recorder {
+pub(crate) fn recorder() -> Recorder {
     let identity = Identity {
         org: OrgId::from_random([2; 16]),
         gateway: gateway_id(),
@@ -63,7 +63,7 @@ fn unit(track: u8, time: i64, key_frame: bool, data: &[u8]) -> AccessUnit {
 }
 
 /// A picture every second, a key frame every `gop` seconds, sound in between.
-fn feed(recorder: &mut Recorder, seconds: std::ops::Range<i64>, gop: i64, bytes: usize) {
+pub(crate) fn feed(recorder: &mut Recorder, seconds: std::ops::Range<i64>, gop: i64, bytes: usize) {
     let mut salts = 0u8;
     let mut salt = || {
         salts += 1;
@@ -78,7 +78,7 @@ fn feed(recorder: &mut Recorder, seconds: std::ops::Range<i64>, gop: i64, bytes:
 }
 
 /// Files as they would stand on disk; the last may be open.
-fn files(recorder: &mut Recorder) -> Vec<Vec<u8>> {
+pub(crate) fn files(recorder: &mut Recorder) -> Vec<Vec<u8>> {
     let mut files: Vec<Vec<u8>> = Vec::new();
     while let Some(output) = recorder.pull() {
         match output {

@@ -67,3 +67,34 @@ async fn a_disk_that_takes_nothing_is_said_and_survived() {
     .await;
     site.stop().await;
 }
+
+/// What the next version of the program does to an index, as far as
+/// docs/design/0013 lets it.
+const LATER: &str = "
+    ALTER TABLE recordings ADD COLUMN tier INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE grants ADD COLUMN note TEXT;
+    CREATE INDEX recordings_by_tier ON recordings (tier);
+    CREATE TABLE detections (id INTEGER NOT NULL PRIMARY KEY) STRICT;
+    INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'later', true, x'00', 0);";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_downgraded_gateway_records_on_in_the_newer_index() {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.stop().await;
+    let index = sqlx::sqlite::SqliteConnectOptions::new().filename(site.data().join("index.sqlite"));
+    let index = sqlx::SqlitePool::connect_with(index).await.unwrap();
+    sqlx::raw_sql(LATER).execute(&index).await.unwrap();
+    let before = site.objects().len();
+    // Twice: what it writes itself it takes, too.
+    for _ in 0..2 {
+        site.start().await;
+        until("new recordings are forwarded", || site.objects().len() > before + 1).await;
+        site.stop().await;
+    }
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM recordings WHERE tier = 0").fetch_one(&index).await.unwrap();
+    assert!(count > before as i64, "rows of both programs stand side by side");
+    index.close().await;
+}

@@ -92,6 +92,10 @@ impl CameraUrl {
         // Cannot fail: the URL has a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
+        // Escaping makes it longer, and it is read again as it is kept.
+        if url.as_str().len() > Self::LENGTH_MAX {
+            return Err(CameraUrlError::TooLong);
+        }
         Ok((CameraUrl(url), credentials))
     }
 
@@ -204,6 +208,11 @@ mod tests {
         assert_eq!(CameraUrl::parse("rtsp:///x"), Err(CameraUrlError::NoHost));
         let long = format!("rtsp://cam.example/{}", "x".repeat(CameraUrl::LENGTH_MAX));
         assert_eq!(CameraUrl::parse(&long), Err(CameraUrlError::TooLong));
+        // Three bytes for each of these once they are escaped: what is taken must
+        // be taken again when it is read from where it was kept.
+        let grows = format!("rtsp://cam.example/{}", "\u{fc}".repeat(CameraUrl::LENGTH_MAX / 4));
+        assert!(grows.len() < CameraUrl::LENGTH_MAX);
+        assert_eq!(CameraUrl::parse(&grows), Err(CameraUrlError::TooLong));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a gateway decides, without doing any of it: when a recording begins
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
-//! lies there after a crash ([`recovery`]), what is missing ([`outage`]), when epoch keys change and who gets them
+//! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
+//! looks healthy and is not ([`health`]), when epoch keys change and who gets them
 //! ([`epoch`]), what retention may delete ([`retention`]), and how the site's
 //! configuration changes by command ([`site`]).
 //!
@@ -8,6 +9,7 @@
 
 pub mod epoch;
 pub mod gop;
+pub mod health;
 pub mod outage;
 pub mod recorder;
 pub mod recovery;

@@ -3,7 +3,8 @@
 //! checked where they are used.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
@@ -13,6 +14,7 @@ use model::wire::{
     RosterAnswer, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{GatewayId, Hash, OrgId, Timestamp};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -21,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::clock;
 use crate::data::Identity;
 use crate::forward::retry_after_ms;
 use crate::tls::{self, ClientCertificate};
@@ -74,7 +77,11 @@ pub(crate) struct Cloud {
     url: Url,
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
+    /// How far our clock is ahead of the cloud's, in ms; [`UNKNOWN`] before the first answer.
+    ahead_ms: Arc<AtomicI64>,
 }
+
+const UNKNOWN: i64 = i64::MIN;
 
 impl Cloud {
     pub(crate) fn new(url: Url, ca: Hash, certificate: Option<&ClientCertificate>) -> anyhow::Result<Self> {
@@ -87,7 +94,23 @@ impl Cloud {
             .no_proxy()
             .build()
             .context("the HTTP client could not be made")?;
-        Ok(Cloud { url, http, tls: Arc::new(config) })
+        Ok(Cloud { url, http, tls: Arc::new(config), ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)) })
+    }
+
+    /// How far this clock is ahead of the cloud's. The cloud's word: it decides
+    /// nothing.
+    pub(crate) fn ahead_ms(&self) -> Option<i64> {
+        Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNKNOWN)
+    }
+
+    fn look_at_date(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let theirs = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        if let Some(theirs) = theirs {
+            let theirs = i64::try_from(theirs.as_millis()).unwrap_or(i64::MAX);
+            let ours = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
+            self.ahead_ms.store(ours.saturating_sub(theirs).max(UNKNOWN + 1), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -117,6 +140,7 @@ impl Cloud {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| CloudError::Unreachable(words(error)))?;
+        self.look_at_date(response.headers());
         let (status, wait_ms) = (response.status(), retry_after_ms(response.headers()));
         let bytes = read_bounded(response).await.map_err(answer)?;
         if !status.is_success() {

@@ -26,6 +26,15 @@ pub(crate) struct Index {
     pool: SqlitePool,
 }
 
+/// Epoch, device, time, envelope, as they stand in the table.
+pub(crate) type SalvagedGrant = (String, String, i64, String);
+
+#[derive(Debug, Default)]
+pub(crate) struct Salvaged {
+    pub(crate) grants: Vec<SalvagedGrant>,
+    pub(crate) gaps: Vec<Gap>,
+}
+
 impl Index {
     pub(crate) async fn open(path: &Path) -> anyhow::Result<Self> {
         let options = SqliteConnectOptions::new()
@@ -40,7 +49,12 @@ impl Index {
             migrations().run(&pool).await?;
             anyhow::Ok(Index { pool })
         };
-        open.await.with_context(|| format!("the index {} could not be opened", path.display()))
+        open.await.with_context(|| {
+            format!(
+                "the index {} could not be opened; `lenskeep-gateway check` says whether it is damaged",
+                path.display()
+            )
+        })
     }
 
     /// The same index for readers alone, with connections of their own: whoever
@@ -85,6 +99,63 @@ impl Index {
         .bind(serde_json::to_string(report)?)
         .execute(&self.pool)
         .await?;
+        Ok(())
+    }
+
+    /// Every recording with its state, oldest first.
+    pub(crate) async fn all(&self) -> anyhow::Result<Vec<(Pending, State)>> {
+        let rows = sqlx::query("SELECT path, report, state FROM recordings ORDER BY started_at")
+            .fetch_all(&self.pool)
+            .await?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            let pending = Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? };
+            let number: i64 = row.get(2);
+            let states = [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused];
+            let state = states.into_iter().find(|state| *state as i64 == number);
+            anyhow::Ok((pending, state.context("a recording in a state that there is not")?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Whether SQLite finds nothing wrong with its file.
+    pub(crate) async fn is_sound(&self) -> anyhow::Result<()> {
+        let said: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&self.pool).await?;
+        anyhow::ensure!(said == "ok", "{said}");
+        Ok(())
+    }
+
+    /// What is in a damaged index alone, as far as it can be read.
+    pub(crate) async fn salvage(path: &Path) -> Salvaged {
+        let Ok(index) = Self::open_to_read(path).await else { return Salvaged::default() };
+        let grants = sqlx::query("SELECT epoch, device, created_at, envelope FROM grants")
+            .fetch_all(&index.pool)
+            .await
+            .unwrap_or_default();
+        let gaps = index.gaps_to_report(i64::MAX).await.unwrap_or_default();
+        index.close().await;
+        Salvaged {
+            grants: grants.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect(),
+            gaps: gaps.into_iter().map(|(_, gap)| gap).collect(),
+        }
+    }
+
+    /// Into an index that was just made. Grants are forwarded once more: what was
+    /// forwarded before is the same.
+    pub(crate) async fn restore(&self, grants: &[SalvagedGrant], gaps: &[Gap]) -> anyhow::Result<()> {
+        for (epoch, device, created_at, envelope) in grants {
+            sqlx::query(
+                "INSERT OR IGNORE INTO grants (epoch, device, created_at, envelope) VALUES (?, ?, ?, ?)",
+            )
+            .bind(epoch)
+            .bind(device)
+            .bind(created_at)
+            .bind(envelope)
+            .execute(&self.pool)
+            .await?;
+        }
+        for gap in gaps {
+            self.add_gap(gap).await?;
+        }
         Ok(())
     }
 

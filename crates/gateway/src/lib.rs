@@ -5,6 +5,7 @@
 //! device has signed, and to hand a key to anybody but a device of the roster.
 
 mod camera_test;
+mod check;
 mod clock;
 mod cloud;
 mod config;
@@ -28,6 +29,7 @@ mod trust;
 mod viewers;
 mod witness;
 
+pub use check::{Checked, check};
 pub use config::{Config, HistorySection, LocalSection, RecordingSection, StoreSection};
 pub use enrol::Enrolment;
-pub use run::{Running, check, start};
+pub use run::{Running, start};

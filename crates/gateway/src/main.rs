@@ -1,6 +1,6 @@
 //! `lenskeep-gateway`: the gateway on a machine of its own.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,8 +45,13 @@ enum Command {
         #[arg(long)]
         join_only: bool,
     },
-    /// Look at the data folder and close recordings that were cut off.
-    Check,
+    /// Look at the whole data folder and read every recording, while no gateway runs.
+    Check {
+        /// Make right what can be made right: the index from the files, recordings that were
+        /// cut off. Nothing is deleted.
+        #[arg(long)]
+        repair: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,9 +85,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let mut until_joined = false;
     let enrolment = match arguments.command {
-        Command::Check => {
-            let found = Box::pin(gateway::check(&config)).await?;
-            tracing::info!("{found}");
+        Command::Check { repair } => {
+            let checked = Box::pin(gateway::check(&config, repair)).await?;
+            writeln!(std::io::stdout(), "{checked}").context("standard output")?;
+            anyhow::ensure!(checked.is_well(), "the data folder is not as it should be");
             return Ok(());
         }
         Command::Run => None,

@@ -176,7 +176,7 @@ fn append(path: &Path, keep: usize, tail: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn files_below(root: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn files_below(root: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -146,7 +146,7 @@ async fn run(
         gateway: identity.id,
         root: root.clone(),
         index: index.clone(),
-        cloud: cloud_receiver,
+        cloud: cloud_receiver.clone(),
         stores,
         wake: wake.clone(),
     };
@@ -175,6 +175,7 @@ async fn run(
         keeper,
         recording,
         head,
+        cloud: cloud_receiver,
         wake,
         view,
     };
@@ -225,32 +226,4 @@ async fn keep_stored(
         insist("a recording", &cancel, || index.add_recording(&stored.path, &report)).await;
         wake.notify_one();
     }
-}
-
-/// Looks at the data folder as a start would and says what it found.
-pub async fn check(config: &Config) -> anyhow::Result<String> {
-    config.validate()?;
-    let folder = DataFolder::open(&config.data)?;
-    let identity = folder.identity(&config.name())?;
-    let Some(membership) = folder.membership()? else {
-        return Ok(format!("{} belongs to no organisation yet", identity.id));
-    };
-    let roster = RosterLog::open(&folder, membership.anchor)?;
-    let site = folder.site(identity.id)?;
-    let index = Index::open(&folder.path("index.sqlite")).await?;
-    let (recovered, _) = recover(&folder.path(""), &index, roster.roster(), &identity).await?;
-    let recordings = index.stored().await?;
-    let confirmed = recordings.iter().filter(|recording| recording.confirmed).count();
-    index.close().await;
-    Ok(format!(
-        "{}: roster of {} at statement {}, {} cameras, {} recordings ({confirmed} confirmed by the cloud), \
-         {} closed after a cut-off, {} put aside",
-        identity.id,
-        roster.roster().name(),
-        roster.roster().head().0,
-        site.cameras.len(),
-        recordings.len(),
-        recovered.cut_off,
-        recovered.damaged,
-    ))
 }

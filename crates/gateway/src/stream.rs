@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway_core::health::{self, Frozen, Machine};
 use gateway_core::outage::Outage;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
-use media::{TrackDescription, TrackKind};
+use media::{Codec, TrackDescription, TrackKind};
 use model::wire::{Gap, StreamState, StreamStatus};
 use model::{CameraAccess, Timestamp};
 use seal::recording::Ended;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::cloud::Cloud;
 use crate::disk::{Disk, DiskError, OpenRecording};
 use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
@@ -57,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) access: CameraAccess,
     pub(crate) epoch: EpochContext,
     pub(crate) limits: Limits,
+    pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// Where the last run's recordings of this stream end.
     pub(crate) recorded_until: Option<Timestamp>,
 }
@@ -98,6 +101,10 @@ impl Stream {
             status: status_sender,
             cancel: cancel.clone(),
             viewers: Viewers::default(),
+            cloud: settings.cloud,
+            began: Instant::now(),
+            frozen: Frozen::default(),
+            is_h265: false,
             file: None,
             outage,
             bytes: 0,
@@ -131,6 +138,10 @@ struct StreamTask {
     status: watch::Sender<StreamStatus>,
     cancel: CancellationToken,
     viewers: Viewers,
+    cloud: watch::Receiver<Option<Cloud>>,
+    began: Instant,
+    frozen: Frozen,
+    is_h265: bool,
     file: Option<OpenRecording>,
     outage: Outage,
     /// Sealed since the last look.
@@ -229,6 +240,7 @@ impl StreamTask {
                 event = source.next() => event,
                 _ = second.tick() => {
                     self.tell_rate();
+                    self.tell_concern();
                     continue;
                 }
             };
@@ -237,6 +249,7 @@ impl StreamTask {
                     started_at = at;
                     self.outage.tried(at);
                     self.describe(&tracks);
+                    self.frozen = Frozen::default();
                     self.recorder.begin_run(tracks, at, Ended::Lost);
                 }
                 SourceEvent::ParametersChanged(tracks) => {
@@ -244,6 +257,10 @@ impl StreamTask {
                     self.recorder.begin_run(tracks, started_at, Ended::Parameters);
                 }
                 SourceEvent::AccessUnit(unit) => {
+                    if unit.key_frame {
+                        let ms = self.began.elapsed().as_millis() as u64;
+                        self.frozen.key_frame(self.is_h265, &unit.data, ms);
+                    }
                     if let Err(error) = self.recorder.push(unit, &mut random::bytes) {
                         // This unit alone is lost; the next one says so.
                         debug!(camera = %self.identity.camera, %error, "an access unit was left out");
@@ -354,7 +371,10 @@ impl StreamTask {
         });
     }
 
-    fn describe(&self, tracks: &[TrackDescription]) {
+    fn describe(&mut self, tracks: &[TrackDescription]) {
+        let codec =
+            tracks.iter().find(|track| track.kind == TrackKind::Video).and_then(|t| Codec::of(&t.codec));
+        self.is_h265 = codec == Some(Codec::H265);
         self.status.send_modify(|status| {
             let video = tracks.iter().find(|track| track.kind == TrackKind::Video);
             status.codec = video.map(|track| track.codec.clone());
@@ -362,6 +382,22 @@ impl StreamTask {
             status.height = video.map_or(0, |track| track.height);
             status.has_audio = tracks.iter().any(|track| track.kind == TrackKind::Audio);
         });
+    }
+
+    /// What looks healthy and is not.
+    fn tell_concern(&self) {
+        let machine = Machine {
+            unflushed_ms: self.disk.unflushed_ms(None),
+            ahead_ms: self.cloud.borrow().as_ref().and_then(Cloud::ahead_ms),
+        };
+        let frozen_ms = self.frozen.for_ms(self.began.elapsed().as_millis() as u64);
+        let concern = health::concern(machine, frozen_ms);
+        if self.status.borrow().state == StreamState::Recording && self.status.borrow().reason != concern {
+            if let Some(concern) = &concern {
+                warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, concern);
+            }
+            self.status.send_modify(|status| status.reason = concern);
+        }
     }
 
     /// A mean over some seconds: key frames make every second different.

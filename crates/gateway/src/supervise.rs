@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::camera_test;
+use crate::cloud::Cloud;
 use crate::config::RecordingSection;
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
@@ -55,6 +56,8 @@ pub(crate) struct Supervisor {
     pub(crate) recording: RecordingSection,
     /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
+    /// Its clock is compared with ours.
+    pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// The forwarder has something to do.
     pub(crate) wake: Arc<Notify>,
     /// What the local way sees.
@@ -292,6 +295,7 @@ impl Supervision {
             access,
             epoch: context(&self.epoch, camera).context("the epoch has no keys of this camera")?,
             limits: Limits::from(recording),
+            cloud: self.own.cloud.clone(),
             recorded_until: index.last_end(camera, rendition).await?,
         };
         Ok(Stream::start(settings, disk.clone(), gaps.clone()))

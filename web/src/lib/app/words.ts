@@ -35,7 +35,8 @@ export const GAP_WORDS: Record<GapReason, string> = {
 
 export function streamWords(stream: StreamStatus | undefined): { text: string; tone: 'good' | 'busy' | 'bad' | 'idle' } {
   if (!stream) return { text: 'No news from the gateway', tone: 'idle' };
-  if (stream.state === 'recording') return { text: 'Recording', tone: 'good' };
+  // A gateway that records says what is wrong all the same.
+  if (stream.state === 'recording') return stream.reason ? { text: `Recording, but ${stream.reason}`, tone: 'busy' } : { text: 'Recording', tone: 'good' };
   if (stream.state === 'connecting') return { text: 'Connecting', tone: 'busy' };
   return { text: stream.reason ?? 'Not recording', tone: 'bad' };
 }

@@ -1,6 +1,8 @@
 //! What is kept through ends of all kinds.
 
-use model::wire::GapReason;
+use std::path::{Path, PathBuf};
+
+use model::wire::{GapReason, StreamState};
 use seal::recording::{Ended, Recording};
 
 use super::{Site, until};
@@ -97,4 +99,96 @@ async fn a_downgraded_gateway_records_on_in_the_newer_index() {
         sqlx::query_scalar("SELECT count(*) FROM recordings WHERE tier = 0").fetch_one(&index).await.unwrap();
     assert!(count > before as i64, "rows of both programs stand side by side");
     index.close().await;
+}
+
+/// The camera plays one second again and again, as one that hangs does, or
+/// somebody who wants nothing to be seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_repeats_one_picture_is_told_while_it_is_recorded() {
+    let site = Site::recording().await;
+    let said = || {
+        let (_, streams) = site.cloud.last_status()?;
+        let stream = streams.into_iter().find(|stream| stream.state == StreamState::Recording)?;
+        stream.reason
+    };
+    assert_eq!(said(), None);
+    until("it is told", || said().is_some_and(|reason| reason.contains("does not change"))).await;
+    assert!(!site.objects().is_empty(), "it is recorded all the same");
+}
+
+/// Files below a folder that end so.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "lkr"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_index_is_made_anew_from_the_files() {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.cloud.script(|script| script.is_down = true);
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    site.stop().await;
+    let config = site.config();
+    let check = async |repair| Box::pin(gateway::check(&config, repair)).await.unwrap();
+    let checked = check(false).await;
+    assert!(checked.is_well(), "{checked}");
+
+    let index = site.data().join("index.sqlite");
+    let mut bytes = std::fs::read(&index).unwrap();
+    bytes[..4_096].fill(0x5a);
+    std::fs::write(&index, &bytes).unwrap();
+    let checked = check(false).await;
+    assert!(!checked.is_well() && checked.to_string().contains("cannot be read"), "{checked}");
+    assert_eq!(std::fs::read(&index).unwrap(), bytes, "a look changes nothing");
+    let checked = check(true).await;
+    assert!(checked.is_well() && checked.to_string().contains("repaired"), "{checked}");
+    assert!(check(false).await.is_well());
+    assert!(site.data().join("index.sqlite.damaged").exists(), "nothing is deleted");
+
+    site.cloud.script(|script| script.is_down = false);
+    let before = site.objects().len();
+    site.start().await;
+    until("what was recorded meanwhile arrives", || site.objects().len() >= before + 2).await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_or_deleted_on_the_disk_is_found_and_told() {
+    let mut site = Site::enrolled().await;
+    // Nothing is taken from here, so nothing of it is elsewhere.
+    site.cloud.script(|script| script.put_answers = vec![403; 10_000].into());
+    site.add_camera().await;
+    let recordings = site.data().join("recordings");
+    until("there are recordings", || recordings.exists() && files(&recordings).len() > 3).await;
+    site.stop().await;
+    let on_disk = files(&recordings);
+    let mut bytes = std::fs::read(&on_disk[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&on_disk[0], bytes).unwrap();
+    std::fs::remove_file(&on_disk[1]).unwrap();
+    let config = site.config();
+    let check = async |repair| Box::pin(gateway::check(&config, repair)).await.unwrap();
+    let checked = check(false).await;
+    let said = checked.to_string();
+    assert!(checked.wrong.len() == 2 && !checked.is_well(), "{said}");
+    assert!(said.contains("is not what was written") && said.contains("is gone"), "{said}");
+    let checked = check(true).await;
+    assert!(checked.is_well() && checked.repaired == 2, "{checked}");
+    assert!(check(false).await.is_well());
+    site.cloud.script(|script| script.put_answers.clear());
+    site.start().await;
+    until("both are told as gaps, and the rest arrives", || {
+        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+        let damaged = gaps.filter(|gap| gap.reason == GapReason::Damaged && gap.from < gap.to).count();
+        damaged == 2 && site.objects().len() >= on_disk.len() - 2
+    })
+    .await;
+    site.stop().await;
 }

@@ -87,16 +87,20 @@ impl Site {
         self.folder.path().join("gateway")
     }
 
-    async fn start(&mut self) {
-        let config = Config {
+    fn config(&self) -> Config {
+        Config {
             data: self.data(),
             name: Some("Test".to_owned()),
             recording: RecordingSection { seconds: 2, ..Default::default() },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
             ..Default::default()
-        };
-        self.gateway = Some(Box::pin(gateway::start(config, Some(self.enrolment.clone()))).await.unwrap());
+        }
+    }
+
+    async fn start(&mut self) {
+        let starting = gateway::start(self.config(), Some(self.enrolment.clone()));
+        self.gateway = Some(Box::pin(starting).await.unwrap());
     }
 
     /// Ends the gateway as SIGTERM does.

@@ -319,7 +319,9 @@ fn film(mut rest: &[u8], out: &Path, sound: bool) -> anyhow::Result<Vec<PathBuf>
     while !rest.is_empty() {
         let (excerpt, after) = Excerpt::parse(rest)?;
         let source = Source::of(&excerpt.header.header, sound);
-        let holes: BTreeSet<usize> = holes(&excerpt, &source).iter().map(|hole| hole.part).collect();
+        // Of all tracks: sound that is left out is no hole.
+        let whole = Source::of(&excerpt.header.header, true);
+        let holes: BTreeSet<usize> = holes(&excerpt, &whole).iter().map(|hole| hole.part).collect();
         for (index, part) in excerpt.parts.iter().enumerate() {
             let Part::Shown { head, .. } = part else { continue };
             if holes.contains(&index) {

@@ -3,6 +3,9 @@
 
 use model::wire::{Gap, GapReason, Recording};
 use model::{CameraId, Rendition, Timestamp};
+use seal::recording::Header;
+
+use crate::recorder::Limits;
 
 /// What a camera leaves out shorter than this is no gap. What was lost here is
 /// one, however short.
@@ -20,23 +23,45 @@ pub fn gap_of(report: &Recording, reason: GapReason) -> Gap {
     Gap { camera, rendition, from, to: from.plus_ms(duration_ms.max(1)), reason }
 }
 
-/// Of a recording that was cut off: its end may lack what was on its way, sound
-/// more than pictures.
-pub fn torn_end(report: &Recording) -> Gap {
-    let end = report.started_at.plus_ms(report.duration_ms);
-    let from = end.minus_ms(KILLED_MS_MAX).max(report.started_at);
-    Gap { from, to: end.plus_ms(1), ..gap_of(report, GapReason::Restarted) }
+/// What is missing around a recording that the index did not know: its gaps may
+/// have been lost with the process that knew them.
+#[derive(Clone, Copy, Debug)]
+pub struct Around {
+    /// Of the recording that was begun before it.
+    pub last_end: Option<Timestamp>,
+    /// It was cut off.
+    pub was_lost: bool,
+    /// Where it was to end.
+    pub promised_end: Option<Timestamp>,
 }
 
-/// What is missing before a recording that the index did not know and that
-/// begins a chain: its gap may have been lost with the process that knew it.
-/// `last_end`: of the recording that the index took before.
-pub fn hole_before(report: &Recording, last_end: Option<Timestamp>) -> Vec<Gap> {
-    let &Recording { camera, rendition, started_at, previous_root, .. } = report;
-    if previous_root.is_some() {
-        return Vec::new();
+pub fn gaps_around(report: &Recording, around: Around) -> Vec<Gap> {
+    let Around { last_end, was_lost, promised_end } = around;
+    let &Recording { camera, rendition, started_at, duration_ms, previous_root, .. } = report;
+    let mut gaps = match last_end {
+        // It goes on a chain: what is missing before it, a camera left out.
+        Some(end) if previous_root.is_some() => {
+            let is_long = started_at.ms_since(end) >= GAP_MS_MIN;
+            let gap = Gap { camera, rendition, from: end, to: started_at, reason: GapReason::Restarted };
+            Vec::from_iter(is_long.then_some(gap))
+        }
+        last_end => Outage::after_start(camera, rendition, last_end, started_at).back(started_at),
+    };
+    if was_lost {
+        // Its end may lack what was on its way, sound more than pictures.
+        let end = started_at.plus_ms(duration_ms);
+        let from = end.minus_ms(KILLED_MS_MAX).max(started_at);
+        let to = end.plus_ms(1).max(promised_end.unwrap_or(end));
+        gaps.push(Gap { camera, rendition, from, to, reason: GapReason::Restarted });
     }
-    Outage::after_start(camera, rendition, last_end, started_at).back(started_at)
+    gaps
+}
+
+/// Of a file whose header is genuine, and nothing else: all of it is missing.
+pub fn gap_of_damaged(header: &Header, promised_end: Option<Timestamp>) -> Gap {
+    let &Header { camera, rendition, started_at: from, .. } = header;
+    let to = promised_end.unwrap_or(from).max(from.plus_ms(Limits::default().duration_ms_max));
+    Gap { camera, rendition, from, to, reason: GapReason::Damaged }
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +107,17 @@ impl Outage {
             }
         });
         Outage { camera, rendition, recorded_until: None, open }
+    }
+
+    /// After a start that could not read what lies there: what the run before it
+    /// had not told yet is missing.
+    pub fn after_start_in_the_dark(camera: CameraId, rendition: Rendition, now: Timestamp) -> Self {
+        Self::after_start(camera, rendition, Some(now.minus_ms(2 * REPORT_MS)), now)
+    }
+
+    /// While it is recorded: until when.
+    pub fn recorded_until(&self) -> Option<Timestamp> {
+        self.recorded_until.filter(|_| self.open.is_none())
     }
 
     pub fn is_open(&self) -> bool {

@@ -10,8 +10,8 @@ use media::{AccessUnit, Chunk, Chunker, ChunkerError, TrackDescription, TrackKin
 use model::{CameraId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
 use seal::keys::SigningKey;
 use seal::recording::{
-    Algorithm, Clock, Ended, Finished, Header, RecordingWriter, Track, TrackKind as SealedKind, WriteError,
-    flags,
+    Algorithm, CHUNKS_MAX, Clock, Ended, Finished, Header, INDEX_ENTRIES_MAX, RecordingWriter, Track,
+    TrackKind as SealedKind, WriteError, flags,
 };
 
 use crate::epoch::EpochKeys;
@@ -115,6 +115,7 @@ struct Open {
     /// Ticks of each track at the recording's start, counted in the run.
     base: Vec<(u8, u32, i64)>,
     end_ms: u64,
+    key_frames: usize,
 }
 
 impl Recorder {
@@ -222,6 +223,7 @@ impl Recorder {
         } else if (key_frame && age_ms >= self.limits.duration_ms)
             || age_ms >= self.limits.duration_ms_max
             || open.writer.file_bytes() >= self.limits.bytes
+            || open.is_crowded()
         {
             Ended::Closed
         } else {
@@ -266,7 +268,7 @@ impl Recorder {
         let started_at = header.started_at;
         let writer = RecordingWriter::begin(header, &keys.video, &keys.audio, signer, &mut bytes);
         self.outputs.push_back(Output::Begun { id: writer.id(), started_at, bytes: bytes.into() });
-        self.open = Some(Open { writer, base, end_ms: 0 });
+        self.open = Some(Open { writer, base, end_ms: 0, key_frames: 0 });
     }
 
     fn drain(&mut self) -> Result<(), RecorderError> {
@@ -296,6 +298,12 @@ impl Recorder {
 }
 
 impl Open {
+    /// Half of the chunks or key frames that a recording can have are there: a
+    /// camera that sends thousands of pictures in a second.
+    fn is_crowded(&self) -> bool {
+        self.writer.chunks() >= CHUNKS_MAX / 2 || self.key_frames >= INDEX_ENTRIES_MAX / 2
+    }
+
     fn ms_since_start(&self, track: u8, time: i64) -> u64 {
         let Some((_, timescale, base)) = self.base.iter().find(|(id, ..)| *id == track) else { return 0 };
         ((time - base).max(0) as u64).saturating_mul(1_000) / u64::from(*timescale)
@@ -312,6 +320,7 @@ impl Open {
         let number = self.writer.seal(chunk.track, key_frame | discontinuity, time, &parts, &mut bytes)?;
         let ms = self.ms_since_start(chunk.track, chunk.time);
         self.end_ms = self.end_ms.max(ms);
+        self.key_frames += usize::from(chunk.key_frame);
         let at = self.writer.header().started_at.plus_ms(ms);
         Ok(Output::Chunk { number, key_frame: chunk.key_frame, at, bytes: bytes.into() })
     }

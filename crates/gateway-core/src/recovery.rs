@@ -74,11 +74,21 @@ pub fn look_at(bytes: &[u8], own: Own<'_>) -> Result<Found, Unfit> {
     Ok(Found::CutOff { keep, tail, report })
 }
 
+/// The header of a file that is otherwise unfit, if this gateway made it.
+pub fn genuine_header(bytes: &[u8], own: Own<'_>) -> Option<Header> {
+    let header = SignedHeader::parse(bytes).ok()?;
+    header.verify(own.roster).ok()?;
+    Some(header.header).filter(|header| header.gateway == own.gateway)
+}
+
 /// Whether the bytes end before the header does.
 fn is_short(bytes: &[u8]) -> bool {
     let Some(prefix) = bytes.first_chunk() else { return true };
     SignedHeader::len_from_prefix(prefix).is_ok_and(|len| bytes.len() < len)
 }
+
+/// Numbers have ten digits.
+pub const NUMBER_MAX: u64 = 9_999_999_999;
 
 /// The name of a recording's file. Its number says in which order recordings
 /// were begun, which times do not: clocks are set back.

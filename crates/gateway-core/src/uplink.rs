@@ -29,6 +29,8 @@ const REPORT_MAX: usize = 256;
 pub const GAPS_MAX: usize = 500;
 const RETRY_MS_FIRST: u64 = 1_000;
 const RETRY_MS_MAX: u64 = 60_000;
+/// For a store that says "later" and not when.
+const LATER_MS: u64 = 5_000;
 /// Objects that the store did not take and that wait, each for itself. When
 /// there are more, all wait together.
 const DEFERRED_MAX: usize = 224;
@@ -152,13 +154,38 @@ pub enum Next {
     },
 }
 
+impl Next {
+    /// The sooner of two.
+    fn or(self, other: Next) -> Next {
+        match (self, other) {
+            (Next::Now, _) | (_, Next::Now) => Next::Now,
+            (Next::Idle, next) | (next, Next::Idle) => next,
+            (Next::Retry { wait_ms: a }, Next::Retry { wait_ms: b }) => Next::Retry { wait_ms: a.min(b) },
+        }
+    }
+}
+
+/// What forwarding consists of.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Grants,
+    Recordings,
+    Report,
+}
+
+/// Of one part: how often it failed in a row, and when it is tried again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    failures: u32,
+    until_ms: u64,
+}
+
 #[derive(Debug)]
 pub struct Uplink<S> {
     org: OrgId,
     gateway: GatewayId,
     around: S,
-    /// Steps that failed, one after the other.
-    failures: u32,
+    turns: [Turn; 3],
     deferred: Mutex<BTreeMap<Hash, Deferred>>,
 }
 
@@ -187,43 +214,48 @@ enum Progress {
 
 impl<S: Surroundings> Uplink<S> {
     pub fn new(org: OrgId, gateway: GatewayId, around: S) -> Self {
-        Uplink { org, gateway, around, failures: 0, deferred: Mutex::default() }
+        Uplink { org, gateway, around, turns: Default::default(), deferred: Mutex::default() }
     }
 
     pub fn around(&mut self) -> &mut S {
         &mut self.around
     }
 
-    /// Each part has its turn, whatever becomes of the one before.
+    /// Each part has its turn and its own patience, whatever becomes of the others.
     pub async fn step(&mut self) -> Next {
-        let parts = [self.forward_grants().await, self.forward_recordings().await, self.report().await];
         let mut next = Next::Idle;
-        let mut failure: Option<Failure> = None;
-        for part in parts {
-            match part {
-                Ok(Progress::More) => next = Next::Now,
-                Ok(Progress::Idle) => {}
-                Err(failed) => {
-                    let longer = failure.as_ref().is_none_or(|failure| failed.wait_ms > failure.wait_ms);
-                    if longer {
-                        failure = Some(failed);
+        for part in [Part::Grants, Part::Recordings, Part::Report] {
+            let now = self.around.elapsed_ms();
+            let Turn { failures, until_ms } = self.turns[part as usize];
+            if until_ms > now {
+                next = next.or(Next::Retry { wait_ms: until_ms - now });
+                continue;
+            }
+            let done = match part {
+                Part::Grants => self.forward_grants().await,
+                Part::Recordings => self.forward_recordings().await,
+                Part::Report => self.report().await,
+            };
+            match done {
+                Ok(progress) => {
+                    self.turns[part as usize] = Turn::default();
+                    if progress == Progress::More {
+                        next = Next::Now;
                     }
+                }
+                Err(Failure { what, wait_ms }) => {
+                    // Whoever asks for patience gets it; whoever asks for years does not.
+                    let own = backoff_ms(failures);
+                    let wait_ms =
+                        wait_ms.map_or(own, |asked| asked.clamp(RETRY_MS_FIRST, RETRY_AFTER_MS_MAX));
+                    warn!(error = what, "forwarding {part:?} waits {} s", wait_ms.div_ceil(1_000));
+                    let until_ms = self.around.elapsed_ms() + wait_ms;
+                    self.turns[part as usize] = Turn { failures: failures.saturating_add(1), until_ms };
+                    next = next.or(Next::Retry { wait_ms });
                 }
             }
         }
-        let Some(Failure { what, wait_ms }) = failure else {
-            if std::mem::take(&mut self.failures) > 0 && next == Next::Now {
-                // What waited because nothing went through need not wait longer.
-                self.deferred().clear();
-            }
-            return next;
-        };
-        let own = backoff_ms(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        // Whoever asks for patience gets it; whoever asks for years does not.
-        let wait_ms = wait_ms.map_or(own, |asked| asked.clamp(RETRY_MS_FIRST, RETRY_AFTER_MS_MAX));
-        warn!(error = what, "forwarding waits {} s", wait_ms.div_ceil(1_000));
-        Next::Retry { wait_ms }
+        next
     }
 
     async fn forward_grants(&self) -> Outcome<Progress> {
@@ -241,14 +273,16 @@ impl<S: Surroundings> Uplink<S> {
         let objects: Vec<(UploadObject, PendingGrant, Vec<u8>)> =
             to_upload.into_iter().map(|grant| self.grant_object(grant)).collect();
         let tokens = self.tokens(objects.iter().map(|(object, ..)| object.clone()).collect()).await?;
+        let mut failure = None;
         for (token, (object, grant, bytes)) in tokens.into_iter().zip(objects) {
-            match self.put(token, &object, bytes).await? {
-                Put::Stored => self.around.mark_grant(&grant, GrantStep::Uploaded).await?,
-                Put::Refused => self.around.mark_grant(&grant, GrantStep::Refused).await?,
-                Put::Deferred => return Err(Failure::new("the store does not take an epoch's grant")),
+            match self.put(token, &object, bytes).await {
+                Ok(Put::Stored) => self.around.mark_grant(&grant, GrantStep::Uploaded).await?,
+                Ok(Put::Refused) => self.around.mark_grant(&grant, GrantStep::Refused).await?,
+                Ok(Put::Deferred) => failure = Some(Failure::new("the store does not take an epoch's grant")),
+                Err(failed) => failure = Some(failed),
             }
         }
-        Ok(Progress::More)
+        failure.map_or(Ok(Progress::More), Err)
     }
 
     fn grant_object(&self, grant: PendingGrant) -> (UploadObject, PendingGrant, Vec<u8>) {
@@ -281,15 +315,21 @@ impl<S: Surroundings> Uplink<S> {
             .zip(pending)
             .map(|((token, object), pending)| self.forward_recording(token, object, pending));
         let mut uploads = futures_util::stream::iter(uploads).buffer_unordered(UPLOADS_AT_ONCE);
-        let mut moved = false;
+        let (mut moved, mut failure) = (false, None);
         while let Some(result) = uploads.next().await {
-            // Who cannot be reached, or says "not now", is not asked for the next one.
-            moved |= result? != Put::Deferred;
+            match result {
+                Ok(put) => moved |= put != Put::Deferred,
+                // Whoever says "not now" is not asked for the next one.
+                Err(failed) if failed.wait_ms.is_some() => return Err(failed),
+                Err(failed) => failure = Some(failed),
+            }
         }
-        if moved {
-            return Ok(Progress::More);
+        match failure {
+            // What failed waits by itself, and the rest goes on.
+            _ if moved => Ok(Progress::More),
+            Some(failed) => Err(failed),
+            None => Err(Failure::new("the store takes none of the recordings that it was offered")),
         }
-        Err(Failure::new("the store takes none of the recordings that it was offered"))
     }
 
     /// What waits to be sent and was not put off.
@@ -314,7 +354,15 @@ impl<S: Surroundings> Uplink<S> {
         pending: Pending,
     ) -> Outcome<Put> {
         let id = pending.report.id;
-        let Some(bytes) = self.around.read(&pending).await? else {
+        let read = match self.around.read(&pending).await {
+            Ok(read) => read,
+            Err(failure) => {
+                // One bad sector holds up nothing else.
+                self.defer(id)?;
+                return Err(failure);
+            }
+        };
+        let Some(bytes) = read else {
             // First the gap: a crash between says it twice, and never not at all.
             self.around.add_gap(gap_of(&pending.report, GapReason::Damaged)).await?;
             self.around.set_state(id, State::Damaged).await?;
@@ -351,7 +399,8 @@ impl<S: Surroundings> Uplink<S> {
         }
         let now = self.around.elapsed_ms();
         let entry = deferred.entry(id).or_insert(Deferred { failures: 0, until_ms: now });
-        entry.until_ms = now + backoff_ms(entry.failures);
+        // Longer than the part waits, or it would be the next one again.
+        entry.until_ms = now + 2 * backoff_ms(entry.failures);
         entry.failures = entry.failures.saturating_add(1);
         Ok(())
     }
@@ -375,7 +424,7 @@ impl<S: Surroundings> Uplink<S> {
             PutAnswer::Created | PutAnswer::Exists => Ok(Put::Stored),
             PutAnswer::Later { status, wait_ms } => {
                 let what = format!("the store asks to wait (HTTP {status})");
-                Err(Failure { what, wait_ms: wait_ms.or(Some(backoff_ms(self.failures))) })
+                Err(Failure { what, wait_ms: wait_ms.or(Some(LATER_MS)) })
             }
             PutAnswer::Status(status) => {
                 warn!(name = object.name, status, "the store does not take an object; it is offered again");

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use model::Timestamp;
+
 use crate::recorder::Closed;
 
 /// A volume that keeps files. The gateway has a disk; the simulation has one
@@ -44,8 +46,20 @@ pub struct Writer<V: Volume> {
     open: BTreeMap<Number, (String, V::File)>,
     /// Closed since the last flush.
     unflushed: Vec<Stored>,
-    /// Paths of what was given up and nobody has looked at yet.
-    abandoned: Vec<String>,
+    /// Given up, and whoever records it has not heard of it yet.
+    doomed: BTreeMap<Number, String>,
+    /// What was given up and nobody has looked at yet.
+    abandoned: Vec<Abandoned>,
+}
+
+/// A file that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Below the data folder.
+    pub path: String,
+    /// Where the recording ends that was to be in it, if it was closed: whoever
+    /// recorded it took it for whole.
+    pub end: Option<Timestamp>,
 }
 
 /// These recordings were given up, for the volume's reason.
@@ -57,7 +71,13 @@ pub struct GivenUp<E> {
 
 impl<V: Volume> Writer<V> {
     pub fn new(volume: V) -> Self {
-        Writer { volume, open: BTreeMap::new(), unflushed: Vec::new(), abandoned: Vec::new() }
+        Writer {
+            volume,
+            open: BTreeMap::new(),
+            unflushed: Vec::new(),
+            doomed: BTreeMap::new(),
+            abandoned: Vec::new(),
+        }
     }
 
     pub fn volume(&mut self) -> &mut V {
@@ -75,26 +95,45 @@ impl<V: Volume> Writer<V> {
         let Some((_, file)) = self.open.get_mut(&number) else { return Ok(()) };
         let written = self.volume.append(file, bytes);
         if written.is_err() {
-            self.give_up(number);
+            self.doom(number);
         }
         written
     }
 
     /// Index, footer and trailer: it is whole once it is flushed.
     pub fn close(&mut self, number: Number, bytes: &[u8], closed: Box<Closed>) -> Result<(), V::Error> {
-        self.append(number, bytes)?;
+        let written = self.append(number, bytes);
         if let Some((path, _)) = self.open.remove(&number) {
             self.unflushed.push(Stored { path, closed });
+        } else if let Some(path) = self.doomed.remove(&number) {
+            self.abandoned.push(Abandoned { path, end: Some(end_of(&closed)) });
         }
-        Ok(())
+        written
     }
 
+    fn doom(&mut self, number: Number) {
+        self.doomed.extend(self.open.remove(&number).map(|(path, _)| (number, path)));
+    }
+
+    /// Nobody records into it any more.
     pub fn give_up(&mut self, number: Number) {
-        self.abandoned.extend(self.open.remove(&number).map(|(path, _)| path));
+        self.doom(number);
+        self.abandoned.extend(self.doomed.remove(&number).map(|path| Abandoned { path, end: None }));
+    }
+
+    /// A stored recording that nobody could be told of.
+    pub fn abandon(&mut self, stored: Stored) {
+        let end = Some(end_of(&stored.closed));
+        self.abandoned.push(Abandoned { path: stored.path, end });
+    }
+
+    /// Puts back what was taken and could not be dealt with.
+    pub fn abandon_again(&mut self, abandoned: Vec<Abandoned>) {
+        self.abandoned.extend(abandoned);
     }
 
     /// Files that were given up since this was asked last.
-    pub fn take_abandoned(&mut self) -> Vec<String> {
+    pub fn take_abandoned(&mut self) -> Vec<Abandoned> {
         std::mem::take(&mut self.abandoned)
     }
 
@@ -108,12 +147,17 @@ impl<V: Volume> Writer<V> {
         match self.volume.flush() {
             Ok(()) => Ok(std::mem::take(&mut self.unflushed)),
             Err(error) => {
-                let open = std::mem::take(&mut self.open);
-                let recordings = open.keys().copied().collect();
-                let closed = self.unflushed.drain(..).map(|stored| stored.path);
-                self.abandoned.extend(open.into_values().map(|(path, _)| path).chain(closed));
+                let recordings: Vec<Number> = self.open.keys().copied().collect();
+                recordings.iter().for_each(|number| self.doom(*number));
+                for stored in std::mem::take(&mut self.unflushed) {
+                    self.abandon(stored);
+                }
                 Err(GivenUp { recordings, error })
             }
         }
     }
+}
+
+fn end_of(closed: &Closed) -> Timestamp {
+    closed.header.started_at.plus_ms(closed.finished.footer.duration_ms)
 }

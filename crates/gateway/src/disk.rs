@@ -9,15 +9,16 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use gateway_core::recorder::Closed;
 use gateway_core::recovery::file_name;
-use gateway_core::volume::{GivenUp, Number, Stored, Volume, Writer};
+use gateway_core::volume::{Abandoned, GivenUp, Number, Stored, Volume, Writer};
 use model::{Hash, Timestamp};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::error;
@@ -38,19 +39,24 @@ pub(crate) struct Disk {
     flushed: Arc<Flushed>,
 }
 
-/// When the last flush was before a recording failed; `u64::MAX` if it has not.
+/// What a stream and the thread tell each other of a recording.
 #[derive(Debug)]
-struct Failed(AtomicU64);
+struct Failed {
+    /// When the last flush was before it failed; `u64::MAX` if it has not.
+    flushed_ms: AtomicU64,
+    /// Nobody records into it any more.
+    is_dropped: AtomicBool,
+}
 
 impl Default for Failed {
     fn default() -> Self {
-        Failed(AtomicU64::new(u64::MAX))
+        Failed { flushed_ms: AtomicU64::new(u64::MAX), is_dropped: AtomicBool::new(false) }
     }
 }
 
 impl Failed {
     fn flushed_ms(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms != u64::MAX)
+        Some(self.flushed_ms.load(Ordering::Relaxed)).filter(|ms| *ms != u64::MAX)
     }
 }
 
@@ -74,6 +80,7 @@ pub(crate) struct OpenRecording {
     number: Number,
     jobs: mpsc::Sender<Job>,
     failed: Arc<Failed>,
+    is_closed: bool,
 }
 
 /// The disk did not take it: full, gone, read-only, or too slow.
@@ -103,7 +110,7 @@ enum Job {
         number: Number,
     },
     Abandoned {
-        paths: oneshot::Sender<Vec<String>>,
+        files: oneshot::Sender<Vec<Abandoned>>,
     },
     /// With what was handed over before this time.
     Flush {
@@ -112,7 +119,8 @@ enum Job {
 }
 
 impl Disk {
-    /// Starts the thread; recordings are counted on from the last number. It ends when all handles are gone, after a last flush.
+    /// Starts the thread; recordings are counted on from the last number. It ends
+    /// when all handles are gone, after a last flush.
     pub(crate) fn start(
         root: PathBuf,
         last_number: Number,
@@ -150,12 +158,13 @@ impl Disk {
     }
 
     /// Files that were given up since this was asked last, below the data folder.
-    pub(crate) async fn abandoned(&self) -> Vec<String> {
-        let (paths, abandoned) = oneshot::channel();
-        match self.jobs.send_timeout(Job::Abandoned { paths }, PATIENCE).await {
-            Ok(()) => abandoned.await.unwrap_or_default(),
-            Err(_) => Vec::new(),
+    /// None while the disk takes its time: nobody waits for it here.
+    pub(crate) async fn abandoned(&self) -> Vec<Abandoned> {
+        let (files, abandoned) = oneshot::channel();
+        if self.jobs.try_send(Job::Abandoned { files }).is_err() {
+            return Vec::new();
         }
+        timeout(FLUSH, abandoned).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Makes a file in a folder below the data folder, and writes its beginning.
@@ -168,7 +177,8 @@ impl Disk {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = format!("{folder}/{}", file_name(started_at, number, id));
         let failed = Arc::new(Failed::default());
-        let recording = OpenRecording { number, jobs: self.jobs.clone(), failed: failed.clone() };
+        let recording =
+            OpenRecording { number, jobs: self.jobs.clone(), failed: failed.clone(), is_closed: false };
         let (opened, is_open) = oneshot::channel();
         recording.send(Job::Open { number, path, bytes, failed, opened }).await?;
         match timeout(PATIENCE, is_open).await {
@@ -183,8 +193,10 @@ impl OpenRecording {
         self.send(Job::Append { number: self.number, bytes }).await
     }
 
-    pub(crate) async fn close(self, bytes: Bytes, closed: Box<Closed>) -> Result<(), DiskError> {
-        self.send(Job::Close { number: self.number, bytes, closed }).await
+    pub(crate) async fn close(mut self, bytes: Bytes, closed: Box<Closed>) -> Result<(), DiskError> {
+        let sent = self.send(Job::Close { number: self.number, bytes, closed }).await;
+        self.is_closed = sent.is_ok();
+        sent
     }
 
     async fn send(&self, job: Job) -> Result<(), DiskError> {
@@ -197,8 +209,11 @@ impl OpenRecording {
 
 impl Drop for OpenRecording {
     fn drop(&mut self) {
-        // After `close` the number is unknown and this does nothing.
-        let _ = self.jobs.try_send(Job::Drop { number: self.number });
+        if !self.is_closed {
+            // The queue may be full, which is why it is given up; a flush sees it.
+            self.failed.is_dropped.store(true, Ordering::Relaxed);
+            let _ = self.jobs.try_send(Job::Drop { number: self.number });
+        }
     }
 }
 
@@ -245,8 +260,11 @@ impl DiskThread {
                 self.writer.give_up(number);
                 self.failed.remove(&number);
             }
-            // Whoever asked is gone: the next start looks at them.
-            Job::Abandoned { paths } => drop(paths.send(self.writer.take_abandoned())),
+            Job::Abandoned { files } => {
+                if let Err(abandoned) = files.send(self.writer.take_abandoned()) {
+                    self.writer.abandon_again(abandoned);
+                }
+            }
             Job::Flush { ms } => self.flush(ms),
         }
     }
@@ -259,18 +277,24 @@ impl DiskThread {
     }
 
     fn has_failed(&mut self, number: Number) {
-        if let Some(failed) = self.failed.remove(&number) {
-            failed.0.store(self.flushed.ms.load(Ordering::Relaxed), Ordering::Relaxed);
+        if let Some(failed) = self.failed.get(&number) {
+            failed.flushed_ms.store(self.flushed.ms.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
     fn flush(&mut self, ms: u64) {
+        let dropped = |failed: &Failed| failed.is_dropped.load(Ordering::Relaxed);
+        for (number, _) in self.failed.extract_if(|_, failed| dropped(failed)) {
+            self.writer.give_up(number);
+        }
         match self.writer.flush() {
             Ok(stored) => {
                 self.flushed.ms.store(ms, Ordering::Relaxed);
                 for stored in stored {
-                    // The receiver ends after us, except in a crash of its own.
-                    let _ = self.stored.blocking_send(stored);
+                    // The index takes nothing for long: recording goes on without it.
+                    if let Err(TrySendError::Full(stored)) = self.stored.try_send(stored) {
+                        self.writer.abandon(stored);
+                    }
                 }
             }
             Err(GivenUp { recordings, error }) => {

@@ -232,18 +232,23 @@ impl Index {
         Ok(())
     }
 
-    /// Where the recording of a stream ends that was taken in last. Others may end
-    /// later: the clock may have been set back.
+    /// Where the recording of a stream ends that was begun last, of those whose
+    /// number is below this one. Others may end later: the clock may have been set
+    /// back, which the numbers in the files' names know nothing of.
     pub(crate) async fn last_end(
         &self,
         camera: CameraId,
         rendition: Rendition,
+        below: u64,
     ) -> anyhow::Result<Option<Timestamp>> {
+        // Ten digits, a dash, 64 of the id, `.lkr` (`recovery::file_name`).
         let end: Option<i64> = sqlx::query_scalar(
-            "SELECT ended_at FROM recordings WHERE camera = ? AND rendition = ? ORDER BY rowid DESC LIMIT 1",
+            "SELECT ended_at FROM recordings WHERE camera = ? AND rendition = ? AND substr(path, -79, 10) < ?
+                 ORDER BY substr(path, -79, 10) DESC LIMIT 1",
         )
         .bind(camera.to_string())
         .bind(rendition.as_str())
+        .bind(format!("{below:010}"))
         .fetch_optional(&self.pool)
         .await?;
         Ok(end.map(|end| Timestamp(end.max(0) as u64)))
@@ -363,7 +368,12 @@ impl Index {
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| anyhow::Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()
+        let gaps = rows.iter().filter_map(|row| {
+            // One that a newer version wrote waits for that version.
+            let gap = serde_json::from_str(row.get(1)).ok()?;
+            Some((row.get(0), gap))
+        });
+        Ok(gaps.collect())
     }
 
     /// The cloud has it; here it is of no further use.

@@ -9,9 +9,11 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use gateway_core::outage::{hole_before, torn_end};
-use gateway_core::recovery::{Found, Own, look_at, number_of};
+use gateway_core::outage::{Around, gap_of_damaged, gaps_around};
+use gateway_core::recovery::{Found, Own, Unfit, genuine_header, look_at, number_of};
+use gateway_core::volume::Abandoned;
 use model::wire;
+use seal::recording::Header;
 use seal::roster::Roster;
 use tracing::{info, warn};
 
@@ -29,7 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) damaged: usize,
     /// Of another version of this program; left where they are.
     pub(crate) other_version: usize,
-    /// Could not be read or written now; the next start tries again.
+    /// Could not be read or written now.
     pub(crate) failed: usize,
 }
 
@@ -44,13 +46,14 @@ pub(crate) enum Closing {
 }
 
 /// Looks at every file that the index does not know, in the order in which they
-/// were begun. Also returns the number of the last.
+/// were begun. Also returns the number of the last, and what the disk did not let
+/// us bring in now.
 pub(crate) async fn recover(
     root: &Path,
     index: &Index,
     roster: &Roster,
     identity: &Identity,
-) -> anyhow::Result<(Recovered, u64)> {
+) -> anyhow::Result<(Recovered, u64, Vec<Abandoned>)> {
     let known: HashSet<String> = index.paths().await?.into_iter().collect();
     let files = files_below(root, Path::new(RECORDINGS))?;
     let (halves, files): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_half(path));
@@ -59,64 +62,63 @@ pub(crate) async fn recover(
     }
     let last = files.last().map_or(0, |path| number_of(&path.to_string_lossy()));
     let unknown = files.into_iter().filter(|path| !known.contains(path.to_string_lossy().as_ref()));
-    let (recovered, _) = bring_in(root, unknown, Closing::InPlace, index, roster, identity).await?;
-    Ok((recovered, last))
-}
-
-/// Brings these files in. Besides what became of them, says which it could not
-/// deal with now.
-pub(crate) async fn bring_in(
-    root: &Path,
-    paths: impl Iterator<Item = PathBuf>,
-    closing: Closing,
-    index: &Index,
-    roster: &Roster,
-    identity: &Identity,
-) -> anyhow::Result<(Recovered, Vec<PathBuf>)> {
-    let own = Own { roster, gateway: identity.id, signer: &identity.sign };
     let (mut recovered, mut failed) = (Recovered::default(), Vec::new());
-    for path in paths {
-        let name = path.to_string_lossy().into_owned();
-        match take(root, &path, closing, own) {
-            Ok(Taken::Whole { report, was_lost }) => {
-                add(index, &name, &report, was_lost).await?;
-                recovered.whole += 1;
-            }
-            Ok(Taken::CutOff(report)) => {
-                add(index, &name, &report, true).await?;
-                recovered.cut_off += 1;
-            }
-            Ok(Taken::Nothing) => {}
-            Ok(Taken::OtherVersion(version)) => {
-                warn!(
-                    path = name,
-                    version, "a recording of another version of this program; it stays as it is"
-                );
-                recovered.other_version += 1;
-            }
-            Ok(Taken::Damaged) => recovered.damaged += 1,
-            Err(error) => {
-                warn!(path = name, error = format!("{error:#}"), "a recording could not be brought in now");
-                recovered.failed += 1;
-                failed.push(path);
-            }
+    for path in unknown {
+        let file = Abandoned { path: path.to_string_lossy().into_owned(), end: None };
+        if !bring_in(root, &file, Closing::InPlace, index, roster, identity, &mut recovered).await? {
+            failed.push(file);
         }
     }
     if recovered != Recovered::default() {
         let Recovered { whole, cut_off, damaged, .. } = recovered;
         info!(whole, cut_off, damaged, "recordings that lay on the disk were brought in");
     }
-    Ok((recovered, failed))
+    Ok((recovered, last, failed))
 }
 
-/// First the gaps: a crash between says them twice, and never not at all.
-async fn add(index: &Index, path: &str, report: &wire::Recording, was_lost: bool) -> anyhow::Result<()> {
-    let last_end = index.last_end(report.camera, report.rendition).await?;
-    let torn_end = was_lost.then(|| torn_end(report));
-    for gap in hole_before(report, last_end).into_iter().chain(torn_end) {
-        index.add_gap(&gap).await?;
+/// Brings one file in. False if the disk does not let us now; an error is the
+/// index's.
+pub(crate) async fn bring_in(
+    root: &Path,
+    file: &Abandoned,
+    closing: Closing,
+    index: &Index,
+    roster: &Roster,
+    identity: &Identity,
+    recovered: &mut Recovered,
+) -> anyhow::Result<bool> {
+    let own = Own { roster, gateway: identity.id, signer: &identity.sign };
+    let (name, promised_end) = (file.path.as_str(), file.end);
+    match take(root, Path::new(name), closing, own) {
+        Ok(Taken::Recording { report, was_cut_off, was_lost }) => {
+            let last_end = index.last_end(report.camera, report.rendition, number_of(name)).await?;
+            // First the gaps: a crash between says them twice, and never not at all.
+            for gap in gaps_around(&report, Around { last_end, was_lost, promised_end }) {
+                index.add_gap(&gap).await?;
+            }
+            index.add_recording(name, &report).await?;
+            *if was_cut_off { &mut recovered.cut_off } else { &mut recovered.whole } += 1;
+        }
+        Ok(Taken::Nothing) => {}
+        Ok(Taken::OtherVersion(version)) => {
+            warn!(path = name, version, "a recording of another version of this program; it stays as it is");
+            recovered.other_version += 1;
+        }
+        Ok(Taken::Unfit { unfit, header }) => {
+            warn!(path = name, error = %unfit, "a file is no recording of ours as it was; it is put aside");
+            if let Some(header) = header {
+                index.add_gap(&gap_of_damaged(&header, promised_end)).await?;
+            }
+            put_aside(root, Path::new(name))?;
+            recovered.damaged += 1;
+        }
+        Err(error) => {
+            warn!(path = name, error = format!("{error:#}"), "a recording could not be brought in now");
+            recovered.failed += 1;
+            return Ok(false);
+        }
     }
-    index.add_recording(path, report).await
+    Ok(true)
 }
 
 /// A copy that was not finished; what it was to replace is still there.
@@ -125,17 +127,20 @@ fn is_half(path: &Path) -> bool {
 }
 
 enum Taken {
-    Whole { report: wire::Recording, was_lost: bool },
-    CutOff(wire::Recording),
+    Recording { report: wire::Recording, was_cut_off: bool, was_lost: bool },
     Nothing,
     OtherVersion(u8),
-    Damaged,
+    Unfit { unfit: Unfit, header: Option<Header> },
 }
 
 /// An error is the disk's; it says nothing about the file.
 fn take(root: &Path, path: &Path, closing: Closing, own: Own<'_>) -> anyhow::Result<Taken> {
     let file = root.join(path);
-    let mut bytes = std::fs::read(&file)?;
+    let mut bytes = match std::fs::read(&file) {
+        // Deleted since: there is nothing to bring in.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Taken::Nothing),
+        read => read?,
+    };
     Ok(match look_at(&bytes, own) {
         Ok(Found::Whole { report, was_lost }) => {
             match closing {
@@ -143,7 +148,7 @@ fn take(root: &Path, path: &Path, closing: Closing, own: Own<'_>) -> anyhow::Res
                 Closing::InPlace => std::fs::File::open(&file)?.sync_all()?,
                 Closing::Anew => write_whole(&file, &bytes)?,
             }
-            Taken::Whole { report, was_lost }
+            Taken::Recording { report, was_cut_off: false, was_lost }
         }
         Ok(Found::CutOff { keep, tail, report }) => {
             bytes.truncate(keep);
@@ -152,18 +157,14 @@ fn take(root: &Path, path: &Path, closing: Closing, own: Own<'_>) -> anyhow::Res
                 Closing::InPlace => append(&file, keep, &tail)?,
                 Closing::Anew => write_whole(&file, &bytes)?,
             }
-            Taken::CutOff(report)
+            Taken::Recording { report, was_cut_off: true, was_lost: true }
         }
         Ok(Found::Empty) => {
             std::fs::remove_file(&file)?;
             Taken::Nothing
         }
         Ok(Found::OtherVersion(version)) => Taken::OtherVersion(version),
-        Err(unfit) => {
-            warn!(path = %path.display(), error = %unfit, "a file is no recording of ours; it is put aside");
-            put_aside(root, path)?;
-            Taken::Damaged
-        }
+        Err(unfit) => Taken::Unfit { unfit, header: genuine_header(&bytes, own) },
     })
 }
 

@@ -120,7 +120,7 @@ async fn run(
     let roster = RosterLog::open(&folder, membership.anchor)?;
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
-    let (_, last_number) = recover(&root, &index, roster.roster(), &identity).await?;
+    let (_, last_number, abandoned) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();
@@ -173,6 +173,7 @@ async fn run(
         disk,
         gaps,
         keeper,
+        abandoned,
         recording,
         head,
         cloud: cloud_receiver,

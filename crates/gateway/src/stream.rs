@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// Where the last run's recordings of this stream end.
     pub(crate) recorded_until: Option<Timestamp>,
+    /// Not all that lies there could be read.
+    pub(crate) is_in_the_dark: bool,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub(crate) struct Stream {
     orders: mpsc::Sender<Order>,
     pub(crate) status: watch::Receiver<StreamStatus>,
     cancel: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<Timestamp>>,
 }
 
 impl Stream {
@@ -90,7 +92,12 @@ impl Stream {
         let (status_sender, status) = watch::channel(status);
         let cancel = CancellationToken::new();
         let Identity { camera, rendition, .. } = settings.identity;
-        let outage = Outage::after_start(camera, rendition, settings.recorded_until, clock::now());
+        let outage = match settings.recorded_until {
+            None if settings.is_in_the_dark => {
+                Outage::after_start_in_the_dark(camera, rendition, clock::now())
+            }
+            until => Outage::after_start(camera, rendition, until, clock::now()),
+        };
         let task = StreamTask {
             access: settings.access,
             recorder: Recorder::new(settings.identity.clone(), settings.limits, settings.epoch),
@@ -121,10 +128,11 @@ impl Stream {
         let _ = self.orders.send(order).await;
     }
 
-    /// Ends the recording and the task.
-    pub(crate) async fn stop(self) {
+    /// Ends the recording and the task. Returns until when it recorded, which the
+    /// index may not know yet.
+    pub(crate) async fn stop(self) -> Option<Timestamp> {
         self.cancel.cancel();
-        let _ = self.task.await;
+        self.task.await.ok().flatten()
     }
 }
 
@@ -156,7 +164,7 @@ enum RunEnd {
 }
 
 impl StreamTask {
-    async fn run(mut self) {
+    async fn run(mut self) -> Option<Timestamp> {
         let limits = rtsp::Limits::default();
         let mut backoff = Backoff::new();
         loop {
@@ -190,6 +198,7 @@ impl StreamTask {
         let _ = self.store().await;
         let gaps = self.outage.until(clock::now());
         self.report(gaps).await;
+        self.outage.recorded_until()
     }
 
     /// `None`: the stream was told to end.

@@ -2,7 +2,6 @@
 //! and nowhere else, one thing after the other.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,10 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use gateway_core::epoch::{Epoch, Over};
 use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits};
+use gateway_core::recovery::NUMBER_MAX;
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
+use gateway_core::volume::Abandoned;
 use model::wire::{Envelope, FromGateway, Gap, StreamStatus, ToGateway};
 use model::{CameraAccess, CameraId, Hash, Rendition, Timestamp};
 use seal::command::{CameraReport, Command, CommandResult, SiteCommand};
@@ -30,7 +31,7 @@ use crate::disk::Disk;
 use crate::index::Index;
 use crate::keep::Keeper;
 use crate::local::View;
-use crate::recover::{self, Closing};
+use crate::recover::{self, Closing, Recovered};
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -53,6 +54,9 @@ pub(crate) struct Supervisor {
     pub(crate) disk: Disk,
     pub(crate) gaps: mpsc::Sender<Gap>,
     pub(crate) keeper: Keeper,
+    /// Recordings that the disk gave up, or did not let us read, and that were not
+    /// brought in yet.
+    pub(crate) abandoned: Vec<Abandoned>,
     pub(crate) recording: RecordingSection,
     /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
@@ -73,8 +77,6 @@ struct Supervision {
     watches: BTreeMap<u32, (CameraId, Rendition)>,
     told: Option<(Instant, Vec<StreamStatus>, Hash)>,
     tests: JoinSet<(u64, Envelope)>,
-    /// Recordings that the disk gave up and that were not brought in yet.
-    abandoned: Vec<PathBuf>,
     /// Goes up with every stream that ends or begins.
     streams_version: u64,
     /// What the local way was shown last.
@@ -96,6 +98,8 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let now = self.now();
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
+        // A disk that is full takes no grants: room is made first.
+        self.sweep().await;
         self.keep_grants(&epoch).await?;
         let mut supervision = Supervision {
             own: self,
@@ -105,7 +109,6 @@ impl Supervisor {
             watches: BTreeMap::new(),
             told: None,
             tests: JoinSet::new(),
-            abandoned: Vec::new(),
             streams_version: 0,
             shown: None,
         };
@@ -133,6 +136,19 @@ impl Supervisor {
         let stopping = streams.into_values().map(|supervised| supervised.stream.stop());
         futures_util::future::join_all(stopping).await;
         Ok(())
+    }
+
+    async fn sweep(&self) {
+        let retention = self.site.retention;
+        let policy = Policy {
+            bytes_max: retention.bytes_max,
+            age_ms_max: u64::from(retention.age_days_max) * Timestamp::DAY,
+            age_ms_min: self.recording.keep_minutes_min * Timestamp::MINUTE,
+            free_bytes_min: self.recording.free_mebibytes_min << 20,
+        };
+        if let Err(error) = self.keeper.sweep(policy).await {
+            warn!(error = format!("{error:#}"), "old recordings could not be deleted");
+        }
     }
 
     /// Grants are on disk before anything is sealed with what they grant.
@@ -248,16 +264,18 @@ impl Supervision {
             .filter(|(key, running)| unwanted(key, running))
             .map(|(key, _)| *key)
             .collect();
+        let mut stopped = BTreeMap::new();
         for key in ended {
             if let Some(supervised) = self.streams.remove(&key) {
                 self.watches.retain(|_, watched| *watched != key);
                 self.streams_version += 1;
-                supervised.stream.stop().await;
+                let until = supervised.stream.stop().await;
+                stopped.extend(until.map(|until| (key, until)));
             }
         }
         for (key, access) in wanted {
             if !self.streams.contains_key(&key) {
-                let stream = self.start(key, access.clone()).await?;
+                let stream = self.start(key, access.clone(), stopped.get(&key).copied()).await?;
                 self.streams.insert(key, Supervised { stream, access });
                 self.streams_version += 1;
             }
@@ -282,6 +300,7 @@ impl Supervision {
         &self,
         (camera, rendition): (CameraId, Rendition),
         access: CameraAccess,
+        recorded_until: Option<Timestamp>,
     ) -> anyhow::Result<Stream> {
         let Supervisor { identity, roster, index, recording, disk, gaps, .. } = &self.own;
         let settings = Settings {
@@ -296,7 +315,11 @@ impl Supervision {
             epoch: context(&self.epoch, camera).context("the epoch has no keys of this camera")?,
             limits: Limits::from(recording),
             cloud: self.own.cloud.clone(),
-            recorded_until: index.last_end(camera, rendition).await?,
+            recorded_until: match recorded_until {
+                None => index.last_end(camera, rendition, NUMBER_MAX).await?,
+                until => until,
+            },
+            is_in_the_dark: !self.own.abandoned.is_empty(),
         };
         Ok(Stream::start(settings, disk.clone(), gaps.clone()))
     }
@@ -347,16 +370,7 @@ impl Supervision {
     }
 
     async fn sweep(&mut self) {
-        let retention = self.own.site.retention;
-        let policy = Policy {
-            bytes_max: retention.bytes_max,
-            age_ms_max: u64::from(retention.age_days_max) * Timestamp::DAY,
-            age_ms_min: self.own.recording.keep_minutes_min * Timestamp::MINUTE,
-            free_bytes_min: self.own.recording.free_mebibytes_min << 20,
-        };
-        if let Err(error) = self.own.keeper.sweep(policy).await {
-            warn!(error = format!("{error:#}"), "old recordings could not be deleted");
-        }
+        self.own.sweep().await;
         if let Err(error) = self.bring_in_abandoned().await {
             warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
         }
@@ -364,16 +378,30 @@ impl Supervision {
 
     /// What the disk did not take to its end, once it takes something again.
     async fn bring_in_abandoned(&mut self) -> anyhow::Result<()> {
-        let Supervisor { disk, index, roster, identity, keeper, wake, .. } = &self.own;
-        self.abandoned.extend(disk.abandoned().await.into_iter().map(PathBuf::from));
-        if self.abandoned.is_empty() {
-            return Ok(());
+        let given_up = self.own.disk.abandoned().await;
+        self.own.abandoned.extend(given_up);
+        let mut abandoned = std::mem::take(&mut self.own.abandoned);
+        let Supervisor { index, roster, identity, keeper, wake, .. } = &self.own;
+        let mut recovered = Recovered::default();
+        let mut waiting = Vec::new();
+        while let Some(file) = abandoned.pop() {
+            let (root, roster) = (&keeper.root, roster.roster());
+            let brought =
+                recover::bring_in(root, &file, Closing::Anew, index, roster, identity, &mut recovered).await;
+            if !matches!(brought, Ok(true)) {
+                waiting.push(file);
+            }
+            if let Err(error) = brought {
+                waiting.append(&mut abandoned);
+                self.own.abandoned = waiting;
+                return Err(error);
+            }
         }
-        let paths = self.abandoned.clone().into_iter();
-        let (_, failed) =
-            recover::bring_in(&keeper.root, paths, Closing::Anew, index, roster.roster(), identity).await?;
-        self.abandoned = failed;
-        wake.notify_one();
+        if recovered != Recovered::default() {
+            info!(?recovered, "recordings that the disk had not taken were looked at");
+            wake.notify_one();
+        }
+        self.own.abandoned = waiting;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Cloud {
     /// Epochs whose grants it has.
     epochs: BTreeMap<EpochId, usize>,
     pub(crate) recordings: BTreeMap<Hash, Recording>,
-    /// As they came, without those that came again.
+    /// One for each beginning; a later end replaces a sooner one.
     pub(crate) gaps: Vec<Gap>,
     pub(crate) violations: Vec<String>,
 }
@@ -120,8 +120,13 @@ impl Cloud {
             results.push(RecordingResult { name: recording.name, status });
         }
         for gap in report.gaps {
-            if !self.gaps.contains(&gap) {
-                self.gaps.push(gap);
+            let begins = |told: &&mut Gap| {
+                (told.camera, told.rendition, told.from) == (gap.camera, gap.rendition, gap.from)
+            };
+            match self.gaps.iter_mut().find(begins) {
+                Some(told) if told.to <= gap.to => *told = gap,
+                Some(_) => {}
+                None => self.gaps.push(gap),
             }
         }
         self.answer(RecordingReportAnswer { results })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gateway_core::recovery::number_of;
 use gateway_core::retention;
 use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
 use model::wire::{Envelope, Gap, Recording};
@@ -17,7 +18,6 @@ pub(crate) struct Index {
     grants: BTreeMap<(EpochId, DeviceId), Grant>,
     gaps: BTreeMap<i64, Gap>,
     next_gap: i64,
-    taken: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -25,8 +25,6 @@ pub(crate) struct Row {
     pub(crate) path: String,
     pub(crate) report: Recording,
     pub(crate) state: State,
-    /// Counts up.
-    taken: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -48,9 +46,7 @@ impl Index {
 
     pub(crate) fn add_recording(&mut self, path: &str, report: &Recording) -> Result<(), IndexError> {
         self.writes()?;
-        self.taken += 1;
-        let row =
-            Row { path: path.to_owned(), report: report.clone(), state: State::Kept, taken: self.taken };
+        let row = Row { path: path.to_owned(), report: report.clone(), state: State::Kept };
         self.recordings.entry(report.id).or_insert(row);
         Ok(())
     }
@@ -99,13 +95,12 @@ impl Index {
         all
     }
 
-    /// Of the recording that was taken in last: the clock may have been set back.
-    pub(crate) fn last_end(&self, camera: CameraId, rendition: Rendition) -> Option<Timestamp> {
-        let of_stream = self
-            .recordings
-            .values()
-            .filter(|row| (row.report.camera, row.report.rendition) == (camera, rendition));
-        let last = of_stream.max_by_key(|row| row.taken)?;
+    /// Of the recording that was begun last, of those with a number below this.
+    pub(crate) fn last_end(&self, camera: CameraId, rendition: Rendition, below: u64) -> Option<Timestamp> {
+        let before = self.recordings.values().filter(|row| {
+            (row.report.camera, row.report.rendition) == (camera, rendition) && number_of(&row.path) < below
+        });
+        let last = before.max_by_key(|row| number_of(&row.path))?;
         Some(last.report.started_at.plus_ms(last.report.duration_ms))
     }
 

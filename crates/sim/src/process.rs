@@ -8,12 +8,12 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use gateway_core::epoch::{Epoch, EpochKeys, Over};
-use gateway_core::outage::{Outage, gap_of, hole_before, torn_end};
+use gateway_core::outage::{Around, Outage, gap_of, gap_of_damaged, gaps_around};
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
-use gateway_core::recovery::{Found, Own, file_name, look_at, number_of, report};
+use gateway_core::recovery::{Found, NUMBER_MAX, Own, file_name, genuine_header, look_at, number_of, report};
 use gateway_core::retention::{self, Policy};
 use gateway_core::uplink::{Next, Uplink};
-use gateway_core::volume::{GivenUp, Number, Stored, Writer};
+use gateway_core::volume::{Abandoned, GivenUp, Number, Stored, Writer};
 use model::wire::{Gap, GapReason};
 use model::{CameraId, EpochId, Timestamp};
 use seal::keys::SigningKey;
@@ -27,7 +27,6 @@ use crate::world::Shared;
 /// As the gateway's disk has it.
 const FLUSH_MS: u64 = 1_000;
 const QUEUE: usize = 1_024;
-const PATIENCE_MS: u64 = 10_000;
 const SWEEP_MS: u64 = 30_000;
 const IDLE_MS: u64 = 10_000;
 
@@ -45,6 +44,7 @@ pub(crate) struct Process {
     signer: Arc<SigningKey>,
     writer: Writer<Shared>,
     jobs: VecDeque<Job>,
+    disk_stands: bool,
     /// With the last flush before.
     failed: BTreeMap<Number, u64>,
     next_number: Number,
@@ -55,7 +55,7 @@ pub(crate) struct Process {
     streams: Vec<Stream>,
     stored: VecDeque<Stored>,
     gaps: VecDeque<Gap>,
-    abandoned: Vec<String>,
+    abandoned: Vec<Abandoned>,
     uplink: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -98,7 +98,7 @@ impl Process {
     ) -> Option<Self> {
         let signer = Arc::new(Organisation::gateway_keys().sign);
         let own = Own { roster: &organisation.roster, gateway: organisation.gateway, signer: &signer };
-        let next_number = recover(world, own, cut)?;
+        let (next_number, failed) = recover(world, own, cut)?;
         let (now, now_ms) = {
             let mut world = world.lock();
             world.index.offer_refused_again();
@@ -109,7 +109,7 @@ impl Process {
             .iter()
             .map(|camera| {
                 let context = context(&epoch, camera.id);
-                let until = world.lock().index.last_end(camera.id, camera.rendition);
+                let until = world.lock().index.last_end(camera.id, camera.rendition, NUMBER_MAX);
                 let identity = Identity {
                     org: organisation.roster.org(),
                     gateway: organisation.gateway,
@@ -119,7 +119,12 @@ impl Process {
                 };
                 Stream {
                     recorder: Recorder::new(identity, Limits::default(), context),
-                    outage: Outage::after_start(camera.id, camera.rendition, until, now),
+                    outage: match until {
+                        None if !failed.is_empty() => {
+                            Outage::after_start_in_the_dark(camera.id, camera.rendition, now)
+                        }
+                        until => Outage::after_start(camera.id, camera.rendition, until, now),
+                    },
                     state: StreamState::Waits { until_ms: now_ms + 300 },
                     file: None,
                     failures: 0,
@@ -132,6 +137,7 @@ impl Process {
             signer,
             writer: Writer::new(world.clone()),
             jobs: VecDeque::new(),
+            disk_stands: false,
             failed: BTreeMap::new(),
             next_number,
             flushed_ms: now_ms,
@@ -141,7 +147,7 @@ impl Process {
             streams,
             stored: VecDeque::new(),
             gaps: VecDeque::new(),
-            abandoned: Vec::new(),
+            abandoned: failed,
             uplink: Box::pin(forward(uplink, world.clone())),
         })
     }
@@ -161,6 +167,7 @@ impl Process {
             let world = self.world.lock();
             (world.now(), world.ms)
         };
+        self.disk_stands = disk_stands;
         let clock = now.max(organisation.roster.last_at());
         if now_ms.is_multiple_of(1_000) {
             self.turn_epoch(organisation, clock, keys)?;
@@ -294,20 +301,21 @@ impl Process {
     /// Hands on what the recorder has sealed.
     fn store(&mut self, n: usize) -> Result<(), DiskError> {
         const TAKES_NOTHING: DiskError = DiskError("the disk does not take what is recorded");
-        let now_ms = self.world.lock().ms;
         while let Some(output) = self.streams[n].recorder.pull() {
             if let Output::Chunk { at, .. } = output {
                 self.streams[n].outage.recorded(at);
             }
             if self.streams[n].file.is_some_and(|number| self.failed.contains_key(&number))
                 || self.jobs.len() >= QUEUE
-                || now_ms - self.flushed_ms > PATIENCE_MS
             {
                 return Err(TAKES_NOTHING);
             }
             match output {
                 Output::Begun { id, started_at, bytes } => {
-                    // Whoever begins waits until it has begun.
+                    // Whoever begins waits until it has begun, and not for ever.
+                    if self.disk_stands {
+                        return Err(TAKES_NOTHING);
+                    }
                     self.work_off();
                     let (camera, rendition) =
                         (self.streams[n].recorder.camera(), self.streams[n].recorder.rendition());
@@ -384,7 +392,7 @@ impl Process {
     fn sweep(&mut self, organisation: &Organisation, now: Timestamp) {
         self.abandoned.extend(self.writer.take_abandoned());
         let own = Own { roster: &organisation.roster, gateway: organisation.gateway, signer: &self.signer };
-        self.abandoned.retain(|path| bring_in(&self.world, path, own, true).is_err());
+        self.abandoned.retain(|file| bring_in(&self.world, file, own, true).is_err());
 
         let mut world = self.world.lock();
         let policy = Policy {
@@ -431,8 +439,8 @@ impl Process {
 }
 
 /// Brings in what the index does not know, in the order in which it was begun.
-/// Returns the number of the last; `None` if it was killed on the way.
-fn recover(world: &Shared, own: Own<'_>, cut: Cut) -> Option<Number> {
+/// Returns the number of the last, and what could not be brought in now; `None` if it was killed on the way.
+fn recover(world: &Shared, own: Own<'_>, cut: Cut) -> Option<(Number, Vec<Abandoned>)> {
     let (unknown, last) = {
         let world = world.lock();
         if world.disk.faults.gone {
@@ -445,18 +453,22 @@ fn recover(world: &Shared, own: Own<'_>, cut: Cut) -> Option<Number> {
         paths.retain(|path| !world.index.knows(path));
         (paths, last)
     };
+    let mut failed = Vec::new();
     for (n, path) in unknown.iter().enumerate() {
         if cut == Cut::Recovery(n) {
             return None;
         }
-        // What cannot be brought in now waits for the next start.
-        let _ = bring_in(world, path, own, false);
+        let file = Abandoned { path: path.clone(), end: None };
+        if bring_in(world, &file, own, false).is_err() {
+            failed.push(file);
+        }
     }
-    Some(last)
+    Some((last, failed))
 }
 
 /// As the gateway's `recover` does it.
-fn bring_in(world: &Shared, path: &str, own: Own<'_>, anew: bool) -> Result<(), ()> {
+fn bring_in(world: &Shared, file: &Abandoned, own: Own<'_>, anew: bool) -> Result<(), ()> {
+    let (path, promised_end) = (file.path.as_str(), file.end);
     let mut world = world.lock();
     let bytes = world.disk.read(path).map_err(drop)?;
     let Some(mut bytes) = bytes.map(<[u8]>::to_vec) else { return Ok(()) };
@@ -469,12 +481,16 @@ fn bring_in(world: &Shared, path: &str, own: Own<'_>, anew: bool) -> Result<(), 
         }
         Ok(Found::Empty) => return world.disk.remove(path).map_err(drop),
         Ok(Found::OtherVersion(_)) => return Ok(()),
-        Err(_) => return world.disk.put_aside(path).map_err(drop),
+        Err(_) => {
+            if let Some(header) = genuine_header(&bytes, own) {
+                world.index.add_gap(gap_of_damaged(&header, promised_end)).map_err(drop)?;
+            }
+            return world.disk.put_aside(path).map_err(drop);
+        }
     };
     world.disk.close(path, bytes, anew).map_err(drop)?;
-    let mut gaps = hole_before(&report, world.index.last_end(report.camera, report.rendition));
-    gaps.extend(was_lost.then(|| torn_end(&report)));
-    for gap in gaps {
+    let last_end = world.index.last_end(report.camera, report.rendition, number_of(path));
+    for gap in gaps_around(&report, Around { last_end, was_lost, promised_end }) {
         world.index.add_gap(gap).map_err(drop)?;
     }
     world.index.add_recording(path, &report).map_err(drop)

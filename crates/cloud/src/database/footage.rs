@@ -92,9 +92,11 @@ impl Database {
     }
 
     pub(crate) async fn add_gap(&self, org: OrgId, gap: &Gap) -> sqlx::Result<()> {
-        // A gap that goes on is reported again with a later end.
+        // A gap that goes on is reported again with a later end. One that ends
+        // sooner hides none that was told before.
         let sql = "INSERT INTO gaps (org, camera, rendition, from_at, to_at, reason) VALUES ($1, $2, $3, $4, $5, $6) \
-                   ON CONFLICT (org, camera, rendition, from_at) DO UPDATE SET to_at = $5, reason = $6";
+                   ON CONFLICT (org, camera, rendition, from_at) DO UPDATE SET to_at = $5, reason = $6 \
+                   WHERE gaps.to_at <= $5";
         let values = params![org, gap.camera, gap.rendition, gap.from, gap.to, gap.reason.as_str()];
         self.execute(sql, values).await.map(drop)
     }

@@ -276,8 +276,8 @@ impl Release {
     }
 }
 
-/// Packages of before would be taken for those of now. Whatever else lies in the
-/// folder stays.
+/// An archive of before would get into the image beside that of now. Packages of
+/// before stay: a downgrade needs them, and their names say which they are.
 fn forget_what_was_made(out: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(out)?;
     for entry in std::fs::read_dir(out)? {
@@ -285,7 +285,7 @@ fn forget_what_was_made(out: &Path) -> anyhow::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name == ".stage" {
             std::fs::remove_dir_all(&path)?;
-        } else if name.starts_with("lenskeep") && (name.ends_with(".deb") || name.ends_with(".tar.gz")) {
+        } else if name.starts_with("lenskeep") && name.ends_with(".tar.gz") {
             std::fs::remove_file(&path)?;
         }
     }

@@ -217,10 +217,6 @@ impl<S: Surroundings> Uplink<S> {
         Uplink { org, gateway, around, turns: Default::default(), deferred: Mutex::default() }
     }
 
-    pub fn around(&mut self) -> &mut S {
-        &mut self.around
-    }
-
     /// Each part has its turn and its own patience, whatever becomes of the others.
     pub async fn step(&mut self) -> Next {
         let mut next = Next::Idle;

@@ -80,10 +80,6 @@ impl<V: Volume> Writer<V> {
         }
     }
 
-    pub fn volume(&mut self) -> &mut V {
-        &mut self.volume
-    }
-
     pub fn begin(&mut self, number: Number, path: String, bytes: &[u8]) -> Result<(), V::Error> {
         let file = self.volume.create(&path, bytes)?;
         self.open.insert(number, (path, file));

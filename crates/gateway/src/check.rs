@@ -84,7 +84,9 @@ pub async fn check(config: &Config, repair: bool) -> anyhow::Result<Checked> {
 
 /// The index, made anew if it cannot be read.
 async fn open(path: &Path, repair: bool, checked: &mut Checked) -> anyhow::Result<Option<Index>> {
-    let unreadable = match Index::open(path).await {
+    // Opening it to write would make one where there is none.
+    let opened = if repair { Index::open(path).await } else { Index::open_to_read(path).await };
+    let unreadable = match opened {
         Ok(index) => match index.is_sound().await {
             Ok(()) => return Ok(Some(index)),
             Err(error) => {

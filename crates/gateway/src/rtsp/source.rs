@@ -153,10 +153,7 @@ impl RtspSource {
                 Err(_) => Err(late),
                 Ok(Err(panicked)) => Err(panicked),
                 Ok(Ok(None)) => Err(self.bridge.failure().unwrap_or(SourceError::Closed)),
-                Ok(Ok(Some(Err(error)))) => {
-                    let understood = || SourceError::from_retina(&error, &self.words);
-                    Err(self.bridge.failure().unwrap_or_else(understood))
-                }
+                Ok(Ok(Some(Err(error)))) => Err(cause(&self.bridge, &error, &self.words)),
                 Ok(Ok(Some(Ok(item)))) => self.take(item),
             };
             if let Err(error) = taken {
@@ -317,14 +314,24 @@ async fn open_upstream(
     })
 }
 
+/// Why a session ended. The bridge knows best, but for an answer with a status:
+/// retina closes on one, and then the bridge may say so first.
+fn cause(bridge: &Bridge, error: &retina::Error, words: &Scrubber) -> SourceError {
+    let closed_on_answer =
+        |failure: &SourceError| matches!(failure, SourceError::Closed) && error.status_code().is_some();
+    bridge
+        .failure()
+        .filter(|failure| !closed_on_answer(failure))
+        .unwrap_or_else(|| SourceError::from_retina(error, words))
+}
+
 async fn play(
     access: &CameraAccess,
     url: &CameraUrl,
     bridge: &Bridge,
     words: &Scrubber,
 ) -> Result<(Demuxed, Chosen), SourceError> {
-    let failed =
-        |error: retina::Error| bridge.failure().unwrap_or_else(|| SourceError::from_retina(&error, words));
+    let failed = |error: retina::Error| cause(bridge, &error, words);
     let credentials = access.username.as_ref().map(|username| Credentials {
         username: username.clone(),
         password: access.password.as_ref().map_or_else(String::new, |p| p.expose().to_owned()),

@@ -1,6 +1,6 @@
 //! The index, without SQLite: what was committed survives, in its order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_core::recovery::number_of;
 use gateway_core::retention;
@@ -23,6 +23,8 @@ pub(crate) struct Index {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) path: String,
+    /// Of the file's name.
+    number: u64,
     pub(crate) report: Recording,
     pub(crate) state: State,
 }
@@ -46,7 +48,12 @@ impl Index {
 
     pub(crate) fn add_recording(&mut self, path: &str, report: &Recording) -> Result<(), IndexError> {
         self.writes()?;
-        let row = Row { path: path.to_owned(), report: report.clone(), state: State::Kept };
+        let row = Row {
+            path: path.to_owned(),
+            number: number_of(path),
+            report: report.clone(),
+            state: State::Kept,
+        };
         self.recordings.entry(report.id).or_insert(row);
         Ok(())
     }
@@ -57,8 +64,8 @@ impl Index {
         Ok(())
     }
 
-    pub(crate) fn knows(&self, path: &str) -> bool {
-        self.recordings.values().any(|row| row.path == path)
+    pub(crate) fn paths(&self) -> BTreeSet<&str> {
+        self.recordings.values().map(|row| row.path.as_str()).collect()
     }
 
     pub(crate) fn pending(&self, state: State, limit: usize) -> Vec<Pending> {
@@ -98,9 +105,9 @@ impl Index {
     /// Of the recording that was begun last, of those with a number below this.
     pub(crate) fn last_end(&self, camera: CameraId, rendition: Rendition, below: u64) -> Option<Timestamp> {
         let before = self.recordings.values().filter(|row| {
-            (row.report.camera, row.report.rendition) == (camera, rendition) && number_of(&row.path) < below
+            (row.report.camera, row.report.rendition) == (camera, rendition) && row.number < below
         });
-        let last = before.max_by_key(|row| number_of(&row.path))?;
+        let last = before.max_by_key(|row| row.number)?;
         Some(last.report.started_at.plus_ms(last.report.duration_ms))
     }
 

@@ -392,7 +392,13 @@ impl Process {
     fn sweep(&mut self, organisation: &Organisation, now: Timestamp) {
         self.abandoned.extend(self.writer.take_abandoned());
         let own = Own { roster: &organisation.roster, gateway: organisation.gateway, signer: &self.signer };
-        self.abandoned.retain(|file| bring_in(&self.world, file, own, true).is_err());
+        // As the gateway does: the last first, until the disk refuses one.
+        while let Some(file) = self.abandoned.pop() {
+            if bring_in(&self.world, &file, own, true).is_err() {
+                self.abandoned.push(file);
+                break;
+            }
+        }
 
         let mut world = self.world.lock();
         let policy = Policy {
@@ -448,9 +454,10 @@ fn recover(world: &Shared, own: Own<'_>, cut: Cut) -> Option<(Number, Vec<Abando
         }
         let mut paths = world.disk.paths();
         paths.retain(|path| path.starts_with("recordings/"));
-        paths.sort_by_key(|path| number_of(path));
+        paths.sort_by_cached_key(|path| number_of(path));
         let last = paths.last().map_or(0, |path| number_of(path));
-        paths.retain(|path| !world.index.knows(path));
+        let known = world.index.paths();
+        paths.retain(|path| !known.contains(path.as_str()));
         (paths, last)
     };
     let mut failed = Vec::new();

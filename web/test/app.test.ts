@@ -5,6 +5,7 @@ import { type Assignment, policyDigest, rolesState, sortedRoles } from '../src/l
 import { describe, expect, it } from 'vitest';
 import type { Gap, HistoryEntry, RecordingListing } from '../src/lib/api/types';
 import { splitCameraUrl } from '../src/lib/app/cameraUrl';
+import { minuteOf, timeOf } from '../src/lib/app/forwarding';
 import { rows } from '../src/lib/app/history';
 import { invitationLink, readDeviceLink, readInvitation } from '../src/lib/app/invitation';
 import { readReturn } from '../src/lib/app/returned';
@@ -38,6 +39,16 @@ describe('a timeline', () => {
       expect(found.length).toBeLessThanOrEqual(9);
       expect(found.every((at) => new Date(at).getSeconds() === 0)).toBe(true);
     }
+  });
+});
+
+describe('times of the day', () => {
+  it('go to UTC and come back, over midnight too', () => {
+    for (const offset of [0, -120, 600, -345]) {
+      for (const time of ['00:00', '05:30', '23:59']) expect(timeOf(minuteOf(time, offset), offset)).toBe(time);
+    }
+    expect(minuteOf('01:00', -120)).toBe(23 * 60);
+    expect(minuteOf('20:00', 300)).toBe(60);
   });
 });
 

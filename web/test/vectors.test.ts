@@ -27,7 +27,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -222,6 +222,12 @@ describe('shared vectors', () => {
     // Whoever saw the link makes a proof for keys of their own; the code tells.
     expect(await pairingCode(pairing.commitment, nonce, anchor, other)).not.toBe(await pairingCode(pairing.commitment, nonce, anchor, device));
     for (const bad of ['', text.slice(2), `${text}00`, text.replace('7', 'g')]) expect(readPairing(bad)).toBeNull();
+  });
+
+  it('command settings: orders without anything sealed read as they were written', async () => {
+    const { orders } = load('command-settings');
+    expect(orders.length).toBe(4);
+    for (const { command, envelope } of orders) expect(await readCommand(readEnvelope(envelope))).toEqual(command);
   });
 
   it('command of several: counts the people who signed, and nobody else', async () => {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::{Session, now};
+use crate::forwarding;
 use crate::orders::{self, Waits};
 use crate::text::printable;
 use crate::times;
@@ -188,6 +189,12 @@ fn command_words(roster: &Roster, signed: &SiteCommand) -> String {
             "Have {gateway} keep at most {} GB and {age_days_max} days; what is older or beyond that is deleted.",
             bytes_max / 1_000_000_000
         ),
+        Command::SetForwarding { camera: id, forwarding } => {
+            format!("Have {gateway} forward of {}: {}.", camera(id), forwarding::in_words(*forwarding))
+        }
+        Command::SetBandwidth { bandwidth } => {
+            format!("Have {gateway} send recordings {}.", forwarding::bandwidth_in_words(bandwidth))
+        }
     }
 }
 

@@ -272,7 +272,7 @@ impl Access {
     }
 }
 
-fn choose_gateway(session: &Session, given: Option<GatewayId>) -> anyhow::Result<GatewayKeys> {
+pub(crate) fn choose_gateway(session: &Session, given: Option<GatewayId>) -> anyhow::Result<GatewayKeys> {
     let gateways: Vec<&GatewayKeys> = session.roster.state().gateways.values().collect();
     match (given, gateways.as_slice()) {
         (Some(id), _) => session.roster.gateway(id).cloned().context("the roster has no such gateway"),

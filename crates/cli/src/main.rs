@@ -10,6 +10,7 @@ mod camera;
 mod client;
 mod device;
 mod forward;
+mod forwarding;
 mod grants;
 mod home;
 mod local;
@@ -191,6 +192,8 @@ enum GatewayCommand {
         #[arg(long, value_name = "ID")]
         gateway: Option<model::GatewayId>,
     },
+    /// How fast a gateway sends recordings, and when.
+    Bandwidth(forwarding::BandwidthArguments),
 }
 
 #[derive(Subcommand)]
@@ -220,6 +223,15 @@ enum CameraCommand {
     List {
         #[arg(long)]
         json: bool,
+    },
+    /// Which recordings of a camera go to the store by themselves. The others stay at the gateway,
+    /// and are watched through it.
+    Forward(forwarding::ForwardArguments),
+    /// Say that something happens at a camera: what it shows meanwhile is forwarded first.
+    Event {
+        camera: model::CameraId,
+        #[arg(long, default_value = "60")]
+        seconds: u32,
     },
     /// Open a live stream and measure how it comes in.
     Watch(watch::Arguments),
@@ -317,6 +329,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
             let session = Box::pin(Session::open(&home)).await?;
             Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
+        }
+        Command::Gateway(GatewayCommand::Bandwidth(arguments)) => {
+            let session = Box::pin(Session::open(&home)).await?;
+            Box::pin(forwarding::set_bandwidth(&session, arguments)).await
+        }
+        Command::Camera(CameraCommand::Forward(arguments)) => {
+            Box::pin(forwarding::set(&Box::pin(Session::open(&home)).await?, arguments)).await
+        }
+        Command::Camera(CameraCommand::Event { camera, seconds }) => {
+            forwarding::event(&Box::pin(Session::open(&home)).await?, camera, seconds).await
         }
         Command::Camera(CameraCommand::Watch(arguments)) => {
             let mut session = Box::pin(local::session(&home, local, arguments.camera)).await?;

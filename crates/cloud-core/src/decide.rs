@@ -329,7 +329,10 @@ fn person_floor(
     let of_organisation = |operation| Ok(Some((operation, organisation())));
     match &request.action {
         Action::Playback { camera, .. } => of_camera(Operation::Playback, *camera),
-        Action::Live { camera, .. } => of_camera(Operation::Live, *camera),
+        // Whoever may see what happens may say that it does.
+        Action::Live { camera, .. } | Action::RaiseEvent { camera, .. } => {
+            of_camera(Operation::Live, *camera)
+        }
         Action::ListRecordings { camera } => of_camera(Operation::ListRecordings, *camera),
         Action::Export { camera, .. } => of_camera(Operation::Export, *camera),
         Action::ReadGrants { device, .. } => match facts.device_owners.get(device) {

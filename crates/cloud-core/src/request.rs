@@ -44,6 +44,12 @@ pub enum Action {
         camera: CameraId,
         recording: Hash,
     },
+    /// Saying that something happens at a camera: what is recorded meanwhile is
+    /// forwarded first.
+    RaiseEvent {
+        camera: CameraId,
+        seconds: u32,
+    },
     /// Watching a stream as it comes in.
     Live {
         camera: CameraId,
@@ -356,6 +362,7 @@ impl Action {
             Action::MintUpload(_) => "mint_upload",
             Action::Playback { .. } => "playback",
             Action::Live { .. } => "live",
+            Action::RaiseEvent { .. } => "raise_event",
             Action::ListRecordings { .. } => "list_recordings",
             Action::Configure { .. } => "configure",
             Action::Enrol { .. } => "enrol",
@@ -413,6 +420,7 @@ impl Action {
             }
             Action::Playback { camera, recording } => format!("{camera} {recording}"),
             Action::Live { camera, rendition } => format!("{camera} {rendition}"),
+            Action::RaiseEvent { camera, seconds } => format!("{camera} {seconds}"),
             Action::ListRecordings { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person }

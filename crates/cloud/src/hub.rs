@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_core::relay::{self, Cursor, Item, Limits};
-use model::wire::{Envelope, FRAME_CHUNK, FRAME_HEADER, FrameKind, StreamStatus, ToGateway};
+use model::wire::{Envelope, FRAME_CHUNK, FRAME_HEADER, FrameKind, SiteSettings, StreamStatus, ToGateway};
 use model::{CameraId, GatewayId, Hash, OrgId, Rendition};
 use seal::recording::{ChunkHead, SignedHeader, TrackKind};
 use seal::roster::Roster;
@@ -58,6 +58,7 @@ struct Link {
     outbox: mpsc::Sender<ToGateway>,
     cut: CancellationToken,
     status: Option<LinkStatus>,
+    settings: Option<SiteSettings>,
     commands: HashMap<u64, oneshot::Sender<Envelope>>,
 }
 
@@ -143,8 +144,15 @@ impl Hub {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
         let cut = CancellationToken::new();
-        let link =
-            Link { serial, org, outbox: sender, cut: cut.clone(), status: None, commands: HashMap::new() };
+        let link = Link {
+            serial,
+            org,
+            outbox: sender,
+            cut: cut.clone(),
+            status: None,
+            settings: None,
+            commands: HashMap::new(),
+        };
         let mut inner = lock(&self.inner);
         if let Some(older) = inner.links.insert(gateway, link) {
             older.cut.cancel();
@@ -160,6 +168,19 @@ impl Hub {
 
     pub(crate) fn status(&self, gateway: GatewayId) -> Option<LinkStatus> {
         lock(&self.inner).links.get(&gateway)?.status.clone()
+    }
+
+    /// How its site is set, by its own account.
+    pub(crate) fn settings(&self, gateway: GatewayId) -> Option<SiteSettings> {
+        lock(&self.inner).links.get(&gateway)?.settings.clone()
+    }
+
+    /// False if the gateway is not linked.
+    pub(crate) fn event(&self, gateway: GatewayId, camera: CameraId, seconds: u32) -> bool {
+        let inner = lock(&self.inner);
+        let is_linked = inner.links.contains_key(&gateway);
+        inner.send(gateway, ToGateway::Event { camera, seconds });
+        is_linked
     }
 
     pub(crate) fn is_linked(&self, gateway: GatewayId) -> bool {
@@ -283,10 +304,18 @@ impl LiveState {
 
 impl LinkEnd {
     pub(crate) fn set_status(&self, status: LinkStatus) {
-        if let Some(link) =
-            lock(&self.hub.inner).links.get_mut(&self.gateway).filter(|l| l.serial == self.serial)
-        {
-            link.status = Some(status);
+        self.with(|link| link.status = Some(status));
+    }
+
+    pub(crate) fn set_settings(&self, settings: SiteSettings) {
+        self.with(|link| link.settings = Some(settings));
+    }
+
+    /// Unless a newer link has taken over.
+    fn with(&self, change: impl FnOnce(&mut Link)) {
+        let mut inner = lock(&self.hub.inner);
+        if let Some(link) = inner.links.get_mut(&self.gateway).filter(|link| link.serial == self.serial) {
+            change(link);
         }
     }
 

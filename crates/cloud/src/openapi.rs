@@ -4,8 +4,8 @@ use utoipa::OpenApi;
 
 use crate::http::rules::RuleSchema;
 use crate::http::types::{
-    DeviceSchema, EnvelopeSchema, GapSchema, GatewayKeysSchema, RecordingSchema, SignatureSchema,
-    StreamStatusSchema,
+    BandwidthSchema, DeviceSchema, EnvelopeSchema, ForwardingSchema, GapSchema, GatewayKeysSchema,
+    RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema,
 };
 use crate::http::{
     actions, cameras, devices, enrolments, factors, history, live, login, passwords, past, people, proposals,
@@ -81,6 +81,7 @@ use crate::problem::ProblemBody;
         sites::command,
         cameras::list,
         cameras::recordings,
+        cameras::raise_event,
         live::ticket,
         live::live,
         recordings::read,
@@ -109,6 +110,10 @@ use crate::problem::ProblemBody;
         DeviceSchema,
         EnvelopeSchema,
         GapSchema,
+        BandwidthSchema,
+        ForwardingSchema,
+        SiteSettingsSchema,
+        SpanSchema,
         GatewayKeysSchema,
         RecordingSchema,
         SignatureSchema,

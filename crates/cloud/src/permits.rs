@@ -236,6 +236,7 @@ fn facts_of_person(
     let camera = match action {
         Action::Playback { camera, .. }
         | Action::Live { camera, .. }
+        | Action::RaiseEvent { camera, .. }
         | Action::ListRecordings { camera }
         | Action::Export { camera, .. } => Some(*camera),
         _ => None,

@@ -11,6 +11,7 @@ pub mod epoch;
 pub mod gop;
 pub mod health;
 pub mod outage;
+pub mod pace;
 pub mod recorder;
 pub mod recovery;
 pub mod retention;

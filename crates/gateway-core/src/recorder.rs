@@ -29,6 +29,10 @@ pub struct Limits {
     pub bytes: u64,
 }
 
+/// How long recordings are while an event is active, so that they leave the
+/// site soon. They begin with any picture: readers walk back to a key frame.
+pub const SHORT_MS: u64 = 2_000;
+
 impl Default for Limits {
     fn default() -> Self {
         Limits { duration_ms: 60_000, duration_ms_max: 75_000, bytes: 16 << 20 }
@@ -94,6 +98,7 @@ pub struct Recorder {
     previous_root: Option<Hash>,
     /// A picture was left out: the next chunk says so.
     left_out: bool,
+    is_short: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -129,6 +134,7 @@ impl Recorder {
             open: None,
             previous_root: None,
             left_out: false,
+            is_short: false,
             outputs: VecDeque::new(),
         }
     }
@@ -145,6 +151,11 @@ impl Recorder {
     /// any picture: the open recording closes before it.
     pub fn set_epoch(&mut self, context: EpochContext) {
         self.next_epoch = Some(NextEpoch { context, noticed_ms: None });
+    }
+
+    /// Whether recordings are to be short ([`SHORT_MS`]), from the next picture on.
+    pub fn set_short(&mut self, is_short: bool) {
+        self.is_short = is_short;
     }
 
     /// `salt` gives 32 random bytes for a new recording. An error concerns this
@@ -223,6 +234,7 @@ impl Recorder {
         } else if (key_frame && age_ms >= self.limits.duration_ms)
             || age_ms >= self.limits.duration_ms_max
             || open.writer.file_bytes() >= self.limits.bytes
+            || self.is_short && (age_ms >= SHORT_MS || key_frame && age_ms >= SHORT_MS / 2)
             || open.is_crowded()
         {
             Ended::Closed

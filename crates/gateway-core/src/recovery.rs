@@ -31,6 +31,8 @@ pub enum Unfit {
     Read(#[from] ReadError),
     #[error("it was recorded by another gateway")]
     OtherGateway,
+    #[error("it is longer than any recording")]
+    TooLong,
     #[error("it holds no whole chunk")]
     NoChunk,
 }

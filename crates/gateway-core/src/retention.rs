@@ -1,5 +1,5 @@
-//! What retention may delete. Oldest first; what the cloud has not confirmed
-//! goes only if the disk would fill, and that is said aloud.
+//! What retention may delete. Oldest first; what is to be forwarded and is not
+//! confirmed goes only if the disk would fill, and that is said aloud.
 
 use model::{Hash, Timestamp};
 
@@ -22,11 +22,17 @@ pub struct Stored {
     pub bytes: u64,
     /// The cloud read it back from the store.
     pub confirmed: bool,
+    /// The site is set to keep it here alone: to delete it in its time loses
+    /// nothing that was promised.
+    pub held: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    pub delete: Vec<Hash>,
+    /// Their time is over, or they are too many.
+    pub due: Vec<Hash>,
+    /// They go because the disk would fill.
+    pub full: Vec<Hash>,
     /// Of those, what nobody else has: a gap record and an alert are due.
     pub lost: Vec<Hash>,
 }
@@ -41,14 +47,15 @@ pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, now: Timestamp) 
         let too_much = total > policy.bytes_max;
         let too_old = age_ms > policy.age_ms_max;
         let disk_full = free < policy.free_bytes_min;
-        let allowed = age_ms >= policy.age_ms_min && recording.confirmed;
-        if !(disk_full || allowed && (too_much || too_old)) {
+        let allowed = age_ms >= policy.age_ms_min && (recording.confirmed || recording.held);
+        let is_due = allowed && (too_much || too_old);
+        if !disk_full && !is_due {
             continue;
         }
         total -= recording.bytes;
         free = free.saturating_add(recording.bytes);
-        plan.delete.push(recording.id);
-        if !recording.confirmed {
+        if disk_full { &mut plan.full } else { &mut plan.due }.push(recording.id);
+        if !recording.confirmed && !is_due {
             plan.lost.push(recording.id);
         }
     }
@@ -68,6 +75,7 @@ mod tests {
             started_at: NOW.minus_ms(age_ms),
             bytes: 10,
             confirmed,
+            held: false,
         };
         rows.iter().map(row).collect()
     }
@@ -75,11 +83,12 @@ mod tests {
     fn deleted(rows: &[(u8, u64, bool)], free: u64) -> (Vec<u8>, Vec<u8>) {
         let plan = plan(POLICY, &stored(rows), free, NOW);
         let names = |ids: &[Hash]| ids.iter().map(|id| id.0[0]).collect();
-        (names(&plan.delete), names(&plan.lost))
+        let going = plan.full.iter().chain(&plan.due).copied();
+        (names(&going.collect::<Vec<_>>()), names(&plan.lost))
     }
 
     #[test]
-    fn the_oldest_confirmed_go_first() {
+    fn the_oldest_go_first() {
         let rows = [(1, 900, true), (2, 800, true), (3, 700, true), (4, 600, true), (5, 500, true)];
         assert_eq!(deleted(&rows, 100), (vec![1, 2], vec![]));
         assert_eq!(deleted(&[(1, 2_000, true), (2, 10, true)], 100), (vec![1], vec![]));
@@ -90,6 +99,23 @@ mod tests {
         let rows = [(1, 2_000, false), (2, 1_900, true), (3, 50, false)];
         assert_eq!(deleted(&rows, 100), (vec![2], vec![]));
         assert_eq!(deleted(&rows, 0), (vec![1, 2], vec![1]));
+    }
+
+    #[test]
+    fn what_stays_here_alone_goes_in_its_time_and_is_missed_before() {
+        let held = |n, age_ms| Stored {
+            id: Hash([n; 32]),
+            started_at: NOW.minus_ms(age_ms),
+            bytes: 10,
+            confirmed: false,
+            held: true,
+        };
+        let stored = [held(1, 2_000), held(2, 500), held(3, 50)];
+        let plan = |free| plan(POLICY, &stored, free, NOW);
+        assert_eq!(plan(100), Plan { due: vec![Hash([1; 32])], ..Plan::default() });
+        let full = vec![Hash([1; 32]), Hash([2; 32])];
+        let full = Plan { full, lost: vec![Hash([2; 32])], ..Plan::default() };
+        assert_eq!(super::plan(Policy { free_bytes_min: 15, ..POLICY }, &stored, 0, NOW), full);
     }
 
     #[test]

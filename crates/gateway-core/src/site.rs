@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{CameraAccess, CameraId, GatewayId, Hash};
+use model::{Bandwidth, BandwidthError, CameraAccess, CameraId, Forwarding, GatewayId, Hash};
 use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access, state_after};
 use seal::keys::KemSecret;
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,18 @@ pub struct Site {
     state: Hash,
     pub cameras: BTreeMap<CameraId, CameraAccess>,
     pub retention: Retention,
+    /// Of the cameras of which not everything is forwarded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    forwarding: BTreeMap<CameraId, Forwarding>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bandwidth: Bandwidth,
     /// Kept with the configuration, so that a restart forgets no nonce.
     pub gate: CommandGate,
+}
+
+/// A site that has set nothing looks as it always did, also to an older program.
+fn is_default(bandwidth: &Bandwidth) -> bool {
+    *bandwidth == Bandwidth::default()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +59,8 @@ pub enum ApplyError {
     NoCertificate,
     #[error("retention must keep at least 100 MB and one day")]
     Retention,
+    #[error(transparent)]
+    Bandwidth(#[from] BandwidthError),
 }
 
 impl Site {
@@ -57,12 +69,23 @@ impl Site {
             state: seal::sha256(format!("lenskeep site v1\0{gateway}").as_bytes()),
             cameras: BTreeMap::new(),
             retention: Retention::default(),
+            forwarding: BTreeMap::new(),
+            bandwidth: Bandwidth::default(),
             gate: CommandGate::default(),
         }
     }
 
     pub fn state(&self) -> Hash {
         self.state
+    }
+
+    /// Each camera with what of it is forwarded.
+    pub fn forwarding(&self) -> BTreeMap<CameraId, Forwarding> {
+        self.cameras.keys().map(|camera| (*camera, self.forwarding_of(*camera))).collect()
+    }
+
+    pub fn forwarding_of(&self, camera: CameraId) -> Forwarding {
+        self.forwarding.get(&camera).copied().unwrap_or_default()
     }
 
     /// Carries out an admitted command, except the connection test, which
@@ -82,12 +105,27 @@ impl Site {
             }
             Command::RemoveCamera { camera } => {
                 self.cameras.remove(camera).ok_or(ApplyError::NoSuchCamera(*camera))?;
+                self.forwarding.remove(camera);
             }
             Command::SetRetention { bytes_max, age_days_max } => {
                 if *bytes_max < 100_000_000 || *age_days_max == 0 {
                     return Err(ApplyError::Retention);
                 }
                 self.retention = Retention { bytes_max: *bytes_max, age_days_max: *age_days_max };
+            }
+            Command::SetForwarding { camera, forwarding } => {
+                if !self.cameras.contains_key(camera) {
+                    return Err(ApplyError::NoSuchCamera(*camera));
+                }
+                if *forwarding == Forwarding::default() {
+                    self.forwarding.remove(camera);
+                } else {
+                    self.forwarding.insert(*camera, *forwarding);
+                }
+            }
+            Command::SetBandwidth { bandwidth } => {
+                bandwidth.check()?;
+                self.bandwidth = bandwidth.clone();
             }
         }
         self.state = state_after(self.state, &command.nonce);

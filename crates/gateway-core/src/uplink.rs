@@ -1,5 +1,6 @@
 //! Forwarding: epoch grants first, then recordings, newest first. The queue is
-//! what the index says is not confirmed; there is no second journal.
+//! what the index says is not confirmed; there is no second journal. What events
+//! need has a lane of its own, and waits for nothing else.
 //!
 //! Each object goes straight to the store under a token of minutes that can
 //! create that one object and nothing else. An object that exists already has
@@ -13,7 +14,7 @@ use model::wire::{
     Container, Envelope, Gap, GapReason, Recording, RecordingReport, RecordingReportAnswer, RecordingStatus,
     UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantAnswer, UploadGrantRequest, UploadObject,
 };
-use model::{DeviceId, EpochId, GatewayId, Hash, OrgId};
+use model::{DeviceId, EpochId, Forward, GatewayId, Hash, OrgId};
 use seal::sha256;
 use tracing::{debug, error, warn};
 
@@ -23,6 +24,8 @@ use crate::outage::gap_of;
 const UPLOADS_AT_ONCE: usize = 2;
 /// Recordings for which tokens are asked at once: more would expire waiting.
 const BATCH: usize = 32;
+/// What a batch may take where the bandwidth is set.
+const BATCH_MS: u64 = 60_000;
 /// Recordings in one report.
 const REPORT_MAX: usize = 256;
 /// Gaps in one report.
@@ -48,6 +51,31 @@ pub enum State {
     /// The cloud does not take it, or holds other bytes under its name. It stays
     /// here and is offered again after the next start.
     Refused = 4,
+    /// It stays here because the site is set so.
+    Held = 5,
+}
+
+impl State {
+    pub const ALL: [State; 6] =
+        [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused, State::Held];
+}
+
+/// What becomes of a recording that is new, or whose camera is set otherwise.
+pub fn state_at_first(forward: Forward, is_of_event: bool) -> State {
+    match forward {
+        Forward::Always => State::Kept,
+        Forward::Events if is_of_event => State::Kept,
+        Forward::Events | Forward::Never => State::Held,
+    }
+}
+
+/// Two ways up, side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Grants, recordings of events, and all reports.
+    Urgent,
+    /// Every other recording, as fast as the site's bandwidth allows.
+    Usual,
 }
 
 /// A recording that waits to be sent or reported.
@@ -110,8 +138,10 @@ pub enum PutAnswer {
 /// What forwarding needs around it: the index, the files, the cloud, the store.
 /// The gateway has them; the simulation plays them.
 pub trait Surroundings: Sync {
-    /// Recordings of this state, newest first.
-    fn pending(&self, state: State, limit: usize) -> impl Future<Output = Outcome<Vec<Pending>>> + Send;
+    /// Recordings that are kept here alone and belong to this lane, newest first.
+    fn to_send(&self, lane: Lane, limit: usize) -> impl Future<Output = Outcome<Vec<Pending>>> + Send;
+    /// Recordings that were uploaded and are not confirmed, newest first.
+    fn to_report(&self, limit: usize) -> impl Future<Output = Outcome<Vec<Pending>>> + Send;
     fn set_state(&self, id: Hash, state: State) -> impl Future<Output = Outcome<()>> + Send;
     fn grants_to_index(&self, limit: usize) -> impl Future<Output = Outcome<Vec<PendingGrant>>> + Send;
     fn grants_to_upload(&self, limit: usize) -> impl Future<Output = Outcome<Vec<PendingGrant>>> + Send;
@@ -136,7 +166,11 @@ pub trait Surroundings: Sync {
         token: UploadGrant,
         object: &UploadObject,
         bytes: Vec<u8>,
+        lane: Lane,
     ) -> impl Future<Output = Outcome<PutAnswer>> + Send;
+
+    /// For the usual lane, now, in kbit/s; 0 is nothing.
+    fn kilobits_max(&self) -> Option<u32>;
 
     /// By a clock that nobody sets.
     fn elapsed_ms(&self) -> u64;
@@ -173,6 +207,15 @@ enum Part {
     Report,
 }
 
+impl Lane {
+    fn parts(self) -> &'static [Part] {
+        match self {
+            Lane::Urgent => &[Part::Grants, Part::Recordings, Part::Report],
+            Lane::Usual => &[Part::Recordings],
+        }
+    }
+}
+
 /// Of one part: how often it failed in a row, and when it is tried again.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn {
@@ -184,6 +227,7 @@ struct Turn {
 pub struct Uplink<S> {
     org: OrgId,
     gateway: GatewayId,
+    lane: Lane,
     around: S,
     turns: [Turn; 3],
     deferred: Mutex<BTreeMap<Hash, Deferred>>,
@@ -213,14 +257,14 @@ enum Progress {
 }
 
 impl<S: Surroundings> Uplink<S> {
-    pub fn new(org: OrgId, gateway: GatewayId, around: S) -> Self {
-        Uplink { org, gateway, around, turns: Default::default(), deferred: Mutex::default() }
+    pub fn new(org: OrgId, gateway: GatewayId, lane: Lane, around: S) -> Self {
+        Uplink { org, gateway, lane, around, turns: Default::default(), deferred: Mutex::default() }
     }
 
     /// Each part has its turn and its own patience, whatever becomes of the others.
     pub async fn step(&mut self) -> Next {
         let mut next = Next::Idle;
-        for part in [Part::Grants, Part::Recordings, Part::Report] {
+        for &part in self.lane.parts() {
             let now = self.around.elapsed_ms();
             let Turn { failures, until_ms } = self.turns[part as usize];
             if until_ms > now {
@@ -293,9 +337,16 @@ impl<S: Surroundings> Uplink<S> {
     }
 
     async fn forward_recordings(&self) -> Outcome<Progress> {
-        let pending = self.ready().await?;
+        let kilobits_max = self.around.kilobits_max().filter(|_| self.lane == Lane::Usual);
+        if kilobits_max == Some(0) {
+            return Ok(Progress::Idle);
+        }
+        let mut pending = self.ready().await?;
         if pending.is_empty() {
             return Ok(Progress::Idle);
+        }
+        if let Some(kilobits) = kilobits_max {
+            keep_batch(&mut pending, kilobits);
         }
         let objects = pending.iter().map(|pending| UploadObject {
             container: Container::Footage,
@@ -337,7 +388,7 @@ impl<S: Surroundings> Uplink<S> {
             .filter(|(_, deferred)| deferred.until_ms > now)
             .map(|(id, _)| *id)
             .collect();
-        let mut pending = self.around.pending(State::Kept, BATCH + put_off.len()).await?;
+        let mut pending = self.around.to_send(self.lane, BATCH + put_off.len()).await?;
         pending.retain(|pending| !put_off.contains(&pending.report.id));
         pending.truncate(BATCH);
         Ok(pending)
@@ -416,7 +467,7 @@ impl<S: Surroundings> Uplink<S> {
             warn!(name = object.name, reason, "the cloud refuses an object; it stays here");
             return Ok(Put::Refused);
         }
-        match self.around.put(token, object, bytes).await? {
+        match self.around.put(token, object, bytes, self.lane).await? {
             PutAnswer::Created | PutAnswer::Exists => Ok(Put::Stored),
             PutAnswer::Later { status, wait_ms } => {
                 let what = format!("the store asks to wait (HTTP {status})");
@@ -432,7 +483,7 @@ impl<S: Surroundings> Uplink<S> {
     /// Tells the cloud what it should find in the store, and what is missing
     /// from the timeline.
     async fn report(&self) -> Outcome<Progress> {
-        let uploaded = self.around.pending(State::Uploaded, REPORT_MAX).await?;
+        let uploaded = self.around.to_report(REPORT_MAX).await?;
         let gaps = self.around.gaps(GAPS_MAX).await?;
         if uploaded.is_empty() && gaps.is_empty() {
             return Ok(Progress::Idle);
@@ -483,6 +534,19 @@ impl<S: Surroundings> Uplink<S> {
         }
         Ok(false)
     }
+}
+
+/// As much as goes up while its tokens are good and nothing newer waits for long;
+/// one recording at least.
+fn keep_batch(pending: &mut Vec<Pending>, kilobits: u32) {
+    let mut left = u64::from(kilobits) * BATCH_MS / 8;
+    let fits = pending.iter().take_while(|pending| {
+        let fits = left > 0;
+        left = left.saturating_sub(pending.report.bytes);
+        fits
+    });
+    let fits = fits.count();
+    pending.truncate(fits);
 }
 
 fn backoff_ms(failures: u32) -> u64 {

@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::config::Config;
 use crate::data::{DataFolder, Identity, RosterLog};
-use crate::index::{Index, Salvaged};
+use crate::index::Index;
 use crate::recover::{RECORDINGS, files_below, recover};
 
 /// Named one by one at most; the rest is counted.
@@ -66,6 +66,9 @@ pub async fn check(config: &Config, repair: bool) -> anyhow::Result<Checked> {
         }
     };
     let own = Own { roster: roster.roster(), gateway: identity.id, signer: &identity.sign };
+    if repair {
+        index.set_forwarding(&site.forwarding()).await?;
+    }
     check_unknown(&root, &index, own, repair, &identity, &mut checked).await?;
     check_known(&root, &index, repair, &mut checked).await?;
     let recordings = index.stored().await?;
@@ -100,13 +103,13 @@ async fn open(path: &Path, repair: bool, checked: &mut Checked) -> anyhow::Resul
     if !repair {
         return Ok(None);
     }
-    let Salvaged { grants, gaps } = Index::salvage(path).await;
+    let salvaged = Index::salvage(path).await;
     put_aside(path)?;
     let index = Index::open(path).await?;
-    index.restore(&grants, &gaps).await?;
+    index.restore(&salvaged).await?;
     info!(
-        grants = grants.len(),
-        gaps = gaps.len(),
+        grants = salvaged.grants.len(),
+        gaps = salvaged.gaps.len(),
         "the index is made anew; these could be read in the old one"
     );
     Ok(Some(index))

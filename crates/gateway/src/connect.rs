@@ -8,12 +8,13 @@ use bytes::Bytes;
 use model::wire::{Envelope, FromGateway, ROSTER_PAGE_MAX, ToGateway};
 use model::{Hash, OrgId, Timestamp};
 use seal::roster::after_head;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::cloud::Cloud;
 use crate::data::{Identity, Membership};
+use crate::forward::Wake;
 use crate::link::{Link, LinkEvent};
 use crate::{clock, random};
 
@@ -40,7 +41,7 @@ pub(crate) struct Connection {
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) cloud: watch::Sender<Option<Cloud>>,
     /// The forwarder may go on: the network is back.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
 }
 
 /// The supervisor is gone.
@@ -82,7 +83,7 @@ impl Connection {
         let renew_at = Instant::now() + renew_in.max(Duration::from_millis(Timestamp::MINUTE));
         let cloud = Cloud::new(url.clone(), *ca, Some(&certificate))?;
         self.cloud.send_replace(Some(cloud.clone()));
-        self.wake.notify_one();
+        self.wake.all();
         if self.fetch_roster(&cloud).await?.is_some() {
             return Ok(Over);
         }

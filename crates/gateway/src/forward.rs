@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use gateway_core::uplink::{
-    Failure, GrantStep, Next, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings, Uplink,
+    Failure, GrantStep, Lane, Next, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings, Uplink,
 };
 use md5::{Digest as _, Md5};
 use model::wire::{
     Envelope, Gap, RecordingReport, RecordingReportAnswer, UploadGrant, UploadGrantAnswer,
     UploadGrantRequest, UploadObject,
 };
-use model::{EpochId, Hash, OrgId};
+use model::{Bandwidth, EpochId, Hash, OrgId};
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
@@ -26,8 +26,8 @@ use url::Url;
 
 use crate::cloud::{Cloud, CloudError, words};
 use crate::index::Index;
+use crate::paced::Paced;
 
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Looked at this often even when nothing happens.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -41,8 +41,34 @@ pub(crate) struct Forwarder {
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// Stores other than the cloud's own folder.
     pub(crate) stores: reqwest::Client,
-    /// There is something new.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
+    /// As administrators set it.
+    pub(crate) bandwidth: watch::Receiver<Bandwidth>,
+}
+
+/// Tells the lanes of forwarding that there is something new.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    urgent: Notify,
+    usual: Notify,
+}
+
+impl Wake {
+    pub(crate) fn all(&self) {
+        self.lane(Lane::Urgent);
+        self.lane(Lane::Usual);
+    }
+
+    fn lane(&self, lane: Lane) {
+        self.of(lane).notify_one();
+    }
+
+    fn of(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Usual => &self.usual,
+        }
+    }
 }
 
 /// For stores with certificates of the system's authorities, and of `ca_file`.
@@ -64,33 +90,49 @@ pub(crate) fn store_client(ca_file: Option<&std::path::Path>) -> anyhow::Result<
 impl Forwarder {
     /// Runs until dropped.
     pub(crate) async fn run(self) {
-        let Forwarder { org, gateway, root, index, mut cloud, stores, wake } = self;
-        let around = Machine { root, index, cloud: cloud.clone(), stores, started: Instant::now() };
-        let mut uplink = Uplink::new(org, gateway, around);
-        loop {
-            let is_connected = cloud.borrow_and_update().is_some();
-            if !is_connected {
-                if cloud.changed().await.is_err() {
-                    return;
-                }
-                continue;
+        let Forwarder { org, gateway, root, index, cloud, stores, wake, bandwidth } = self;
+        let around = Machine {
+            root,
+            index,
+            cloud,
+            stores,
+            paced: Paced::new(bandwidth),
+            wake,
+            started: Instant::now(),
+        };
+        let lane =
+            |lane| Box::pin(run_lane(lane, Uplink::new(org, gateway, lane, around.clone()), around.clone()));
+        tokio::join!(lane(Lane::Urgent), lane(Lane::Usual));
+    }
+}
+
+async fn run_lane(lane: Lane, mut uplink: Uplink<Machine>, Machine { mut cloud, wake, .. }: Machine) {
+    loop {
+        let is_connected = cloud.borrow_and_update().is_some();
+        if !is_connected {
+            if cloud.changed().await.is_err() {
+                return;
             }
-            match uplink.step().await {
-                Next::Now => {}
-                // Woken or not, we look again.
-                Next::Idle => drop(tokio::time::timeout(IDLE, wake.notified()).await),
-                Next::Retry { wait_ms } => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
-            }
+            continue;
+        }
+        match uplink.step().await {
+            Next::Now => {}
+            // Woken or not, we look again.
+            Next::Idle => drop(tokio::time::timeout(IDLE, wake.of(lane).notified()).await),
+            Next::Retry { wait_ms } => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
         }
     }
 }
 
 /// The index, the disk and the network of this gateway.
+#[derive(Clone)]
 struct Machine {
     root: PathBuf,
     index: Index,
     cloud: watch::Receiver<Option<Cloud>>,
     stores: reqwest::Client,
+    paced: Paced,
+    wake: Arc<Wake>,
     started: Instant,
 }
 
@@ -133,7 +175,7 @@ impl Machine {
         }
     }
 
-    fn upload(&self, token: UploadGrant, bytes: Vec<u8>) -> anyhow::Result<RequestBuilder> {
+    fn upload(&self, token: UploadGrant, bytes: Vec<u8>, lane: Lane) -> anyhow::Result<RequestBuilder> {
         let url = token.url.context("the cloud granted nothing and refused nothing")?;
         // The error would quote the URL, which is a credential.
         let url = Url::parse(&url).map_err(|_| anyhow::anyhow!("the upload's address is not a URL"))?;
@@ -142,7 +184,7 @@ impl Machine {
         let http = if own { cloud.http() } else { &self.stores };
         let mut request = http
             .put(url)
-            .timeout(UPLOAD_TIMEOUT)
+            .timeout(self.paced.patience(bytes.len()))
             .header(IF_NONE_MATCH, "*")
             .header("x-ms-blob-type", "BlockBlob")
             .header("content-md5", content_md5(&bytes))
@@ -159,17 +201,25 @@ impl Machine {
                 HeaderValue::from_str(value).context("the cloud gave a header a value that is none")?;
             request = request.header(name, value);
         }
-        Ok(request.body(bytes))
+        Ok(request.body(self.paced.body(bytes, lane)))
     }
 }
 
 impl Surroundings for Machine {
-    async fn pending(&self, state: State, limit: usize) -> Outcome<Vec<Pending>> {
-        self.index.pending(state, limit as i64).await.map_err(failed)
+    async fn to_send(&self, lane: Lane, limit: usize) -> Outcome<Vec<Pending>> {
+        self.index.to_send(lane, limit as i64).await.map_err(failed)
+    }
+
+    async fn to_report(&self, limit: usize) -> Outcome<Vec<Pending>> {
+        self.index.to_report(limit as i64).await.map_err(failed)
     }
 
     async fn set_state(&self, id: Hash, state: State) -> Outcome<()> {
-        self.index.set_state(id, state).await.map_err(failed)
+        self.index.set_state(id, state).await.map_err(failed)?;
+        if state == State::Uploaded {
+            self.wake.lane(Lane::Urgent);
+        }
+        Ok(())
     }
 
     async fn grants_to_index(&self, limit: usize) -> Outcome<Vec<PendingGrant>> {
@@ -216,8 +266,14 @@ impl Surroundings for Machine {
         Ok(self.cloud()?.report(&report).await?)
     }
 
-    async fn put(&self, token: UploadGrant, _: &UploadObject, bytes: Vec<u8>) -> Outcome<PutAnswer> {
-        let sent = self.upload(token, bytes).map_err(failed)?.send().await;
+    async fn put(
+        &self,
+        token: UploadGrant,
+        _: &UploadObject,
+        bytes: Vec<u8>,
+        lane: Lane,
+    ) -> Outcome<PutAnswer> {
+        let sent = self.upload(token, bytes, lane).map_err(failed)?.send().await;
         let response =
             sent.map_err(|error| Failure::new(format!("the store cannot be reached: {}", words(error))))?;
         let wait_ms = retry_after_ms(response.headers());
@@ -229,6 +285,10 @@ impl Surroundings for Machine {
             }
             status => PutAnswer::Status(status.as_u16()),
         })
+    }
+
+    fn kilobits_max(&self) -> Option<u32> {
+        self.paced.kilobits_max()
     }
 
     fn elapsed_ms(&self) -> u64 {

@@ -2,12 +2,14 @@
 //! the cloud has. Rows of recordings can be rebuilt from the files; grants that
 //! were not forwarded yet are here alone.
 
+mod forwarding;
+
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway_core::retention::Stored;
-use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
+use gateway_core::uplink::{GrantStep, Lane, Pending, PendingGrant, State, state_at_first};
 use model::wire::{Envelope, Gap, Recording};
 use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
 use sqlx::migrate::Migrator;
@@ -27,12 +29,14 @@ pub(crate) struct Index {
 }
 
 /// Epoch, device, time, envelope, as they stand in the table.
-pub(crate) type SalvagedGrant = (String, String, i64, String);
+type SalvagedGrant = (String, String, i64, String);
 
 #[derive(Debug, Default)]
 pub(crate) struct Salvaged {
     pub(crate) grants: Vec<SalvagedGrant>,
     pub(crate) gaps: Vec<Gap>,
+    /// Camera, beginning, end.
+    events: Vec<(String, i64, i64)>,
 }
 
 impl Index {
@@ -83,20 +87,25 @@ impl Index {
     }
 
     pub(crate) async fn add_recording(&self, path: &str, report: &Recording) -> anyhow::Result<()> {
+        let ended_at = report.started_at.plus_ms(report.duration_ms);
+        let is_of_event = self.is_event(report.camera, (report.started_at, ended_at)).await?;
+        let state = state_at_first(self.forward(report.camera, report.rendition).await?, is_of_event);
         sqlx::query(
             "INSERT OR IGNORE INTO recordings
-                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(report.id.to_string())
         .bind(report.camera.to_string())
         .bind(report.rendition.as_str())
         .bind(report.epoch.to_string())
         .bind(report.started_at.0 as i64)
-        .bind(report.started_at.plus_ms(report.duration_ms).0 as i64)
+        .bind(ended_at.0 as i64)
         .bind(report.bytes as i64)
         .bind(path)
         .bind(serde_json::to_string(report)?)
+        .bind(state as i64)
+        .bind(is_of_event)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -110,8 +119,7 @@ impl Index {
         let read = |row: &sqlx::sqlite::SqliteRow| {
             let pending = Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? };
             let number: i64 = row.get(2);
-            let states = [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused];
-            let state = states.into_iter().find(|state| *state as i64 == number);
+            let state = State::ALL.into_iter().find(|state| *state as i64 == number);
             anyhow::Ok((pending, state.context("a recording in a state that there is not")?))
         };
         rows.iter().map(read).collect()
@@ -132,16 +140,30 @@ impl Index {
             .await
             .unwrap_or_default();
         let gaps = index.gaps_to_report(i64::MAX).await.unwrap_or_default();
+        let events = sqlx::query_as("SELECT camera, from_at, to_at FROM events")
+            .fetch_all(&index.pool)
+            .await
+            .unwrap_or_default();
         index.close().await;
         Salvaged {
             grants: grants.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect(),
             gaps: gaps.into_iter().map(|(_, gap)| gap).collect(),
+            events,
         }
     }
 
     /// Into an index that was just made. Grants are forwarded once more: what was
     /// forwarded before is the same.
-    pub(crate) async fn restore(&self, grants: &[SalvagedGrant], gaps: &[Gap]) -> anyhow::Result<()> {
+    pub(crate) async fn restore(&self, salvaged: &Salvaged) -> anyhow::Result<()> {
+        let Salvaged { grants, gaps, events } = salvaged;
+        for (camera, from, to) in events {
+            sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
+                .bind(camera)
+                .bind(from)
+                .bind(to)
+                .execute(&self.pool)
+                .await?;
+        }
         for (epoch, device, created_at, envelope) in grants {
             sqlx::query(
                 "INSERT OR IGNORE INTO grants (epoch, device, created_at, envelope) VALUES (?, ?, ?, ?)",
@@ -164,14 +186,25 @@ impl Index {
     }
 
     /// Newest first: what happened now is wanted first.
-    pub(crate) async fn pending(&self, state: State, limit: i64) -> anyhow::Result<Vec<Pending>> {
-        let rows = sqlx::query(
+    pub(crate) async fn to_send(&self, lane: Lane, limit: i64) -> anyhow::Result<Vec<Pending>> {
+        let query = sqlx::query(
+            "SELECT path, report FROM recordings WHERE state = ? AND of_event = ?
+                 ORDER BY started_at DESC LIMIT ?",
+        );
+        let rows = query.bind(State::Kept as i64).bind(lane == Lane::Urgent).bind(limit);
+        Self::pending(&rows.fetch_all(&self.pool).await?)
+    }
+
+    /// What was uploaded, newest first.
+    pub(crate) async fn to_report(&self, limit: i64) -> anyhow::Result<Vec<Pending>> {
+        let query = sqlx::query(
             "SELECT path, report FROM recordings WHERE state = ? ORDER BY started_at DESC LIMIT ?",
-        )
-        .bind(state as i64)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        );
+        let rows = query.bind(State::Uploaded as i64).bind(limit);
+        Self::pending(&rows.fetch_all(&self.pool).await?)
+    }
+
+    fn pending(rows: &[sqlx::sqlite::SqliteRow]) -> anyhow::Result<Vec<Pending>> {
         let pending = |row: &sqlx::sqlite::SqliteRow| {
             anyhow::Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })
         };
@@ -425,6 +458,7 @@ impl StoredRow {
             started_at: Timestamp(self.started_at.max(0) as u64),
             bytes: self.bytes.max(0) as u64,
             confirmed: self.state == State::Confirmed as i64,
+            held: self.state == State::Held as i64,
         })
     }
 }

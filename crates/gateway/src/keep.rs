@@ -1,54 +1,289 @@
-//! What stays on this disk and what goes: deletion by age and size, after the
-//! cloud has read the recording back, and in the open when the disk is full.
+//! What stays on this disk and what goes, in a task of its own: a disk that hangs
+//! holds up neither recording nor orders.
+//!
+//! Deleted is by age and size, after the cloud has read the recording back, and
+//! in the open when the disk is full. Before what is confirmed goes, parts of it
+//! are asked for at random and compared: what a store had a month ago, it may have
+//! lost. What the disk had given up is brought in when it takes bytes again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway_core::outage::gap_of;
 use gateway_core::retention::{self, Policy};
-use gateway_core::uplink::Pending;
-use model::Timestamp;
-use model::wire::GapReason;
-use tracing::{error, info};
+use gateway_core::uplink::{Pending, State};
+use gateway_core::volume::Abandoned;
+use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
+use model::{Hash, Timestamp};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::cloud::Cloud;
+use crate::data::Identity;
+use crate::disk::Disk;
+use crate::forward::Wake;
 use crate::index::Index;
+use crate::local::View;
+use crate::recover::{self, Closing, DAMAGED, Recovered};
+use crate::{clock, random};
 
-#[derive(Clone, Debug)]
+const SWEEP: Duration = Duration::from_secs(30);
+
 pub(crate) struct Keeper {
     pub(crate) root: PathBuf,
+    pub(crate) identity: Identity,
     pub(crate) index: Index,
+    pub(crate) disk: Disk,
+    /// As administrators set it.
+    pub(crate) policy: watch::Receiver<Policy>,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) cloud: watch::Receiver<Option<Cloud>>,
+    /// Recordings that the disk gave up, or did not let us read, and that were not
+    /// brought in yet.
+    pub(crate) abandoned: Vec<Abandoned>,
+    /// Whether there are any: then the index does not know where recordings end.
+    pub(crate) is_in_the_dark: watch::Sender<bool>,
+    pub(crate) wake: Arc<Wake>,
 }
 
 impl Keeper {
-    /// Deletes what may go. What is gone and nobody else has becomes a gap.
-    pub(crate) async fn sweep(&self, policy: Policy) -> anyhow::Result<()> {
-        let now = clock::now();
-        let stored = self.index.stored().await?;
-        let volume = rustix::fs::statvfs(&self.root).context("the free space could not be asked for")?;
-        let free = volume.f_bavail.saturating_mul(volume.f_frsize);
-        let plan = retention::plan(policy, &stored, free, now);
-        for id in plan.delete {
-            let Some(pending) = self.index.recording(id).await? else { continue };
-            // First the file, which makes room for the rest. A crash between
-            // leaves a row without a file; forwarding or the next sweep finds it.
-            self.remove_file(&pending).await?;
-            if plan.lost.contains(&id) {
-                error!(recording = %id, "the disk is full: a recording that was not forwarded had to go");
-                self.index.add_gap(&gap_of(&pending.report, GapReason::DiskFull)).await?;
+    /// Runs until dropped.
+    pub(crate) async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = sweep.tick() => {}
+                // Set otherwise: at once.
+                Ok(()) = self.policy.changed() => {}
             }
-            self.index.remove_recording(id).await?;
-            info!(recording = %id, bytes = pending.report.bytes, "deleted by retention");
+            self.sweep().await;
+            if let Err(error) = self.bring_in_abandoned().await {
+                warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
+            }
+            self.is_in_the_dark.send_replace(!self.abandoned.is_empty());
         }
+    }
+
+    /// Deletes what may go, and says what could not be.
+    pub(crate) async fn sweep(&self) {
+        if let Err(error) = self.delete().await {
+            warn!(error = format!("{error:#}"), "old recordings could not be deleted");
+        }
+    }
+
+    /// What is gone and nobody else has becomes a gap.
+    async fn delete(&self) -> anyhow::Result<()> {
+        let (now, policy) = (clock::now(), *self.policy.borrow());
+        let stored = self.index.stored().await?;
+        let free = self.free().await?;
+        // What is no recording goes before what is one.
+        let freed = if free < policy.free_bytes_min {
+            self.drop_put_aside(policy.free_bytes_min - free).await?
+        } else {
+            0
+        };
+        let mut plan = retention::plan(policy, &stored, free.saturating_add(freed), now);
+        for id in &plan.full {
+            self.remove(*id, plan.lost.contains(id)).await?;
+        }
+        let confirmed = |id: &Hash| stored.iter().any(|stored| stored.id == *id && stored.confirmed);
+        let to_ask: Vec<Hash> = plan.due.iter().copied().filter(confirmed).collect();
+        if !to_ask.is_empty()
+            && let Err(error) = self.read_back(to_ask).await
+        {
+            warn!(error = format!("{error:#}"), "what was forwarded stays here until the store shows it");
+            plan.due.retain(|id| !confirmed(id));
+        }
+        for id in &plan.due {
+            self.remove(*id, false).await?;
+        }
+        self.index.drop_old_events(now).await?;
         self.index.drop_grants_before(now.minus_ms(Timestamp::DAY)).await
     }
 
-    async fn remove_file(&self, pending: &Pending) -> anyhow::Result<()> {
+    async fn free(&self) -> anyhow::Result<u64> {
+        let root = self.root.clone();
+        let volume = spawn_blocking(move || rustix::fs::statvfs(&root)).await?;
+        let volume = volume.context("the free space could not be asked for")?;
+        Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    }
+
+    async fn remove(&self, id: Hash, is_lost: bool) -> anyhow::Result<()> {
+        let Some(pending) = self.index.recording(id).await? else { return Ok(()) };
+        // First the file, which makes room for the rest. A crash between
+        // leaves a row without a file; forwarding or the next sweep finds it.
         match tokio::fs::remove_file(self.root.join(&pending.path)).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{} could not be deleted", pending.path))
+                return Err(error).with_context(|| format!("{} could not be deleted", pending.path));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        if is_lost {
+            error!(recording = %id, "the disk is full: a recording that nobody else has had to go");
+            self.index.add_gap(&gap_of(&pending.report, GapReason::DiskFull)).await?;
+        }
+        self.index.remove_recording(id).await?;
+        info!(recording = %id, bytes = pending.report.bytes, "deleted by retention");
+        Ok(())
+    }
+
+    /// The oldest files that were put aside go, until there is room. Returns how
+    /// much there is more.
+    async fn drop_put_aside(&self, bytes: u64) -> anyhow::Result<u64> {
+        let folder = self.root.join(DAMAGED);
+        spawn_blocking(move || drop_oldest(&folder, bytes)).await?
+    }
+
+    /// Asks the store for parts of some of these, drawn at random, and compares.
+    /// One that is not there as it was is sent again.
+    async fn read_back(&self, mut ids: Vec<Hash>) -> anyhow::Result<()> {
+        let cloud = self.cloud.borrow().clone().context("there is no connection to the cloud")?;
+        while ids.len() > READ_BACK_PARTS_MAX {
+            ids.swap_remove(below(ids.len() as u64) as usize);
+        }
+        let mut asked = Vec::new();
+        for id in ids {
+            let Some(pending) = self.index.recording(id).await? else { continue };
+            let bytes = pending.report.bytes.min(READ_BACK_BYTES_MAX);
+            let first = below(pending.report.bytes - bytes + 1);
+            let part = ReadBackPart { id, first, bytes };
+            match self.part_here(&pending, part).await? {
+                Some(here) => asked.push((part, here)),
+                // Damaged here since: forwarding finds it, and it goes as it is.
+                None => warn!(path = pending.path, "a recording that is to be deleted is gone already"),
+            }
+        }
+        let parts = cloud.read_back(asked.iter().map(|(part, _)| *part).collect()).await?;
+        anyhow::ensure!(
+            parts.len() == asked.len(),
+            "the cloud answered about other parts than were asked for"
+        );
+        let mut lost = 0;
+        for ((part, here), there) in asked.into_iter().zip(parts) {
+            if there.is_none_or(|there| there.0 != here) {
+                error!(recording = %part.id, "the store no longer has a recording as it was; it is sent again");
+                self.index.set_state(part.id, State::Kept).await?;
+                lost += 1;
+            }
+        }
+        if lost > 0 {
+            self.wake.all();
+        }
+        anyhow::ensure!(lost == 0, "the store has lost or changed {lost} recordings");
+        Ok(())
+    }
+
+    async fn part_here(&self, pending: &Pending, part: ReadBackPart) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self.root.join(&pending.path);
+        let read = spawn_blocking(move || {
+            use std::os::unix::fs::FileExt as _;
+            let mut bytes = vec![0; part.bytes as usize];
+            std::fs::File::open(&path)?.read_exact_at(&mut bytes, part.first)?;
+            Ok::<_, std::io::Error>(bytes)
+        });
+        match read.await? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error).with_context(|| format!("{} could not be read", pending.path)),
+        }
+    }
+
+    /// What the disk did not take to its end, once it takes something again.
+    async fn bring_in_abandoned(&mut self) -> anyhow::Result<()> {
+        let given_up = self.disk.abandoned().await;
+        self.abandoned.extend(given_up);
+        let mut recovered = Recovered::default();
+        let mut waiting = Vec::new();
+        let mut outcome = Ok(());
+        while let Some(file) = self.abandoned.pop() {
+            let view = self.view.borrow().clone();
+            let (index, identity) = (&self.index, &self.identity);
+            let brought = recover::bring_in(
+                &self.root,
+                &file,
+                Closing::Anew,
+                index,
+                &view.roster,
+                identity,
+                &mut recovered,
+            )
+            .await;
+            if !matches!(brought, Ok(true)) {
+                waiting.push(file);
+            }
+            if let Err(error) = brought {
+                outcome = Err(error);
+                break;
+            }
+        }
+        self.abandoned.append(&mut waiting);
+        if recovered != Recovered::default() {
+            info!(?recovered, "recordings that the disk had not taken were looked at");
+            self.wake.all();
+        }
+        outcome
+    }
+}
+
+/// A number below this one, which is not 0.
+fn below(end: u64) -> u64 {
+    u64::from_le_bytes(random::bytes()) % end
+}
+
+fn drop_oldest(folder: &Path, bytes: u64) -> anyhow::Result<u64> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.with_context(|| format!("{} could not be read", folder.display()))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let known = entry.metadata()?;
+        files.push((known.modified()?, known.len(), entry.path()));
+    }
+    files.sort();
+    let mut freed = 0;
+    for (_, length, path) in files {
+        if freed >= bytes {
+            break;
+        }
+        std::fs::remove_file(&path).with_context(|| format!("{} could not be deleted", path.display()))?;
+        warn!(path = %path.display(), "the disk is full: a file that was put aside had to go");
+        freed += length;
+    }
+    Ok(freed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_aside_goes_oldest_first_and_no_more_than_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(drop_oldest(&folder.path().join("none"), 1).unwrap(), 0);
+        let begun = std::time::SystemTime::now();
+        for n in 0..4_u64 {
+            let file = std::fs::File::create(folder.path().join(format!("{}", 9 - n))).unwrap();
+            file.set_len(100).unwrap();
+            file.set_modified(begun + Duration::from_secs(n)).unwrap();
+        }
+        assert_eq!(drop_oldest(folder.path(), 150).unwrap(), 200);
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["6", "7"]);
     }
 }

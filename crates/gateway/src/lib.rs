@@ -18,6 +18,7 @@ mod index;
 mod keep;
 mod link;
 pub mod local;
+mod paced;
 mod random;
 mod recover;
 pub mod rtsp;

@@ -13,8 +13,9 @@ use gateway_core::outage::{Around, gap_of_damaged, gaps_around};
 use gateway_core::recovery::{Found, Own, Unfit, genuine_header, look_at, number_of};
 use gateway_core::volume::Abandoned;
 use model::wire;
-use seal::recording::Header;
+use seal::recording::{Header, RECORDING_BYTES_MAX};
 use seal::roster::Roster;
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use crate::data::{Identity, TEMPORARY, write_whole};
@@ -22,7 +23,9 @@ use crate::index::Index;
 
 /// Below the data folder.
 pub(crate) const RECORDINGS: &str = "recordings";
-const DAMAGED: &str = "damaged";
+/// Below the data folder, too: what is no recording of ours. The oldest of it goes
+/// first when the disk is full.
+pub(crate) const DAMAGED: &str = "damaged";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
@@ -87,9 +90,18 @@ pub(crate) async fn bring_in(
     identity: &Identity,
     recovered: &mut Recovered,
 ) -> anyhow::Result<bool> {
-    let own = Own { roster, gateway: identity.id, signer: &identity.sign };
     let (name, promised_end) = (file.path.as_str(), file.end);
-    match take(root, Path::new(name), closing, own) {
+    let taken = {
+        let (root, path, roster, identity) =
+            (root.to_owned(), PathBuf::from(name), roster.clone(), identity.clone());
+        // A disk that hangs holds up this file, and no other task.
+        spawn_blocking(move || {
+            let own = Own { roster: &roster, gateway: identity.id, signer: &identity.sign };
+            take(&root, &path, closing, own)
+        })
+        .await?
+    };
+    match taken {
         Ok(Taken::Recording { report, was_cut_off, was_lost }) => {
             let last_end = index.last_end(report.camera, report.rendition, number_of(name)).await?;
             // First the gaps: a crash between says them twice, and never not at all.
@@ -136,6 +148,13 @@ enum Taken {
 /// An error is the disk's; it says nothing about the file.
 fn take(root: &Path, path: &Path, closing: Closing, own: Own<'_>) -> anyhow::Result<Taken> {
     let file = root.join(path);
+    match std::fs::metadata(&file) {
+        // Not read: nothing that we write is so long.
+        Ok(known) if known.len() > RECORDING_BYTES_MAX as u64 => {
+            return Ok(Taken::Unfit { unfit: Unfit::TooLong, header: None });
+        }
+        _ => {}
+    }
     let mut bytes = match std::fs::read(&file) {
         // Deleted since: there is nothing to bring in.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Taken::Nothing),

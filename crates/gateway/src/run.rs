@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use gateway_core::recovery;
 use gateway_core::volume::Stored;
 use model::{GatewayId, OrgId};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -20,13 +20,13 @@ use crate::connect::Connection;
 use crate::data::{DataFolder, Identity, Membership, RosterLog};
 use crate::disk::Disk;
 use crate::enrol::{self, Enrolment};
-use crate::forward::{Forwarder, store_client};
+use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
 use crate::keep::Keeper;
 use crate::local::{self, LocalWay, View};
 use crate::recover::recover;
 use crate::stream;
-use crate::supervise::Supervisor;
+use crate::supervise::{Supervisor, retention_policy};
 use crate::witness::Witness;
 
 const NEWS_QUEUE: usize = 64;
@@ -122,13 +122,15 @@ async fn run(
     let index = Index::open(&folder.path("index.sqlite")).await?;
     let (_, last_number, abandoned) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
+    index.set_forwarding(&site.forwarding()).await?;
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();
     info!(gateway = %identity.id, %org, cameras = site.cameras.len(), "the gateway starts");
 
-    let wake = Arc::new(Notify::new());
+    let wake = Arc::new(Wake::default());
     let (head, head_receiver) = watch::channel(roster.roster().head());
     let (cloud, cloud_receiver) = watch::channel(None);
+    let (bandwidth, bandwidth_receiver) = watch::channel(site.bandwidth.clone());
     let (news, news_receiver) = mpsc::channel(NEWS_QUEUE);
     let view = View { gateway: identity.id, roster: roster.roster().clone(), streams: BTreeMap::new() };
     let (view, view_receiver) = watch::channel(Arc::new(view));
@@ -138,6 +140,7 @@ async fn run(
     let keeping_gaps = tokio::spawn(stream::keep_gaps(index.clone(), gap_receiver, cancel.clone()));
     let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone(), cancel.clone()));
     let own = (root.clone(), identity.clone());
+    let keeper_view = view_receiver.clone();
     let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
     let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
     let witness = Witness::new(org, identity.clone(), &root, &config.history).run(cloud_receiver.clone());
@@ -149,6 +152,7 @@ async fn run(
         cloud: cloud_receiver.clone(),
         stores,
         wake: wake.clone(),
+        bandwidth: bandwidth_receiver,
     };
     let connection = Connection {
         membership,
@@ -159,10 +163,26 @@ async fn run(
         cloud,
         wake: wake.clone(),
     };
-    let network = tokio::spawn(async move {
+    let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
+    let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());
+    let keeper = Keeper {
+        root,
+        identity: identity.clone(),
+        index: index.clone(),
+        disk: disk.clone(),
+        policy: policy_receiver,
+        view: keeper_view,
+        cloud: cloud_receiver.clone(),
+        abandoned,
+        is_in_the_dark,
+        wake: wake.clone(),
+    };
+    // A disk that is full takes no grants: room is made first.
+    keeper.sweep().await;
+    let keeping = tokio::spawn(keeper.run());
+    let mut network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
     });
-    let keeper = Keeper { root, index: index.clone() };
     let recording = config.recording;
     let supervisor = Supervisor {
         folder,
@@ -172,15 +192,29 @@ async fn run(
         index: index.clone(),
         disk,
         gaps,
-        keeper,
-        abandoned,
+        policy,
+        is_in_the_dark: dark_receiver,
         recording,
         head,
         cloud: cloud_receiver,
         wake,
+        bandwidth,
         view,
     };
-    let outcome = Box::pin(supervisor.run(news_receiver, cancel)).await;
+    let mut supervising = Box::pin(supervisor.run(news_receiver, cancel.clone()));
+    let outcome = tokio::select! {
+        outcome = &mut supervising => outcome,
+        // Without it nothing would be forwarded, and nobody told: another start is
+        // better, which a service manager sees to.
+        ended = &mut network => {
+            cancel.cancel();
+            (&mut supervising).await?;
+            Err(anyhow::anyhow!("forwarding has ended, which it never should: {ended:?}"))
+        }
+    };
+    drop(supervising);
+    keeping.abort();
+    let _ = keeping.await;
     // The streams are gone and with them all handles of the disk: its thread
     // flushes for the last time, and the index learns what is whole.
     network.abort();
@@ -215,7 +249,7 @@ async fn local(
 async fn keep_stored(
     index: Index,
     mut stored: mpsc::Receiver<Stored>,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
     cancel: CancellationToken,
 ) {
     while let Some(stored) = stored.recv().await {
@@ -225,6 +259,6 @@ async fn keep_stored(
             recovery::report(&closed.header, closed.id, &finished.footer, finished.bytes, finished.sha256);
         // What never gets a row is brought in by the next start.
         insist("a recording", &cancel, || index.add_recording(&stored.path, &report)).await;
-        wake.notify_one();
+        wake.all();
     }
 }

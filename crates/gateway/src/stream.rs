@@ -31,8 +31,17 @@ const ORDERS_QUEUE: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Order {
     Epoch(EpochContext),
-    Watch { watch: Watch, frames: mpsc::Sender<Bytes> },
-    Unwatch { stream: u32 },
+    Watch {
+        watch: Watch,
+        frames: mpsc::Sender<Bytes>,
+    },
+    Unwatch {
+        stream: u32,
+    },
+    /// Recordings are short until then.
+    Short {
+        until: Instant,
+    },
 }
 
 /// A stream as the local way sees it: how it is, and its live frames.
@@ -64,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) recorded_until: Option<Timestamp>,
     /// Not all that lies there could be read.
     pub(crate) is_in_the_dark: bool,
+    /// Recordings are short until then.
+    pub(crate) short_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -114,6 +125,7 @@ impl Stream {
             is_h265: false,
             file: None,
             outage,
+            short_until: settings.short_until,
             bytes: 0,
         };
         Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
@@ -152,6 +164,7 @@ struct StreamTask {
     is_h265: bool,
     file: Option<OpenRecording>,
     outage: Outage,
+    short_until: Option<Instant>,
     /// Sealed since the last look.
     bytes: u64,
 }
@@ -250,6 +263,7 @@ impl StreamTask {
                 _ = second.tick() => {
                     self.tell_rate();
                     self.tell_concern();
+                    self.shorten();
                     continue;
                 }
             };
@@ -345,6 +359,18 @@ impl StreamTask {
             Order::Epoch(context) => self.recorder.set_epoch(context),
             Order::Watch { watch, frames } => self.viewers.add(watch, frames),
             Order::Unwatch { stream } => self.viewers.remove(stream),
+            Order::Short { until } => {
+                self.short_until = Some(until);
+                self.shorten();
+            }
+        }
+    }
+
+    fn shorten(&mut self) {
+        let is_short = self.short_until.is_some_and(|until| until > Instant::now());
+        self.recorder.set_short(is_short);
+        if !is_short {
+            self.short_until = None;
         }
     }
 

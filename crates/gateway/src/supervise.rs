@@ -12,11 +12,10 @@ use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits}
 use gateway_core::recovery::NUMBER_MAX;
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
-use gateway_core::volume::Abandoned;
-use model::wire::{Envelope, FromGateway, Gap, StreamStatus, ToGateway};
-use model::{CameraAccess, CameraId, Hash, Rendition, Timestamp};
+use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
+use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
 use seal::command::{CameraReport, Command, CommandResult, SiteCommand};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -28,10 +27,9 @@ use crate::config::RecordingSection;
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
+use crate::forward::Wake;
 use crate::index::Index;
-use crate::keep::Keeper;
 use crate::local::View;
-use crate::recover::{self, Closing, Recovered};
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -39,7 +37,6 @@ use crate::{clock, random};
 const TICK: Duration = Duration::from_secs(1);
 /// Status goes up this often even if nothing changed.
 const STATUS: Duration = Duration::from_secs(10);
-const SWEEP: Duration = Duration::from_secs(30);
 /// Watches on the link; the cloud has one for each stream that people watch.
 const WATCHES_MAX: usize = 4_096;
 /// Connection tests at the same time.
@@ -53,17 +50,19 @@ pub(crate) struct Supervisor {
     pub(crate) index: Index,
     pub(crate) disk: Disk,
     pub(crate) gaps: mpsc::Sender<Gap>,
-    pub(crate) keeper: Keeper,
-    /// Recordings that the disk gave up, or did not let us read, and that were not
-    /// brought in yet.
-    pub(crate) abandoned: Vec<Abandoned>,
+    /// What the keeper deletes by.
+    pub(crate) policy: watch::Sender<Policy>,
+    /// Some of what lies on the disk could not be read yet.
+    pub(crate) is_in_the_dark: watch::Receiver<bool>,
     pub(crate) recording: RecordingSection,
     /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
     /// Its clock is compared with ours.
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// The forwarder has something to do.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
+    /// What the forwarder may use.
+    pub(crate) bandwidth: watch::Sender<Bandwidth>,
     /// What the local way sees.
     pub(crate) view: watch::Sender<Arc<View>>,
 }
@@ -72,6 +71,8 @@ struct Supervision {
     own: Supervisor,
     epoch: Epoch,
     streams: BTreeMap<(CameraId, Rendition), Supervised>,
+    /// Cameras whose recordings are short, and until when.
+    short: BTreeMap<CameraId, Instant>,
     link: Option<(mpsc::Sender<FromGateway>, mpsc::Sender<Bytes>)>,
     /// Watches of the link: number → stream.
     watches: BTreeMap<u32, (CameraId, Rendition)>,
@@ -98,13 +99,12 @@ impl Supervisor {
     ) -> anyhow::Result<()> {
         let now = self.now();
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
-        // A disk that is full takes no grants: room is made first.
-        self.sweep().await;
         self.keep_grants(&epoch).await?;
         let mut supervision = Supervision {
             own: self,
             epoch,
             streams: BTreeMap::new(),
+            short: BTreeMap::new(),
             link: None,
             watches: BTreeMap::new(),
             told: None,
@@ -112,10 +112,9 @@ impl Supervisor {
             streams_version: 0,
             shown: None,
         };
+        supervision.take_up_events().await;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -129,26 +128,12 @@ impl Supervisor {
                     }
                 }
                 _ = tick.tick() => supervision.tick().await?,
-                _ = sweep.tick() => supervision.sweep().await,
             }
         }
         let streams = std::mem::take(&mut supervision.streams);
         let stopping = streams.into_values().map(|supervised| supervised.stream.stop());
         futures_util::future::join_all(stopping).await;
         Ok(())
-    }
-
-    async fn sweep(&self) {
-        let retention = self.site.retention;
-        let policy = Policy {
-            bytes_max: retention.bytes_max,
-            age_ms_max: u64::from(retention.age_days_max) * Timestamp::DAY,
-            age_ms_min: self.recording.keep_minutes_min * Timestamp::MINUTE,
-            free_bytes_min: self.recording.free_mebibytes_min << 20,
-        };
-        if let Err(error) = self.keeper.sweep(policy).await {
-            warn!(error = format!("{error:#}"), "old recordings could not be deleted");
-        }
     }
 
     /// Grants are on disk before anything is sealed with what they grant.
@@ -158,7 +143,7 @@ impl Supervisor {
         let Epoch { id, started_at, .. } = *epoch;
         self.index.add_grants(id, started_at, &grants).await.context("epoch grants could not be kept")?;
         info!(epoch = %id, devices = grants.len(), cameras = epoch.keys.len(), "a new epoch");
-        self.wake.notify_one();
+        self.wake.all();
         Ok(())
     }
 
@@ -176,6 +161,7 @@ impl Supervision {
                 self.link = Some((text, frames));
                 self.told = None;
                 self.tell_status().await;
+                self.tell_settings();
             }
             News::Down => {
                 self.link = None;
@@ -192,6 +178,7 @@ impl Supervision {
                 }
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
+            News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
             // The connection has seen to it.
             News::Message(ToGateway::RosterChanged) => {}
         }
@@ -319,7 +306,8 @@ impl Supervision {
                 None => index.last_end(camera, rendition, NUMBER_MAX).await?,
                 until => until,
             },
-            is_in_the_dark: !self.own.abandoned.is_empty(),
+            is_in_the_dark: *self.own.is_in_the_dark.borrow(),
+            short_until: self.short.get(&camera).copied(),
         };
         Ok(Stream::start(settings, disk.clone(), gaps.clone()))
     }
@@ -369,42 +357,6 @@ impl Supervision {
         }
     }
 
-    async fn sweep(&mut self) {
-        self.own.sweep().await;
-        if let Err(error) = self.bring_in_abandoned().await {
-            warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
-        }
-    }
-
-    /// What the disk did not take to its end, once it takes something again.
-    async fn bring_in_abandoned(&mut self) -> anyhow::Result<()> {
-        let given_up = self.own.disk.abandoned().await;
-        self.own.abandoned.extend(given_up);
-        let mut abandoned = std::mem::take(&mut self.own.abandoned);
-        let Supervisor { index, roster, identity, keeper, wake, .. } = &self.own;
-        let mut recovered = Recovered::default();
-        let mut waiting = Vec::new();
-        while let Some(file) = abandoned.pop() {
-            let (root, roster) = (&keeper.root, roster.roster());
-            let brought =
-                recover::bring_in(root, &file, Closing::Anew, index, roster, identity, &mut recovered).await;
-            if !matches!(brought, Ok(true)) {
-                waiting.push(file);
-            }
-            if let Err(error) = brought {
-                waiting.append(&mut abandoned);
-                self.own.abandoned = waiting;
-                return Err(error);
-            }
-        }
-        if recovered != Recovered::default() {
-            info!(?recovered, "recordings that the disk had not taken were looked at");
-            wake.notify_one();
-        }
-        self.own.abandoned = waiting;
-        Ok(())
-    }
-
     async fn command(&mut self, id: u64, envelope: &Envelope) -> anyhow::Result<()> {
         let now = self.own.now();
         let me = self.own.identity.id;
@@ -441,8 +393,10 @@ impl Supervision {
                 self.own.site = site;
                 info!(state = %self.own.site.state(), "a command was carried out");
                 self.reconcile().await?;
+                self.set_what_leaves().await;
                 // The next command needs the new state.
                 self.tell_status().await;
+                self.tell_settings();
                 Ok(None)
             }
             Err(error) => Err(error.to_string()),
@@ -450,6 +404,75 @@ impl Supervision {
         let result = self.result(command.nonce, outcome);
         self.answer(id, result);
         Ok(())
+    }
+
+    /// As the site is set. An index that does not take it now is told by the next
+    /// start; until then what is new goes by what was set before.
+    async fn set_what_leaves(&self) {
+        let Supervisor { site, index, bandwidth, policy, recording, wake, .. } = &self.own;
+        bandwidth.send_replace(site.bandwidth.clone());
+        policy.send_replace(retention_policy(site, recording));
+        if let Err(error) = index.set_forwarding(&site.forwarding()).await {
+            error!(error = format!("{error:#}"), "what is forwarded could not be set in the index");
+        }
+        wake.all();
+    }
+
+    /// Something happens at a camera: what is recorded meanwhile goes first, and in
+    /// short recordings if the site is set so.
+    async fn event(&mut self, camera: CameraId, seconds: u32) {
+        if !self.own.site.cameras.contains_key(&camera) {
+            return;
+        }
+        let seconds = seconds.min(EVENT_SECONDS_MAX);
+        let now = clock::now();
+        let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
+        // Before the first recording of it can close.
+        if let Err(error) = self.own.index.add_event(camera, now, until).await {
+            warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
+        }
+        info!(%camera, seconds, "an event");
+        self.shorten(camera, Duration::from_secs(seconds.into())).await;
+    }
+
+    async fn shorten(&mut self, camera: CameraId, lasts: Duration) {
+        if !self.own.site.forwarding_of(camera).short_in_events {
+            return;
+        }
+        let until = Instant::now() + lasts;
+        let until = self.short.get(&camera).map_or(until, |before| until.max(*before));
+        self.short.insert(camera, until);
+        for rendition in [Rendition::Main, Rendition::Sub] {
+            self.order((camera, rendition), Order::Short { until }).await;
+        }
+    }
+
+    /// Events that a restart fell into go on.
+    async fn take_up_events(&mut self) {
+        let now = clock::now();
+        match self.own.index.active_events(now).await {
+            Ok(events) => {
+                for (camera, until) in events {
+                    self.shorten(camera, Duration::from_millis(until.ms_since(now))).await;
+                }
+            }
+            Err(error) => warn!(error = format!("{error:#}"), "events could not be read"),
+        }
+    }
+
+    /// How the site is set, for those who are about to set it otherwise.
+    fn tell_settings(&self) {
+        let Some((text, _)) = &self.link else { return };
+        let site = &self.own.site;
+        let settings = SiteSettings {
+            state: site.state(),
+            bytes_max: site.retention.bytes_max,
+            age_days_max: site.retention.age_days_max,
+            bandwidth: site.bandwidth.clone(),
+            forwarding: site.forwarding(),
+        };
+        // Not told: people set it without seeing what was.
+        let _ = text.try_send(FromGateway::Settings { settings });
     }
 
     async fn test(&mut self, id: u64, command: SiteCommand, access: CameraAccess) {
@@ -478,6 +501,16 @@ impl Supervision {
                 warn!("the answer to a command was lost: the cloud does not read");
             }
         }
+    }
+}
+
+/// By what the site is set to and by what this machine is.
+pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Policy {
+    Policy {
+        bytes_max: site.retention.bytes_max,
+        age_ms_max: u64::from(site.retention.age_days_max) * Timestamp::DAY,
+        age_ms_min: recording.keep_minutes_min * Timestamp::MINUTE,
+        free_bytes_min: recording.free_mebibytes_min << 20,
     }
 }
 

@@ -5,6 +5,7 @@
 mod bytes;
 mod camera;
 pub mod config;
+mod forwarding;
 mod id;
 pub mod messages;
 mod range;
@@ -13,6 +14,7 @@ pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
+pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId};
 pub use range::{AskedRange, ByteRange};
 pub use time::Timestamp;

@@ -49,7 +49,9 @@ const fn row(sender: Sender, before: Before) -> Row {
 impl FromGateway {
     pub fn row(&self) -> Row {
         match self {
-            FromGateway::Status { .. } => row(Sender::Gateway, Before::OwnCameras),
+            FromGateway::Status { .. } | FromGateway::Settings { .. } => {
+                row(Sender::Gateway, Before::OwnCameras)
+            }
             FromGateway::WatchFailed { .. } => row(Sender::Gateway, Before::OwnStream),
             FromGateway::CommandResult { .. } => row(Sender::Gateway, Before::Asked),
         }
@@ -69,7 +71,7 @@ impl FrameKind {
 impl ToGateway {
     pub fn row(&self) -> Row {
         match self {
-            ToGateway::Watch { .. } => row(Sender::Cloud, Before::OwnRecording),
+            ToGateway::Watch { .. } | ToGateway::Event { .. } => row(Sender::Cloud, Before::OwnRecording),
             ToGateway::Unwatch { .. } | ToGateway::RosterChanged => row(Sender::Cloud, Before::Nothing),
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
         }

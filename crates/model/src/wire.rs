@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CameraId, EpochId, GatewayId, Hash, Rendition, Timestamp};
+use crate::{Bandwidth, CameraId, EpochId, Forwarding, GatewayId, Hash, Rendition, Timestamp};
 
 /// Most objects in one request for upload grants.
 pub const UPLOAD_OBJECTS_MAX: usize = 256;
@@ -302,6 +302,33 @@ pub struct RecordingReportAnswer {
     pub results: Vec<RecordingResult>,
 }
 
+/// Parts of recordings in one [`ReadBackRequest`].
+pub const READ_BACK_PARTS_MAX: usize = 16;
+/// Bytes of one of them.
+pub const READ_BACK_BYTES_MAX: u64 = 4_096;
+
+/// A part of a recording that the store is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadBackPart {
+    pub id: Hash,
+    pub first: u64,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadBackRequest {
+    pub parts: Vec<ReadBackPart>,
+}
+
+/// In the order of the request; none where the store does not have it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadBackAnswer {
+    pub parts: Vec<Option<crate::Base64>>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamState {
@@ -326,14 +353,44 @@ pub struct StreamStatus {
     pub has_audio: bool,
 }
 
+/// SETTINGS of protocol.md: how a site is set, for people who are about to set it
+/// otherwise. Addresses and passwords of cameras are not among it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSettings {
+    /// Of the site's configuration.
+    pub state: Hash,
+    pub bytes_max: u64,
+    pub age_days_max: u32,
+    pub bandwidth: Bandwidth,
+    pub forwarding: BTreeMap<CameraId, Forwarding>,
+}
+
+/// Longest event that one message tells of; it can be told again.
+pub const EVENT_SECONDS_MAX: u32 = 600;
+
 /// Text frames of the link, cloud to gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToGateway {
-    Watch { stream: u32, camera: CameraId, rendition: Rendition },
-    Unwatch { stream: u32 },
-    Command { id: u64, envelope: Envelope },
+    Watch {
+        stream: u32,
+        camera: CameraId,
+        rendition: Rendition,
+    },
+    Unwatch {
+        stream: u32,
+    },
+    Command {
+        id: u64,
+        envelope: Envelope,
+    },
     RosterChanged,
+    /// Something happens at a camera, and for so long.
+    Event {
+        camera: CameraId,
+        seconds: u32,
+    },
 }
 
 /// Text frames of the link, gateway to cloud.
@@ -343,6 +400,7 @@ pub enum FromGateway {
     Status { state: Hash, version: String, cameras: Vec<StreamStatus> },
     WatchFailed { stream: u32, reason: String },
     CommandResult { id: u64, envelope: Envelope },
+    Settings { settings: SiteSettings },
 }
 
 /// Text frames of a live stream, to its viewer. Viewers say nothing.

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
-use model::{CameraAccess, CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Timestamp};
+use model::{
+    Bandwidth, CameraAccess, CameraId, DeviceId, Forwarding, GatewayId, Hash, OrgId, PersonId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -48,6 +50,8 @@ pub enum Command {
     PutCamera { camera: CameraId, sealed: Sealed },
     RemoveCamera { camera: CameraId },
     SetRetention { bytes_max: u64, age_days_max: u32 },
+    SetForwarding { camera: CameraId, forwarding: Forwarding },
+    SetBandwidth { bandwidth: Bandwidth },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +117,11 @@ impl Command {
     pub fn changes_site(&self) -> bool {
         match self {
             Command::TestCamera { .. } => false,
-            Command::PutCamera { .. } | Command::RemoveCamera { .. } | Command::SetRetention { .. } => true,
+            Command::PutCamera { .. }
+            | Command::RemoveCamera { .. }
+            | Command::SetRetention { .. }
+            | Command::SetForwarding { .. }
+            | Command::SetBandwidth { .. } => true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What goes wrong, and for how long.
+//! What goes wrong or is set otherwise, and for how long.
 
 use fastrand::Rng;
 use model::wire::GapReason;
@@ -45,6 +45,10 @@ pub(crate) enum Fault {
     ObjectBreaksConnection,
     StoreSlow,
     RosterGrows,
+    Event,
+    ForwardsEvents,
+    ForwardsNothing,
+    NoBandwidth,
 }
 
 /// [`Torn`], in an order.
@@ -68,7 +72,7 @@ impl From<TornBy> for Torn {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 40] = [
+    pub(crate) const ALL: [Fault; 44] = [
         Fault::Kill,
         Fault::Restart,
         Fault::RestartLoop,
@@ -109,6 +113,10 @@ impl Fault {
         Fault::ObjectBreaksConnection,
         Fault::StoreSlow,
         Fault::RosterGrows,
+        Fault::Event,
+        Fault::ForwardsEvents,
+        Fault::ForwardsNothing,
+        Fault::NoBandwidth,
     ];
 
     /// How long it lasts; 0 for what happens at once.
@@ -127,6 +135,8 @@ impl Fault {
             | Fault::RosterGrows => 0,
             Fault::RestartLoop => rng.u64(5_000..60_000),
             Fault::FlushFails => rng.u64(500..5_000),
+            Fault::Event => rng.u64(5_000..120_000),
+            Fault::ForwardsEvents | Fault::ForwardsNothing => rng.u64(60_000..3 * 3_600_000),
             Fault::DiskStands => rng.u64(1_000..40_000),
             Fault::CloudGone | Fault::StoreDown if rng.u8(..4) == 0 => {
                 rng.u64(Self::LONG_MS / 4..Self::LONG_MS)

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_core::recovery::number_of;
 use gateway_core::retention;
-use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State};
+use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State, state_at_first};
 use model::wire::{Envelope, Gap, Recording};
-use model::{CameraId, DeviceId, EpochId, Hash, Rendition, Timestamp};
+use model::{CameraId, DeviceId, EpochId, Forward, Forwarding, Hash, Rendition, Timestamp};
 
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -18,6 +18,11 @@ pub(crate) struct Index {
     grants: BTreeMap<(EpochId, DeviceId), Grant>,
     gaps: BTreeMap<i64, Gap>,
     next_gap: i64,
+    forwarding: BTreeMap<CameraId, Forwarding>,
+    /// Camera, beginning and end.
+    events: Vec<(CameraId, Timestamp, Timestamp)>,
+    /// Held recordings that retention deleted in their time.
+    pub(crate) let_go: Vec<Recording>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +32,7 @@ pub(crate) struct Row {
     number: u64,
     pub(crate) report: Recording,
     pub(crate) state: State,
+    pub(crate) is_of_event: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -48,13 +54,41 @@ impl Index {
 
     pub(crate) fn add_recording(&mut self, path: &str, report: &Recording) -> Result<(), IndexError> {
         self.writes()?;
+        let (from, to) = (report.started_at, report.started_at.plus_ms(report.duration_ms));
+        let is_of_event =
+            self.events.iter().any(|(camera, f, t)| *camera == report.camera && *f <= to && *t >= from);
         let row = Row {
             path: path.to_owned(),
             number: number_of(path),
             report: report.clone(),
-            state: State::Kept,
+            state: state_at_first(self.forward(report), is_of_event),
+            is_of_event,
         };
         self.recordings.entry(report.id).or_insert(row);
+        Ok(())
+    }
+
+    fn forward(&self, report: &Recording) -> Forward {
+        self.forwarding.get(&report.camera).copied().unwrap_or_default().of(report.rendition)
+    }
+
+    /// What waits is looked at anew.
+    pub(crate) fn set_forwarding(&mut self, camera: CameraId, forwarding: Forwarding) {
+        self.forwarding.insert(camera, forwarding);
+        for row in self.recordings.values_mut().filter(|row| row.report.camera == camera) {
+            if matches!(row.state, State::Kept | State::Held) {
+                row.state = state_at_first(forwarding.of(row.report.rendition), row.is_of_event);
+            }
+        }
+    }
+
+    pub(crate) fn add_event(
+        &mut self,
+        camera: CameraId,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<(), IndexError> {
+        self.writes()?;
+        self.events.push((camera, from, to));
         Ok(())
     }
 
@@ -68,8 +102,8 @@ impl Index {
         self.recordings.values().map(|row| row.path.as_str()).collect()
     }
 
-    pub(crate) fn pending(&self, state: State, limit: usize) -> Vec<Pending> {
-        let mut rows: Vec<&Row> = self.recordings.values().filter(|row| row.state == state).collect();
+    pub(crate) fn pending(&self, wanted: impl Fn(&Row) -> bool, limit: usize) -> Vec<Pending> {
+        let mut rows: Vec<&Row> = self.recordings.values().filter(|row| wanted(row)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.report.started_at));
         let pending = |row: &Row| Pending { path: row.path.clone(), report: row.report.clone() };
         rows.into_iter().take(limit).map(pending).collect()
@@ -96,6 +130,7 @@ impl Index {
             started_at: row.report.started_at,
             bytes: row.report.bytes,
             confirmed: row.state == State::Confirmed,
+            held: row.state == State::Held,
         };
         let mut all: Vec<_> = self.recordings.values().map(stored).collect();
         all.sort_by_key(|stored| stored.started_at);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway_core::uplink::State;
 use media::{AudioChunk, VideoChunk};
 use model::Hash;
-use model::wire::Gap;
+use model::wire::{Gap, Recording as Report};
 use seal::grant::CameraKeys;
 use seal::recording::{ChunkOpener, Recording};
 use seal::roster::Roster;
@@ -22,6 +22,8 @@ pub struct Tally {
     pub accepted: u64,
     /// Accepted, not kept, and told.
     pub told_missing: u64,
+    /// Of recordings that were to stay on the site alone, until retention.
+    pub let_go: u64,
     pub recordings: u64,
     pub gaps: u64,
     pub violations: Vec<String>,
@@ -83,7 +85,7 @@ pub(crate) fn judge(
         .cloned()
         .chain(world.index.gaps(usize::MAX).into_iter().map(|(_, g)| g))
         .collect();
-    judge.missing(&gaps);
+    judge.missing(&gaps, &world.index.let_go);
     judge.tally.gaps = gaps.len() as u64;
     judge.tally
 }
@@ -145,8 +147,9 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Of each unit that is nowhere, a gap tells.
-    fn missing(&mut self, gaps: &[Gap]) {
+    /// Of each unit that is nowhere, a gap tells; or it was to stay on the site
+    /// alone, and its time there is over.
+    fn missing(&mut self, gaps: &[Gap], let_go: &[Report]) {
         let mut told = 0;
         let mut untold = Vec::new();
         for (number, (stream, at)) in self.accepted {
@@ -159,8 +162,15 @@ impl Judge<'_> {
                     && gap.from <= at.plus_ms(1)
                     && *at <= gap.to.plus_ms(1)
             };
+            let held = |recording: &Report| {
+                (recording.camera, recording.rendition) == (id, rendition)
+                    && recording.started_at <= at.plus_ms(1)
+                    && *at <= recording.started_at.plus_ms(recording.duration_ms + 1)
+            };
             if gaps.iter().any(tells) {
                 told += 1;
+            } else if let_go.iter().any(held) {
+                self.tally.let_go += 1;
             } else {
                 untold.push(format!(
                     "unit {number} of stream {stream} at {} is nowhere, and no gap tells of it",

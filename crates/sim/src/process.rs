@@ -12,7 +12,7 @@ use gateway_core::outage::{Around, Outage, gap_of, gap_of_damaged, gaps_around};
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use gateway_core::recovery::{Found, NUMBER_MAX, Own, file_name, genuine_header, look_at, number_of, report};
 use gateway_core::retention::{self, Policy};
-use gateway_core::uplink::{Next, Uplink};
+use gateway_core::uplink::{Lane, Next, State, Uplink};
 use gateway_core::volume::{Abandoned, GivenUp, Number, Stored, Writer};
 use model::wire::{Gap, GapReason};
 use model::{CameraId, EpochId, Timestamp};
@@ -56,7 +56,7 @@ pub(crate) struct Process {
     stored: VecDeque<Stored>,
     gaps: VecDeque<Gap>,
     abandoned: Vec<Abandoned>,
-    uplink: Pin<Box<dyn Future<Output = ()>>>,
+    uplinks: [Pin<Box<dyn Future<Output = ()>>>; 2],
 }
 
 enum Job {
@@ -131,7 +131,10 @@ impl Process {
                 }
             })
             .collect();
-        let uplink = Uplink::new(organisation.roster.org(), organisation.gateway, world.clone());
+        let uplinks = [Lane::Urgent, Lane::Usual].map(|lane| {
+            let uplink = Uplink::new(organisation.roster.org(), organisation.gateway, lane, world.clone());
+            Box::pin(forward(uplink, world.clone())) as Pin<Box<dyn Future<Output = ()>>>
+        });
         Some(Process {
             world: world.clone(),
             signer,
@@ -148,7 +151,7 @@ impl Process {
             stored: VecDeque::new(),
             gaps: VecDeque::new(),
             abandoned: failed,
-            uplink: Box::pin(forward(uplink, world.clone())),
+            uplinks,
         })
     }
 
@@ -188,8 +191,15 @@ impl Process {
             self.sweep(organisation, now);
         }
         // Woken or not: what it waits for looks at the time.
-        let _ = self.uplink.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        for uplink in &mut self.uplinks {
+            let _ = uplink.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
         Ok(())
+    }
+
+    /// Recordings of these streams are short for as long as there is an event.
+    pub(crate) fn set_short(&mut self, streams: impl Iterator<Item = usize>, is_short: bool) {
+        streams.for_each(|n| self.streams[n].recorder.set_short(is_short));
     }
 
     fn turn_epoch(
@@ -410,7 +420,7 @@ impl Process {
         let free = if world.disk.faults.full { 0 } else { u64::MAX / 2 };
         // A sweep stops at the first thing that fails, and the next goes on.
         let plan = retention::plan(policy, &world.index.stored(), free, now);
-        for id in plan.delete.iter().take(3) {
+        for id in plan.full.iter().chain(&plan.due).take(3) {
             let Some(row) = world.index.recordings.get(id).cloned() else { continue };
             if world.disk.remove(&row.path).is_err() {
                 return;
@@ -422,6 +432,9 @@ impl Process {
             }
             if world.index.remove_recording(*id).is_err() {
                 return;
+            }
+            if row.state == State::Held && !plan.lost.contains(id) {
+                world.index.let_go.push(row.report);
             }
         }
         let _ = world.index.drop_grants_before(now.minus_ms(Timestamp::DAY));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use model::wire::GapReason;
-use model::{CameraId, Rendition, Timestamp};
+use model::{CameraId, Forward, Forwarding, Rendition, Timestamp};
 
 use crate::camera::{self, Camera};
 use crate::cloud;
@@ -245,6 +245,13 @@ impl Site {
                 world.wall = world.wall.saturating_sub(back);
             }
             Fault::CloudForgetsGrants => self.world.lock().cloud.forget_grants(),
+            Fault::Event => {
+                let mut world = self.world.lock();
+                let now = world.now();
+                let camera = self.cameras[camera].id;
+                // An index that does not take it makes it no event; nothing else.
+                let _ = world.index.add_event(camera, (now, now.plus_ms(lasts)));
+            }
             Fault::RosterGrows => {
                 let now = self.world.lock().now();
                 self.organisation.grow(now);
@@ -269,9 +276,15 @@ impl Site {
     }
 
     fn set(&mut self, fault: Fault, camera: usize, on: bool) {
+        let id = self.cameras[camera].id;
+        if let (Fault::Event, Some(process)) = (fault, &mut self.process) {
+            let streams = self.cameras.iter().enumerate().filter(|(_, of)| of.id == id);
+            process.set_short(streams.map(|(n, _)| n), on);
+        }
         let mut world = self.world.lock();
         let camera = &mut self.cameras[camera].faults;
-        let World { disk, cloud, index, .. } = &mut *world;
+        let World { disk, cloud, index, kilobits_max, .. } = &mut *world;
+        let forward = |main| Forwarding { main, ..Forwarding::default() };
         let (disk, cloud) = (&mut disk.faults, &mut cloud.faults);
         match fault {
             Fault::DiskFull => disk.full = on,
@@ -295,6 +308,12 @@ impl Site {
             Fault::CloudGrantsOthers => cloud.grants_others = on,
             Fault::CloudSaysMissing => cloud.says_missing = on,
             Fault::ObjectBreaksConnection => cloud.breaks_on = on.then(|| self.fate.u8(..8)),
+            Fault::ForwardsEvents | Fault::ForwardsNothing if !on => {
+                index.set_forwarding(id, Forwarding::default());
+            }
+            Fault::ForwardsEvents => index.set_forwarding(id, forward(Forward::Events)),
+            Fault::ForwardsNothing => index.set_forwarding(id, forward(Forward::Never)),
+            Fault::NoBandwidth => *kilobits_max = on.then_some(0),
             Fault::StoreSlow => cloud.latency_ms = if on { 20_000 } else { 0 },
             _ => {}
         }
@@ -308,6 +327,10 @@ impl Site {
             world.disk.faults = disk::Faults::default();
             world.cloud.faults = cloud::Faults::default();
             world.index.fails = false;
+            world.kilobits_max = None;
+            for camera in &self.cameras {
+                world.index.set_forwarding(camera.id, Forwarding::default());
+            }
         }
         self.cameras.iter_mut().for_each(|camera| camera.faults = camera::Faults::default());
         self.kill();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
 use gateway_core::uplink::{
-    Failure, GrantStep, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings,
+    Failure, GrantStep, Lane, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings,
 };
 use gateway_core::volume::Volume;
 use model::wire::{
@@ -17,7 +17,7 @@ use model::{EpochId, Hash, Timestamp};
 
 use crate::cloud::Cloud;
 use crate::disk::{Disk, DiskError};
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexError, Row};
 
 #[derive(Debug)]
 pub(crate) struct World {
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     pub(crate) index: Index,
     pub(crate) cloud: Cloud,
+    /// That the site is set to, for what is not of events.
+    pub(crate) kilobits_max: Option<u32>,
     pub(crate) rng: Rng,
     sleeping: Vec<(u64, Waker)>,
 }
@@ -40,6 +42,7 @@ impl World {
             disk: Disk::default(),
             index: Index::default(),
             cloud: Cloud::default(),
+            kilobits_max: None,
             rng: Rng::with_seed(seed),
             sleeping: Vec::new(),
         })))
@@ -126,8 +129,13 @@ fn failed(_: IndexError) -> Failure {
 }
 
 impl Surroundings for Shared {
-    async fn pending(&self, state: State, limit: usize) -> Outcome<Vec<Pending>> {
-        Ok(self.lock().index.pending(state, limit))
+    async fn to_send(&self, lane: Lane, limit: usize) -> Outcome<Vec<Pending>> {
+        let is_wanted = |row: &Row| row.state == State::Kept && row.is_of_event == (lane == Lane::Urgent);
+        Ok(self.lock().index.pending(is_wanted, limit))
+    }
+
+    async fn to_report(&self, limit: usize) -> Outcome<Vec<Pending>> {
+        Ok(self.lock().index.pending(|row| row.state == State::Uploaded, limit))
     }
 
     async fn set_state(&self, id: Hash, state: State) -> Outcome<()> {
@@ -189,11 +197,21 @@ impl Surroundings for Shared {
         answer
     }
 
-    async fn put(&self, _: UploadGrant, object: &UploadObject, bytes: Vec<u8>) -> Outcome<PutAnswer> {
+    async fn put(
+        &self,
+        _: UploadGrant,
+        object: &UploadObject,
+        bytes: Vec<u8>,
+        _: Lane,
+    ) -> Outcome<PutAnswer> {
         self.network().await;
         let answer = self.lock().cloud.put(object, bytes);
         self.network().await;
         answer
+    }
+
+    fn kilobits_max(&self) -> Option<u32> {
+        self.lock().kilobits_max
     }
 
     fn elapsed_ms(&self) -> u64 {

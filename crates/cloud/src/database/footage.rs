@@ -3,6 +3,7 @@
 use model::wire::{Envelope, Gap, Recording};
 use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
 
+use super::value::Row;
 use super::{Database, params};
 
 /// What a reader needs to find a recording's bytes.
@@ -11,6 +12,12 @@ pub(crate) struct FoundRecording {
     pub(crate) camera: CameraId,
     pub(crate) name: String,
     pub(crate) bytes: u64,
+}
+
+impl FoundRecording {
+    fn read(row: &Row) -> sqlx::Result<Self> {
+        Ok(FoundRecording { camera: row.parsed(0)?, name: row.text(1)?, bytes: row.number(2)? })
+    }
 }
 
 impl Database {
@@ -68,10 +75,19 @@ impl Database {
     pub(crate) async fn recording(&self, org: OrgId, id: Hash) -> sqlx::Result<Option<FoundRecording>> {
         let sql = "SELECT camera, name, bytes FROM recordings WHERE org = $1 AND id = $2";
         let row = self.optional(sql, params![org, id]).await?;
-        row.map(|row| {
-            Ok(FoundRecording { camera: row.parsed(0)?, name: row.text(1)?, bytes: row.number(2)? })
-        })
-        .transpose()
+        row.map(|row| FoundRecording::read(&row)).transpose()
+    }
+
+    /// One that this gateway recorded.
+    pub(crate) async fn recording_of(
+        &self,
+        org: OrgId,
+        gateway: GatewayId,
+        id: Hash,
+    ) -> sqlx::Result<Option<FoundRecording>> {
+        let sql = "SELECT camera, name, bytes FROM recordings WHERE org = $1 AND id = $2 AND gateway = $3";
+        let row = self.optional(sql, params![org, id, gateway]).await?;
+        row.map(|row| FoundRecording::read(&row)).transpose()
     }
 
     /// Recordings that begin in `[from, to)`, in order of time. A recording is

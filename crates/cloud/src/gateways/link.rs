@@ -115,13 +115,17 @@ async fn say(sink: &mut SplitSink<WebSocket, Message>, message: &ToGateway) -> b
 }
 
 fn hear(end: &LinkEnd, caller: &GatewayCaller, text: &str) -> Result<(), &'static str> {
+    // It speaks for the cameras that the roster binds to it.
+    let own = |camera| caller.roster.camera(camera).is_some_and(|known| known.gateway == caller.gateway);
     match serde_json::from_str(text).map_err(|_| "a message that does not parse")? {
         FromGateway::Status { state, version, mut cameras } => {
-            // It speaks for the cameras that the roster binds to it.
-            let own =
-                |camera| caller.roster.camera(camera).is_some_and(|known| known.gateway == caller.gateway);
             cameras.retain(|stream| own(stream.camera));
             end.set_status(LinkStatus { state, version, cameras });
+        }
+        FromGateway::Settings { mut settings } => {
+            settings.bandwidth.check().map_err(|_| "a bandwidth that there is not")?;
+            settings.forwarding.retain(|camera, _| own(*camera));
+            end.set_settings(settings);
         }
         FromGateway::WatchFailed { stream, reason } => end.watch_failed(stream, reason),
         FromGateway::CommandResult { id, envelope } => end.command_result(id, envelope),

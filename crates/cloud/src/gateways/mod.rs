@@ -6,6 +6,7 @@ pub(crate) mod certificate;
 pub(crate) mod enrol;
 pub(crate) mod journal;
 pub(crate) mod link;
+pub(crate) mod read_back;
 pub(crate) mod report;
 pub(crate) mod roster;
 pub(crate) mod upload;

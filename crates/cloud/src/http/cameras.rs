@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cloud_core::policy::Operation;
 use cloud_core::{Action, Denial, allows};
-use model::wire::{Gap, Recording, StreamStatus};
+use model::wire::{EVENT_SECONDS_MAX, Gap, Recording, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::commands;
 use super::extract::{Json, Path, Query};
 use super::types::{GapSchema, RecordingSchema, StreamStatusSchema};
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
 use crate::services::Asker;
+use crate::sessions::Caller;
 
 /// Recordings in one answer.
 const PAGE_MAX: usize = 1_000;
@@ -129,4 +132,33 @@ pub(crate) async fn recordings(
         .collect();
     let gaps = app.database.gaps(org, camera, rendition, (from, to), GAPS_MAX).await?;
     Ok(Json(RecordingPage { recordings, gaps, more_from }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event {
+    /// For how long it goes on: 1 to 600. It can be raised again meanwhile.
+    seconds: u32,
+}
+
+#[utoipa::path(post, path = "/api/v1/cameras/{id}/events", params(("id" = String, Path)), request_body = Event,
+    responses((status = 204, description = "its gateway was told"),
+              (status = 503, description = "`gateway_offline`: its gateway is not connected")))]
+pub(crate) async fn raise_event(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Json(Event { seconds }): Json<Event>,
+) -> Result<StatusCode, Problem> {
+    if !(1..=EVENT_SECONDS_MAX).contains(&seconds) {
+        return Err(Problem::invalid(format!("An event goes on for 1 to {EVENT_SECONDS_MAX} seconds.")));
+    }
+    let roster = app.roster(caller.org, clock::now()).await?;
+    app.permit(&caller, &roster, Action::RaiseEvent { camera, seconds }, clock::now()).await?;
+    let gateway = roster.camera(camera).ok_or_else(Problem::not_found)?.gateway;
+    if app.hub.event(gateway, camera, seconds) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(commands::offline())
+    }
 }

@@ -140,7 +140,7 @@ pub(crate) async fn carry_out(
     }
 }
 
-fn offline() -> Problem {
+pub(super) fn offline() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "gateway_offline",

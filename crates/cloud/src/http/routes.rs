@@ -139,6 +139,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
+        viewer("POST", "/api/v1/cameras/{id}/events", Session, post(cameras::raise_event)),
         viewer("POST", "/api/v1/cameras/{id}/live", Session, post(live::ticket)),
         viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
@@ -210,7 +211,7 @@ pub fn web_app() -> Router {
 #[rustfmt::skip]
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
-    use gateways::{certificate, enrol, journal, link, report, roster, upload, witness};
+    use gateways::{certificate, enrol, journal, link, read_back, report, roster, upload, witness};
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
         call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
@@ -223,6 +224,7 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/epoch-grants", Gateway, post(report::epoch_grants)),
         call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
         call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
+        call("POST", "/gateway/v1/read-back", Gateway, post(read_back::read_back)),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),
         call("POST", "/gateway/v1/history/witness", Gateway, post(witness::report)),

@@ -7,13 +7,14 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
+use model::wire::SiteSettings;
 use model::{GatewayId, Hash, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::commands;
 use super::extract::{Json, Path};
-use super::types::EnvelopeBody;
+use super::types::{EnvelopeBody, SiteSettingsSchema};
 use crate::app::App;
 use crate::clock;
 use crate::problem::Problem;
@@ -36,6 +37,9 @@ pub(crate) struct GatewayListing {
     #[schema(value_type = Option<String>)]
     state: Option<Hash>,
     version: Option<String>,
+    /// How the site is set, as the gateway says; null while it is not connected.
+    #[schema(value_type = Option<SiteSettingsSchema>)]
+    settings: Option<SiteSettings>,
     #[schema(value_type = Option<u64>)]
     certificate_expires_at: Option<Timestamp>,
 }
@@ -59,6 +63,7 @@ pub(crate) async fn list(
             connected: app.hub.is_linked(gateway.id),
             state: status.as_ref().map(|status| status.state),
             version: status.map(|status| status.version),
+            settings: app.hub.settings(gateway.id),
             certificate_expires_at: certificates.get(&gateway.id).copied(),
         }
     };

@@ -1,6 +1,8 @@
 //! Bodies of the viewers' API that more than one handler uses, and the OpenAPI
 //! spelling of types that `model` and `seal` own.
 
+use std::collections::BTreeMap;
+
 use model::{DeviceId, Hash, OrgId, PersonId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -184,6 +186,50 @@ pub(crate) struct GapSchema {
     from: u64,
     to: u64,
     reason: String,
+}
+
+/// SETTINGS of protocol.md.
+#[derive(ToSchema)]
+#[schema(as = SiteSettings)]
+#[expect(dead_code, reason = "spells model::wire::SiteSettings for OpenAPI")]
+pub(crate) struct SiteSettingsSchema {
+    state: String,
+    bytes_max: u64,
+    age_days_max: u32,
+    bandwidth: BandwidthSchema,
+    /// By camera.
+    forwarding: BTreeMap<String, ForwardingSchema>,
+}
+
+/// BANDWIDTH of format.md section 3.
+#[derive(ToSchema)]
+#[schema(as = Bandwidth)]
+#[expect(dead_code, reason = "spells model::Bandwidth for OpenAPI")]
+pub(crate) struct BandwidthSchema {
+    /// kbit/s; 0 is nothing but events, null no limit.
+    kilobits_max: Option<u32>,
+    spans: Vec<SpanSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Span)]
+#[expect(dead_code, reason = "spells model::Span for OpenAPI")]
+pub(crate) struct SpanSchema {
+    /// Minutes since midnight, UTC.
+    from: u16,
+    to: u16,
+    kilobits_max: Option<u32>,
+}
+
+/// FORWARDING of format.md section 3.
+#[derive(ToSchema)]
+#[schema(as = Forwarding)]
+#[expect(dead_code, reason = "spells model::Forwarding for OpenAPI")]
+pub(crate) struct ForwardingSchema {
+    /// `always`, `events` or `never`.
+    main: String,
+    sub: String,
+    short_in_events: bool,
 }
 
 /// A name that somebody typed: not empty, not endless.

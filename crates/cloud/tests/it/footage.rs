@@ -15,6 +15,7 @@ on_both_databases!(
     a_false_object_in_its_place_does_not_confirm_a_recording,
     a_report_is_not_believed,
     a_gateway_names_only_what_is_its_own,
+    a_gateway_reads_back_parts_of_its_own_recordings_as_they_are_now,
     keys_go_to_their_own_person,
 );
 
@@ -41,6 +42,41 @@ impl Site {
     fn record(&self) -> (Vec<u8>, model::wire::Recording) {
         self.epoch.record(&self.gateway, &self.organisation.roster)
     }
+}
+
+async fn a_gateway_reads_back_parts_of_its_own_recordings_as_they_are_now(world: World) {
+    let site = site(&world).await;
+    site.hand_in_keys().await;
+    let (bytes, recording) = site.record();
+    site.gateway.upload(bytes.clone(), &recording).await;
+    site.gateway.report(&recording).await;
+    let part = |first: u64, length: u64| json!({ "id": recording.id, "first": first, "bytes": length });
+    let ask = async |by: &Gateway, parts: &serde_json::Value| {
+        by.post("/gateway/v1/read-back", &json!({ "parts": parts })).await
+    };
+    let shown = |first: usize, length: usize| json!(model::Base64(bytes[first..first + length].to_vec()));
+    let end = bytes.len() as u64;
+    let unknown = json!({ "id": Hash(fresh()), "first": 0, "bytes": 1 });
+    let parts = json!([part(0, 4), part(end - 3, 3), part(end - 3, 4), part(u64::MAX, 2), unknown]);
+    let answer = ask(&site.gateway, &parts).await;
+    assert_eq!(answer.body["parts"], json!([shown(0, 4), shown(bytes.len() - 3, 3), null, null, null]));
+    for wrong in [json!([part(0, 0)]), json!([part(0, 4_097)]), json!(vec![part(0, 1); 17])] {
+        assert_eq!(ask(&site.gateway, &wrong).await.status, StatusCode::BAD_REQUEST);
+    }
+    // Another gateway of the organisation, and one of another.
+    let mut organisation = site.organisation;
+    let sibling = Gateway::enrolled(&world, &mut organisation).await;
+    let mut theirs = world.found().await;
+    let stranger = Gateway::enrolled(&world, &mut theirs).await;
+    for other in [sibling, stranger] {
+        assert_eq!(ask(&other, &json!([part(0, 4)])).await.body["parts"], json!([null]));
+    }
+    // What the store lost, or has in another length, it does not have.
+    let object = world.config.data.join("store/footage").join(&recording.name);
+    std::fs::write(&object, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(ask(&site.gateway, &json!([part(0, 4)])).await.body["parts"], json!([null]));
+    std::fs::remove_file(&object).unwrap();
+    assert_eq!(ask(&site.gateway, &json!([part(0, 4)])).await.body["parts"], json!([null]));
 }
 
 async fn a_recording_arrives_and_is_read_by_ranges(world: World) {

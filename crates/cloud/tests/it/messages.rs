@@ -23,8 +23,8 @@ fn names<T: DeserializeOwned>() -> Vec<String> {
 
 #[test]
 fn the_parsers_name_their_messages() {
-    assert_eq!(names::<FromGateway>(), ["status", "watch_failed", "command_result"]);
-    assert_eq!(names::<ToGateway>(), ["watch", "unwatch", "command", "roster_changed"]);
+    assert_eq!(names::<FromGateway>(), ["status", "watch_failed", "command_result", "settings"]);
+    assert_eq!(names::<ToGateway>(), ["watch", "unwatch", "command", "roster_changed", "event"]);
     assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
 }
 
@@ -98,6 +98,7 @@ async fn no_gateway_speaks_of_what_is_not_its_own() {
                 scene.viewer_hears_the_own_gateway_alone().await;
             }
             "command_result" => answer_of_another(&mut scene).await,
+            "settings" => foreign_settings(&mut scene).await,
             name => panic!("{name} has no attack in this test"),
         }
     }
@@ -135,6 +136,32 @@ async fn foreign_status(scene: &mut Scene) {
     assert_eq!(api.get("/api/v1/cameras").await.body["cameras"][0]["streams"], json!([]));
     scene.link.say(&status).await;
     until(async || api.get("/api/v1/cameras").await.body["cameras"][0]["streams"] != json!([])).await;
+}
+
+/// A gateway says how its own cameras are set, and of no others.
+async fn foreign_settings(scene: &mut Scene) {
+    let forwarding = json!({ "main": "never", "sub": "never", "short_in_events": false });
+    let settings = json!({
+        "state": Hash([9; 32]), "bytes_max": 1, "age_days_max": 1,
+        "bandwidth": { "kilobits_max": null, "spans": [] }, "forwarding": { scene.camera.to_string(): forwarding },
+    });
+    let message = json!({ "type": "settings", "settings": settings });
+    scene.rogues.say(&message).await;
+    scene.link.say(&message).await;
+    let api = scene.ours.api(&scene.world);
+    let listed = async |id| {
+        let gateways = api.get("/api/v1/gateways").await.body["gateways"].clone();
+        gateways.as_array().unwrap().iter().find(|g| g["id"] == json!(id)).unwrap()["settings"].clone()
+    };
+    until(async || !listed(scene.gateway.id).await.is_null() && !listed(scene.rogue.id).await.is_null())
+        .await;
+    assert_eq!(listed(scene.gateway.id).await, settings);
+    assert_eq!(listed(scene.rogue.id).await["forwarding"], json!({}));
+    // A bandwidth that no administrator can have set ends the link.
+    let mut impossible = message.clone();
+    impossible["settings"]["bandwidth"]["kilobits_max"] = json!(1);
+    scene.rogues.say(&impossible).await;
+    scene.rogues.ended().await;
 }
 
 /// The number of a command is not hard to guess.

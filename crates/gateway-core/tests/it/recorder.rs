@@ -104,6 +104,21 @@ fn summary(file: &[u8]) -> (u64, bool, Option<Ended>, Option<u64>) {
 }
 
 #[test]
+fn while_something_happens_recordings_are_short() {
+    let mut recorder = recorder();
+    feed(&mut recorder, 0..10, 4, 100);
+    recorder.set_short(true);
+    feed(&mut recorder, 10..17, 4, 100);
+    recorder.set_short(false);
+    feed(&mut recorder, 17..30, 4, 100);
+    recorder.end_run(Ended::Stopped);
+    let files = files(&mut recorder);
+    // At a key frame if there is one in time, and else at any picture.
+    let starts: Vec<_> = files.iter().map(|file| summary(file)).map(|s| (s.0 / 1_000, s.1)).collect();
+    assert_eq!(starts, [(0, true), (10, false), (12, true), (14, false), (16, true)]);
+}
+
+#[test]
 fn recordings_turn_over_at_the_key_frame_after_a_minute() {
     let mut recorder = recorder();
     feed(&mut recorder, 0..125, 4, 100);

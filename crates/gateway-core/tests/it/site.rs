@@ -1,7 +1,9 @@
 //! The site's configuration changes by command, and its state says so.
 
 use gateway_core::site::{ApplyError, Site};
-use model::{CameraAccess, CameraUrl, Hash, OrgId, Secret, Timestamp};
+use model::{
+    Bandwidth, BandwidthError, CameraAccess, CameraUrl, Forward, Forwarding, Hash, OrgId, Secret, Timestamp,
+};
 use seal::command::{Command, SiteCommand, seal_access};
 use seal::keys::KemPublic;
 
@@ -59,4 +61,28 @@ fn what_would_weaken_the_site_is_refused() {
     let nothing = Command::SetRetention { bytes_max: 0, age_days_max: 0 };
     assert!(matches!(site.apply(&command(2, nothing, state), &keys(6).kem), Err(ApplyError::Retention)));
     assert_eq!(site.state(), state);
+}
+
+#[test]
+fn what_is_forwarded_is_set_for_cameras_that_are_here() {
+    let mut site = Site::new(gateway_id());
+    site.apply(&put(1, "rtsp://192.0.2.1/a", site.state()), &keys(6).kem).unwrap();
+    let before = serde_json::to_string(&site).unwrap();
+    let forwarding = Forwarding { main: Forward::Events, sub: Forward::Never, short_in_events: true };
+    let set = |n, camera| command(n, Command::SetForwarding { camera, forwarding }, Hash::default());
+    let unknown = site.apply(&set(2, camera_id(2)), &keys(6).kem);
+    assert!(matches!(unknown, Err(ApplyError::NoSuchCamera(_))));
+    site.apply(&set(3, camera_id(1)), &keys(6).kem).unwrap();
+    assert_eq!(site.forwarding_of(camera_id(1)), forwarding);
+    let again: Site = serde_json::from_str(&serde_json::to_string(&site).unwrap()).unwrap();
+    assert_eq!(again.forwarding(), site.forwarding());
+    let little = Command::SetBandwidth { bandwidth: Bandwidth { kilobits_max: Some(1), spans: vec![] } };
+    let refused = site.apply(&command(4, little, Hash::default()), &keys(6).kem);
+    assert!(matches!(refused, Err(ApplyError::Bandwidth(BandwidthError::TooLittle))));
+    // A camera that is forgotten and comes back begins anew.
+    site.apply(&command(5, Command::RemoveCamera { camera: camera_id(1) }, Hash::default()), &keys(6).kem)
+        .unwrap();
+    site.apply(&put(1, "rtsp://192.0.2.1/a", site.state()), &keys(6).kem).unwrap();
+    assert_eq!(site.forwarding_of(camera_id(1)), Forwarding::default());
+    assert!(!before.contains("forwarding") && !before.contains("bandwidth"), "older programs read it");
 }

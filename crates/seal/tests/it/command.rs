@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
-use model::{CameraAccess, CameraUrl, GatewayId, Hash, OrgId, Secret, Timestamp};
+use model::{
+    Bandwidth, CameraAccess, CameraUrl, Forward, Forwarding, GatewayId, Hash, OrgId, Secret, Span, Timestamp,
+};
 use seal::command::{
     Command, CommandError, CommandGate, SiteCommand, TEST_NONCES_MAX, open_access, seal_access,
 };
@@ -40,6 +42,24 @@ pub(crate) fn put_camera() -> SiteCommand {
         previous_state: STATE,
         command: Command::PutCamera { camera: camera_id(), sealed },
     }
+}
+
+pub(crate) fn settings() -> [Command; 4] {
+    let span = |from, to, kilobits_max| Span { from, to, kilobits_max };
+    [
+        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 1 },
+        Command::SetForwarding {
+            camera: camera_id(),
+            forwarding: Forwarding { main: Forward::Events, sub: Forward::Never, short_in_events: true },
+        },
+        Command::SetBandwidth { bandwidth: Bandwidth::default() },
+        Command::SetBandwidth {
+            bandwidth: Bandwidth {
+                kilobits_max: Some(2_000),
+                spans: vec![span(1_320, 360, None), span(480, 1_020, Some(0))],
+            },
+        },
+    ]
 }
 
 fn signed(command: &SiteCommand, by: u8) -> Envelope {
@@ -135,11 +155,7 @@ fn one_administrator_against_k_reconfigures_no_site() {
     assert!(not_enough(admit_of_two(&signed_by(&for_days(), &[1, 4]))), "two devices of one person");
     assert_eq!(admit_of_two(&signed_by(&for_days(), &[1, 3])).unwrap(), for_days());
     assert_eq!(admit_of_two(&signed_by(&for_days(), &[4, 3, 1])).unwrap(), for_days());
-    let commands = [
-        Command::RemoveCamera { camera: camera_id() },
-        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 1 },
-    ];
-    for command in commands {
+    for command in [Command::RemoveCamera { camera: camera_id() }].into_iter().chain(settings()) {
         assert!(not_enough(admit_of_two(&signed(&SiteCommand { command, ..for_days() }, 1))));
     }
     // A connection test changes nothing, and takes one; then it must be soon.

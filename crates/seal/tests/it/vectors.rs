@@ -3,6 +3,7 @@
 
 use model::wire::Envelope;
 use model::{Base64, Hash};
+use seal::command::SiteCommand;
 use seal::enrolment::{Code, Secret};
 use seal::pairing::{Nonce, Pairing};
 use serde_json::{Value, json};
@@ -78,6 +79,16 @@ fn command() {
         "command",
         &json!({ "command": command, "envelope": envelope, "gateway_kem_seed": base64(gateway_keys().0.seed()) }),
     );
+}
+
+/// Orders without anything sealed in them.
+#[test]
+fn settings() {
+    let orders = crate::command::settings().map(|command| {
+        let order = SiteCommand { command, ..crate::command::put_camera() };
+        json!({ "command": order, "envelope": order.sign(device_id(1), &keys(1).sign) })
+    });
+    check("command-settings", &json!({ "orders": orders }));
 }
 
 /// What two administrators sign, on top of a roster that demands it, and what

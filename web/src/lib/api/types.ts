@@ -2,6 +2,7 @@
 // where the document says only "text". None of it is proof: pictures, gateways and people are believed by signatures alone (src/lib/seal).
 
 import type { ServicePermission } from '../seal/action';
+import type { Bandwidth, Forwarding } from '../seal/commands';
 import type { Scope } from '../seal/statements';
 import type { components } from './schema';
 
@@ -24,7 +25,8 @@ export type ServiceListing = Narrow<Whole<'ServiceListing'>, { scope: Scope; per
 export type Ceremony = Narrow<Whole<'Ceremony'>, { options: unknown }>;
 export type StreamStatus = Narrow<Whole<'StreamStatus'>, { rendition: Rendition; state: 'connecting' | 'recording' | 'failed' }>;
 export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: StreamStatus[] }>;
-export type GatewayListing = Whole<'GatewayListing'>;
+export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth; forwarding: Record<string, Forwarding> }>;
+export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSettings | null }>;
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition }>;
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;

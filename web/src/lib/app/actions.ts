@@ -4,7 +4,7 @@
 import { find, get, post } from '../api/client';
 import type { GatewayListing } from '../api/types';
 import { compareText, hex } from '../seal/bytes';
-import { type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, readResult, type SignedCommand } from '../seal/commands';
+import { type Bandwidth, type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, type Forwarding, readResult, type SignedCommand } from '../seal/commands';
 import { random } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
 import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
@@ -85,6 +85,14 @@ export async function setGroups(organisation: Organisation, camera: Camera, grou
 
 export async function setRetention(organisation: Organisation, gateway: Gateway, bytesMax: number, days: number): Promise<void> {
   await command(organisation, gateway, { type: 'set_retention', bytes_max: bytesMax, age_days_max: days });
+}
+
+export async function setForwarding(organisation: Organisation, gateway: Gateway, camera: string, forwarding: Forwarding): Promise<void> {
+  await command(organisation, gateway, { type: 'set_forwarding', camera, forwarding });
+}
+
+export async function setBandwidth(organisation: Organisation, gateway: Gateway, bandwidth: Bandwidth): Promise<void> {
+  await command(organisation, gateway, { type: 'set_bandwidth', bandwidth });
 }
 
 export async function removeCamera(organisation: Organisation, gateway: Gateway, camera: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { Proposal } from '../api/types';
 import { readCommand, readResult, type SiteCommand } from '../seal/commands';
 import { readEnvelope } from '../seal/dsse';
 import type { Statement } from '../seal/statements';
+import { bandwidthWords, forwardingWords } from './forwarding';
 import { type Names, nameOf } from './history';
 
 /** Names of cameras that are proposed beside their commands, by id. */
@@ -28,6 +29,10 @@ export function commandWords({ target, command }: SiteCommand, names: Names, com
       return `Have ${gateway} forget ${camera(command.camera)} and record it no more`;
     case 'set_retention':
       return `Have ${gateway} keep at most ${command.bytes_max / 1_000_000_000} GB and ${command.age_days_max} days; what is older or beyond that is deleted`;
+    case 'set_forwarding':
+      return `Have ${gateway} forward of ${camera(command.camera)}: ${forwardingWords(command.forwarding)}`;
+    case 'set_bandwidth':
+      return `Have ${gateway} send recordings ${bandwidthWords(command.bandwidth)}`;
   }
 }
 

@@ -6,7 +6,7 @@ import { random, sha256, type Signer } from './crypto';
 import { type Envelope, openSignedBy, peek, sign, signersOf } from './dsse';
 import { hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
-import { b64, bool, hash, id, int, nullable, object, type Of, pattern, tagged, text, writeCanonical } from './shape';
+import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, tagged, text, writeCanonical } from './shape';
 import type { Gateway, State } from './statements';
 
 const EXPIRY_MS = 5 * 60 * 1000;
@@ -25,11 +25,34 @@ export interface CameraAccess {
 export type CameraCommand =
   | { type: 'test_camera' | 'put_camera'; camera: string; access: CameraAccess }
   | { type: 'remove_camera'; camera: string }
-  | { type: 'set_retention'; bytes_max: number; age_days_max: number };
+  | { type: 'set_retention'; bytes_max: number; age_days_max: number }
+  | { type: 'set_forwarding'; camera: string; forwarding: Forwarding }
+  | { type: 'set_bandwidth'; bandwidth: Bandwidth };
+
+/** Which recordings of one rendition go to the store by themselves. */
+export type Forward = 'always' | 'events' | 'never';
+
+export interface Forwarding {
+  main: Forward;
+  sub: Forward;
+  /** While an event is active, recordings close every two seconds. */
+  short_in_events: boolean;
+}
+
+/** kbit/s: null is no limit, 0 nothing but events. Spans of the day are minutes since midnight UTC; of those that overlap, the first counts. */
+export interface Bandwidth {
+  kilobits_max: number | null;
+  spans: { from: number; to: number; kilobits_max: number | null }[];
+}
+
+/** Least bandwidth that can be set, other than none, in kbit/s. */
+export const KILOBITS_MIN = 128;
+export const SPANS_MAX = 24;
 
 const nonceShape = pattern(/^[0-9a-f]{32}$/, 'a nonce');
 const sealed = object({ enc: b64(KEM_ENC_BYTES), ciphertext: b64(16, 64 * 1024) });
 const camera = id('cam_');
+const forward = literal('always', 'events', 'never');
 const commandShape = object({
   org: id('org_'),
   target: id('gw_'),
@@ -41,6 +64,8 @@ const commandShape = object({
     put_camera: { camera, sealed },
     remove_camera: { camera },
     set_retention: { bytes_max: int, age_days_max: int },
+    set_forwarding: { camera, forwarding: object({ main: forward, sub: forward, short_in_events: bool }) },
+    set_bandwidth: { bandwidth: object({ kilobits_max: nullable(int), spans: list(object({ from: int, to: int, kilobits_max: nullable(int) }), SPANS_MAX) }) },
   }),
 });
 /** As it is signed: what was sealed stays so. */
@@ -129,6 +154,10 @@ async function written(org: string, gateway: Gateway, nonce: string, command: Ca
       return { type: command.type, camera: command.camera };
     case 'set_retention':
       return { type: command.type, bytes_max: command.bytes_max, age_days_max: command.age_days_max };
+    case 'set_forwarding':
+      return { type: command.type, camera: command.camera, forwarding: { ...command.forwarding } };
+    case 'set_bandwidth':
+      return { type: command.type, bandwidth: { ...command.bandwidth } };
   }
 }
 

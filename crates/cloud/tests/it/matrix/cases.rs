@@ -197,6 +197,11 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
                 .map(|(needs, id)| case(needs, route.path.replace("{id}", &id.to_string()), json!({})))
                 .into()
         }
+        ("POST", "/api/v1/cameras/{id}/events") => [(Door, door), (Till, till)]
+            .map(|(needs, id)| {
+                case(needs, route.path.replace("{id}", &id.to_string()), json!({ "seconds": 1 }))
+            })
+            .into(),
         ("GET", "/api/v1/recordings/{id}") => [(Door, "door"), (Till, "till")]
             .map(|(needs, name)| case(needs, format!("/api/v1/recordings/{}", recordings[name]), json!({})))
             .into(),

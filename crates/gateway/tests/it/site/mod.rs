@@ -7,6 +7,7 @@ mod forwarding;
 mod hostile;
 mod local;
 mod scripted_cloud;
+mod settings;
 mod several;
 mod witness;
 
@@ -37,6 +38,8 @@ struct Site {
     camera: CameraId,
     gateway: Option<Running>,
     enrolment: Enrolment,
+    /// How long recordings are.
+    seconds: u64,
 }
 
 impl Site {
@@ -62,6 +65,7 @@ impl Site {
             camera: CameraId::from_random([7; 16]),
             gateway: None,
             enrolment,
+            seconds: 2,
         };
         site.start().await;
         let cloud = site.cloud.clone();
@@ -91,7 +95,7 @@ impl Site {
         Config {
             data: self.data(),
             name: Some("Test".to_owned()),
-            recording: RecordingSection { seconds: 2, ..Default::default() },
+            recording: RecordingSection { seconds: self.seconds, ..Default::default() },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
             ..Default::default()
@@ -131,11 +135,22 @@ impl Site {
     }
 
     async fn put_camera(&self, access: &CameraAccess) -> CommandResult {
-        let gateway = self.administrator.gateway();
-        let (state, _) = self.cloud.last_status().unwrap();
         let nonce = self.administrator.nonce();
         let sealed = self.administrator.seal(access, self.camera, &nonce);
-        let command = Command::PutCamera { camera: self.camera, sealed };
+        self.order_as(nonce, Command::PutCamera { camera: self.camera, sealed }).await
+    }
+
+    /// Has the gateway carry out a command for the configuration that it has.
+    async fn order(&self, command: Command) {
+        self.cloud.forget_status();
+        until("the gateway says how it is set", || self.cloud.last_status().is_some()).await;
+        let result = self.order_as(self.administrator.nonce(), command).await;
+        assert!(result.ok, "{:?}", result.error);
+    }
+
+    async fn order_as(&self, nonce: String, command: Command) -> CommandResult {
+        let gateway = self.administrator.gateway();
+        let (state, _) = self.cloud.last_status().unwrap();
         let envelope = self.administrator.command(gateway.id, nonce.clone(), state, command);
         let result = self.cloud.command(envelope).await;
         let key = seal::keys::VerifyingKey::from_bytes(&gateway.sign.0).unwrap();

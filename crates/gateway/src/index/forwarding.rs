@@ -1,0 +1,242 @@
+//! What of the recordings is forwarded, and in which lane: as the site is set,
+//! and by what happened when.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use gateway_core::uplink::State;
+use model::{CameraId, Forward, Forwarding, Rendition, Timestamp};
+
+use super::Index;
+
+/// Events are of use until every recording that reaches into them has its row,
+/// which may take a start with the disk at hand.
+const EVENTS_KEPT_MS: u64 = 30 * Timestamp::DAY;
+
+impl Index {
+    /// As the site is set from now on; also for what is here already, but for
+    /// what the store has.
+    pub(crate) async fn set_forwarding(
+        &self,
+        forwarding: &BTreeMap<CameraId, Forwarding>,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM forwarding").execute(&mut *transaction).await?;
+        let renditions = forwarding.iter().flat_map(|(camera, forwarding)| {
+            [Rendition::Main, Rendition::Sub].map(|rendition| (camera, rendition, forwarding.of(rendition)))
+        });
+        for (camera, rendition, forward) in renditions.filter(|(.., forward)| *forward != Forward::Always) {
+            sqlx::query("INSERT INTO forwarding (camera, rendition, forward) VALUES (?, ?, ?)")
+                .bind(camera.to_string())
+                .bind(rendition.as_str())
+                .bind(as_str(forward))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        // Where one of the two states is not what `uplink::state_at_first` says, it
+        // becomes the other.
+        sqlx::query(
+            "UPDATE recordings SET state = iif(state = ?1, ?2, ?1)
+                 WHERE state IN (?1, ?2) AND (state = ?1) = EXISTS (
+                     SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
+                     AND f.rendition = recordings.rendition
+                     AND (f.forward = 'never' OR recordings.of_event = 0))",
+        )
+        .bind(State::Kept as i64)
+        .bind(State::Held as i64)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    pub(super) async fn forward(&self, camera: CameraId, rendition: Rendition) -> anyhow::Result<Forward> {
+        let forward: Option<String> =
+            sqlx::query_scalar("SELECT forward FROM forwarding WHERE camera = ? AND rendition = ?")
+                .bind(camera.to_string())
+                .bind(rendition.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some(forward) = forward else { return Ok(Forward::Always) };
+        let known = [Forward::Always, Forward::Events, Forward::Never];
+        known
+            .into_iter()
+            .find(|known| as_str(*known) == forward)
+            .context("a way of forwarding that there is not")
+    }
+
+    /// Something happens at a camera, and goes on until then. An event that goes
+    /// on anyway goes on for longer.
+    pub(crate) async fn add_event(
+        &self,
+        camera: CameraId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> anyhow::Result<()> {
+        let longer = sqlx::query("UPDATE events SET to_at = max(to_at, ?) WHERE camera = ? AND to_at >= ?")
+            .bind(until.0 as i64)
+            .bind(camera.to_string())
+            .bind(now.0 as i64)
+            .execute(&self.pool)
+            .await?;
+        if longer.rows_affected() == 0 {
+            sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
+                .bind(camera.to_string())
+                .bind(now.0 as i64)
+                .bind(until.0 as i64)
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether something happened at a camera in this time.
+    pub(super) async fn is_event(
+        &self,
+        camera: CameraId,
+        (from, to): (Timestamp, Timestamp),
+    ) -> anyhow::Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM events WHERE camera = ? AND to_at >= ? AND from_at <= ? LIMIT 1",
+        )
+        .bind(camera.to_string())
+        .bind(from.0 as i64)
+        .bind(to.0 as i64)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Cameras at which something happens now, and until when.
+    pub(crate) async fn active_events(&self, now: Timestamp) -> anyhow::Result<Vec<(CameraId, Timestamp)>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT camera, max(to_at) FROM events WHERE from_at <= ?1 AND to_at > ?1 GROUP BY camera",
+        )
+        .bind(now.0 as i64)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|(camera, to)| Ok((camera.parse()?, Timestamp(to.max(0) as u64)))).collect()
+    }
+
+    pub(crate) async fn drop_old_events(&self, now: Timestamp) -> anyhow::Result<()> {
+        sqlx::query("DELETE FROM events WHERE to_at < ?")
+            .bind(now.minus_ms(EVENTS_KEPT_MS).0 as i64)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+fn as_str(forward: Forward) -> &'static str {
+    match forward {
+        Forward::Always => "always",
+        Forward::Events => "events",
+        Forward::Never => "never",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::uplink::{Lane, state_at_first};
+    use model::wire::Recording;
+    use model::{EpochId, Hash};
+
+    use super::*;
+
+    const T0: Timestamp = Timestamp(1_764_000_000_000);
+
+    fn camera(n: u8) -> CameraId {
+        CameraId::from_random([n; 16])
+    }
+
+    fn recording(n: u8, of: CameraId, rendition: Rendition, minute: u64) -> Recording {
+        Recording {
+            name: format!("r{n}"),
+            id: Hash([n; 32]),
+            camera: of,
+            rendition,
+            epoch: EpochId::from_random([1; 16]),
+            started_at: T0.plus_ms(minute * Timestamp::MINUTE),
+            duration_ms: 60_000,
+            bytes: 1_000,
+            sha256: Hash([n; 32]),
+            key_frames: 1,
+            root: Hash([n; 32]),
+            previous_root: None,
+            has_audio: false,
+            codec: "avc1".to_owned(),
+        }
+    }
+
+    async fn index() -> (tempfile::TempDir, Index) {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+        (folder, index)
+    }
+
+    async fn names(index: &Index, lane: Lane) -> Vec<String> {
+        let rows = index.to_send(lane, 100).await.unwrap();
+        rows.into_iter().map(|pending| pending.report.name).collect()
+    }
+
+    #[tokio::test]
+    async fn a_camera_that_is_set_otherwise_takes_its_past_along() {
+        let (_folder, index) = index().await;
+        let second = T0.plus_ms(90_000);
+        index.add_event(camera(1), second, second.plus_ms(1_000)).await.unwrap();
+        index.add_event(camera(1), second.plus_ms(500), second.plus_ms(2_000)).await.unwrap();
+        for (n, of, rendition, minute) in [
+            (1, camera(1), Rendition::Main, 0),
+            (2, camera(1), Rendition::Main, 1),
+            (3, camera(1), Rendition::Sub, 1),
+            (4, camera(2), Rendition::Main, 1),
+        ] {
+            index.add_recording("p", &recording(n, of, rendition, minute)).await.unwrap();
+        }
+        assert_eq!(names(&index, Lane::Urgent).await.len(), 2, "the event's come first");
+        assert_eq!(names(&index, Lane::Usual).await, ["r4", "r1"]);
+        let set = |main, sub| BTreeMap::from([(camera(1), Forwarding { main, sub, short_in_events: false })]);
+        index.set_forwarding(&set(Forward::Events, Forward::Never)).await.unwrap();
+        assert_eq!(names(&index, Lane::Urgent).await, ["r2"]);
+        assert_eq!(names(&index, Lane::Usual).await, ["r4"]);
+        let held = index.stored().await.unwrap().iter().filter(|stored| stored.held).count();
+        assert_eq!(held, 2);
+        // What comes now is judged in the same way.
+        index.add_recording("p", &recording(5, camera(1), Rendition::Main, 9)).await.unwrap();
+        assert_eq!(names(&index, Lane::Usual).await, ["r4"]);
+        index.set_forwarding(&set(Forward::Always, Forward::Always)).await.unwrap();
+        assert_eq!(names(&index, Lane::Urgent).await.len(), 2);
+        assert_eq!(names(&index, Lane::Usual).await, ["r5", "r4", "r1"]);
+    }
+
+    #[tokio::test]
+    async fn rows_and_core_decide_alike() {
+        for forward in [Forward::Always, Forward::Events, Forward::Never] {
+            for is_of_event in [false, true] {
+                let (_folder, index) = index().await;
+                if is_of_event {
+                    index.add_event(camera(1), T0, T0.plus_ms(1)).await.unwrap();
+                }
+                // Set before the recording, and after it.
+                let set =
+                    BTreeMap::from([(camera(1), Forwarding { main: forward, ..Forwarding::default() })]);
+                index.add_recording("p", &recording(1, camera(1), Rendition::Main, 0)).await.unwrap();
+                index.set_forwarding(&set).await.unwrap();
+                index.add_recording("p", &recording(2, camera(1), Rendition::Main, 0)).await.unwrap();
+                let states: Vec<State> =
+                    index.all().await.unwrap().into_iter().map(|(_, state)| state).collect();
+                assert_eq!(states, [state_at_first(forward, is_of_event); 2], "{forward:?} {is_of_event}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_goes_on_over_a_restart() {
+        let (_folder, index) = index().await;
+        let until = T0.plus_ms(60_000);
+        index.add_event(camera(1), T0, until).await.unwrap();
+        assert_eq!(index.active_events(T0.plus_ms(1)).await.unwrap(), [(camera(1), until)]);
+        assert!(index.active_events(until).await.unwrap().is_empty());
+        index.drop_old_events(until.plus_ms(EVENTS_KEPT_MS + 1)).await.unwrap();
+        assert!(index.active_events(T0.plus_ms(1)).await.unwrap().is_empty());
+    }
+}

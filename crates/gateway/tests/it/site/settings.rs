@@ -1,0 +1,114 @@
+//! What administrators set of forwarding, and what events do.
+
+use std::time::Duration;
+
+use model::wire::ToGateway;
+use model::{Bandwidth, Forward, Forwarding, Timestamp};
+use seal::command::Command;
+use seal::recording::Recording;
+
+use super::administrator::now;
+use super::{Site, until};
+
+impl Site {
+    async fn forward(&self, main: Forward, short_in_events: bool) {
+        let forwarding = Forwarding { main, short_in_events, ..Forwarding::default() };
+        self.order(Command::SetForwarding { camera: self.camera, forwarding }).await;
+    }
+
+    async fn allow(&self, kilobits_max: Option<u32>) {
+        let bandwidth = Bandwidth { kilobits_max, spans: Vec::new() };
+        self.order(Command::SetBandwidth { bandwidth }).await;
+    }
+
+    /// What was on its way when something was set has arrived after this, and what
+    /// was recorded since would have.
+    async fn some_seconds(&self) -> usize {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        self.objects().len()
+    }
+
+    fn event(&self, seconds: u32) {
+        self.cloud.send(ToGateway::Event { camera: self.camera, seconds });
+    }
+
+    fn files(&self) -> usize {
+        let mut folders = vec![self.data().join("recordings")];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.file_type().unwrap().is_dir() { folders.push(entry.path()) } else { files += 1 }
+            }
+        }
+        files
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_to_stay_leaves_when_it_is_set_otherwise() {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.forward(Forward::Never, false).await;
+    let before = site.some_seconds().await;
+    assert_eq!(site.some_seconds().await, before);
+    // A restart forgets nothing of it, and an event changes nothing.
+    site.stop().await;
+    site.start().await;
+    until("the gateway says how it is set", || {
+        let settings = site.cloud.settings();
+        settings.is_some_and(|settings| settings.forwarding[&site.camera].main == Forward::Never)
+    })
+    .await;
+    site.event(1);
+    assert_eq!(site.some_seconds().await, before);
+    let kept = site.files();
+    assert!(kept >= before + 3, "{kept} files, {before} forwarded");
+    site.forward(Forward::Always, false).await;
+    until("all that was kept arrives", || site.objects().len() >= kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_leaves_the_site_while_it_goes_on_and_nothing_else_does() {
+    let mut site = Site::enrolled().await;
+    site.stop().await;
+    // A minute, as it is where nobody sets it.
+    site.seconds = 60;
+    site.start().await;
+    site.add_camera().await;
+    site.forward(Forward::Events, true).await;
+    until("something is recorded", || site.files() > 0).await;
+    assert_eq!(site.some_seconds().await, 0);
+    let began = now();
+    site.event(4);
+    until("it is in the store", || site.objects().len() >= 2).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let sent = site.some_seconds().await;
+    assert_eq!(site.some_seconds().await, sent, "the event is over");
+    let mut lengths: Vec<(Timestamp, u64)> = (site.objects().iter())
+        .map(|(_, bytes)| {
+            let recording = Recording::parse(bytes).unwrap();
+            recording.verify(&site.administrator.roster()).unwrap();
+            (recording.header.header.started_at, recording.footer.unwrap().duration_ms)
+        })
+        .collect();
+    lengths.sort();
+    let (first, short) = lengths.split_first().unwrap();
+    assert!(first.0 < began && first.1 > 2_500, "what went before belongs to it: {first:?}");
+    assert!(short.len() >= 2 && short[..2].iter().all(|(_, ms)| *ms <= 2_500), "{short:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_bandwidth_events_alone_are_sent_and_with_little_everything() {
+    let site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.allow(Some(0)).await;
+    let before = site.some_seconds().await;
+    assert_eq!(site.some_seconds().await, before);
+    site.event(1);
+    until("the event's recording arrives", || site.objects().len() > before).await;
+    let before = site.some_seconds().await;
+    assert_eq!(site.some_seconds().await, before);
+    // In parts, under the same length and digest.
+    site.allow(Some(model::KILOBITS_MIN)).await;
+    until("what waited arrives", || site.objects().len() >= before + 2).await;
+}

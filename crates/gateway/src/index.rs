@@ -18,6 +18,8 @@ use sqlx::{FromRow, Row as _};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+/// Longer than any recording is, by far.
+const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -204,17 +206,17 @@ impl Index {
         row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
     }
 
-    /// Recordings that reach into a stretch of time, in its order.
+    /// Recordings that reach into a stretch of time, in its order, and whether the
+    /// cloud has them.
     pub(crate) async fn between(
         &self,
         camera: CameraId,
         rendition: Rendition,
         (from, to): (Timestamp, Timestamp),
         limit: i64,
-    ) -> anyhow::Result<Vec<Recording>> {
-        let number = |at: Timestamp| i64::try_from(at.0).unwrap_or(i64::MAX);
-        let reports: Vec<String> = sqlx::query_scalar(
-            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
+    ) -> anyhow::Result<Vec<(Recording, bool)>> {
+        let rows = sqlx::query(
+            "SELECT report, state FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
                  AND started_at < ? ORDER BY ended_at LIMIT ?",
         )
         .bind(camera.to_string())
@@ -224,7 +226,50 @@ impl Index {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
+        let confirmed = State::Confirmed as i64;
+        rows.iter()
+            .map(|row| Ok((serde_json::from_str(row.get(0))?, row.get::<i64, _>(1) == confirmed)))
+            .collect()
+    }
+
+    /// Undamaged recordings that reach into a stretch of time and that the cloud
+    /// does not have, in order of their beginnings.
+    pub(crate) async fn here_alone(
+        &self,
+        camera: CameraId,
+        rendition: Rendition,
+        (from, to): (Timestamp, Timestamp),
+        limit: i64,
+    ) -> anyhow::Result<Vec<Recording>> {
+        // The last bound says nothing new, and keeps to a part of the index by stream.
+        let reports: Vec<String> = sqlx::query_scalar(
+            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
+                 AND started_at < ? AND ended_at < ? AND state NOT IN (?, ?)
+                 ORDER BY started_at, id LIMIT ?",
+        )
+        .bind(camera.to_string())
+        .bind(rendition.as_str())
+        .bind(number(from))
+        .bind(number(to))
+        .bind(number(to.plus_ms(RECORDING_MS_MAX)))
+        .bind(State::Confirmed as i64)
+        .bind(State::Damaged as i64)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
         reports.iter().map(|report| Ok(serde_json::from_str(report)?)).collect()
+    }
+
+    /// A recording of this camera, unless it is damaged.
+    pub(crate) async fn undamaged(&self, camera: CameraId, id: Hash) -> anyhow::Result<Option<Pending>> {
+        let row =
+            sqlx::query("SELECT path, report FROM recordings WHERE id = ? AND camera = ? AND state <> ?")
+                .bind(id.to_string())
+                .bind(camera.to_string())
+                .bind(State::Damaged as i64)
+                .fetch_optional(&self.pool)
+                .await?;
+        row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
     }
 
     pub(crate) async fn remove_recording(&self, id: Hash) -> anyhow::Result<()> {
@@ -381,6 +426,10 @@ impl Index {
         sqlx::query("DELETE FROM gaps WHERE id = ?").bind(id).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+fn number(at: Timestamp) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
 /// After a downgrade, an index has migrations that this program does not know.

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::asked::Asked;
 use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::connect::Connection;
@@ -120,6 +121,7 @@ async fn run(
     let roster = RosterLog::open(&folder, membership.anchor)?;
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
+    let asked = Asked::new(root.clone(), Index::open_to_read(&folder.path("index.sqlite")).await?);
     let (_, last_number, abandoned) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
     let stores = store_client(config.store.ca_file.as_deref())?;
@@ -158,6 +160,7 @@ async fn run(
         news,
         cloud,
         wake: wake.clone(),
+        asked,
     };
     let network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));

@@ -192,8 +192,13 @@ impl Supervision {
                 }
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
-            // The connection has seen to it.
-            News::Message(ToGateway::RosterChanged) => {}
+            // The connection has seen to these.
+            News::Message(
+                ToGateway::RosterChanged
+                | ToGateway::List { .. }
+                | ToGateway::Find { .. }
+                | ToGateway::Read { .. },
+            ) => {}
         }
         Ok(())
     }

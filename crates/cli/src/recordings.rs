@@ -141,7 +141,12 @@ pub(crate) async fn export(
 ) -> anyhow::Result<()> {
     let ExportKind { reason, no_sound, proof } = kind;
     let mut list = fetch(session, range).await?;
-    ensure!(!list.recordings.is_empty(), "there are no recordings in this time");
+    let maybe = if list.site_unreachable {
+        "; the gateway does not answer, and may have some that it has not forwarded yet"
+    } else {
+        ""
+    };
+    ensure!(!list.recordings.is_empty(), "there are no recordings in this time{maybe}");
     list.recordings.sort_by_key(|listed| listed.started_at);
     // What cannot be written is said before the history says that it was exported.
     let mut proof = proof.map(ProofFile::begin).transpose()?;

@@ -496,6 +496,50 @@ mod tests {
         }
     }
 
+    fn recording(n: u8) -> Recording {
+        Recording {
+            name: String::new(),
+            id: Hash([n; 32]),
+            camera: CameraId::from_random([1; 16]),
+            rendition: Rendition::Main,
+            epoch: EpochId::from_random([2; 16]),
+            started_at: Timestamp(u64::from(n) * 1_000),
+            duration_ms: 1_000,
+            bytes: 1,
+            sha256: Hash::default(),
+            key_frames: 1,
+            root: Hash::default(),
+            previous_root: None,
+            has_audio: false,
+            codec: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_or_confirmed_is_not_listed_as_here_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+        let states = [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused];
+        for (n, state) in (1..).zip(states) {
+            index.add_recording("path", &recording(n)).await.unwrap();
+            index.set_state(recording(n).id, state).await.unwrap();
+        }
+        let camera = recording(1).camera;
+        let listed = async |from, to, limit| {
+            let stretch = (Timestamp(from), Timestamp(to));
+            let found = index.here_alone(camera, Rendition::Main, stretch, limit).await.unwrap();
+            found.iter().map(|recording| recording.id.0[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(0, u64::MAX, 9).await, [1, 2, 5]);
+        assert_eq!(listed(0, u64::MAX, 2).await, [1, 2]);
+        assert_eq!(listed(2_000, 5_000, 9).await, [2], "one ends as the stretch begins");
+        assert_eq!(listed(2_999, 5_001, 9).await, [2, 5]);
+        assert!(index.undamaged(camera, recording(3).id).await.unwrap().is_some());
+        assert!(index.undamaged(camera, recording(4).id).await.unwrap().is_none());
+        let other = CameraId::from_random([9; 16]);
+        assert!(index.undamaged(other, recording(1).id).await.unwrap().is_none());
+    }
+
     #[test]
     fn migrations_of_the_index_only_add() {
         for migration in migrations().iter() {

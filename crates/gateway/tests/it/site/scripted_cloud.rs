@@ -56,6 +56,7 @@ struct Heard {
     witness: Vec<WitnessReport>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     frames: Vec<Bytes>,
+    answers: Vec<FromGateway>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
     commands: u64,
     calls: u64,
@@ -179,6 +180,11 @@ impl ScriptedCloud {
 
     pub(super) fn last_status(&self) -> Option<(Hash, Vec<StreamStatus>)> {
         self.heard.lock().unwrap().status.clone()
+    }
+
+    /// To what it asked about the disk.
+    pub(super) fn answers(&self) -> Vec<FromGateway> {
+        self.heard.lock().unwrap().answers.clone()
     }
 
     /// So that the next one is news.
@@ -437,6 +443,9 @@ impl ScriptedCloud {
                 }
             }
             FromGateway::WatchFailed { .. } => {}
+            answer @ (FromGateway::Recordings { .. } | FromGateway::AskFailed { .. }) => {
+                heard.answers.push(answer);
+            }
         }
     }
 }

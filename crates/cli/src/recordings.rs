@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::wire::Gap;
 use model::{CameraId, EpochId, Hash, Rendition, Timestamp};
@@ -51,6 +51,9 @@ struct Page {
     recordings: Vec<Listed>,
     gaps: Vec<Gap>,
     more_from: Option<Timestamp>,
+    /// Of servers of before: no.
+    #[serde(default)]
+    site_unreachable: bool,
 }
 
 /// The cloud's index of one recording: where to look, not what to believe.
@@ -64,12 +67,27 @@ struct Listed {
     codec: String,
     has_audio: bool,
     available: bool,
+    /// On its gateway alone so far, through which it is read.
+    #[serde(default)]
+    on_site: bool,
 }
 
 #[derive(Serialize, Default)]
 struct List {
     recordings: Vec<Listed>,
     gaps: Vec<Gap>,
+    /// The gateway was not reached, and may have more that it has not forwarded.
+    site_unreachable: bool,
+}
+
+impl List {
+    fn say_what_may_be_missing(&self) {
+        if self.site_unreachable {
+            println!(
+                "The gateway does not answer. It may have more of this time that it has not forwarded yet."
+            );
+        }
+    }
 }
 
 pub(crate) async fn list(session: &Session, range: &Range, as_json: bool) -> anyhow::Result<()> {
@@ -79,13 +97,15 @@ pub(crate) async fn list(session: &Session, range: &Range, as_json: bool) -> any
         return Ok(());
     }
     if list.recordings.is_empty() {
-        println!("No recordings in this time. A recording is listed when it has closed and was forwarded.");
+        println!("No recordings in this time. A recording is listed when it has closed.");
     }
     for recording in &list.recordings {
-        let Listed { id, started_at, duration_ms, bytes, codec, .. } = recording;
+        let Listed { id, started_at, duration_ms, bytes, codec, on_site, .. } = recording;
         let begin = times::format(*started_at);
-        println!("{begin}  {:>6.1} s  {:>9} bytes  {codec}  {id}", *duration_ms as f64 / 1_000.0, bytes);
+        let place = if *on_site { "  on the gateway" } else { "" };
+        println!("{begin}  {:>6.1} s  {bytes:>9} bytes  {codec}  {id}{place}", *duration_ms as f64 / 1_000.0);
     }
+    list.say_what_may_be_missing();
     for gap in &list.gaps {
         let (from, to) = (times::format(gap.from), times::format(gap.to));
         println!("gap {from} to {to}: {}", gap.reason.as_str().replace('_', " "));
@@ -103,6 +123,7 @@ async fn fetch(session: &Session, range: &Range) -> anyhow::Result<List> {
         let page: Page = session.client.get(&path).await?;
         list.recordings.extend(page.recordings);
         list.gaps.extend(page.gaps);
+        list.site_unreachable |= page.site_unreachable;
         match page.more_from {
             Some(more) if more > from => from = more,
             _ => return Ok(list),
@@ -120,7 +141,12 @@ pub(crate) async fn export(
 ) -> anyhow::Result<()> {
     let ExportKind { reason, no_sound, proof } = kind;
     let mut list = fetch(session, range).await?;
-    ensure!(!list.recordings.is_empty(), "there are no recordings in this time");
+    let maybe = if list.site_unreachable {
+        "; the gateway does not answer, and may have some that it has not forwarded yet"
+    } else {
+        ""
+    };
+    ensure!(!list.recordings.is_empty(), "there are no recordings in this time{maybe}");
     list.recordings.sort_by_key(|listed| listed.started_at);
     // What cannot be written is said before the history says that it was exported.
     let mut proof = proof.map(ProofFile::begin).transpose()?;
@@ -132,7 +158,13 @@ pub(crate) async fn export(
     let mut clips = Clips::at(out);
     let (mut last, mut gateways) = (None, BTreeSet::new());
     for listed in &list.recordings {
-        let bytes = session.client.bytes(&format!("/api/v1/recordings/{}", listed.id)).await?;
+        let path = format!("/api/v1/recordings/{}?camera={camera}", listed.id);
+        let reading = session.client.bytes(&path).await;
+        let bytes = reading.with_context(|| {
+            let begin = times::format(listed.started_at);
+            let place = if listed.on_site { ", which is on its gateway alone," } else { "" };
+            format!("the recording that began at {begin}{place} was not read")
+        })?;
         let recording = Recording::parse(&bytes)?;
         // First the header: what is not believed is not read on.
         let opener = grants.opener(session, &recording.header).await?;
@@ -177,6 +209,7 @@ pub(crate) async fn export(
             println!("  {}", device::gateway_in_words(gateway));
         }
     }
+    list.say_what_may_be_missing();
     for gap in &list.gaps {
         let (from, to) = (times::format(gap.from), times::format(gap.to));
         println!("gap {from} to {to}: {}", gap.reason.as_str().replace('_', " "));

@@ -17,6 +17,7 @@ use crate::broker::Broker;
 use crate::ca::Ca;
 use crate::config::Config;
 use crate::database::Database;
+use crate::http::on_site::Reads;
 use crate::http::passwords::Decoy;
 use crate::hub::Hub;
 use crate::journal::Journal;
@@ -77,6 +78,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) confirmations: Semaphore,
     pub(crate) recent: RecentReads,
+    pub(crate) site_reads: Reads,
     pub(crate) proofs: Proofs,
     pub(crate) shutdown: CancellationToken,
     /// Connections, and the WebSockets that some of them became.

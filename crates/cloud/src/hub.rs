@@ -2,6 +2,7 @@
 //! watched, and the answers that commands wait for. A stream is asked of its
 //! gateway only while somebody watches, and for ten seconds longer. What a
 //! viewer gets is `cloud_core::relay`'s decision; sockets are the handlers'.
+//! What a gateway is asked about its disk waits in `asks`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,6 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+
+mod asks;
+
+use asks::Asks;
+pub(crate) use asks::{Listed, NoAnswer};
 
 /// A stream goes on for so long after its last viewer: people come back.
 pub(crate) const LINGER: Duration = Duration::from_secs(10);
@@ -38,6 +44,7 @@ pub(crate) struct StreamKey {
 pub(crate) struct Hub {
     inner: Mutex<Inner>,
     next_stream: AtomicU32,
+    next_ask: AtomicU32,
     next_serial: AtomicU64,
     /// Changes when a roster did or a session ended: whatever stays open asks again.
     rights_changes: watch::Sender<u64>,
@@ -60,6 +67,8 @@ struct Link {
     status: Option<LinkStatus>,
     settings: Option<SiteSettings>,
     commands: HashMap<u64, oneshot::Sender<Envelope>>,
+    /// None for a gateway that answers no questions about its disk.
+    asks: Option<Asks>,
 }
 
 /// What a gateway last said of itself.
@@ -132,6 +141,7 @@ impl Hub {
         Arc::new(Hub {
             inner: Mutex::default(),
             next_stream: AtomicU32::new(1),
+            next_ask: AtomicU32::new(1),
             next_serial: AtomicU64::new(1),
             rights_changes: watch::Sender::new(0),
             metrics,
@@ -139,8 +149,9 @@ impl Hub {
         })
     }
 
-    /// A gateway has linked up; an older link of it is cut.
-    pub(crate) fn link(self: &Arc<Self>, org: OrgId, gateway: GatewayId) -> LinkEnd {
+    /// A gateway has linked up; an older link of it is cut. `answers`: it is of a
+    /// version that can be asked about its disk.
+    pub(crate) fn link(self: &Arc<Self>, org: OrgId, gateway: GatewayId, answers: bool) -> LinkEnd {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
         let cut = CancellationToken::new();
@@ -152,6 +163,7 @@ impl Hub {
             status: None,
             settings: None,
             commands: HashMap::new(),
+            asks: answers.then(Asks::default),
         };
         let mut inner = lock(&self.inner);
         if let Some(older) = inner.links.insert(gateway, link) {
@@ -342,6 +354,10 @@ impl LinkEnd {
             return Err("a frame without head");
         };
         let kind = FrameKind::of(kind).ok_or("a frame of unknown kind")?;
+        if kind == FrameKind::Piece {
+            self.piece(number, frame.slice(5..));
+            return Ok(());
+        }
         let Some(live) = self.own_stream(number) else { return Ok(()) };
         let mut state = lock(&live.state);
         match kind {
@@ -369,6 +385,7 @@ impl LinkEnd {
                 state.relay.push_chunk(chunk, for_viewers(frame, FRAME_CHUNK), video && head.is_key_frame());
                 self.hub.metrics.relay_chunks_in.add(1);
             }
+            FrameKind::Piece => {}
         }
         drop(state);
         live.changed.send_replace(());
@@ -477,7 +494,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_is_watched_while_somebody_watches_and_a_little_longer() {
         let hub = hub();
-        let mut link = hub.link(key().org, key().gateway);
+        let mut link = hub.link(key().org, key().gateway, false);
         let viewer = hub.view(key());
         let second = hub.view(key());
         assert!(matches!(link.outbox.recv().await, Some(ToGateway::Watch { stream: 1, .. })));
@@ -495,7 +512,7 @@ mod tests {
         let hub = hub();
         let mut viewer = hub.view(key());
         assert_eq!(viewer.next(), Next::Unlinked);
-        let mut link = hub.link(key().org, key().gateway);
+        let mut link = hub.link(key().org, key().gateway, false);
         assert!(matches!(link.outbox.try_recv(), Ok(ToGateway::Watch { .. })));
         assert_eq!(viewer.next(), Next::Nothing);
         drop(link);
@@ -505,8 +522,8 @@ mod tests {
     #[tokio::test]
     async fn a_newer_link_cuts_the_older_and_survives_it() {
         let hub = hub();
-        let older = hub.link(key().org, key().gateway);
-        let newer = hub.link(key().org, key().gateway);
+        let older = hub.link(key().org, key().gateway, false);
+        let newer = hub.link(key().org, key().gateway, false);
         assert!(older.cut.is_cancelled());
         drop(older);
         assert!(hub.is_linked(key().gateway));
@@ -517,9 +534,9 @@ mod tests {
     #[tokio::test]
     async fn frames_of_another_gateways_stream_are_dropped() {
         let hub = hub();
-        let _link = hub.link(key().org, key().gateway);
+        let _link = hub.link(key().org, key().gateway, false);
         let viewer = hub.view(key());
-        let foreign = hub.link(key().org, GatewayId::from_random([9; 16]));
+        let foreign = hub.link(key().org, GatewayId::from_random([9; 16]), false);
         assert!(foreign.own_stream(viewer.live.number).is_none());
         foreign.watch_failed(viewer.live.number, "not yours".to_owned());
         assert!(!viewer.live.has_ended());

@@ -44,6 +44,7 @@ mod rules;
 mod serve;
 mod services;
 mod sessions;
+mod slots;
 mod start;
 mod store;
 mod syslog;

@@ -3,7 +3,9 @@
 //! the permit down. Handlers get their permits here and nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use axum::http::StatusCode;
 use cloud_core::policy::Operation;
 use cloud_core::{
     Action, Audited, CameraFacts, Denial, Facts, GatewayFacts, Permit, PersonFacts, Principal, Request,
@@ -15,13 +17,23 @@ use seal::role::Place;
 use seal::roster::{Camera, Right, Roster, Scope};
 
 use crate::app::App;
+use crate::clock;
 use crate::problem::Problem;
 use crate::requests;
 use crate::rules::Rules;
-use crate::sessions::Caller;
+use crate::sessions::{self, Caller};
 
 /// For how long a stated reason is good.
 const REASON_MS: u64 = Timestamp::HOUR;
+
+/// What became of a permit.
+#[derive(Debug)]
+pub(crate) enum Still {
+    Permitted(Caller, Arc<Roster>),
+    Refused,
+    /// It cannot be asked now.
+    Unknown,
+}
 
 impl App {
     /// Asks whether the caller may; nothing is recorded yet.
@@ -92,6 +104,34 @@ impl App {
         let mut facts = facts_of_caller(caller, roster, &rules, [camera], now);
         self.state_reason(caller, &mut facts, now).await?;
         Ok(allows(principal, &facts, Operation::Audio, camera, policies, now))
+    }
+
+    /// Whether what was permitted when it began still is: the session lives, the
+    /// camera is this gateway's, roster and policies say so.
+    pub(crate) async fn still_permits(
+        &self,
+        caller: &Caller,
+        action: Action,
+        (camera, gateway): (CameraId, GatewayId),
+    ) -> Still {
+        let now = clock::now();
+        // A database that does not answer is no reason to cut people off for the
+        // seconds that it takes; nobody can be revoked in it meanwhile either.
+        let Ok(session) = sessions::check(&self.database, caller.session, now).await else {
+            return Still::Unknown;
+        };
+        let Some(session) = session else { return Still::Refused };
+        let caller = Caller { network: caller.network, ..session };
+        let Ok(roster) = self.roster(caller.org, now).await else { return Still::Unknown };
+        if roster.camera(camera).is_none_or(|camera| camera.gateway != gateway) {
+            return Still::Refused;
+        }
+        // What was permitted at the start is only confirmed here.
+        match self.decide(&caller, &roster, action, now).await {
+            Ok(_) => Still::Permitted(caller, roster),
+            Err(problem) if problem.status == StatusCode::INTERNAL_SERVER_ERROR => Still::Unknown,
+            Err(_) => Still::Refused,
+        }
     }
 
     /// Adds what the caller gave as the reason for what this session looks at.

@@ -24,6 +24,7 @@ use crate::ca::{Ca, ServerCertificate};
 use crate::config::{Config, Listen};
 use crate::database::{Database, Missing};
 use crate::groups::Groups;
+use crate::http::on_site;
 use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
 use crate::http::types::DAY_MS;
@@ -116,6 +117,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         hasher: Hasher::default(),
         confirmations: App::confirmations(),
         recent: RecentReads::default(),
+        site_reads: on_site::reads(),
         proofs: Proofs::default(),
         shutdown: CancellationToken::new(),
         tasks: TaskTracker::new(),

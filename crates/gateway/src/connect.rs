@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
+use crate::asked::Asked;
 use crate::cloud::Cloud;
 use crate::data::{Identity, Membership};
 use crate::forward::Wake;
@@ -42,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) cloud: watch::Sender<Option<Cloud>>,
     /// The forwarder may go on: the network is back.
     pub(crate) wake: Arc<Wake>,
+    /// What the link itself answers: nothing else waits for the disk.
+    pub(crate) asked: Asked,
 }
 
 /// The supervisor is gone.
@@ -87,7 +90,7 @@ impl Connection {
         if self.fetch_roster(&cloud).await?.is_some() {
             return Ok(Over);
         }
-        let mut link = Link::connect(&cloud).await?;
+        let mut link = Link::connect(&cloud, &self.asked).await?;
         info!("connected to the cloud");
         let up = News::Up { text: link.text.clone(), frames: link.frames.clone() };
         if self.news.send(up).await.is_err() {

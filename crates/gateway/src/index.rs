@@ -20,6 +20,8 @@ use sqlx::{FromRow, Row as _};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+/// Longer than any recording is, by far.
+const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -237,17 +239,17 @@ impl Index {
         row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
     }
 
-    /// Recordings that reach into a stretch of time, in its order.
+    /// Recordings that reach into a stretch of time, in its order, and whether the
+    /// cloud has them.
     pub(crate) async fn between(
         &self,
         camera: CameraId,
         rendition: Rendition,
         (from, to): (Timestamp, Timestamp),
         limit: i64,
-    ) -> anyhow::Result<Vec<Recording>> {
-        let number = |at: Timestamp| i64::try_from(at.0).unwrap_or(i64::MAX);
-        let reports: Vec<String> = sqlx::query_scalar(
-            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
+    ) -> anyhow::Result<Vec<(Recording, bool)>> {
+        let rows = sqlx::query(
+            "SELECT report, state FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
                  AND started_at < ? ORDER BY ended_at LIMIT ?",
         )
         .bind(camera.to_string())
@@ -257,7 +259,50 @@ impl Index {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
+        let confirmed = State::Confirmed as i64;
+        rows.iter()
+            .map(|row| Ok((serde_json::from_str(row.get(0))?, row.get::<i64, _>(1) == confirmed)))
+            .collect()
+    }
+
+    /// Undamaged recordings that reach into a stretch of time and that the cloud
+    /// does not have, in order of their beginnings.
+    pub(crate) async fn here_alone(
+        &self,
+        camera: CameraId,
+        rendition: Rendition,
+        (from, to): (Timestamp, Timestamp),
+        limit: i64,
+    ) -> anyhow::Result<Vec<Recording>> {
+        // The last bound says nothing new, and keeps to a part of the index by stream.
+        let reports: Vec<String> = sqlx::query_scalar(
+            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
+                 AND started_at < ? AND ended_at < ? AND state NOT IN (?, ?)
+                 ORDER BY started_at, id LIMIT ?",
+        )
+        .bind(camera.to_string())
+        .bind(rendition.as_str())
+        .bind(number(from))
+        .bind(number(to))
+        .bind(number(to.plus_ms(RECORDING_MS_MAX)))
+        .bind(State::Confirmed as i64)
+        .bind(State::Damaged as i64)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
         reports.iter().map(|report| Ok(serde_json::from_str(report)?)).collect()
+    }
+
+    /// A recording of this camera, unless it is damaged.
+    pub(crate) async fn undamaged(&self, camera: CameraId, id: Hash) -> anyhow::Result<Option<Pending>> {
+        let row =
+            sqlx::query("SELECT path, report FROM recordings WHERE id = ? AND camera = ? AND state <> ?")
+                .bind(id.to_string())
+                .bind(camera.to_string())
+                .bind(State::Damaged as i64)
+                .fetch_optional(&self.pool)
+                .await?;
+        row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
     }
 
     pub(crate) async fn remove_recording(&self, id: Hash) -> anyhow::Result<()> {
@@ -416,6 +461,10 @@ impl Index {
     }
 }
 
+fn number(at: Timestamp) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
 /// After a downgrade, an index has migrations that this program does not know.
 /// They only add (docs/design/0013), so the site goes on recording.
 fn migrations() -> Migrator {
@@ -479,6 +528,50 @@ mod tests {
             }
             _ => false,
         }
+    }
+
+    fn recording(n: u8) -> Recording {
+        Recording {
+            name: String::new(),
+            id: Hash([n; 32]),
+            camera: CameraId::from_random([1; 16]),
+            rendition: Rendition::Main,
+            epoch: EpochId::from_random([2; 16]),
+            started_at: Timestamp(u64::from(n) * 1_000),
+            duration_ms: 1_000,
+            bytes: 1,
+            sha256: Hash::default(),
+            key_frames: 1,
+            root: Hash::default(),
+            previous_root: None,
+            has_audio: false,
+            codec: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_or_confirmed_is_not_listed_as_here_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+        let states = [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused];
+        for (n, state) in (1..).zip(states) {
+            index.add_recording("path", &recording(n)).await.unwrap();
+            index.set_state(recording(n).id, state).await.unwrap();
+        }
+        let camera = recording(1).camera;
+        let listed = async |from, to, limit| {
+            let stretch = (Timestamp(from), Timestamp(to));
+            let found = index.here_alone(camera, Rendition::Main, stretch, limit).await.unwrap();
+            found.iter().map(|recording| recording.id.0[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(0, u64::MAX, 9).await, [1, 2, 5]);
+        assert_eq!(listed(0, u64::MAX, 2).await, [1, 2]);
+        assert_eq!(listed(2_000, 5_000, 9).await, [2], "one ends as the stretch begins");
+        assert_eq!(listed(2_999, 5_001, 9).await, [2, 5]);
+        assert!(index.undamaged(camera, recording(3).id).await.unwrap().is_some());
+        assert!(index.undamaged(camera, recording(4).id).await.unwrap().is_none());
+        let other = CameraId::from_random([9; 16]);
+        assert!(index.undamaged(other, recording(1).id).await.unwrap().is_none());
     }
 
     #[test]

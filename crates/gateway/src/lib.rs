@@ -4,6 +4,7 @@
 //! Refuses to record without a roster, to take orders that no administrator's
 //! device has signed, and to hand a key to anybody but a device of the roster.
 
+mod asked;
 mod camera_test;
 mod check;
 mod clock;

@@ -1,5 +1,5 @@
-//! The link: one WebSocket to the cloud, opened from here. Watches and commands
-//! come down, status and sealed chunks go up.
+//! The link: one WebSocket to the cloud, opened from here. Watches, commands and
+//! questions come down; status and sealed chunks go up, and behind them answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway};
+use model::wire::{ANSWERS_HEADER, ANSWERS_RECORDINGS, BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -17,8 +17,10 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::asked::{Answering, Asked};
 use crate::cloud::Cloud;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,6 +34,10 @@ const PING: Duration = Duration::from_secs(15);
 const FRAMES_QUEUE: usize = 256;
 const TEXT_QUEUE: usize = 64;
 const EVENTS_QUEUE: usize = 64;
+/// Answers about what is on the disk, and pieces of recordings, that wait for a
+/// moment in which no chunk does.
+const ANSWERS_QUEUE: usize = 8;
+const PIECES_QUEUE: usize = 2;
 
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
@@ -56,14 +62,23 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(crate) async fn connect(cloud: &Cloud) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(cloud: &Cloud, asked: &Asked) -> anyhow::Result<Self> {
         let socket =
             timeout(CONNECT_TIMEOUT, open(cloud)).await.context("the link did not open within 10 s")??;
         let (text, text_receiver) = mpsc::channel(TEXT_QUEUE);
         let (frames, frame_receiver) = mpsc::channel(FRAMES_QUEUE);
+        let (answers, answer_receiver) = mpsc::channel(ANSWERS_QUEUE);
+        let (pieces, piece_receiver) = mpsc::channel(PIECES_QUEUE);
+        let answering = asked.over(answers, pieces);
+        let up = Upward {
+            text: text_receiver,
+            frames: frame_receiver,
+            answers: answer_receiver,
+            pieces: piece_receiver,
+        };
         let (event_sender, events) = mpsc::channel(EVENTS_QUEUE);
         let task = tokio::spawn(async move {
-            let end = serve(socket, text_receiver, frame_receiver, &event_sender).await;
+            let end = serve(socket, up, answering, &event_sender).await;
             let words = end.map_or_else(|error| format!("{error:#}"), |()| "closed".to_owned());
             let _ = event_sender.send(LinkEvent::Down(words)).await;
         });
@@ -89,17 +104,26 @@ async fn open(cloud: &Cloud) -> anyhow::Result<Socket> {
         .max_message_size(Some(BODY_MAX))
         .max_frame_size(Some(BODY_MAX))
         .max_write_buffer_size(2 * LINK_FRAME_MAX);
-    let request = url.as_str().into_client_request()?;
+    let mut request = url.as_str().into_client_request()?;
+    request.headers_mut().insert(ANSWERS_HEADER, HeaderValue::from_static(ANSWERS_RECORDINGS));
     let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(limits))
         .await
         .context("the cloud refused the link")?;
     Ok(socket)
 }
 
+/// What goes up, in this order.
+struct Upward {
+    text: mpsc::Receiver<FromGateway>,
+    frames: mpsc::Receiver<Bytes>,
+    answers: mpsc::Receiver<FromGateway>,
+    pieces: mpsc::Receiver<Bytes>,
+}
+
 async fn serve(
     socket: Socket,
-    mut text: mpsc::Receiver<FromGateway>,
-    mut frames: mpsc::Receiver<Bytes>,
+    mut up: Upward,
+    mut answering: Answering,
     events: &mpsc::Sender<LinkEvent>,
 ) -> anyhow::Result<()> {
     let (mut sink, mut stream) = socket.split();
@@ -111,6 +135,7 @@ async fn serve(
                 None | Some(Ok(Message::Close(_))) => return Ok(()),
                 Some(Ok(Message::Text(text))) => {
                     let message = serde_json::from_str(&text).context("the cloud sent what is no message")?;
+                    let Some(message) = answering.take(message) else { continue };
                     if events.send(LinkEvent::Message(message)).await.is_err() {
                         return Ok(());
                     }
@@ -126,15 +151,18 @@ async fn serve(
             let message = tokio::select! {
                 // Answers and status go before pictures.
                 biased;
-                message = text.recv() => match message {
+                message = up.text.recv() => match message {
                     Some(message) => Message::text(serde_json::to_string(&message)?),
                     None => return Ok(()),
                 },
                 _ = ping.tick() => Message::Ping(Bytes::new()),
-                frame = frames.recv() => match frame {
+                frame = up.frames.recv() => match frame {
                     Some(frame) => Message::Binary(frame),
                     None => return Ok(()),
                 },
+                // Whatever is asked of the disk, pictures do not wait for it.
+                Some(answer) = up.answers.recv() => Message::text(serde_json::to_string(&answer)?),
+                Some(piece) = up.pieces.recv() => Message::Binary(piece),
             };
             // A cloud that answers pings and reads nothing is not there either.
             let sent = timeout(SEND_MAX, sink.send(message)).await;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::asked::Asked;
 use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::connect::Connection;
@@ -120,6 +121,7 @@ async fn run(
     let roster = RosterLog::open(&folder, membership.anchor)?;
     let site = folder.site(identity.id)?;
     let index = Index::open(&folder.path("index.sqlite")).await?;
+    let asked = Asked::new(root.clone(), Index::open_to_read(&folder.path("index.sqlite")).await?);
     let (_, last_number, abandoned) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
     index.set_forwarding(&site.forwarding()).await?;
@@ -162,6 +164,7 @@ async fn run(
         news,
         cloud,
         wake: wake.clone(),
+        asked,
     };
     let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
     let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());

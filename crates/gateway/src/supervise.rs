@@ -179,8 +179,13 @@ impl Supervision {
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
             News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
-            // The connection has seen to it.
-            News::Message(ToGateway::RosterChanged) => {}
+            // The connection has seen to these.
+            News::Message(
+                ToGateway::RosterChanged
+                | ToGateway::List { .. }
+                | ToGateway::Find { .. }
+                | ToGateway::Read { .. },
+            ) => {}
         }
         Ok(())
     }

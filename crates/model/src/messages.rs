@@ -25,8 +25,18 @@ pub enum Before {
     OwnHeader,
     /// This link was sent the command and has not answered it; else dropped.
     Asked,
+    /// As above, and it is of the camera, rendition and time that was asked for,
+    /// which the roster binds to the gateway, its name says what its fields say,
+    /// and there are not too many.
+    AskedRecordings,
+    /// As above, and it has as many bytes as were asked for; else the read fails.
+    AskedBytes,
     /// The gateway records the stream. Bytes leave it sealed, whoever asks.
     OwnRecording,
+    /// The gateway's own index has the recording, of the camera that is named, and
+    /// undamaged; the range lies within it. No more are taken than wait in turn,
+    /// and nothing else waits for them. Bytes leave it sealed, whoever asks.
+    OwnDisk,
     /// As many administrators as the roster demands signed it for this gateway,
     /// once, soon, and for the configuration that it has.
     Administrators,
@@ -53,7 +63,10 @@ impl FromGateway {
                 row(Sender::Gateway, Before::OwnCameras)
             }
             FromGateway::WatchFailed { .. } => row(Sender::Gateway, Before::OwnStream),
-            FromGateway::CommandResult { .. } => row(Sender::Gateway, Before::Asked),
+            FromGateway::CommandResult { .. } | FromGateway::AskFailed { .. } => {
+                row(Sender::Gateway, Before::Asked)
+            }
+            FromGateway::Recordings { .. } => row(Sender::Gateway, Before::AskedRecordings),
         }
     }
 }
@@ -64,6 +77,7 @@ impl FrameKind {
         match self {
             FrameKind::Header => row(Sender::Gateway, Before::OwnHeader),
             FrameKind::Chunk => row(Sender::Gateway, Before::OwnStream),
+            FrameKind::Piece => row(Sender::Gateway, Before::AskedBytes),
         }
     }
 }
@@ -74,6 +88,9 @@ impl ToGateway {
             ToGateway::Watch { .. } | ToGateway::Event { .. } => row(Sender::Cloud, Before::OwnRecording),
             ToGateway::Unwatch { .. } | ToGateway::RosterChanged => row(Sender::Cloud, Before::Nothing),
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
+            ToGateway::List { .. } | ToGateway::Find { .. } | ToGateway::Read { .. } => {
+                row(Sender::Cloud, Before::OwnDisk)
+            }
         }
     }
 }

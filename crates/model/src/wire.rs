@@ -16,6 +16,16 @@ pub const ROSTER_PAGE_MAX: usize = 1_000;
 pub const BODY_MAX: usize = 8 << 20;
 /// Largest binary frame on the link: one sealed chunk and its head.
 pub const LINK_FRAME_MAX: usize = (8 << 20) + 64;
+/// Most recordings in one answer on the link: about as many bytes as two pieces.
+pub const LISTED_MAX: usize = 200;
+/// Largest piece of a recording that is asked for over the link, bytes. A live
+/// picture waits for the one piece that has begun, so it is small.
+pub const PIECE_MAX: u64 = 64 << 10;
+/// Header with which a gateway opens its link if it answers what is asked of
+/// its disk. One of a version before would end the link at such a message.
+pub const ANSWERS_HEADER: &str = "x-lenskeep-answers";
+/// The header's value.
+pub const ANSWERS_RECORDINGS: &str = "recordings";
 
 /// A signed envelope (format.md section 1.2) as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -391,16 +401,62 @@ pub enum ToGateway {
         camera: CameraId,
         seconds: u32,
     },
+    /// Which recordings of this time are on the gateway alone.
+    List {
+        ask: u32,
+        camera: CameraId,
+        rendition: Rendition,
+        from: Timestamp,
+        to: Timestamp,
+    },
+    /// Whether one recording of this camera is there.
+    Find {
+        ask: u32,
+        camera: CameraId,
+        recording: Hash,
+    },
+    /// Bytes of it; both ends belong to the piece.
+    Read {
+        ask: u32,
+        camera: CameraId,
+        recording: Hash,
+        first: u64,
+        last: u64,
+    },
 }
 
 /// Text frames of the link, gateway to cloud.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FromGateway {
-    Status { state: Hash, version: String, cameras: Vec<StreamStatus> },
-    WatchFailed { stream: u32, reason: String },
-    CommandResult { id: u64, envelope: Envelope },
-    Settings { settings: SiteSettings },
+    Status {
+        state: Hash,
+        version: String,
+        cameras: Vec<StreamStatus>,
+    },
+    WatchFailed {
+        stream: u32,
+        reason: String,
+    },
+    CommandResult {
+        id: u64,
+        envelope: Envelope,
+    },
+    Settings {
+        settings: SiteSettings,
+    },
+    /// To `List` in order of time, to `Find` one or none. `more`: the list was cut
+    /// off at [`LISTED_MAX`].
+    Recordings {
+        ask: u32,
+        recordings: Vec<Recording>,
+        more: bool,
+    },
+    /// What was asked cannot be answered.
+    AskFailed {
+        ask: u32,
+        reason: String,
+    },
 }
 
 /// Text frames of a live stream, to its viewer. Viewers say nothing.
@@ -417,6 +473,7 @@ pub enum ToViewer {
 pub enum FrameKind {
     Header,
     Chunk,
+    Piece,
 }
 
 impl FrameKind {
@@ -424,6 +481,7 @@ impl FrameKind {
         match byte {
             FRAME_HEADER => Some(FrameKind::Header),
             FRAME_CHUNK => Some(FrameKind::Chunk),
+            FRAME_PIECE => Some(FrameKind::Piece),
             _ => None,
         }
     }
@@ -433,3 +491,6 @@ impl FrameKind {
 pub const FRAME_HEADER: u8 = 1;
 /// First byte of a binary frame: a chunk follows.
 pub const FRAME_CHUNK: u8 = 2;
+/// First byte of a binary frame: the number of what was asked and the bytes of
+/// a recording follow.
+pub const FRAME_PIECE: u8 = 3;

@@ -6,6 +6,7 @@ import { film, FPS, SECONDS } from './film.mjs';
 
 const RECORDING_MS = SECONDS * 1000;
 const BACK_MS = 30 * 60_000;
+const ON_SITE_MS = 3 * 60_000;
 const GAP = { from: 12 * 60_000, to: 8 * 60_000 };
 
 export async function makeSite(seal) {
@@ -68,6 +69,8 @@ export async function makeSite(seal) {
     const listing = {
       name, id: hex(hash), camera, rendition, epoch, started_at: at, duration_ms: RECORDING_MS, bytes: bytes.length, sha256: '0'.repeat(64),
       key_frames: entries.length, root, previous_root: null, has_audio: false, codec: films[rendition].codec, available: true,
+      // The newest have not been forwarded.
+      on_site: at > startedAt - ON_SITE_MS,
     };
     made.set(name, { listing, bytes });
     return made.get(name);
@@ -122,7 +125,7 @@ export async function makeSite(seal) {
         if (!inGap(at) && cameras.has(camera)) found.push((await recording(camera, rendition, at)).listing);
       }
       const gaps = [{ camera, rendition, from: startedAt - GAP.from, to: startedAt - GAP.to, reason: 'camera_unreachable' }];
-      return { recordings: found, gaps: gaps.filter((gap) => gap.to > from && gap.from < to), more_from: null };
+      return { recordings: found, gaps: gaps.filter((gap) => gap.to > from && gap.from < to), more_from: null, site_unreachable: false };
     },
     bytesOf: (recordingId) => [...made.values()].find(({ listing }) => listing.id === recordingId)?.bytes ?? null,
     /** Sends a live stream until `send` says that nobody listens any more. */

@@ -1,6 +1,6 @@
 // Finds the recording of a camera at a time, and opens it by byte ranges. Keeps the few that were used last.
 
-import { ApiError, ask as askServer, get } from '../lib/api/client';
+import { ApiError, ask as askServer, failure, get } from '../lib/api/client';
 import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';
@@ -88,7 +88,8 @@ function pick(recordings: RecordingListing[], time: number): RecordingListing | 
 }
 
 function httpSource(listing: RecordingListing): Source {
-  const path = `/api/v1/recordings/${listing.id}`;
+  // With the camera, so that it is found also where its gateway has it alone.
+  const path = `/api/v1/recordings/${listing.id}?camera=${listing.camera}`;
   return {
     size: listing.bytes,
     async range(from, to) {
@@ -102,7 +103,10 @@ function httpSource(listing: RecordingListing): Source {
       try {
         let left = to - from;
         while (left > 0) {
-          const { done, value } = await reader.read();
+          const { done, value } = await reader.read().catch((error: unknown) => {
+            if (signal?.aborted) throw error;
+            throw brokenOff(listing);
+          });
           if (done) return;
           yield value.subarray(0, left);
           left -= value.length;
@@ -114,10 +118,17 @@ function httpSource(listing: RecordingListing): Source {
   };
 }
 
+function brokenOff({ on_site, started_at }: RecordingListing): ApiError {
+  const where = on_site ? 'is on the gateway alone, and the way there broke off' : 'broke off on its way here';
+  return new ApiError(0, 'broken_off', `The recording that began at ${new Date(started_at).toLocaleTimeString()} ${where}.`, 'Play it again in a moment.');
+}
+
 async function ask(path: string, from: number, to: number, signal: AbortSignal | null = null): Promise<Response> {
   const response = await askServer(path, { headers: { range: `bytes=${from}-${to - 1}` }, signal });
   // A server that ignores ranges answers 200 with everything; only the part asked for is of use.
   if (response.status === 206) return response;
+  // A gateway that is away, or lets wait: the server says so in words.
+  if (response.status >= 500) throw failure(response.status, await response.text());
   void response.body?.cancel();
   throw new ApiError(response.status, 'recording', response.status === 404 ? 'This recording is no longer there.' : `The server answered ${response.status} instead of a part of the recording.`, 'Load the page again.');
 }

@@ -90,6 +90,8 @@ export interface LiveStats {
 export type PlayerEvent =
   | { type: 'state'; state: 'connecting' | 'waiting' | 'playing' | 'paused' | 'ended' | 'seeking'; note: string | null }
   | { type: 'picture'; at: number; width: number; height: number }
+  /** Where what is shown next comes from: `on_site` is the gateway, which has not forwarded it. */
+  | { type: 'source'; on_site: boolean }
   | { type: 'skipped_gap'; from: number; to: number }
   | { type: 'unsupported'; codec: string; rendition: Rendition }
   | { type: 'error'; message: string }

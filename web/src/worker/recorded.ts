@@ -209,8 +209,9 @@ class Run {
     if (mode === 'at') emit({ type: 'state', state: 'ended', note: 'This is the end of what is recorded.' });
   }
 
-  private async readOne({ recording, keys }: OpenRecording, position: number): Promise<void> {
+  private async readOne({ listing, recording, keys }: OpenRecording, position: number): Promise<void> {
     const { header } = recording.read;
+    this.around.emit({ type: 'source', on_site: listing.on_site });
     this.closeDecoders();
     const decoder = await Decoder.create(header, (frame) => this.take(frame));
     this.decoder = decoder;

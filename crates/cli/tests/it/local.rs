@@ -26,7 +26,13 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::after(|_| {})
+    }
+
+    /// Something is done to the cloud before there is a camera.
+    pub(crate) fn after(prepare: impl FnOnce(&OneBox)) -> Self {
         let cloud = OneBox::new();
+        prepare(&cloud);
         let link = cloud.link.clone().unwrap();
         cloud.succeed(&["device", "new", "--link", link.split('&').next().unwrap()]);
         let mut adding =
@@ -57,11 +63,15 @@ impl Site {
         self.runtime.block_on(listening).unwrap().unwrap().to_string()
     }
 
-    /// The gateway's process ends without a last word, and begins again.
-    fn kill_gateway(&mut self) {
+    /// The gateway's process ends without a last word.
+    pub(crate) fn kill_gateway(&mut self) {
         self.gateway = None;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         std::mem::replace(&mut self.runtime, runtime).shutdown_timeout(Duration::from_secs(5));
+    }
+
+    /// And begins again.
+    pub(crate) fn start_gateway(&mut self) {
         let config = self.config.clone();
         let started = Instant::now();
         self.gateway = loop {
@@ -115,6 +125,7 @@ fn a_site_without_its_cloud_shows_its_people_what_is_theirs() {
 
     // The gateway is killed, the cloud comes back: the history has all of it, once.
     site.kill_gateway();
+    site.start_gateway();
     site.cloud.start();
     let begun = Instant::now();
     loop {

@@ -5,6 +5,7 @@ mod audit;
 mod azure;
 mod devices;
 mod local;
+mod on_site;
 mod packages;
 mod policy;
 mod proof;

@@ -8,17 +8,19 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{FromGateway, LINK_FRAME_MAX, ToGateway};
+use model::wire::{ANSWERS_HEADER, ANSWERS_RECORDINGS, FromGateway, LINK_FRAME_MAX, ToGateway};
 use tokio::time::Instant;
 
+use super::report::is_its_own;
 use crate::app::App;
 use crate::clock;
 use crate::http::guard::{GatewayCaller, gateway_in_force};
-use crate::hub::{LinkEnd, LinkStatus};
+use crate::hub::{LinkEnd, LinkStatus, Listed};
 use crate::serve::Peer;
 
 const RECHECK: Duration = Duration::from_secs(5);
@@ -30,19 +32,21 @@ pub(crate) async fn link(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<GatewayCaller>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let answers = headers.get(ANSWERS_HEADER).is_some_and(|value| value == ANSWERS_RECORDINGS);
     let tasks = app.tasks.clone();
     upgrade
         .max_message_size(LINK_FRAME_MAX)
         .max_frame_size(LINK_FRAME_MAX)
-        .on_upgrade(move |socket| tasks.track_future(serve(app, caller, peer, socket)))
+        .on_upgrade(move |socket| tasks.track_future(serve(app, caller, peer, answers, socket)))
 }
 
-async fn serve(app: Arc<App>, caller: GatewayCaller, peer: Peer, socket: WebSocket) {
+async fn serve(app: Arc<App>, caller: GatewayCaller, peer: Peer, answers: bool, socket: WebSocket) {
     let gateway = caller.gateway;
     let (mut sink, stream) = socket.split();
-    let end = app.hub.link(caller.org, gateway);
+    let end = app.hub.link(caller.org, gateway, answers);
     tracing::info!(%gateway, address = %peer.address, "linked");
     let reason = run(&app, caller, peer, end, &mut sink, stream).await;
     tracing::info!(%gateway, "link ended: {reason}");
@@ -129,6 +133,10 @@ fn hear(end: &LinkEnd, caller: &GatewayCaller, text: &str) -> Result<(), &'stati
         }
         FromGateway::WatchFailed { stream, reason } => end.watch_failed(stream, reason),
         FromGateway::CommandResult { id, envelope } => end.command_result(id, envelope),
+        FromGateway::Recordings { ask, recordings, more } => {
+            end.recordings(ask, Listed { recordings, more }, |recording| is_its_own(caller, recording));
+        }
+        FromGateway::AskFailed { ask, reason } => end.ask_failed(ask, reason),
     }
     Ok(())
 }

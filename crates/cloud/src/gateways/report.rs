@@ -122,7 +122,7 @@ async fn confirm(
 
 /// The name says the same as the fields, and the roster binds the camera to
 /// this gateway.
-fn is_its_own(caller: &GatewayCaller, recording: &Recording) -> bool {
+pub(super) fn is_its_own(caller: &GatewayCaller, recording: &Recording) -> bool {
     let name = ObjectName::Recording {
         org: caller.org,
         camera: recording.camera,

@@ -14,9 +14,11 @@ use utoipa::ToSchema;
 
 use super::commands;
 use super::extract::{Json, Path, Query};
+use super::merge::merge;
 use super::types::{GapSchema, RecordingSchema, StreamStatusSchema};
 use crate::app::App;
 use crate::clock;
+use crate::hub::Listed;
 use crate::problem::Problem;
 use crate::services::Asker;
 use crate::sessions::Caller;
@@ -64,14 +66,18 @@ pub(crate) struct RecordingPage {
     /// Where to go on if there are more.
     #[schema(value_type = Option<u64>)]
     more_from: Option<Timestamp>,
+    /// The gateway did not say what it has and has not forwarded: there may be more.
+    site_unreachable: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct RecordingListing {
     #[serde(flatten)]
     recording: Recording,
-    /// It was read back from the store when it came in.
+    /// It was read back from the store when it came in, or its gateway has it.
     available: bool,
+    /// It is on its gateway alone so far.
+    on_site: bool,
 }
 
 #[utoipa::path(get, path = "/api/v1/cameras", responses((status = 200, body = Cameras)))]
@@ -122,16 +128,22 @@ pub(crate) async fn recordings(
     let rendition = query.rendition.unwrap_or(Rendition::Main);
     // One that began before `from` may reach into it.
     let stretch = (from.minus_ms(RECORDING_MS_MAX), to);
+    // The gateway first: what it forwards meanwhile is in the index then.
+    let gateway = roster.camera(camera).map(|camera| camera.gateway);
+    let on_site = match gateway {
+        Some(gateway) => app.hub.list(gateway, (camera, rendition), (from, to)).await.ok(),
+        None => Some(Listed::default()),
+    };
+    let site_unreachable = on_site.is_none();
     let rows = app.database.recordings(org, camera, rendition, stretch, PAGE_MAX as u64 + 1).await?;
-    let more_from = rows.get(PAGE_MAX).map(|recording| recording.started_at);
-    let recordings = rows
+    let (all, more_from) = merge(rows, on_site.unwrap_or_default(), PAGE_MAX);
+    let recordings = all
         .into_iter()
-        .take(PAGE_MAX)
-        .filter(|recording| recording.started_at.plus_ms(recording.duration_ms) > from)
-        .map(|recording| RecordingListing { recording, available: true })
+        .filter(|(recording, _)| recording.started_at.plus_ms(recording.duration_ms) > from)
+        .map(|(recording, on_site)| RecordingListing { recording, available: true, on_site })
         .collect();
     let gaps = app.database.gaps(org, camera, rendition, (from, to), GAPS_MAX).await?;
-    Ok(Json(RecordingPage { recordings, gaps, more_from }))
+    Ok(Json(RecordingPage { recordings, gaps, more_from, site_unreachable }))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use cloud_core::Action;
@@ -26,9 +25,10 @@ use utoipa::ToSchema;
 use super::extract::{Json, Path, Query};
 use crate::app::App;
 use crate::hub::{Next, StreamKey, Viewer};
+use crate::permits::Still;
 use crate::problem::Problem;
 use crate::sessions::Caller;
-use crate::{clock, random, sessions};
+use crate::{clock, random};
 
 /// Between a ticket and its use.
 const TICKET_MS: u64 = 30 * Timestamp::SECOND;
@@ -194,21 +194,14 @@ async fn refused(app: &App, caller: &Caller, key: StreamKey, hears: &AtomicBool)
 }
 
 async fn may_go_on(app: &App, caller: &Caller, key: StreamKey, hears: &AtomicBool) -> bool {
-    let now = clock::now();
-    // A database that does not answer is no reason to cut people off for the
-    // seconds that it takes; nobody can be revoked in it meanwhile either.
-    let Ok(session) = sessions::check(&app.database, caller.session, now).await else { return true };
-    let Some(session) = session else { return false };
-    let caller = Caller { network: caller.network, ..session };
-    let Ok(roster) = app.roster(caller.org, now).await else { return true };
-    let sound = app.may_hear(&caller, &roster, key.camera, now).await;
-    hears.store(sound.unwrap_or(false), Ordering::Relaxed);
-    let bound = roster.camera(key.camera).is_some_and(|camera| camera.gateway == key.gateway);
-    let action = Action::Live { camera: key.camera, rendition: key.rendition };
-    // What was permitted at the start is only confirmed here.
-    bound
-        && match app.decide(&caller, &roster, action, now).await {
-            Ok(_) => true,
-            Err(problem) => problem.status == StatusCode::INTERNAL_SERVER_ERROR,
+    let StreamKey { gateway, camera, rendition, .. } = key;
+    match app.still_permits(caller, Action::Live { camera, rendition }, (camera, gateway)).await {
+        Still::Permitted(caller, roster) => {
+            let sound = app.may_hear(&caller, &roster, camera, clock::now()).await;
+            hears.store(sound.unwrap_or(false), Ordering::Relaxed);
+            true
         }
+        Still::Unknown => true,
+        Still::Refused => false,
+    }
 }

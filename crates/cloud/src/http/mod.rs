@@ -15,6 +15,8 @@ pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod live;
 pub(crate) mod login;
+mod merge;
+pub(crate) mod on_site;
 pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod passwords;

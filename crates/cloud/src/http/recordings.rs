@@ -1,5 +1,6 @@
 //! Sealed recordings by byte ranges, and the keys that were sealed to a
-//! device. Bytes pass through from the store; nothing is held in memory.
+//! device. Bytes pass through from the store, or from the gateway that has
+//! them alone; nothing is held in memory.
 
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
 use model::wire::{Container, Envelope};
-use model::{AskedRange, ByteRange, DeviceId, EpochId, Hash};
+use model::{AskedRange, ByteRange, CameraId, DeviceId, EpochId, Hash};
+use serde::Deserialize;
 
-use super::extract::{Json, Path};
+use super::extract::{Json, Path, Query};
+use super::on_site::OnSite;
 use super::types::EnvelopeSchema;
 use crate::app::App;
 use crate::clock;
@@ -22,33 +25,61 @@ use crate::store::Range;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.lenskeep.recording");
 
-#[utoipa::path(get, path = "/api/v1/recordings/{id}", params(("id" = String, Path)),
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    camera: Option<CameraId>,
+}
+
+#[utoipa::path(get, path = "/api/v1/recordings/{id}",
+    params(("id" = String, Path),
+           ("camera" = Option<String>, Query, description = "whose recording it is; without it, only what was forwarded is found")),
     responses((status = 200, description = "the sealed bytes", content_type = "application/vnd.lenskeep.recording"),
-              (status = 206, description = "one range of them"), (status = 416, description = "not within")))]
+              (status = 206, description = "one range of them"), (status = 416, description = "not within"),
+              (status = 503, description = "`gateway_offline`, `gateway_busy`: it may be on the gateway alone"),
+              (status = 504, description = "`gateway_silent`"), (status = 502, description = "`gateway_refused`")))]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<Hash>,
+    Query(Which { camera }): Query<Which>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let now = clock::now();
-    let found = app.database.recording(caller.org, id).await?.ok_or_else(Problem::not_found)?;
     let roster = app.roster(caller.org, now).await?;
+    let Some(found) = app.database.recording(caller.org, id).await? else {
+        let camera = camera.ok_or_else(Problem::not_found)?;
+        let site = OnSite::find(&app, &caller, &roster, (camera, id)).await?;
+        let size = site.size;
+        return ranged(size, &method, &headers, async |Range { first, last }| {
+            site.body(ByteRange { first, last }).await
+        })
+        .await;
+    };
+    if camera.is_some_and(|camera| camera != found.camera) {
+        return Err(Problem::not_found());
+    }
     app.read_permit(&caller, &roster, Action::Playback { camera: found.camera, recording: id }, now).await?;
+    ranged(found.bytes, &method, &headers, async |range| {
+        let read = app.store.read(Container::Footage, &found.name, range).await?;
+        Ok(Body::from_stream(read.ok_or_else(Problem::not_found)?))
+    })
+    .await
+}
 
-    let size = found.bytes;
-    let (status, range) = match asked_range(&headers, size) {
+/// Answers with the range that was asked for, of something of `size` bytes.
+async fn ranged(
+    size: u64,
+    method: &Method,
+    headers: &HeaderMap,
+    body: impl AsyncFnOnce(Range) -> Result<Body, Problem>,
+) -> Result<Response, Problem> {
+    let (status, range) = match asked_range(headers, size) {
         AskedRange::All => (StatusCode::OK, Range { first: 0, last: size - 1 }),
         AskedRange::Part(ByteRange { first, last }) => (StatusCode::PARTIAL_CONTENT, Range { first, last }),
         AskedRange::Outside => return Ok(outside(size)),
     };
-    let body = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        let read = app.store.read(Container::Footage, &found.name, range).await?;
-        Body::from_stream(read.ok_or_else(Problem::not_found)?)
-    };
+    let body = if method == Method::HEAD { Body::empty() } else { body(range).await? };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);

@@ -174,6 +174,8 @@ pub(crate) struct RecordingSchema {
     has_audio: bool,
     codec: String,
     available: bool,
+    /// It is on its gateway alone so far.
+    on_site: bool,
 }
 
 /// GAP of protocol.md.

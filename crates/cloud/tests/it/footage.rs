@@ -102,8 +102,10 @@ async fn a_recording_arrives_and_is_read_by_ranges(world: World) {
     let (camera, from) = (recording.camera, recording.started_at.0 - 60_000);
     let listed = api.get(&format!("/api/v1/cameras/{camera}/recordings?from={from}&rendition=main")).await;
     let mut expected = serde_json::to_value(&recording).unwrap();
-    expected["available"] = json!(true);
-    assert_eq!(listed.body, json!({ "recordings": [expected], "gaps": [gap], "more_from": null }));
+    (expected["available"], expected["on_site"]) = (json!(true), json!(false));
+    let page =
+        json!({ "recordings": [expected], "gaps": [gap], "more_from": null, "site_unreachable": true });
+    assert_eq!(listed.body, page);
     let later = recording.started_at.0 + 10_000;
     let none = api.get(&format!("/api/v1/cameras/{camera}/recordings?from={later}")).await;
     assert_eq!(none.body["recordings"], json!([]));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{FRAME_CHUNK, FRAME_HEADER};
+use model::wire::{ANSWERS_HEADER, ANSWERS_RECORDINGS, FRAME_CHUNK, FRAME_HEADER, FRAME_PIECE};
 use model::{CameraId, Hash};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,7 +66,9 @@ impl Gateway {
         let name = "localhost".try_into().unwrap();
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         let url = format!("wss://localhost:{port}/gateway/v1/link");
-        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert(ANSWERS_HEADER, ANSWERS_RECORDINGS.parse().unwrap());
+        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
         Link { socket }
     }
 }
@@ -106,6 +108,10 @@ impl Link {
 
     pub(crate) async fn chunk(&mut self, stream: u32, number: u32, chunk: &[u8]) {
         self.frame(FRAME_CHUNK, &[&stream.to_be_bytes(), &number.to_be_bytes(), chunk]).await;
+    }
+
+    pub(crate) async fn piece(&mut self, ask: u32, bytes: &[u8]) {
+        self.frame(FRAME_PIECE, &[&ask.to_be_bytes(), bytes]).await;
     }
 
     async fn frame(&mut self, kind: u8, parts: &[&[u8]]) {

@@ -15,6 +15,7 @@ mod local;
 mod login;
 mod matrix;
 mod messages;
+mod on_site;
 mod outside;
 mod past;
 mod people;

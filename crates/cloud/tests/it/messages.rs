@@ -2,9 +2,9 @@
 //! not about this. The messages come from the types; one without an attack
 //! here fails the test.
 
-use model::wire::{FrameKind, FromGateway, LINK_FRAME_MAX, ToGateway, ToViewer};
+use model::wire::{FrameKind, FromGateway, LINK_FRAME_MAX, LISTED_MAX, Recording, ToGateway, ToViewer};
 use model::{CameraId, Hash};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use seal::command::{Command, CommandResult, SiteCommand};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -23,8 +23,14 @@ fn names<T: DeserializeOwned>() -> Vec<String> {
 
 #[test]
 fn the_parsers_name_their_messages() {
-    assert_eq!(names::<FromGateway>(), ["status", "watch_failed", "command_result", "settings"]);
-    assert_eq!(names::<ToGateway>(), ["watch", "unwatch", "command", "roster_changed", "event"]);
+    assert_eq!(
+        names::<FromGateway>(),
+        ["status", "watch_failed", "command_result", "settings", "recordings", "ask_failed"]
+    );
+    assert_eq!(
+        names::<ToGateway>(),
+        ["watch", "unwatch", "command", "roster_changed", "event", "list", "find", "read"]
+    );
     assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
 }
 
@@ -99,6 +105,8 @@ async fn no_gateway_speaks_of_what_is_not_its_own() {
             }
             "command_result" => answer_of_another(&mut scene).await,
             "settings" => foreign_settings(&mut scene).await,
+            "recordings" => recordings_of_another(&mut scene).await,
+            "ask_failed" => failure_of_another(&mut scene).await,
             name => panic!("{name} has no attack in this test"),
         }
     }
@@ -118,6 +126,10 @@ async fn no_gateway_speaks_of_what_is_not_its_own() {
                 scene.stream = scene.link.text().await["stream"].as_u64().unwrap();
             }
             FrameKind::Chunk => scene.rogues.chunk(stream, 0, &[0; 64]).await,
+            FrameKind::Piece => {
+                pieces_that_were_not_asked_for(&mut scene).await;
+                continue;
+            }
         }
         scene.viewer_hears_the_own_gateway_alone().await;
     }
@@ -202,6 +214,91 @@ async fn answer_of_another(scene: &mut Scene) {
     assert_eq!((answer.status, &answer.body["envelope"]), (StatusCode::OK, &genuine));
 }
 
+/// A recording of Ada's camera that its gateway has alone.
+fn kept(scene: &Scene, by: &Gateway) -> (Vec<u8>, Recording) {
+    Epoch::new(scene.ours.org, scene.camera).record(by, &scene.ours.roster)
+}
+
+fn listed(ask: &Value, recordings: &[Recording]) -> Value {
+    json!({ "type": "recordings", "ask": ask, "recordings": recordings, "more": false })
+}
+
+/// What a gateway is asked is answered by it alone, of its own cameras, and of
+/// what was asked for; what else it lists is left out, and too much is nothing.
+async fn recordings_of_another(scene: &mut Scene) {
+    let (_, forged) = kept(scene, &scene.rogue);
+    let (_, own) = kept(scene, &scene.gateway);
+    let others_camera = scene.ours.bind_camera(&scene.world, scene.rogue.id).await;
+    let (_, of_other) = Epoch::new(scene.ours.org, others_camera).record(&scene.gateway, &scene.ours.roster);
+    let renamed = Recording { name: own.name.replace("main", "sub"), id: Hash([1; 32]), ..own.clone() };
+    let other_time = Recording { started_at: now().plus_ms(86_400_000), id: Hash([2; 32]), ..own.clone() };
+    let empty = Recording { bytes: 0, id: Hash([3; 32]), ..own.clone() };
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/cameras/{}/recordings?to={}", scene.camera, now().0 + 60_000);
+    let answering = async {
+        let asked = scene.link.text().await;
+        assert_eq!((&asked["type"], &asked["camera"]), (&json!("list"), &json!(scene.camera)));
+        scene.rogues.say(&listed(&asked["ask"], &[forged])).await;
+        let state = Hash([7; 32]);
+        scene.rogues.status(state).await;
+        until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+        let all = [own.clone(), of_other, renamed, other_time, empty, own.clone()];
+        scene.link.say(&listed(&asked["ask"], &all)).await;
+    };
+    let (page, ()) = tokio::join!(api.get(&path), answering);
+    let ids: Vec<&Value> = page.body["recordings"].as_array().unwrap().iter().map(|r| &r["id"]).collect();
+    assert_eq!((ids, &page.body["site_unreachable"]), (vec![&json!(own.id)], &json!(false)));
+    let answering = async {
+        let asked = scene.link.text().await;
+        scene.link.say(&listed(&asked["ask"], &vec![own.clone(); LISTED_MAX + 1])).await;
+    };
+    let (page, ()) = tokio::join!(api.get(&path), answering);
+    assert_eq!((&page.body["recordings"], &page.body["site_unreachable"]), (&json!([]), &json!(true)));
+}
+
+async fn failure_of_another(scene: &mut Scene) {
+    let (bytes, own) = kept(scene, &scene.gateway);
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/recordings/{}?camera={}", own.id, own.camera);
+    let answering = async {
+        let asked = scene.link.text().await;
+        assert_eq!((&asked["type"], &asked["recording"]), (&json!("find"), &json!(own.id)));
+        let failed = |asked: &Value| json!({ "type": "ask_failed", "ask": asked["ask"], "reason": "no" });
+        scene.rogues.say(&failed(&asked)).await;
+        scene.link.say(&listed(&asked["ask"], std::slice::from_ref(&own))).await;
+        let asked = scene.link.text().await;
+        scene.rogues.say(&failed(&asked)).await;
+        scene.link.piece(asked["ask"].as_u64().unwrap() as u32, &bytes).await;
+    };
+    let (read, ()) = tokio::join!(api.request(Method::GET, &path).send(), answering);
+    assert_eq!(read.unwrap().bytes().await.unwrap(), bytes);
+}
+
+/// Pieces of another gateway are dropped; a longer one, a shorter one, and
+/// another answer in its place are none.
+async fn pieces_that_were_not_asked_for(scene: &mut Scene) {
+    let (bytes, own) = kept(scene, &scene.gateway);
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/recordings/{}?camera={}", own.id, own.camera);
+    scene.link.piece(4_000_000_000, &bytes).await;
+    for (n, wrong) in [&bytes[1..], &[&bytes[..], &[0]].concat(), &[], &vec![0; 1 << 20]].iter().enumerate() {
+        let answering = async {
+            if n == 0 {
+                let asked = scene.link.text().await;
+                scene.link.say(&listed(&asked["ask"], std::slice::from_ref(&own))).await;
+            }
+            let asked = scene.link.text().await;
+            let ask = asked["ask"].as_u64().unwrap() as u32;
+            scene.rogues.piece(ask, &bytes).await;
+            scene.link.piece(ask, wrong).await;
+            // The number was answered: what is right comes too late.
+            scene.link.piece(ask, &bytes).await;
+        };
+        let (read, ()) = tokio::join!(api.get(&path), answering);
+        assert_eq!((read.status, read.code()), (StatusCode::BAD_GATEWAY, "gateway_refused"), "{n}");
+    }
+}
+
 /// What only the cloud says, what nobody says, and what is too much, ends the
 /// link, and the next gateway that is linked hears nothing of it.
 #[tokio::test(flavor = "multi_thread")]
@@ -221,8 +318,14 @@ async fn a_gateway_that_says_what_it_may_not_is_cut() {
     texts.extend(["", "[]", "{}", r#"{"type":"become_administrator"}"#].map(str::to_owned));
     texts.push(unknown_key.to_string());
     texts.push(" ".repeat(LINK_FRAME_MAX + 1));
-    let frames =
-        [vec![], vec![1], vec![0, 0, 0, 0, 1, 0], vec![3, 0, 0, 0, 1, 0], vec![2; LINK_FRAME_MAX + 1]];
+    let frames = [
+        vec![],
+        vec![1],
+        vec![0, 0, 0, 0, 1, 0],
+        vec![3, 0, 0, 0],
+        vec![4, 0, 0, 0, 1, 0],
+        vec![2; LINK_FRAME_MAX + 1],
+    ];
     let messages = texts.into_iter().map(Message::text).chain(frames.into_iter().map(Message::binary));
     for message in messages {
         let mut link = scene.rogue.link().await;

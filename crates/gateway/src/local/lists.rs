@@ -61,6 +61,8 @@ pub(super) struct RecordingPage {
     /// Those that the cloud was not told yet; it keeps the others.
     gaps: Vec<Gap>,
     more_from: Option<Timestamp>,
+    /// As the cloud's: this is the site.
+    site_unreachable: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +70,8 @@ struct RecordingListing {
     #[serde(flatten)]
     recording: Recording,
     available: bool,
+    /// The cloud has not confirmed it: it is here alone so far.
+    on_site: bool,
 }
 
 pub(super) async fn recordings(
@@ -83,14 +87,19 @@ pub(super) async fn recordings(
     let failed = |error: anyhow::Error| Problem::internal(&error);
     let mut found =
         way.index.between(camera, rendition, (from, to), PAGE_MAX as i64 + 1).await.map_err(failed)?;
-    let more_from = found.get(PAGE_MAX).map(|recording| recording.started_at);
+    let more_from = found.get(PAGE_MAX).map(|(recording, _)| recording.started_at);
     found.truncate(PAGE_MAX);
     let gaps = way.index.gaps_to_report(GAPS_MAX as i64).await.map_err(failed)?;
     let gaps = gaps.into_iter().map(|(_, gap)| gap);
     let gaps = gaps.filter(|gap| gap.camera == camera && gap.rendition == rendition);
     let gaps = gaps.filter(|gap| gap.from < to && gap.to > from).collect();
-    let listing = |recording| RecordingListing { recording, available: true };
-    Ok(Json(RecordingPage { recordings: found.into_iter().map(listing).collect(), gaps, more_from }))
+    let listing = |(recording, confirmed): (Recording, bool)| RecordingListing {
+        recording,
+        available: true,
+        on_site: !confirmed,
+    };
+    let recordings = found.into_iter().map(listing).collect();
+    Ok(Json(RecordingPage { recordings, gaps, more_from, site_unreachable: false }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -91,7 +91,8 @@ export async function ask(path: string, request: Request_, key?: SessionKey): Pr
   }
 }
 
-function failure(status: number, text: string): ApiError {
+/** What an answer that is an error says. */
+export function failure(status: number, text: string): ApiError {
   try {
     const { code, message, remedy, request } = (JSON.parse(text) as ErrorBody).error;
     // What failed inside is found in the server's log by the request.

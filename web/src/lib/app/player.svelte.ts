@@ -22,6 +22,8 @@ export class Player {
   sound = $state(false);
   stats: LiveStats | null = $state.raw(null);
   size: { width: number; height: number } | null = $state.raw(null);
+  /** What plays is on the gateway alone. */
+  onSite = $state(false);
   skipped: { from: number; to: number } | null = $state.raw(null);
   private readonly handle: PlayerHandle;
   private readonly speaker = new Speaker();
@@ -113,6 +115,7 @@ export class Player {
     this.held = false;
     this.problem = this.note = this.unsupported = null;
     this.skipped = null;
+    if (live) this.onSite = false;
     if (!live) this.stats = null;
   }
 
@@ -133,6 +136,9 @@ export class Player {
           this.tick = undefined;
           this.at = this.newest;
         }, TICK_MS);
+        return;
+      case 'source':
+        this.onSite = event.on_site;
         return;
       case 'skipped_gap':
         this.skipped = { from: event.from, to: event.to };

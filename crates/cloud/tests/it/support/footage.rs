@@ -76,11 +76,23 @@ impl Epoch {
 
     /// A closed recording of ten pictures, and what is reported of it.
     pub(crate) fn record(&self, gateway: &Gateway, roster: &Roster) -> (Vec<u8>, Recording) {
+        self.record_of(1_000, gateway, roster)
+    }
+
+    /// The same with pictures of so many bytes.
+    pub(crate) fn record_of(
+        &self,
+        picture_bytes: usize,
+        gateway: &Gateway,
+        roster: &Roster,
+    ) -> (Vec<u8>, Recording) {
         let mut bytes = Vec::new();
         let mut writer = self.begin(gateway, roster, &mut bytes);
         for picture in 0..10_u32 {
             let flag = if picture == 0 { flags::KEY_FRAME } else { 0 };
-            writer.seal(0, flag, picture * 3_600, &[&[picture as u8; 1_000]], &mut bytes).unwrap();
+            writer
+                .seal(0, flag, picture * 3_600, &[&vec![picture as u8; picture_bytes]], &mut bytes)
+                .unwrap();
         }
         let (id, started_at) = (writer.id(), writer.header().started_at);
         let finished = writer.finish(Ended::Closed, 400, None, &gateway.sign, &mut bytes);

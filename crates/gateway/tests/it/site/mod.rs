@@ -2,6 +2,7 @@
 //! say whatever it likes.
 
 mod administrator;
+mod asked;
 mod durability;
 mod forwarding;
 mod hostile;

@@ -59,6 +59,7 @@ struct Heard {
     frames: Vec<Bytes>,
     /// Parts that were asked for.
     read_back: usize,
+    answers: Vec<FromGateway>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
     commands: u64,
     calls: u64,
@@ -188,6 +189,11 @@ impl ScriptedCloud {
     /// How the site is set, as the gateway said last.
     pub(super) fn settings(&self) -> Option<SiteSettings> {
         self.heard.lock().unwrap().settings.clone()
+    }
+
+    /// To what it asked about the disk.
+    pub(super) fn answers(&self) -> Vec<FromGateway> {
+        self.heard.lock().unwrap().answers.clone()
     }
 
     /// So that the next one is news.
@@ -469,6 +475,9 @@ impl ScriptedCloud {
                 }
             }
             FromGateway::WatchFailed { .. } => {}
+            answer @ (FromGateway::Recordings { .. } | FromGateway::AskFailed { .. }) => {
+                heard.answers.push(answer);
+            }
         }
     }
 }

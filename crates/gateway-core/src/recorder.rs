@@ -89,6 +89,8 @@ pub struct Recorder {
     epoch: EpochContext,
     /// The next recording uses this epoch; the open one ends first.
     next_epoch: Option<NextEpoch>,
+    /// Of the history: the next recording's header holds it.
+    checkpoint: Option<Arc<str>>,
     run: Option<Run>,
     open: Option<Open>,
     previous_root: Option<Hash>,
@@ -125,6 +127,7 @@ impl Recorder {
             limits,
             epoch,
             next_epoch: None,
+            checkpoint: None,
             run: None,
             open: None,
             previous_root: None,
@@ -145,6 +148,12 @@ impl Recorder {
     /// any picture: the open recording closes before it.
     pub fn set_epoch(&mut self, context: EpochContext) {
         self.next_epoch = Some(NextEpoch { context, noticed_ms: None });
+    }
+
+    /// The newest checkpoint of the history that this gateway has verified, of at
+    /// most [`seal::recording::CHECKPOINT_BYTES_MAX`]. The open recording goes on.
+    pub fn set_checkpoint(&mut self, note: Option<Arc<str>>) {
+        self.checkpoint = note;
     }
 
     /// `salt` gives 32 random bytes for a new recording. An error concerns this
@@ -258,7 +267,7 @@ impl Recorder {
             commitment_audio: keys.audio.commitment(),
             salt: salt.into(),
             roster_head: *roster_head,
-            checkpoint: None,
+            checkpoint: self.checkpoint.as_deref().map(str::to_owned),
             started_at: run.started_at.plus_ms(offset_ms),
             clock: Clock::Unknown,
             starts_with_key_frame: key_frame,

@@ -140,7 +140,10 @@ async fn run(
     let own = (root.clone(), identity.clone());
     let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
     let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
-    let witness = Witness::new(org, identity.clone(), &root, &config.history).run(cloud_receiver.clone());
+    let (checkpoint, checkpoint_receiver) = watch::channel(None);
+    let witness = Witness::new(org, identity.clone(), &root, &config.history, checkpoint);
+    witness.show_remembered();
+    let witness = witness.run(cloud_receiver.clone());
     let forwarder = Forwarder {
         org,
         gateway: identity.id,
@@ -177,6 +180,7 @@ async fn run(
         recording,
         head,
         cloud: cloud_receiver,
+        checkpoint: checkpoint_receiver,
         wake,
         view,
     };

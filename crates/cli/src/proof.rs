@@ -10,12 +10,14 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{CameraId, Hash, OrgId, Rendition, Timestamp};
+use seal::dating::Dating;
 use seal::keys::VerifyingKey;
 use seal::recording::{
     ChunkOpener, ChunkRef, Clock, Ended, Excerpt, ExcerptError, Part, Recording, TrackKind, flags,
 };
 use seal::roster::Roster;
 
+use crate::dating::{self, Known};
 use crate::mp4::{Clips, Source};
 use crate::roster::unheard;
 use crate::text::printable;
@@ -53,6 +55,7 @@ impl ProofFile {
         opener: &ChunkOpener,
         source: &Source,
         chunks: &[&ChunkRef<'_>],
+        dating: Option<&Dating>,
     ) -> anyhow::Result<()> {
         let shown: BTreeSet<u32> = chunks.iter().map(|chunk| chunk.number).collect();
         let (Some(&first), Some(&last)) = (shown.first(), shown.last()) else { return Ok(()) };
@@ -75,6 +78,7 @@ impl ProofFile {
             }
             Err(error) => return Err(error.into()),
         }
+        bytes.extend(dating.map(Dating::to_bytes).unwrap_or_default());
         self.bytes += bytes.len() as u64;
         ensure!(self.bytes <= PROOF_BYTES_MAX, "a proof has at most 1 GiB: export a shorter time");
         self.file.write_all(&bytes).with_context(|| format!("{} could not be written", self.part.display()))
@@ -128,7 +132,12 @@ struct Hole {
 }
 
 /// Says what the proof proves, and writes its pictures to `out`.
-pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn verify(
+    judge: &Judge<'_>,
+    known: &Known,
+    path: &Path,
+    out: Option<&Path>,
+) -> anyhow::Result<()> {
     let failed = || format!("{} could not be read", path.display());
     let length = std::fs::metadata(path).with_context(failed)?.len();
     ensure!(length <= PROOF_BYTES_MAX, "{} is longer than a proof can be (1 GiB)", path.display());
@@ -138,7 +147,11 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
     while !rest.is_empty() {
         let place = || format!("{}, part {}: REFUSED", path.display(), proven.len() + 1);
         let (excerpt, after) = Excerpt::parse(rest).with_context(place)?;
-        let next = judged(judge, &excerpt).with_context(place)?;
+        let (dating, after) = dating_of(after).with_context(place)?;
+        let mut next = judged(judge, &excerpt).with_context(place)?;
+        let of = dating::dated(&excerpt.header.header, excerpt.header.id, excerpt.footer.root);
+        let times = dating::words(&excerpt.header.header, of, dating.as_ref(), known);
+        next.words.extend(times.with_context(place)?);
         if let Some(last) = proven.last() {
             next.follows(last).with_context(place)?;
         }
@@ -157,7 +170,7 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
     println!(
         "\nProven: whoever holds the gateway's key sealed these chunks, bit by bit, as coming from this camera at \
          this time by its clock, and nothing within a part was left out but what is said above. Not proven: that \
-         the gateway was in honest hands, that its clock was right, that the camera showed the truth, or what the \
+         the gateway was in honest hands, that its clock was right beyond the times that others vouch for above, that the camera showed the truth, or what the \
          rest of the recording shows."
     );
     let Some(out) = out else {
@@ -171,6 +184,14 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
         println!("{}", file.display());
     }
     Ok(())
+}
+
+/// The dating that may follow an excerpt.
+fn dating_of(bytes: &[u8]) -> anyhow::Result<(Option<Dating>, &[u8])> {
+    Ok(match Dating::parse(bytes)? {
+        Some((dating, after)) => (Some(dating), after),
+        None => (None, bytes),
+    })
 }
 
 impl Proven {
@@ -318,6 +339,7 @@ fn film(mut rest: &[u8], out: &Path, sound: bool) -> anyhow::Result<Vec<PathBuf>
     let mut clips = Clips::at(out);
     while !rest.is_empty() {
         let (excerpt, after) = Excerpt::parse(rest)?;
+        let (_, after) = dating_of(after)?;
         let source = Source::of(&excerpt.header.header, sound);
         // Of all tracks: sound that is left out is no hole.
         let whole = Source::of(&excerpt.header.header, true);

@@ -12,6 +12,7 @@ use seal::recording::{ChunkRef, ReadError, Recording};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Session;
+use crate::dating::{self, Known};
 use crate::device;
 use crate::grants::Grants;
 use crate::mp4::{Clips, Source};
@@ -131,6 +132,8 @@ pub(crate) async fn export(
     let mut grants = Grants::default();
     let mut clips = Clips::at(out);
     let (mut last, mut gateways) = (None, BTreeSet::new());
+    let known = Known::of(&session.home, &session.roster)?;
+    let (mut log, mut undated) = (None, 0);
     for listed in &list.recordings {
         let bytes = session.client.bytes(&format!("/api/v1/recordings/{}", listed.id)).await?;
         let recording = Recording::parse(&bytes)?;
@@ -163,7 +166,10 @@ pub(crate) async fn export(
             clips.add(&source, chunk.head, buffer.into())?;
         }
         if let Some(proof) = &mut proof {
-            proof.add(&recording, &opener, &source, &wanted)?;
+            let dating = dating::fetch(session, &known, &recording).await;
+            undated += usize::from(dating.as_ref().is_none_or(|dating| dating.stored.is_none()));
+            proof.add(&recording, &opener, &source, &wanted, dating.as_ref())?;
+            log = log.or(dating);
         }
         gateways.insert(header.gateway);
         progress.inc(1);
@@ -175,6 +181,15 @@ pub(crate) async fn export(
         println!("Whoever verifies the proof needs, by another way:");
         for gateway in gateways.iter().filter_map(|id| session.roster.gateway(*id)) {
             println!("  {}", device::gateway_in_words(gateway));
+        }
+        for words in dating::keys_in_words(&known, log.as_ref(), session.roster.org()) {
+            println!("  {words}");
+        }
+        if undated > 0 {
+            println!(
+                "Of {undated} recordings the proof does not show that they exist by now: they are not in the history \
+                 yet. An export in some minutes can."
+            );
         }
     }
     for gap in &list.gaps {

@@ -79,6 +79,11 @@ impl Checkpoint {
         if signed { Ok(checkpoint) } else { Err(NoteError::Signature(log.name.clone())) }
     }
 
+    /// How many entries a note speaks of, before anything of it is believed.
+    pub fn claimed_size(note: &str) -> Option<u64> {
+        parts(note).and_then(|(body, _)| Self::parse(body)).ok().map(|checkpoint| checkpoint.size)
+    }
+
     /// Which of these witnesses signed it, each once.
     pub fn witnessed(note: &str, witnesses: &[LogKey]) -> Result<Vec<Cosignature>, NoteError> {
         let (body, signatures) = parts(note)?;

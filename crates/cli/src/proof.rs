@@ -18,7 +18,7 @@ use seal::recording::{
 use seal::roster::Roster;
 
 use crate::dating::{self, Known};
-use crate::mp4::{Clips, Source};
+use crate::mp4::{self, Clips, Source};
 use crate::roster::unheard;
 use crate::text::printable;
 use crate::times;
@@ -248,6 +248,7 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
         |id: u8| header.tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);
     let (mut pictures, mut sound, mut marked) = (Vec::new(), 0_u32, 0_u32);
     let (mut pictures_withheld, mut sound_withheld) = (0_u32, 0_u32);
+    let mut signatures = BTreeSet::new();
     for (index, part) in excerpt.parts.iter().enumerate() {
         let Part::Shown { head, .. } = part else {
             let kind = if is_sound(part.head().track) { &mut sound_withheld } else { &mut pictures_withheld };
@@ -255,7 +256,8 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
             continue;
         };
         // Opened here already: what does not open was not sealed so.
-        excerpt.open(index).context("a shown chunk has a key")??;
+        let plaintext = excerpt.open(index).context("a shown chunk has a key")??;
+        signatures.extend(source.camera_signatures(head.track, &plaintext));
         marked += u32::from(head.flags & flags::DISCONTINUITY != 0);
         if is_sound(head.track) {
             sound += 1;
@@ -298,6 +300,7 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
     if header.clock == Clock::Unknown {
         words.push("the gateway did not know how well its clock was set".to_owned());
     }
+    words.extend(mp4::signed_by_camera(&signatures));
     words.extend(notes);
     Ok(Proven {
         of: (header.org, header.camera, header.rendition),

@@ -15,7 +15,7 @@ use crate::client::Session;
 use crate::dating::{self, Known};
 use crate::device;
 use crate::grants::Grants;
-use crate::mp4::{Clips, Source};
+use crate::mp4::{self, Clips, Source};
 use crate::proof::ProofFile;
 use crate::times;
 
@@ -133,7 +133,7 @@ pub(crate) async fn export(
     let mut clips = Clips::at(out);
     let (mut last, mut gateways) = (None, BTreeSet::new());
     let known = Known::of(&session.home, &session.roster)?;
-    let (mut log, mut undated) = (None, 0);
+    let (mut log, mut undated, mut signatures) = (None, 0, BTreeSet::new());
     for listed in &list.recordings {
         let bytes = session.client.bytes(&format!("/api/v1/recordings/{}", listed.id)).await?;
         let recording = Recording::parse(&bytes)?;
@@ -163,6 +163,7 @@ pub(crate) async fn export(
                 opened => opened?,
             };
             buffer.truncate(length);
+            signatures.extend(source.camera_signatures(chunk.head.track, &buffer));
             clips.add(&source, chunk.head, buffer.into())?;
         }
         if let Some(proof) = &mut proof {
@@ -195,6 +196,9 @@ pub(crate) async fn export(
     for gap in &list.gaps {
         let (from, to) = (times::format(gap.from), times::format(gap.to));
         println!("gap {from} to {to}: {}", gap.reason.as_str().replace('_', " "));
+    }
+    if let Some(words) = mp4::signed_by_camera(&signatures) {
+        println!("{words}");
     }
     for file in files {
         println!("{}", file.display());

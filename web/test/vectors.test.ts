@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { seedsOf } from '../src/lib/device/recovery';
 import { actionShape } from '../src/lib/seal/action';
-import { base64, type FormatError, fromBase64, fromHex, fromUtf8, hex } from '../src/lib/seal/bytes';
+import { base64, type FormatError, fromBase64, fromHex, fromUtf8, hex, utf8 } from '../src/lib/seal/bytes';
 import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
 import { commandAgreement, readCommand, stateAfter } from '../src/lib/seal/commands';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
 import { type EpochKeys, handOn, openGrant, openPastGrant } from '../src/lib/seal/grants';
-import { recordingKeys } from '../src/lib/seal/header';
+import { readHeader, recordingKeys } from '../src/lib/seal/header';
 import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
 import { answerTo } from '../src/lib/seal/local';
 import { checkPairingMac, pairingCode, pairingProof, readPairing, writePairing } from '../src/lib/seal/pairing';
@@ -27,7 +27,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording-checkpoint.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -173,6 +173,29 @@ describe('shared vectors', () => {
       const head = readChunkHead(bytes.subarray(entry.offset));
       expect(head.keyFrame && head.time === entry.time).toBe(true);
     }
+  });
+
+  it('recording: a checkpoint in the header, and none that is too long', async () => {
+    const vector = load('recording-checkpoint');
+    const bytes = fromBase64(vector.file);
+    const { gateway } = load('enrolment');
+    const recording = await Recording.open(memorySource(bytes), () => gateway);
+    expect(recording.read.header).toEqual(vector.header);
+    expect(recording.tail?.footer).toEqual(vector.footer);
+    const { note, key, size } = load('tlog');
+    expect(recording.read.header.checkpoint).toBe(note);
+    expect((await openCheckpoint(recording.read.header.checkpoint!, key)).size).toBe(size);
+    // Bytes are counted, not letters.
+    const holding = (checkpoint: string) => {
+      const json = utf8(JSON.stringify({ ...recording.read.header, checkpoint }));
+      const out = new Uint8Array(12 + json.length + 64);
+      out.set(bytes.subarray(0, 8));
+      new DataView(out.buffer).setUint32(8, json.length);
+      out.set(json, 12);
+      return readHeader(out);
+    };
+    expect((await holding('é'.repeat(4096))).header.checkpoint).toHaveLength(4096);
+    await expect(holding('é'.repeat(4097))).rejects.toThrow('a checkpoint of more than 8192 bytes');
   });
 
   it('enrolment: look-up value, both MACs, and the code', async () => {

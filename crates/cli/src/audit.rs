@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{CameraId, DeviceId, GatewayId, Hash, RequestId, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, RequestId, Timestamp};
+use seal::dating::BATCH_OPERATION;
 use seal::keys::VerifyingKey;
 use seal::tlog::{self, Bundle, Checkpoint, Edge, LogKey, Tile};
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,9 @@ pub(crate) struct Filter {
     /// Such as `live`, `playback`, `export`, `append_roster`.
     #[arg(long)]
     action: Option<String>,
+    /// Also the entries that stand for recordings, about one a minute.
+    #[arg(long)]
+    recordings: bool,
     #[arg(long, value_name = "ID")]
     camera: Option<CameraId>,
     /// What one request caused; errors and the server's log name it.
@@ -185,7 +189,11 @@ async fn show(session: &Session, filter: &Filter) -> anyhow::Result<()> {
     let request = filter.request.map(|request| request.to_string());
     let from = filter.from.map(|at| at.0.to_string());
     let to = filter.to.map(|at| at.0.to_string());
+    // Whoever asks for an action gets it.
+    let hides = !filter.recordings && filter.action.is_none() && filter.request.is_none();
+    let without = hides.then(|| BATCH_OPERATION.to_owned());
     let wanted = [
+        ("without", &without),
         ("actor", &filter.actor),
         ("action", &filter.action),
         ("about", &about),
@@ -485,6 +493,13 @@ impl ProofFile {
 /// The key that the server offers, if it is the one that was seen first.
 pub(crate) fn log_key(home: &Home, offered: &str, session: &Session) -> anyhow::Result<LogKey> {
     pinned(Seen::read(home)?.as_ref(), offered, session)
+}
+
+/// The key of this organisation's log, if this device has seen it.
+pub(crate) fn known_log(home: &Home, org: OrgId) -> anyhow::Result<Option<LogKey>> {
+    let Some(seen) = Seen::read(home)? else { return Ok(None) };
+    let key = LogKey::parse(&seen.key)?;
+    Ok(Some(key).filter(|key| key.name == format!("lenskeep/{org}")))
 }
 
 /// The log's key: the one that was seen first, for ever.

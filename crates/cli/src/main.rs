@@ -8,6 +8,7 @@ mod approvals;
 mod audit;
 mod camera;
 mod client;
+mod dating;
 mod device;
 mod forward;
 mod forwarding;

@@ -1,7 +1,7 @@
 //! Opened chunks as MP4: one file, or several where the camera's parameters
 //! changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use media::chunk::{AudioChunk, VideoChunk};
 use media::mp4::{Mp4Writer, Sample};
-use media::{TrackDescription, TrackKind};
+use media::{CameraSignature, Codec, TrackDescription, TrackKind, camera_signatures};
 use model::Timestamp;
 use seal::recording::{ChunkHead, Header};
 
@@ -41,10 +41,32 @@ impl Source {
         self.tracks.iter().any(|known| known.id == track && known.kind == TrackKind::Audio)
     }
 
+    /// Signatures that the camera itself put into an opened chunk.
+    pub(crate) fn camera_signatures(&self, track: u8, plaintext: &[u8]) -> BTreeSet<CameraSignature> {
+        let known = self.tracks.iter().find(|known| known.id == track && known.kind == TrackKind::Video);
+        let codec = known.and_then(|track| Codec::of(&track.codec));
+        match (codec, plaintext.split_first_chunk::<4>()) {
+            (Some(codec), Some((_, access_unit))) => camera_signatures(codec, access_unit),
+            _ => BTreeSet::new(),
+        }
+    }
+
     fn timescale(&self, track: u8) -> u64 {
         let known = self.tracks.iter().find(|known| known.id == track);
         known.map_or(1, |track| u64::from(track.timescale))
     }
+}
+
+/// What is said of signatures that were found.
+pub(crate) fn signed_by_camera(found: &BTreeSet<CameraSignature>) -> Option<String> {
+    let names: Vec<String> = found.iter().map(CameraSignature::to_string).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the camera's own signatures ({}) are in the picture; they were kept as they came and are not checked by \
+             Lenskeep",
+            names.join(", ")
+        )
+    })
 }
 
 /// Files that are not finished are removed.

@@ -10,13 +10,15 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{CameraId, Hash, OrgId, Rendition, Timestamp};
+use seal::dating::Dating;
 use seal::keys::VerifyingKey;
 use seal::recording::{
     ChunkOpener, ChunkRef, Clock, Ended, Excerpt, ExcerptError, Part, Recording, TrackKind, flags,
 };
 use seal::roster::Roster;
 
-use crate::mp4::{Clips, Source};
+use crate::dating::{self, Known};
+use crate::mp4::{self, Clips, Source};
 use crate::roster::unheard;
 use crate::text::printable;
 use crate::times;
@@ -53,6 +55,7 @@ impl ProofFile {
         opener: &ChunkOpener,
         source: &Source,
         chunks: &[&ChunkRef<'_>],
+        dating: Option<&Dating>,
     ) -> anyhow::Result<()> {
         let shown: BTreeSet<u32> = chunks.iter().map(|chunk| chunk.number).collect();
         let (Some(&first), Some(&last)) = (shown.first(), shown.last()) else { return Ok(()) };
@@ -75,6 +78,7 @@ impl ProofFile {
             }
             Err(error) => return Err(error.into()),
         }
+        bytes.extend(dating.map(Dating::to_bytes).unwrap_or_default());
         self.bytes += bytes.len() as u64;
         ensure!(self.bytes <= PROOF_BYTES_MAX, "a proof has at most 1 GiB: export a shorter time");
         self.file.write_all(&bytes).with_context(|| format!("{} could not be written", self.part.display()))
@@ -128,7 +132,12 @@ struct Hole {
 }
 
 /// Says what the proof proves, and writes its pictures to `out`.
-pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn verify(
+    judge: &Judge<'_>,
+    known: &Known,
+    path: &Path,
+    out: Option<&Path>,
+) -> anyhow::Result<()> {
     let failed = || format!("{} could not be read", path.display());
     let length = std::fs::metadata(path).with_context(failed)?.len();
     ensure!(length <= PROOF_BYTES_MAX, "{} is longer than a proof can be (1 GiB)", path.display());
@@ -138,7 +147,11 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
     while !rest.is_empty() {
         let place = || format!("{}, part {}: REFUSED", path.display(), proven.len() + 1);
         let (excerpt, after) = Excerpt::parse(rest).with_context(place)?;
-        let next = judged(judge, &excerpt).with_context(place)?;
+        let (dating, after) = dating_of(after).with_context(place)?;
+        let mut next = judged(judge, &excerpt).with_context(place)?;
+        let of = dating::dated(&excerpt.header.header, excerpt.header.id, excerpt.footer.root);
+        let times = dating::words(&excerpt.header.header, of, dating.as_ref(), known);
+        next.words.extend(times.with_context(place)?);
         if let Some(last) = proven.last() {
             next.follows(last).with_context(place)?;
         }
@@ -157,7 +170,7 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
     println!(
         "\nProven: whoever holds the gateway's key sealed these chunks, bit by bit, as coming from this camera at \
          this time by its clock, and nothing within a part was left out but what is said above. Not proven: that \
-         the gateway was in honest hands, that its clock was right, that the camera showed the truth, or what the \
+         the gateway was in honest hands, that its clock was right beyond the times that others vouch for above, that the camera showed the truth, or what the \
          rest of the recording shows."
     );
     let Some(out) = out else {
@@ -171,6 +184,14 @@ pub(crate) fn verify(judge: &Judge<'_>, path: &Path, out: Option<&Path>) -> anyh
         println!("{}", file.display());
     }
     Ok(())
+}
+
+/// The dating that may follow an excerpt.
+fn dating_of(bytes: &[u8]) -> anyhow::Result<(Option<Dating>, &[u8])> {
+    Ok(match Dating::parse(bytes)? {
+        Some((dating, after)) => (Some(dating), after),
+        None => (None, bytes),
+    })
 }
 
 impl Proven {
@@ -227,6 +248,7 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
         |id: u8| header.tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);
     let (mut pictures, mut sound, mut marked) = (Vec::new(), 0_u32, 0_u32);
     let (mut pictures_withheld, mut sound_withheld) = (0_u32, 0_u32);
+    let mut signatures = BTreeSet::new();
     for (index, part) in excerpt.parts.iter().enumerate() {
         let Part::Shown { head, .. } = part else {
             let kind = if is_sound(part.head().track) { &mut sound_withheld } else { &mut pictures_withheld };
@@ -234,7 +256,8 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
             continue;
         };
         // Opened here already: what does not open was not sealed so.
-        excerpt.open(index).context("a shown chunk has a key")??;
+        let plaintext = excerpt.open(index).context("a shown chunk has a key")??;
+        signatures.extend(source.camera_signatures(head.track, &plaintext));
         marked += u32::from(head.flags & flags::DISCONTINUITY != 0);
         if is_sound(head.track) {
             sound += 1;
@@ -277,6 +300,7 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
     if header.clock == Clock::Unknown {
         words.push("the gateway did not know how well its clock was set".to_owned());
     }
+    words.extend(mp4::signed_by_camera(&signatures));
     words.extend(notes);
     Ok(Proven {
         of: (header.org, header.camera, header.rendition),
@@ -318,6 +342,7 @@ fn film(mut rest: &[u8], out: &Path, sound: bool) -> anyhow::Result<Vec<PathBuf>
     let mut clips = Clips::at(out);
     while !rest.is_empty() {
         let (excerpt, after) = Excerpt::parse(rest)?;
+        let (_, after) = dating_of(after)?;
         let source = Source::of(&excerpt.header.header, sound);
         // Of all tracks: sound that is left out is no hole.
         let whole = Source::of(&excerpt.header.header, true);

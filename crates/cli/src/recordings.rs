@@ -12,9 +12,10 @@ use seal::recording::{ChunkRef, ReadError, Recording};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Session;
+use crate::dating::{self, Known};
 use crate::device;
 use crate::grants::Grants;
-use crate::mp4::{Clips, Source};
+use crate::mp4::{self, Clips, Source};
 use crate::proof::ProofFile;
 use crate::times;
 
@@ -157,6 +158,8 @@ pub(crate) async fn export(
     let mut grants = Grants::default();
     let mut clips = Clips::at(out);
     let (mut last, mut gateways) = (None, BTreeSet::new());
+    let known = Known::of(&session.home, &session.roster)?;
+    let (mut log, mut undated, mut signatures) = (None, 0, BTreeSet::new());
     for listed in &list.recordings {
         let path = format!("/api/v1/recordings/{}?camera={camera}", listed.id);
         let reading = session.client.bytes(&path).await;
@@ -192,10 +195,14 @@ pub(crate) async fn export(
                 opened => opened?,
             };
             buffer.truncate(length);
+            signatures.extend(source.camera_signatures(chunk.head.track, &buffer));
             clips.add(&source, chunk.head, buffer.into())?;
         }
         if let Some(proof) = &mut proof {
-            proof.add(&recording, &opener, &source, &wanted)?;
+            let dating = dating::fetch(session, &known, &recording).await;
+            undated += usize::from(dating.as_ref().is_none_or(|dating| dating.stored.is_none()));
+            proof.add(&recording, &opener, &source, &wanted, dating.as_ref())?;
+            log = log.or(dating);
         }
         gateways.insert(header.gateway);
         progress.inc(1);
@@ -208,11 +215,23 @@ pub(crate) async fn export(
         for gateway in gateways.iter().filter_map(|id| session.roster.gateway(*id)) {
             println!("  {}", device::gateway_in_words(gateway));
         }
+        for words in dating::keys_in_words(&known, log.as_ref(), session.roster.org()) {
+            println!("  {words}");
+        }
+        if undated > 0 {
+            println!(
+                "Of {undated} recordings the proof does not show that they exist by now: they are not in the history \
+                 yet. An export in some minutes can."
+            );
+        }
     }
     list.say_what_may_be_missing();
     for gap in &list.gaps {
         let (from, to) = (times::format(gap.from), times::format(gap.to));
         println!("gap {from} to {to}: {}", gap.reason.as_str().replace('_', " "));
+    }
+    if let Some(words) = mp4::signed_by_camera(&signatures) {
+        println!("{words}");
     }
     for file in files {
         println!("{}", file.display());

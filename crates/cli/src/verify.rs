@@ -7,7 +7,9 @@ use anyhow::{Context as _, bail, ensure};
 use model::{CameraId, Hash, Rendition};
 use seal::recording::{RECORDING_BYTES_MAX, Recording};
 use seal::roster::Roster;
+use seal::tlog::LogKey;
 
+use crate::dating::{self, Known};
 use crate::home::{Home, read_roster};
 use crate::proof::{self, Judge};
 use crate::roster::unheard;
@@ -23,6 +25,13 @@ pub(crate) struct Arguments {
     /// prints it for somebody of the organisation. Several where a camera had several gateways.
     #[arg(long, value_name = "BASE64", conflicts_with = "roster")]
     gateway_key: Vec<String>,
+    /// The key of the organisation's history, as `lenskeep audit key` prints it for somebody of
+    /// the organisation; default the one that this device has seen.
+    #[arg(long, value_name = "KEY")]
+    log_key: Option<String>,
+    /// For a proof, without a roster: the key of somebody who witnesses the history.
+    #[arg(long, value_name = "KEY", requires = "gateway_key")]
+    witness_key: Vec<String>,
     /// Write what a proof shows as MP4.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -31,7 +40,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { roster, gateway_key, out, paths } = arguments;
+    let Arguments { roster, gateway_key, log_key, witness_key, out, paths } = arguments;
+    let log = log_key.map(|key| LogKey::parse(&key)).transpose().context("--log-key")?;
     let (proofs, recordings): (Vec<PathBuf>, Vec<PathBuf>) =
         paths.into_iter().partition(|path| proof::is_proof(path));
     ensure!(
@@ -41,7 +51,10 @@ pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
     if !gateway_key.is_empty() {
         ensure!(recordings.is_empty(), "recordings are verified by a roster: give --roster FILE");
         let keys = gateway_key.iter().map(|key| proof::gateway_key(key)).collect::<anyhow::Result<_>>()?;
-        return verify_proofs(&Judge::Gateways(keys), &proofs, out.as_deref());
+        let witnesses = witness_key.iter().map(|key| LogKey::parse_cosigner(key));
+        let witnesses = witnesses.collect::<Result<_, _>>().context("--witness-key")?;
+        let known = Known { log, witnesses };
+        return verify_proofs(&Judge::Gateways(keys), &known, &proofs, out.as_deref());
     }
     let roster = match roster {
         Some(path) => read_roster(&path)?,
@@ -51,15 +64,22 @@ pub(crate) fn run(home: &Home, arguments: Arguments) -> anyhow::Result<()> {
             home.roster(device.anchor)?.with_context(|| format!("this device has no roster; {told}"))?
         }
     };
-    let proven = verify_proofs(&Judge::Roster(&roster), &proofs, out.as_deref());
-    if recordings.is_empty() { proven } else { proven.and(verify(&roster, &recordings)) }
+    let mut known = Known::of(home, &roster)?;
+    known.log = log.or(known.log);
+    let proven = verify_proofs(&Judge::Roster(&roster), &known, &proofs, out.as_deref());
+    if recordings.is_empty() { proven } else { proven.and(verify(&roster, &known, &recordings)) }
 }
 
 /// All of them, also after one that is refused.
-fn verify_proofs(judge: &Judge<'_>, paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<()> {
+fn verify_proofs(
+    judge: &Judge<'_>,
+    known: &Known,
+    paths: &[PathBuf],
+    out: Option<&Path>,
+) -> anyhow::Result<()> {
     let mut first = Ok(());
     for path in paths {
-        match (proof::verify(judge, path, out), &first) {
+        match (proof::verify(judge, known, path, out), &first) {
             (Ok(()), _) => {}
             (refused, Ok(())) => first = refused,
             (Err(error), Err(_)) => println!("{}", printable(&format!("{error:#}"))),
@@ -68,7 +88,7 @@ fn verify_proofs(judge: &Judge<'_>, paths: &[PathBuf], out: Option<&Path>) -> an
     first
 }
 
-fn verify(roster: &Roster, paths: &[PathBuf]) -> anyhow::Result<()> {
+fn verify(roster: &Roster, known: &Known, paths: &[PathBuf]) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;
@@ -80,9 +100,10 @@ fn verify(roster: &Roster, paths: &[PathBuf]) -> anyhow::Result<()> {
     let mut chains: HashMap<(CameraId, Rendition), Vec<Link>> = HashMap::new();
     let (mut broken, mut apart) = (0, 0);
     for file in &files {
-        match check(file, roster) {
-            Ok(Checked { camera, rendition, link, words, unknown_head, unheard }) => {
+        match check(file, roster, known) {
+            Ok(Checked { camera, rendition, link, words, unknown_head, unheard, began }) => {
                 println!("genuine  {}  {words}", file.display());
+                began.iter().for_each(|words| println!("         {words}"));
                 if let Some(made) = unheard {
                     println!(
                         "         its gateway had not heard of a change of the roster from {}: it was cut off, or the \
@@ -144,6 +165,8 @@ struct Checked {
     unknown_head: Option<Hash>,
     /// When a statement was made that it had not heard of long afterwards.
     unheard: Option<model::Timestamp>,
+    /// When it was made at the earliest, if its header says anything of that.
+    began: Vec<String>,
 }
 
 struct Link {
@@ -152,7 +175,7 @@ struct Link {
     previous: Option<Hash>,
 }
 
-fn check(path: &Path, roster: &Roster) -> anyhow::Result<Checked> {
+fn check(path: &Path, roster: &Roster, known: &Known) -> anyhow::Result<Checked> {
     let length = std::fs::metadata(path)?.len();
     if length > RECORDING_BYTES_MAX as u64 {
         bail!("larger than a recording can be ({RECORDING_BYTES_MAX} bytes)");
@@ -175,6 +198,10 @@ fn check(path: &Path, roster: &Roster) -> anyhow::Result<Checked> {
         link: Link { started_at: header.started_at, root, previous },
         words: format!("{name}, {}, {begin}, {end}", header.rendition),
         unheard: unheard(roster, header.roster_head, header.started_at),
+        began: match header.checkpoint {
+            Some(_) => dating::began(header, known)?,
+            None => Vec::new(),
+        },
         unknown_head: Some(header.roster_head).filter(|head| !roster.contains_hash(*head)),
     })
 }

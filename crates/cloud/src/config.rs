@@ -117,6 +117,9 @@ pub struct HistorySection {
     pub witnesses: Vec<OutsideWitnessSection>,
     /// How often they are asked, 1 to 300. Default 30.
     pub witness_seconds: u64,
+    /// How often recordings that were confirmed get an entry, one for all of an
+    /// organisation, 1 to 3600. Default 60.
+    pub recordings_seconds: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -287,7 +290,7 @@ impl Default for Config {
 
 impl Default for HistorySection {
     fn default() -> Self {
-        HistorySection { witnesses: Vec::new(), witness_seconds: 30 }
+        HistorySection { witnesses: Vec::new(), witness_seconds: 30, recordings_seconds: 60 }
     }
 }
 
@@ -407,10 +410,14 @@ impl Config {
     }
 
     fn validate_witnesses(&self) -> anyhow::Result<()> {
-        let HistorySection { witnesses, witness_seconds } = &self.history;
+        let HistorySection { witnesses, witness_seconds, recordings_seconds } = &self.history;
         ensure!(
             (1..=300).contains(witness_seconds),
             "history.witness_seconds = {witness_seconds} must be from 1 to 300"
+        );
+        ensure!(
+            (1..=3600).contains(recordings_seconds),
+            "history.recordings_seconds = {recordings_seconds} must be from 1 to 3600"
         );
         ensure!(
             witnesses.len() <= WITNESSES_MAX,
@@ -544,6 +551,7 @@ mod tests {
             (format!("[witness]\nlogs = [\"{log}\", \"{log}\"]"), "twice"),
             ("[witness]\nname = \"two words\"".to_owned(), "witness.name"),
             ("[history]\nwitness_seconds = 0".to_owned(), "witness_seconds"),
+            ("[history]\nrecordings_seconds = 0".to_owned(), "recordings_seconds"),
         ] {
             let error = Config::parse(&text).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");

@@ -11,6 +11,7 @@
 
 mod app;
 mod attempts;
+mod batches;
 mod broker;
 mod ca;
 mod clock;

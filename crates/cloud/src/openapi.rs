@@ -85,6 +85,7 @@ use crate::problem::ProblemBody;
         live::ticket,
         live::live,
         recordings::read,
+        recordings::dating,
         recordings::epoch_grant,
         past::read,
         past::open,

@@ -17,7 +17,7 @@ use url::Url;
 use crate::app::App;
 use crate::config::{HistorySection, OutsideWitnessSection};
 use crate::database::LogRow;
-use crate::{clock, outbound};
+use crate::{batches, clock, outbound};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
@@ -151,7 +151,9 @@ async fn look(app: &App, org: OrgId, row: &LogRow, witness: &Outside) -> Result<
     }
     match answer {
         Answer::Signed(note, at) => {
-            app.database.set_signed_outside(org, name, (row.size, &note), at.min(now)).await?;
+            let signed = (row.size, note.as_str());
+            app.database.set_signed_outside(org, name, signed, at.min(now)).await?;
+            batches::signed_outside(app, org, name, signed, now).await?;
         }
         Answer::Elsewhere(_) => {
             return Err(Failure::Theirs("it says another size each time it is asked".to_owned()));

@@ -93,6 +93,8 @@ pub struct Recorder {
     epoch: EpochContext,
     /// The next recording uses this epoch; the open one ends first.
     next_epoch: Option<NextEpoch>,
+    /// Of the history: the next recording's header holds it.
+    checkpoint: Option<Arc<str>>,
     run: Option<Run>,
     open: Option<Open>,
     previous_root: Option<Hash>,
@@ -130,6 +132,7 @@ impl Recorder {
             limits,
             epoch,
             next_epoch: None,
+            checkpoint: None,
             run: None,
             open: None,
             previous_root: None,
@@ -156,6 +159,12 @@ impl Recorder {
     /// Whether recordings are to be short ([`SHORT_MS`]), from the next picture on.
     pub fn set_short(&mut self, is_short: bool) {
         self.is_short = is_short;
+    }
+
+    /// The newest checkpoint of the history that this gateway has verified, of at
+    /// most [`seal::recording::CHECKPOINT_BYTES_MAX`]. The open recording goes on.
+    pub fn set_checkpoint(&mut self, note: Option<Arc<str>>) {
+        self.checkpoint = note;
     }
 
     /// `salt` gives 32 random bytes for a new recording. An error concerns this
@@ -270,7 +279,7 @@ impl Recorder {
             commitment_audio: keys.audio.commitment(),
             salt: salt.into(),
             roster_head: *roster_head,
-            checkpoint: None,
+            checkpoint: self.checkpoint.as_deref().map(str::to_owned),
             started_at: run.started_at.plus_ms(offset_ms),
             clock: Clock::Unknown,
             starts_with_key_frame: key_frame,

@@ -145,7 +145,10 @@ async fn run(
     let keeper_view = view_receiver.clone();
     let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
     let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
-    let witness = Witness::new(org, identity.clone(), &root, &config.history).run(cloud_receiver.clone());
+    let (checkpoint, checkpoint_receiver) = watch::channel(None);
+    let witness = Witness::new(org, identity.clone(), &root, &config.history, checkpoint);
+    witness.show_remembered();
+    let witness = witness.run(cloud_receiver.clone());
     let forwarder = Forwarder {
         org,
         gateway: identity.id,
@@ -200,6 +203,7 @@ async fn run(
         recording,
         head,
         cloud: cloud_receiver,
+        checkpoint: checkpoint_receiver,
         wake,
         bandwidth,
         view,

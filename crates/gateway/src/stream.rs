@@ -1,6 +1,7 @@
 //! One stream of one camera: connect, record, lose, wait, connect again. A
 //! stream has a task of its own; what goes wrong in it stays in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) epoch: EpochContext,
     pub(crate) limits: Limits,
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
+    /// Of the history, for the headers of recordings.
+    pub(crate) checkpoint: watch::Receiver<Option<Arc<str>>>,
     /// Where the last run's recordings of this stream end.
     pub(crate) recorded_until: Option<Timestamp>,
     /// Not all that lies there could be read.
@@ -120,6 +123,7 @@ impl Stream {
             cancel: cancel.clone(),
             viewers: Viewers::default(),
             cloud: settings.cloud,
+            checkpoint: settings.checkpoint,
             began: Instant::now(),
             frozen: Frozen::default(),
             is_h265: false,
@@ -159,6 +163,7 @@ struct StreamTask {
     cancel: CancellationToken,
     viewers: Viewers,
     cloud: watch::Receiver<Option<Cloud>>,
+    checkpoint: watch::Receiver<Option<Arc<str>>>,
     began: Instant,
     frozen: Frozen,
     is_h265: bool,
@@ -264,6 +269,7 @@ impl StreamTask {
                     self.tell_rate();
                     self.tell_concern();
                     self.shorten();
+                    self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
                     continue;
                 }
             };
@@ -273,6 +279,7 @@ impl StreamTask {
                     self.outage.tried(at);
                     self.describe(&tracks);
                     self.frozen = Frozen::default();
+                    self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
                     self.recorder.begin_run(tracks, at, Ended::Lost);
                 }
                 SourceEvent::ParametersChanged(tracks) => {

@@ -59,6 +59,8 @@ pub(crate) struct Supervisor {
     pub(crate) head: watch::Sender<(u64, Hash)>,
     /// Its clock is compared with ours.
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
+    /// The history's, as far as it was witnessed.
+    pub(crate) checkpoint: watch::Receiver<Option<Arc<str>>>,
     /// The forwarder has something to do.
     pub(crate) wake: Arc<Wake>,
     /// What the forwarder may use.
@@ -307,6 +309,7 @@ impl Supervision {
             epoch: context(&self.epoch, camera).context("the epoch has no keys of this camera")?,
             limits: Limits::from(recording),
             cloud: self.own.cloud.clone(),
+            checkpoint: self.own.checkpoint.clone(),
             recorded_until: match recorded_until {
                 None => index.last_end(camera, rendition, NUMBER_MAX).await?,
                 until => until,

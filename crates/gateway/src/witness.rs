@@ -3,14 +3,17 @@
 //! cloud that rewrites its history, or shows another one to somebody else, has
 //! no signature of ours for it.
 //!
-//! The checkpoint is on disk before the signature leaves.
+//! The checkpoint is on disk before the signature leaves. It also goes into the
+//! headers of recordings that begin from then on: they are not older than it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use model::wire::{LogConflict, LogOffer, WitnessReport};
 use model::{Hash, OrgId};
+use seal::recording::CHECKPOINT_BYTES_MAX;
 use seal::tlog::{self, Checkpoint, LogKey, NoteError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -40,6 +43,8 @@ pub(crate) struct Witness {
     path: PathBuf,
     /// Between two looks.
     every: Duration,
+    /// The highest that was verified, for the headers of recordings.
+    shown: watch::Sender<Option<Arc<str>>>,
 }
 
 #[derive(Debug)]
@@ -52,9 +57,33 @@ enum Verdict {
 }
 
 impl Witness {
-    pub(crate) fn new(org: OrgId, identity: Identity, root: &Path, config: &HistorySection) -> Self {
+    pub(crate) fn new(
+        org: OrgId,
+        identity: Identity,
+        root: &Path,
+        config: &HistorySection,
+        shown: watch::Sender<Option<Arc<str>>>,
+    ) -> Self {
         let every = Duration::from_secs(config.witness_seconds);
-        Witness { org, identity, path: root.join(FILE), every }
+        Witness { org, identity, path: root.join(FILE), every, shown }
+    }
+
+    /// What an earlier run verified counts before the cloud is there. A file that
+    /// is damaged is told when it is needed.
+    pub(crate) fn show_remembered(&self) {
+        if let Ok(Some(memory)) = read_whole::<Memory>(&self.path)
+            && memory.checkpoint().is_ok()
+        {
+            self.show(&memory.note);
+        }
+    }
+
+    fn show(&self, note: &str) {
+        if note.len() <= CHECKPOINT_BYTES_MAX {
+            self.shown.send_replace(Some(note.into()));
+        } else {
+            warn!("the checkpoint is too long for the headers of recordings; they go on with the one before");
+        }
     }
 
     /// Runs until dropped.
@@ -101,6 +130,7 @@ impl Witness {
         let memory = serde_json::to_vec(&Memory { key, note: note.clone() })?;
         let path = self.path.clone();
         tokio::task::spawn_blocking(move || write_whole(&path, &memory)).await??;
+        self.show(&note);
         let Identity { id, sign, .. } = &self.identity;
         let signed = tlog::sign_witnessed(checkpoint, &id.to_string(), sign, clock::now());
         Ok(WitnessReport::Cosigned { note: note + &signed })

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::{AudioChunk, VideoChunk, nal};
+use crate::{AudioChunk, CameraSignature, Codec, VideoChunk, camera_signatures, nal};
 
 /// What decodes must encode to the same bytes.
 pub fn fuzz_chunk(data: &[u8]) {
@@ -24,4 +24,18 @@ pub fn fuzz_nal(data: &[u8]) {
     let again: Vec<_> = nal::length_prefixed(&framed).map(|unit| unit.expect("just made")).collect();
     assert_eq!(units, again);
     assert!(nal::length_prefixed(data).filter_map(Result::ok).map(<[u8]>::len).sum::<usize>() <= data.len());
+}
+
+/// What is found was there: its UUID, but for bytes that do not count. What is
+/// torn off takes nothing with it that stood before.
+pub fn fuzz_signing(data: &[u8]) {
+    for codec in [Codec::H264, Codec::H265] {
+        let found = camera_signatures(codec, data);
+        let letters = b"Signed Video...0";
+        if found.contains(&CameraSignature::AxisSignedVideo) {
+            assert!(data.windows(letters.len()).any(|window| window == letters), "no zeros are in it");
+        }
+        let half = camera_signatures(codec, &data[..data.len() / 2]);
+        assert!(half.is_subset(&found));
+    }
 }

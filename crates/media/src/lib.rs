@@ -12,10 +12,12 @@ mod chunker;
 pub mod fuzzing;
 pub mod mp4;
 pub mod nal;
+mod signing;
 mod timeline;
 mod track;
 
 pub use chunk::{AudioChunk, ChunkError, VideoChunk};
 pub use chunker::{Chunk, Chunker, ChunkerError};
+pub use signing::{CameraSignature, camera_signatures};
 pub use timeline::{Placed, Timeline};
 pub use track::{AccessUnit, Codec, TrackDescription, TrackKind};

@@ -93,6 +93,8 @@ pub mod h265 {
     pub const SPS: u8 = 33;
     pub const PPS: u8 = 34;
     pub const ACCESS_UNIT_DELIMITER: u8 = 35;
+    pub const PREFIX_SEI: u8 = 39;
+    pub const SUFFIX_SEI: u8 = 40;
 
     pub fn unit_type(unit: &[u8]) -> Option<u8> {
         unit.first().map(|byte| byte >> 1 & 0x3f)

@@ -10,6 +10,7 @@
 pub mod action;
 mod canonical;
 pub mod command;
+pub mod dating;
 pub mod dpop;
 pub mod enrolment;
 pub mod envelope;

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod azure;
+mod dating;
 mod devices;
 mod local;
 mod on_site;

@@ -329,6 +329,7 @@ fn configuration_files_show_every_key_and_its_default() {
         (&expected.footage, &expected.grants, &expected.history)
     );
     assert_eq!(all.history.witness_seconds, default.history.witness_seconds);
+    assert_eq!(all.history.recordings_seconds, default.history.recordings_seconds);
 }
 
 /// Each field of the configuration's structs has its line in the file.

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::{OneBox, ffprobe};
 
 /// Somebody who has no device, no roster and no server.
-fn stranger(folder: &Path, arguments: &[&str]) -> (bool, String) {
+pub(crate) fn stranger(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
         .args(arguments)
         .env("LENSKEEP_HOME", folder.join("nobody"))

@@ -102,6 +102,8 @@ pub(crate) struct Filter {
     pub(crate) limit: u64,
     pub(crate) actor: Option<String>,
     pub(crate) action: Option<String>,
+    /// The action that is not.
+    pub(crate) without: Option<String>,
     /// Part of the resource.
     pub(crate) about: Option<String>,
     pub(crate) request: Option<String>,
@@ -115,11 +117,12 @@ impl Database {
         let sql = "SELECT seq, at, actor, action, resource, hash, leaf, device, signature, policy, refused, posture, request FROM history \
                    WHERE org = $1 AND seq < $2 AND at >= $3 AND at <= $4 AND ($5 = '' OR actor = $5) \
                    AND ($6 = '' OR action = $6) AND ($7 = '' OR REPLACE(resource, $7, '') <> resource) \
-                   AND ($8 = '' OR request = $8) ORDER BY seq DESC LIMIT $9";
-        let Filter { before, limit, actor, action, about, request, from, to } = filter;
+                   AND ($8 = '' OR request = $8) AND ($9 = '' OR action <> $9) ORDER BY seq DESC LIMIT $10";
+        let Filter { before, limit, actor, action, without, about, request, from, to } = filter;
         let wanted = |text: Option<String>| text.unwrap_or_default();
         let (actor, action, about, request) = (wanted(actor), wanted(action), wanted(about), wanted(request));
-        let values = params![org, before, from, to, actor, action, about, request, limit];
+        let values =
+            params![org, before, from, to, actor, action, about, request, wanted(without), limit];
         let rows = self.all(sql, values).await?;
         rows.iter()
             .map(|row| {

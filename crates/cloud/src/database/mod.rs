@@ -5,6 +5,7 @@
 
 mod accounts;
 mod approvals;
+mod batches;
 mod devices;
 mod directory;
 mod enrolments;
@@ -193,6 +194,19 @@ impl Transaction {
             }
             Transaction::Postgres(tx) => {
                 value::postgres(sql, values).fetch_optional(&mut **tx).await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    pub(crate) async fn all(&mut self, sql: &'static str, values: Vec<Value>) -> sqlx::Result<Vec<Row>> {
+        Ok(match self {
+            Transaction::Sqlite(tx) => {
+                let rows = value::sqlite(sql, values).fetch_all(&mut **tx).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Transaction::Postgres(tx) => {
+                let rows = value::postgres(sql, values).fetch_all(&mut **tx).await?;
+                rows.into_iter().map(Row::Postgres).collect()
             }
         })
     }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use cloud_core::History as _;
+use model::OrgId;
 use model::wire::{LogOffer, WitnessReport};
 use seal::keys::VerifyingKey;
 use seal::tlog::{self, Checkpoint, LogKey};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::clock;
+use crate::{batches, clock};
+use crate::database::LogRow;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::GatewayCaller;
 use crate::problem::Problem;
@@ -35,11 +37,26 @@ pub(crate) async fn checkpoint(
     let Some(row) = app.database.log(org).await?.filter(|row| row.size > 0) else {
         return Ok(Json(LogOffer { key, note: String::new(), proof: Vec::new() }));
     };
-    let proof = match tlog::consistency(seen.old, row.size) {
-        Some(parts) => app.log.proof(org, row.size, parts).await?,
+    let (size, note) = offered(&app, org, row, seen.old).await?;
+    let proof = match tlog::consistency(seen.old, size) {
+        Some(parts) => app.log.proof(org, size, parts).await?,
         None => Vec::new(),
     };
-    Ok(Json(LogOffer { key, note: row.note, proof }))
+    Ok(Json(LogOffer { key, note, proof }))
+}
+
+/// What gateways sign, they also put into the headers of recordings. There the
+/// time of a witness outside says more than ours: what such a one has signed is
+/// shown first, as long as the gateway goes on with it.
+async fn offered(app: &App, org: OrgId, row: LogRow, old: u64) -> Result<(u64, String), Problem> {
+    let signed = app.database.outside_witnesses(org).await?;
+    let goes_on = signed.iter().filter(|signed| (old + 1..=row.size).contains(&signed.size));
+    let (size, note) = match goes_on.max_by_key(|signed| signed.size) {
+        Some(signed) => (signed.size, signed.note.clone()),
+        None => (row.size, row.note),
+    };
+    let same = signed.iter().filter(|signed| signed.size == size);
+    Ok((size, same.fold(note, |note, signed| tlog::join(&note, &signed.note))))
 }
 
 pub(crate) async fn report(
@@ -59,7 +76,9 @@ pub(crate) async fn report(
             let signed =
                 signed.ok_or_else(|| Problem::invalid("The gateway did not sign this checkpoint."))?;
             let at = signed.at.min(now);
-            app.database.set_witnessed(org, gateway, (checkpoint.size, &note), at).await?;
+            let signed = (checkpoint.size, note.as_str());
+            app.database.set_witnessed(org, gateway, signed, at).await?;
+            batches::signed_by_gateway(&app, org, &gateway.to_string(), signed, now).await?;
         }
         WitnessReport::Conflict { conflict } => {
             if app.database.set_log_conflict(org, gateway, conflict).await? {

@@ -31,6 +31,7 @@ pub(crate) struct Stretch {
     limit: Option<u64>,
     actor: Option<String>,
     action: Option<String>,
+    without: Option<String>,
     /// Part of the resource.
     about: Option<String>,
     request: Option<String>,
@@ -125,6 +126,7 @@ pub(crate) struct Inclusion {
            ("limit" = Option<u64>, Query, description = "at most so many; 100, and never more than 1000"),
            ("actor" = Option<String>, Query, description = "id of a person or gateway"),
            ("action" = Option<String>, Query),
+           ("without" = Option<String>, Query, description = "all but this action, such as `store_recordings`"),
            ("about" = Option<String>, Query, description = "a part of the resource, such as a camera's id"),
            ("request" = Option<String>, Query, description = "what the request that caused it was answered as `x-request-id`"),
            ("from" = Option<u64>, Query), ("to" = Option<u64>, Query, description = "times in milliseconds")),
@@ -140,6 +142,7 @@ pub(crate) async fn read(
         limit: query.limit.unwrap_or(ENTRIES_DEFAULT).min(ENTRIES_MAX),
         actor: query.actor,
         action: query.action,
+        without: query.without,
         about: query.about,
         request: query.request,
         from: query.from.unwrap_or(Timestamp(0)),

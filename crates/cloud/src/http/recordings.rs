@@ -12,16 +12,17 @@ use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
 use model::wire::{Container, Envelope};
 use model::{AskedRange, ByteRange, CameraId, DeviceId, EpochId, Hash};
+use seal::dating::Dating;
 use serde::Deserialize;
 
 use super::extract::{Json, Path, Query};
 use super::on_site::OnSite;
-use super::types::EnvelopeSchema;
+use super::types::{DatingSchema, EnvelopeSchema};
 use crate::app::App;
-use crate::clock;
 use crate::problem::Problem;
 use crate::sessions::Caller;
 use crate::store::Range;
+use crate::{batches, clock};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.lenskeep.recording");
 
@@ -90,6 +91,30 @@ async fn ranged(
         headers.insert(header::CONTENT_RANGE, HeaderValue::try_from(range).expect("digits"));
     }
     Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Held {
+    /// Entries of the checkpoint that the recording's header holds.
+    checkpoint: Option<u64>,
+}
+
+#[utoipa::path(get, path = "/api/v1/recordings/{id}/dating",
+    params(("id" = String, Path),
+           ("checkpoint" = Option<u64>, Query, description = "entries of the checkpoint that its header holds")),
+    responses((status = 200, description = "what the history shows of its time (format.md section 5.2)", body = DatingSchema)))]
+pub(crate) async fn dating(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<Hash>,
+    Query(held): Query<Held>,
+) -> Result<Json<Dating>, Problem> {
+    let now = clock::now();
+    let found = app.database.recording(caller.org, id).await?.ok_or_else(Problem::not_found)?;
+    let roster = app.roster(caller.org, now).await?;
+    app.read_permit(&caller, &roster, Action::Playback { camera: found.camera, recording: id }, now).await?;
+    Ok(Json(batches::dating(&app, caller.org, id, held.checkpoint).await?))
 }
 
 #[utoipa::path(get, path = "/api/v1/epochs/{epoch}/grants/{device}",

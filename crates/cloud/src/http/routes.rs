@@ -143,6 +143,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/cameras/{id}/live", Session, post(live::ticket)),
         viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),
+        viewer("GET", "/api/v1/recordings/{id}/dating", Session, get(recordings::dating)),
         viewer("GET", "/api/v1/epochs/{epoch}/grants/{device}", Session, get(recordings::epoch_grant)),
         viewer("GET", "/api/v1/epochs/{epoch}/past-grants/{device}", Session, get(past::read)),
         viewer("POST", "/api/v1/past-openings", Administrator, post(past::open)),

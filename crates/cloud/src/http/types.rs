@@ -87,6 +87,49 @@ pub(crate) struct After {
     pub(crate) after: Option<u64>,
 }
 
+/// What the history shows of a recording's time (format.md section 5.2).
+#[derive(ToSchema)]
+#[schema(as = Dating)]
+#[expect(dead_code, reason = "spells seal::dating::Dating for OpenAPI")]
+pub(crate) struct DatingSchema {
+    /// The log's key, as `name+hash+base64`.
+    log: String,
+    before: Option<BeforeSchema>,
+    stored: Option<StoredSchema>,
+}
+
+/// An entry before the checkpoint that the header holds.
+#[derive(ToSchema)]
+#[schema(as = DatingBefore)]
+#[expect(dead_code, reason = "spells seal::dating::Before for OpenAPI")]
+pub(crate) struct BeforeSchema {
+    seq: u64,
+    leaf: String,
+    proof: Vec<String>,
+}
+
+/// The batch with the recording, the entry that names it, and checkpoints with
+/// that entry.
+#[derive(ToSchema)]
+#[schema(as = DatingStored)]
+#[expect(dead_code, reason = "spells seal::dating::Stored for OpenAPI")]
+pub(crate) struct StoredSchema {
+    index: u32,
+    count: u32,
+    path: Vec<String>,
+    seq: u64,
+    leaf: String,
+    checkpoints: Vec<PublishedSchema>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = DatingCheckpoint)]
+#[expect(dead_code, reason = "spells seal::dating::Published for OpenAPI")]
+pub(crate) struct PublishedSchema {
+    note: String,
+    proof: Vec<String>,
+}
+
 /// A DSSE envelope (format.md section 1.2).
 #[derive(ToSchema)]
 #[schema(as = Envelope)]

@@ -19,7 +19,7 @@ pub(crate) use shelf::{Shelf, ShelfError};
 
 use crate::app::App;
 use crate::database::{Database, LogRow};
-use crate::{clock, keyfile, random};
+use crate::{batches, clock, keyfile, random};
 
 /// The longest time from an entry to its checkpoint, on a quiet server.
 const EVERY: Duration = Duration::from_secs(1);
@@ -129,9 +129,11 @@ pub(crate) async fn run(app: Arc<App>) {
                 "what was done while the history could not be written is not in it yet: {error:#}"
             );
         }
+        batches::round(&app, Duration::from_secs(app.config.history.recordings_seconds)).await;
         publish(&app).await;
     }
-    // What was permitted in the last moment is published too.
+    // What was permitted and confirmed in the last moment is published too.
+    batches::round(&app, Duration::ZERO).await;
     publish(&app).await;
     if let Err(error) = app.database.release_logs(app.log.node).await {
         tracing::warn!("another process must wait {} s to publish the history: {error}", LEASE_MS / 1_000);

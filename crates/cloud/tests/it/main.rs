@@ -3,6 +3,7 @@
 
 mod approvals;
 mod azurite;
+mod batches;
 mod commands;
 mod devices;
 mod erasure;

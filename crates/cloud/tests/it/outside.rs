@@ -16,7 +16,7 @@ use seal::tlog::{Checkpoint, LogKey, Submission, sign, sign_witnessed};
 use serde_json::{Value, json};
 
 use crate::live::until;
-use crate::support::{Organisation, World, fresh, fresh_id, now};
+use crate::support::{Gateway, Organisation, World, fresh, fresh_id, now};
 
 /// A server with an organisation, and another one that witnesses its history.
 async fn two_servers() -> (World, Organisation, World) {
@@ -81,6 +81,36 @@ async fn another_server_signs_the_history_as_it_grows() {
     until(grown).await;
     let shown = outside(&ours, &organisation).await;
     assert_eq!((&shown["conflict"], &shown["trouble"]), (&Value::Null, &Value::Null), "{shown}");
+}
+
+/// What gateways put into the headers of recordings: with the time of somebody
+/// who is neither gateway nor cloud.
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_are_shown_what_the_witness_outside_signed() {
+    let (ours, mut organisation, theirs) = two_servers().await;
+    let gateway = Gateway::enrolled(&ours, &mut organisation).await;
+    let witness = LogKey::parse_cosigner(&cloud::witness_key(&theirs.config).unwrap()).unwrap();
+    let offered = async |old: u64| {
+        let answer = gateway.get(&format!("/gateway/v1/history/checkpoint?old={old}")).await;
+        let offer: model::wire::LogOffer = serde_json::from_value(answer.body).unwrap();
+        let checkpoint = Checkpoint::verify(&offer.note, &LogKey::parse(&offer.key).unwrap()).unwrap();
+        let signed = Checkpoint::witnessed(&offer.note, std::slice::from_ref(&witness)).unwrap();
+        (checkpoint, offer.proof, !signed.is_empty())
+    };
+    until(async || outside(&ours, &organisation).await["size"] != 0).await;
+    let (first, _, is_signed) = offered(0).await;
+    assert!(is_signed);
+    let goes_on = async || {
+        write_down(&ours, &organisation).await;
+        let (next, proof, is_signed) = offered(first.size).await;
+        let at = |checkpoint: &Checkpoint| (checkpoint.size, checkpoint.root);
+        assert!(seal::tlog::verify_consistency(at(&first), at(&next), &proof));
+        next.size > first.size && is_signed
+    };
+    until(goes_on).await;
+    // Who has seen more than the witness is not held back by it.
+    let (newest, ..) = offered(u64::MAX >> 12).await;
+    assert!(newest.size >= first.size);
 }
 
 /// Whoever runs the server puts back its data folder, or rewrites the log.

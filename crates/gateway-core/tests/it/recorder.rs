@@ -175,6 +175,21 @@ fn a_new_epoch_waits_for_a_key_frame_and_not_long() {
 }
 
 #[test]
+fn a_checkpoint_goes_into_the_next_header_and_closes_nothing() {
+    let mut recorder = recorder();
+    feed(&mut recorder, 0..10, 4, 100);
+    recorder.set_checkpoint(Some("first".into()));
+    feed(&mut recorder, 10..20, 4, 100);
+    recorder.set_checkpoint(Some("second".into()));
+    feed(&mut recorder, 20..140, 4, 100);
+    recorder.end_run(Ended::Lost);
+    let files = files(&mut recorder);
+    let headers: Vec<_> = files.iter().map(|file| Recording::parse(file).unwrap().header.header).collect();
+    let held: Vec<_> = headers.iter().map(|header| header.checkpoint.as_deref()).collect();
+    assert_eq!(held, [None, Some("second"), Some("second")], "the open recording went on");
+}
+
+#[test]
 fn what_was_pushed_opens_again() {
     let mut recorder = recorder();
     feed(&mut recorder, 0..5, 2, 100);

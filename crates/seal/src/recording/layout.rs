@@ -16,6 +16,8 @@ pub const TRACK_FOOTER: u8 = 0xFE;
 pub const TRACK_INDEX: u8 = 0xFF;
 
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// A checkpoint in a header: the log's signature and those of some 40 witnesses.
+pub const CHECKPOINT_BYTES_MAX: usize = 8 << 10;
 /// Ciphertext of one chunk.
 pub const CHUNK_BYTES_MAX: usize = 8 << 20;
 pub const RECORDING_BYTES_MAX: usize = 64 << 20;
@@ -45,6 +47,8 @@ pub struct Header {
     pub commitment_audio: Hash,
     pub salt: Base64,
     pub roster_head: Hash,
+    /// The newest checkpoint of the history that the gateway had verified: a
+    /// header that holds it is not older.
     pub checkpoint: Option<String>,
     pub started_at: Timestamp,
     pub clock: Clock,

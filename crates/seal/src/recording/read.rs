@@ -4,7 +4,7 @@
 use model::Hash;
 
 use super::layout::{
-    CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer, HEADER_BYTES_MAX,
+    CHECKPOINT_BYTES_MAX, CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer, HEADER_BYTES_MAX,
     Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC, PREFIX_LEN, RECORDING_BYTES_MAX, SIGNATURE_LEN, TAG_LEN,
     TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN, TRAILER_MAGIC, Track, TrackKind, flags,
 };
@@ -80,7 +80,7 @@ impl SignedHeader {
         let bytes = bytes.get(..len).ok_or(ReadError::HeaderLength)?;
         let (json, signature) = bytes[PREFIX_LEN..].split_at(len - PREFIX_LEN - SIGNATURE_LEN);
         let header: Header = crate::from_canonical(json).map_err(ReadError::Header)?;
-        check_tracks(&header)?;
+        check_header(&header)?;
         Ok(SignedHeader {
             id: sha256(json),
             len,
@@ -110,9 +110,11 @@ impl SignedHeader {
     }
 }
 
-fn check_tracks(header: &Header) -> Result<(), ReadError> {
+fn check_header(header: &Header) -> Result<(), ReadError> {
     let rule = |holds: bool, text| if holds { Ok(()) } else { Err(ReadError::HeaderRule(text)) };
     rule(header.salt.0.len() == 32, "the salt has 32 bytes")?;
+    let checkpoint = header.checkpoint.as_ref().map_or(0, String::len);
+    rule(checkpoint <= CHECKPOINT_BYTES_MAX, "a checkpoint has at most 8 KiB")?;
     rule((1..=TRACKS_MAX).contains(&header.tracks.len()), "there are 1 to 8 tracks")?;
     let mut seen = [false; TRACKS_MAX];
     for track in &header.tracks {

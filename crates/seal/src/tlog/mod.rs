@@ -9,7 +9,7 @@ mod tile;
 mod witness;
 
 pub use edge::Edge;
-pub use note::{Checkpoint, Cosignature, LogKey, NoteError, sign, sign_witnessed};
+pub use note::{Checkpoint, Cosignature, LogKey, NoteError, join, sign, sign_witnessed};
 pub use tile::{Bundle, BundleError, ENTRY_BYTES_MAX, Tile, TileError};
 pub use witness::{Refusal, SUBMISSION_BYTES_MAX, Submission};
 

@@ -79,6 +79,11 @@ impl Checkpoint {
         if signed { Ok(checkpoint) } else { Err(NoteError::Signature(log.name.clone())) }
     }
 
+    /// How many entries a note speaks of, before anything of it is believed.
+    pub fn claimed_size(note: &str) -> Option<u64> {
+        parts(note).and_then(|(body, _)| Self::parse(body)).ok().map(|checkpoint| checkpoint.size)
+    }
+
     /// Which of these witnesses signed it, each once.
     pub fn witnessed(note: &str, witnesses: &[LogKey]) -> Result<Vec<Cosignature>, NoteError> {
         let (body, signatures) = parts(note)?;
@@ -145,6 +150,24 @@ pub fn sign_witnessed(checkpoint: &Checkpoint, name: &str, key: &SigningKey, at:
 
 fn cosigned(seconds: u64, body: &str) -> String {
     format!("cosignature/v1\ntime {seconds}\n{body}")
+}
+
+/// The note with the signatures that another note of the same checkpoint has
+/// beside its own. As it is if there is no such, or if nobody would read it.
+pub fn join(note: &str, other: &str) -> String {
+    let (Ok((body, own)), Ok((others, _))) = (parts(note), parts(other)) else { return note.to_owned() };
+    if body != others {
+        return note.to_owned();
+    }
+    let has = |line: &&str| note.split_inclusive('\n').any(|own| own == *line);
+    let more: Vec<&str> =
+        other[others.len() + 1..].split_inclusive('\n').filter(|line| !has(line)).collect();
+    let joined = note.to_owned() + &more.concat();
+    if own.len() + more.len() <= SIGNATURES_MAX && joined.len() <= NOTE_BYTES_MAX {
+        joined
+    } else {
+        note.to_owned()
+    }
 }
 
 fn line(name: &str, bytes: &[u8]) -> String {

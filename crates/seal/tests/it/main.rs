@@ -3,6 +3,7 @@
 
 mod action;
 mod command;
+mod dating;
 mod fixture;
 mod grant;
 mod local;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use seal::grant::{CameraKeys, EpochKey};
 use seal::keys::SigningKey;
 use seal::recording::{
-    CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Excerpt, ExcerptError, Finished, Header, Part, ReadError,
+    CHECKPOINT_BYTES_MAX, CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Excerpt, ExcerptError, Finished, Header, Part, ReadError,
     Recording, RecordingWriter, SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
 };
 
@@ -62,11 +62,20 @@ pub(crate) fn chunks() -> Vec<(u8, u8, u32, Vec<u8>)> {
         .collect()
 }
 
+/// With the checkpoint of the vectors of logs.
+pub(crate) fn header_with_checkpoint() -> Header {
+    Header { checkpoint: Some(crate::tlog::note().0), ..header() }
+}
+
 pub(crate) fn write() -> (Vec<u8>, Finished) {
+    write_with(header())
+}
+
+pub(crate) fn write_with(header: Header) -> (Vec<u8>, Finished) {
     let keys = camera_keys();
     let (_, signer) = gateway_keys();
     let mut bytes = Vec::new();
-    let mut writer = RecordingWriter::begin(header(), &keys.video, &keys.audio.unwrap(), &signer, &mut bytes);
+    let mut writer = RecordingWriter::begin(header, &keys.video, &keys.audio.unwrap(), &signer, &mut bytes);
     for (n, (track, chunk_flags, time, plaintext)) in chunks().into_iter().enumerate() {
         let (a, b) = plaintext.split_at(4);
         assert_eq!(writer.seal(track, chunk_flags, time, &[a, b], &mut bytes).unwrap(), n as u32);
@@ -100,6 +109,22 @@ fn what_was_written_is_read() {
     for entry in &recording.index {
         assert_eq!(recording.chunks[entry.chunk as usize].offset, entry.offset as usize);
     }
+}
+
+#[test]
+fn a_header_holds_a_checkpoint_of_its_bounds_and_no_longer_one() {
+    let (bytes, _) = write_with(header_with_checkpoint());
+    let recording = Recording::parse(&bytes).unwrap();
+    recording.verify(&Log::populated().roster).unwrap();
+    assert_eq!(recording.header.header, header_with_checkpoint());
+    let of = |length: usize| {
+        // Two bytes each: bytes are counted, not letters.
+        let checkpoint = Some("\u{e9}".repeat(length / 2));
+        write_with(Header { checkpoint, ..header() }).0
+    };
+    assert!(Recording::parse(&of(CHECKPOINT_BYTES_MAX)).is_ok());
+    let too_long = of(CHECKPOINT_BYTES_MAX + 2);
+    assert!(matches!(Recording::parse(&too_long), Err(ReadError::HeaderRule("a checkpoint has at most 8 KiB"))));
 }
 
 #[test]

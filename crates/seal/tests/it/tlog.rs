@@ -173,6 +173,25 @@ pub(crate) fn note() -> (String, LogKey, LogKey) {
 }
 
 #[test]
+fn notes_of_one_checkpoint_are_joined_and_others_are_not() {
+    let (note, log, witness) = note();
+    let ((secret, _), (other_secret, other)) = (key(1, "lenskeep/org_1"), key(3, "gw_2"));
+    let checkpoint = Checkpoint::verify(&note, &log).unwrap();
+    let bare = sign(&checkpoint, &secret);
+    let by_other = bare.clone() + &sign_witnessed(&checkpoint, "gw_2", &other_secret, Timestamp(5_000));
+    let both = seal::tlog::join(&note, &by_other);
+    assert_eq!(Checkpoint::verify(&both, &log), Ok(checkpoint.clone()));
+    assert_eq!(Checkpoint::witnessed(&both, &[witness, other]).unwrap().len(), 2);
+    assert_eq!(seal::tlog::join(&both, &note), both, "nothing stands twice");
+    let later = sign(&Checkpoint { size: 701, ..checkpoint.clone() }, &secret);
+    assert_eq!(seal::tlog::join(&note, &later), note, "that is of another checkpoint");
+    let crowd = (0..64).fold(bare, |note, n| {
+        note + &sign_witnessed(&checkpoint, &format!("w{n}"), &other_secret, Timestamp(5_000))
+    });
+    assert_eq!(seal::tlog::join(&note, &crowd), note, "nobody reads so many signatures");
+}
+
+#[test]
 fn a_key_has_one_spelling() {
     let (_, log, _) = note();
     let text = log.verifier_key();

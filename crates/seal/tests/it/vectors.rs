@@ -233,6 +233,21 @@ fn recording() {
     );
 }
 
+/// The same, begun after the checkpoint of `tlog.json`.
+#[test]
+fn recording_after_a_checkpoint() {
+    let (bytes, finished) = crate::recording::write_with(crate::recording::header_with_checkpoint());
+    check(
+        "recording-checkpoint",
+        &json!({
+            "file": base64(&bytes),
+            "sha256": finished.sha256,
+            "header": crate::recording::header_with_checkpoint(),
+            "footer": finished.footer,
+        }),
+    );
+}
+
 #[test]
 fn enrolment() {
     let secret = Secret::from_bytes([0x77; 16]);

@@ -61,6 +61,7 @@ const ACTIONS: Record<string, string> = {
   local_journal_begins: 'began a journal of the site',
   local_journal_gap: 'has a hole in its journal',
   history_conflict: 'has seen another history',
+  store_recordings: 'took note of',
 };
 
 export const actionNames = Object.keys(ACTIONS);
@@ -94,6 +95,7 @@ const ERASED = 'somebody who was erased';
 
 export function nameOf(id: string, { organisation, people }: Names): string {
   if (id.startsWith('ref_')) return ERASED;
+  if (id === 'cloud') return 'The server';
   const { state } = organisation;
   const found = [...state.cameras, ...state.gateways, ...state.devices].find((entry) => entry.id === id);
   return found?.name ?? people[id] ?? short(id);
@@ -104,6 +106,8 @@ export function resourceWords({ action, resource }: HistoryEntry, names: Names):
   const [device, number] = resource.split(' ');
   if (action === 'open_past') return `${nameOf(device!, names)}, ${number === '0' ? 'all of them' : `since ${dateTime(Number(number))}`}`;
   if (action === 'hand_on') return `${nameOf(device!, names)}, of ${number} ${number === '1' ? 'stretch' : 'stretches'} of at most an hour`;
+  const batch = /^recordings\/[0-9a-f]{64}\/(\d+)$/.exec(resource);
+  if (batch) return `${batch[1]} ${batch[1] === '1' ? 'recording' : 'recordings'} that arrived`;
   const type = names.organisation.types.get(resource);
   if (type) return STATEMENTS[type];
   // An object's name begins with the organisation; what people look for is the camera in it.

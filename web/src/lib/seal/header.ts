@@ -1,13 +1,15 @@
 // The signed header of a recording (docs/format.md section 5): the first thing of a file and of a live stream.
 // Refuses a header that the roster's gateway did not sign or whose key commitments are not those of the keys at hand.
 
-import { type Bytes, equal, fromBase64, fromHex, hex, refuse, view } from './bytes';
+import { type Bytes, equal, fromBase64, fromHex, hex, refuse, utf8, view } from './bytes';
 import { hkdf, hkdfKey, keyCommitment, labelled, sha256, verifies } from './crypto';
 import { signedBytes } from './dsse';
 import type { EpochKeys } from './grants';
 import { b64, bool, hash, id, int, literal, nullable, object, type Of, pattern, readCanonical, sorted, text } from './shape';
 
 export const HEADER_BYTES_MAX = 65_536;
+/** Of a checkpoint in a header. */
+export const CHECKPOINT_BYTES_MAX = 8192;
 export const PREFIX_BYTES = 12;
 const SIGNATURE_BYTES = 64;
 const MAGIC = Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 3);
@@ -35,7 +37,7 @@ const headerShape = object({
   commitment_audio: hash,
   salt: b64(32),
   roster_head: hash,
-  checkpoint: nullable(text(8192)),
+  checkpoint: nullable(text(CHECKPOINT_BYTES_MAX)),
   started_at: int,
   clock: literal('synchronised', 'unknown'),
   starts_with_key_frame: bool,
@@ -69,6 +71,7 @@ export async function readHeader(bytes: Uint8Array): Promise<ReadHeader> {
   if (bytes.length < length) refuse('the recording ends inside its header');
   const json = bytes.slice(PREFIX_BYTES, length - SIGNATURE_BYTES) as Bytes;
   const header = readCanonical(headerShape, json, 'the header', HEADER_BYTES_MAX);
+  if (utf8(header.checkpoint ?? '').length > CHECKPOINT_BYTES_MAX) refuse(`a checkpoint of more than ${CHECKPOINT_BYTES_MAX} bytes`);
   for (const track of header.tracks) {
     if (track.id > 7 || track.timescale === 0 || track.timescale > 0xffff_ffff) refuse(`track ${track.id} has an impossible id or timescale`);
   }

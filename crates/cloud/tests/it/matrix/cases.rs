@@ -205,6 +205,11 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("GET", "/api/v1/recordings/{id}") => [(Door, "door"), (Till, "till")]
             .map(|(needs, name)| case(needs, format!("/api/v1/recordings/{}", recordings[name]), json!({})))
             .into(),
+        ("GET", "/api/v1/recordings/{id}/dating") => [(Door, "door"), (Till, "till")]
+            .map(|(needs, name)| {
+                case(needs, format!("/api/v1/recordings/{}/dating?checkpoint=1", recordings[name]), json!({}))
+            })
+            .into(),
         ("GET", "/api/v1/epochs/{epoch}/past-grants/{device}") => {
             vec![case(Ada, format!("/api/v1/epochs/{epoch}/past-grants/{device}"), json!({}))]
         }

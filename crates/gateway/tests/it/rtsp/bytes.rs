@@ -41,6 +41,7 @@ proptest! {
     fn nal_units_and_chunks_take_any_bytes(data in bytes()) {
         media::fuzzing::fuzz_nal(&data);
         media::fuzzing::fuzz_chunk(&data);
+        media::fuzzing::fuzz_signing(&data);
     }
 
     #[test]
@@ -63,6 +64,8 @@ fn the_seeds_of_the_fuzzer_pass() {
     seeds("interleave").iter().for_each(|seed| fuzzing::fuzz_interleave(seed));
     seeds("nal").iter().for_each(|seed| media::fuzzing::fuzz_nal(seed));
     seeds("chunk").iter().for_each(|seed| media::fuzzing::fuzz_chunk(seed));
+    seeds("signing").iter().for_each(|seed| media::fuzzing::fuzz_signing(seed));
+    assert!(seeds("dating").iter().all(|seed| matches!(seal::dating::Dating::parse(seed), Ok(Some(_)))));
     let text = |seed: Vec<u8>| String::from_utf8(seed).unwrap();
     assert!(seeds("recording").iter().all(|seed| seal::recording::Recording::parse(seed).is_ok()));
     assert!(seeds("excerpt").iter().all(|seed| seal::recording::Excerpt::parse(seed).is_ok()));

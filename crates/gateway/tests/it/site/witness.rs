@@ -5,9 +5,27 @@ use std::time::Duration;
 use model::Timestamp;
 use model::wire::{LogConflict, LogOffer, WitnessReport};
 use seal::keys::SigningKey;
+use seal::recording::SignedHeader;
 use seal::tlog::{self, Checkpoint, Edge, LogKey, Tile};
 
 use super::{Site, until};
+
+/// What the newest recording on the disk holds in its header.
+fn newest_checkpoint(site: &Site) -> Option<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![site.data().join("recordings")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    let headers = files.iter().filter_map(|file| {
+        let bytes = std::fs::read(file).ok()?;
+        Some(SignedHeader::parse(&bytes).ok()?.header)
+    });
+    headers.max_by_key(|header| header.started_at)?.checkpoint
+}
 
 /// A history that the test writes.
 struct Log {
@@ -143,4 +161,36 @@ async fn a_gateway_signs_only_what_goes_on_from_what_it_signed() {
     let reports = site.cloud.witness_reports().len();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(site.cloud.witness_reports().len(), reports);
+}
+
+/// It proves that the recording is not older, so nothing may stand there that the
+/// gateway did not verify itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_hold_the_newest_checkpoint_that_their_gateway_verified() {
+    let mut site = Site::recording().await;
+    let org = site.administrator.roster().org();
+    let mut log = Log { key: SigningKey::from_seed([9; 32]), org, leaves: vec!["one".into()] };
+    assert_eq!(newest_checkpoint(&site), None, "there is no log yet");
+    let size = |site: &Site, log: &Log| {
+        newest_checkpoint(site).map(|note| Checkpoint::verify(&note, &log.public()).unwrap().size)
+    };
+    site.show(&log);
+    until("a recording begins after the checkpoint", || size(&site, &log) == Some(1)).await;
+    log.leaves.push("two".into());
+    site.show(&log);
+    until("a recording begins after the next", || size(&site, &log) == Some(2)).await;
+
+    // Another past, and a longer one, by the log's own key.
+    let lie = Log { leaves: vec!["never".into(); 9], key: SigningKey::from_seed([9; 32]), org };
+    site.show(&lie);
+    assert_eq!(conflict(&site.next_report().await), Some(LogConflict::Rewritten));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(size(&site, &log), Some(2), "what was not verified stands nowhere");
+
+    // Without the cloud, what was verified before a restart still counts.
+    site.stop().await;
+    std::fs::remove_dir_all(site.data().join("recordings")).unwrap();
+    site.cloud.script(|script| script.is_down = true);
+    site.start().await;
+    until("a recording begins without the cloud", || size(&site, &log) == Some(2)).await;
 }

@@ -148,6 +148,11 @@ impl Disk {
         Ok((Disk { jobs, next, flushed }, stored_receiver))
     }
 
+    /// Its thread has ended: nothing is kept any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
     /// What was handed over longer ago, to this recording or one before, is on
     /// the disk for certain.
     pub(crate) fn unflushed_ms(&self, recording: Option<&OpenRecording>) -> u64 {

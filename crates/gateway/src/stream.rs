@@ -1,6 +1,7 @@
 //! One stream of one camera: connect, record, lose, wait, connect again. A
 //! stream has a task of its own; what goes wrong in it stays in it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use media::{Codec, TrackDescription, TrackKind};
 use model::wire::{Gap, StreamState, StreamStatus};
 use model::{CameraAccess, Timestamp};
 use seal::recording::Ended;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -118,6 +120,7 @@ impl Stream {
             identity: settings.identity,
             disk,
             gaps,
+            untold: VecDeque::new(),
             orders: order_receiver,
             status: status_sender,
             cancel: cancel.clone(),
@@ -144,6 +147,11 @@ impl Stream {
         let _ = self.orders.send(order).await;
     }
 
+    /// Its task has ended, and nobody told it to: it panicked.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Ends the recording and the task. Returns until when it recorded, which the
     /// index may not know yet.
     pub(crate) async fn stop(self) -> Option<Timestamp> {
@@ -158,6 +166,8 @@ struct StreamTask {
     recorder: Recorder,
     disk: Disk,
     gaps: mpsc::Sender<Gap>,
+    /// That found no room yet.
+    untold: VecDeque<Gap>,
     orders: mpsc::Receiver<Order>,
     status: watch::Sender<StreamStatus>,
     cancel: CancellationToken,
@@ -214,8 +224,11 @@ impl StreamTask {
         self.recorder.end_run(Ended::Stopped);
         // The disk's own error is all there is to say, and it was said.
         let _ = self.store().await;
-        let gaps = self.outage.until(clock::now());
-        self.report(gaps).await;
+        self.untold.extend(self.outage.until(clock::now()));
+        for gap in std::mem::take(&mut self.untold) {
+            // The receiver outlives the streams.
+            let _ = self.gaps.send(gap).await;
+        }
         self.outage.recorded_until()
     }
 
@@ -246,7 +259,7 @@ impl StreamTask {
             }
         }
         let gaps = self.outage.goes_on(clock::now());
-        self.report(gaps).await;
+        self.report(gaps);
         Some(())
     }
 
@@ -269,6 +282,7 @@ impl StreamTask {
                     self.tell_rate();
                     self.tell_concern();
                     self.shorten();
+                    self.report(Vec::new());
                     self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
                     continue;
                 }
@@ -338,7 +352,7 @@ impl StreamTask {
                     self.viewers.header(bytes.clone());
                     self.bytes += bytes.len() as u64;
                     self.file = Some(self.disk.open(self.folder(started_at), (started_at, id), bytes).await?);
-                    self.picture_is_back(started_at).await;
+                    self.picture_is_back(started_at);
                 }
                 Output::Chunk { number, key_frame, at, bytes } => {
                     self.viewers.chunk(number, key_frame, bytes.clone());
@@ -381,19 +395,24 @@ impl StreamTask {
         }
     }
 
-    async fn picture_is_back(&mut self, started_at: Timestamp) {
+    fn picture_is_back(&mut self, started_at: Timestamp) {
         let gaps = self.outage.back(started_at);
-        self.report(gaps).await;
+        self.report(gaps);
         if self.status.borrow().state != StreamState::Recording {
             info!(camera = %self.identity.camera, rendition = %self.identity.rendition, "recording");
             self.set_state(StreamState::Recording, None);
         }
     }
 
-    async fn report(&self, gaps: Vec<Gap>) {
-        for gap in gaps {
-            // The receiver outlives the streams.
-            let _ = self.gaps.send(gap).await;
+    /// Gaps that find no room, since the index takes nothing, are told later:
+    /// recording waits for none of them.
+    fn report(&mut self, gaps: Vec<Gap>) {
+        self.untold.extend(gaps);
+        while let Some(gap) = self.untold.pop_front() {
+            if let Err(TrySendError::Full(gap)) = self.gaps.try_send(gap) {
+                self.untold.push_front(gap);
+                return;
+            }
         }
     }
 

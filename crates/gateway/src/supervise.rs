@@ -209,6 +209,7 @@ impl Supervision {
     }
 
     async fn tick(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.own.disk.is_gone(), "the disk's thread has ended, which it never should");
         let now = self.own.now();
         self.own.roster.settle(now);
         match self.epoch.over(self.own.roster.roster(), self.own.identity.id, now) {
@@ -250,8 +251,13 @@ impl Supervision {
                 }
             }
         }
-        let unwanted =
-            |key: &(CameraId, Rendition), running: &Supervised| wanted.get(key) != Some(&running.access);
+        let unwanted = |key: &(CameraId, Rendition), running: &Supervised| {
+            if running.stream.is_over() {
+                error!(camera = %key.0, rendition = %key.1, "a stream's task ended by itself, which it never should; another begins");
+                return true;
+            }
+            wanted.get(key) != Some(&running.access)
+        };
         let ended: Vec<_> = self
             .streams
             .iter()

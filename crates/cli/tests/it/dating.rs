@@ -78,9 +78,12 @@ fn an_export_says_between_which_times_it_was_made() {
     let log = site.succeed(&["audit", "key"]).trim().to_owned();
     assert!(said.contains(&format!("--log-key {log}")), "{said}");
     let said = site.succeed(&["verify", proof.to_str().unwrap()]);
-    for words in
-        ["not made before", "existed at", "by the word of whoever runs the cloud", "Its header holds no checkpoint"]
-    {
+    for words in [
+        "not made before",
+        "existed at",
+        "by the word of whoever runs the cloud",
+        "Its header holds no checkpoint",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     // Recordings alone say what their headers hold.

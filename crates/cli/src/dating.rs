@@ -29,9 +29,7 @@ impl Known {
     /// What this device has seen itself, and whom the roster names.
     pub(crate) fn of(home: &Home, roster: &Roster) -> anyhow::Result<Self> {
         let state = roster.state();
-        let key = |name: String, key: &[u8]| {
-            Some(LogKey { name, key: VerifyingKey::from_bytes(key).ok()? })
-        };
+        let key = |name: String, key: &[u8]| Some(LogKey { name, key: VerifyingKey::from_bytes(key).ok()? });
         let gateways = state.gateways.values().map(|gateway| key(gateway.id.to_string(), &gateway.sign.0));
         let outside = state.witnesses.values().map(|witness| key(witness.name.clone(), &witness.key.0));
         let witnesses = gateways.chain(outside).flatten().collect();
@@ -60,9 +58,9 @@ pub(crate) async fn fetch(session: &Session, known: &Known, recording: &Recordin
     };
     let of = dated(header, id, footer.root);
     let log = known.log.clone().map_or_else(|| LogKey::parse(&dating.log), Ok);
-    let verified = log.map_err(|error| error.to_string()).and_then(|log| {
-        dating.verify(of, &log, &known.witnesses).map_err(|error| error.to_string())
-    });
+    let verified = log
+        .map_err(|error| error.to_string())
+        .and_then(|log| dating.verify(of, &log, &known.witnesses).map_err(|error| error.to_string()));
     match verified {
         Ok(_) => Some(dating),
         Err(error) => {
@@ -87,9 +85,11 @@ pub(crate) fn words(
     let offered = dating.map(|dating| LogKey::parse(&dating.log)).transpose()?;
     let Some(log) = known.log.as_ref().or(offered.as_ref()) else {
         return Ok(vec![match of.checkpoint {
-            Some(_) => "not proven: when it was made at the earliest. Its header holds a checkpoint of the history; \
+            Some(_) => {
+                "not proven: when it was made at the earliest. Its header holds a checkpoint of the history; \
                         give --log-key to have it judged"
-                .to_owned(),
+                    .to_owned()
+            }
             None => NO_CHECKPOINT.to_owned(),
         }]);
     };
@@ -137,7 +137,8 @@ pub(crate) fn began(header: &Header, known: &Known) -> anyhow::Result<Vec<String
 
 const NO_ENTRY: &str =
     "not proven: that it existed at any time before now. No entry of the history with its root came with it";
-const NO_CHECKPOINT: &str = "not proven: when it was made at the earliest. Its header holds no checkpoint of the history";
+const NO_CHECKPOINT: &str =
+    "not proven: when it was made at the earliest. Its header holds no checkpoint of the history";
 
 fn earliest(bound: &Bound, own: GatewayId, started_at: Timestamp, said: &mut Vec<String>) {
     let signed = bound.witnesses.iter().filter(|signed| counts(signed));
@@ -217,7 +218,11 @@ pub(crate) fn keys_in_words(known: &Known, dating: Option<&Dating>, org: OrgId) 
     let outside = known.witnesses.iter().filter(|witness| witness.name.parse::<GatewayId>().is_err());
     let log = log.map(|key| format!("the history of {org}: --log-key {}", printable(&key)));
     let outside = outside.map(|witness| {
-        format!("the witness {}: --witness-key {}", printable(&witness.name), printable(&witness.cosigner_key()))
+        format!(
+            "the witness {}: --witness-key {}",
+            printable(&witness.name),
+            printable(&witness.cosigner_key())
+        )
     });
     log.into_iter().chain(outside).collect()
 }

@@ -46,7 +46,10 @@ impl Batch {
 
     /// As the entry names it: root and number of recordings.
     pub fn resource(&self) -> String {
-        resource(self.subtree(&tlog::nodes(0, self.leaves.len() as u64)).unwrap_or_default(), self.leaves.len())
+        resource(
+            self.subtree(&tlog::nodes(0, self.leaves.len() as u64)).unwrap_or_default(),
+            self.leaves.len(),
+        )
     }
 
     /// What proves that the recording at `index` is in it (RFC 9162 section
@@ -229,12 +232,7 @@ impl Dating {
 
     /// What it proves of this recording, to whoever knows the log and these
     /// witnesses. Refused as a whole if any step of it does not hold.
-    pub fn verify(
-        &self,
-        of: Dated<'_>,
-        log: &LogKey,
-        witnesses: &[LogKey],
-    ) -> Result<Times, DatingError> {
+    pub fn verify(&self, of: Dated<'_>, log: &LogKey, witnesses: &[LogKey]) -> Result<Times, DatingError> {
         self.check()?;
         if self.log != log.verifier_key() || log.name != format!("lenskeep/{}", of.org) {
             return Err(DatingError::OtherLog(self.log.chars().take(200).collect()));
@@ -265,11 +263,7 @@ impl Dating {
 
 /// What a checkpoint in a header shows by itself: the recording was begun after
 /// each of these signatures.
-pub fn not_before(
-    note: &str,
-    log: &LogKey,
-    witnesses: &[LogKey],
-) -> Result<(Checkpoint, Bound), NoteError> {
+pub fn not_before(note: &str, log: &LogKey, witnesses: &[LogKey]) -> Result<(Checkpoint, Bound), NoteError> {
     let checkpoint = Checkpoint::verify(note, log)?;
     let witnesses = Checkpoint::witnessed(note, witnesses)?;
     let bound = Bound { size: checkpoint.size, said_by_log: None, witnesses };

@@ -121,8 +121,7 @@ impl Database {
         let Filter { before, limit, actor, action, without, about, request, from, to } = filter;
         let wanted = |text: Option<String>| text.unwrap_or_default();
         let (actor, action, about, request) = (wanted(actor), wanted(action), wanted(about), wanted(request));
-        let values =
-            params![org, before, from, to, actor, action, about, request, wanted(without), limit];
+        let values = params![org, before, from, to, actor, action, about, request, wanted(without), limit];
         let rows = self.all(sql, values).await?;
         rows.iter()
             .map(|row| {

@@ -13,12 +13,12 @@ use seal::tlog::{self, Checkpoint, LogKey};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::{batches, clock};
 use crate::database::LogRow;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::GatewayCaller;
 use crate::problem::Problem;
 use crate::witnesses::conflict_entry;
+use crate::{batches, clock};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,10 +8,10 @@ mod write;
 
 pub use excerpt::{Excerpt, ExcerptError, Part};
 pub use layout::{
-    Algorithm, CHECKPOINT_BYTES_MAX, CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, Clock, Ended, FOOTER_BYTES_MAX,
-    Footer, HEADER_BYTES_MAX, Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC, PREFIX_LEN, RECORDING_BYTES_MAX,
-    SIGNATURE_LEN, TAG_LEN, TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN, TRAILER_MAGIC, Track,
-    TrackKind, flags, object_name,
+    Algorithm, CHECKPOINT_BYTES_MAX, CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, Clock, Ended,
+    FOOTER_BYTES_MAX, Footer, HEADER_BYTES_MAX, Header, INDEX_ENTRIES_MAX, IndexEntry, MAGIC, PREFIX_LEN,
+    RECORDING_BYTES_MAX, SIGNATURE_LEN, TAG_LEN, TRACK_FOOTER, TRACK_INDEX, TRACKS_MAX, TRAILER_LEN,
+    TRAILER_MAGIC, Track, TrackKind, flags, object_name,
 };
 pub use read::{ChunkOpener, ChunkRef, ReadError, Recording, SignedHeader, Trailer};
 pub use write::{Finished, RecordingWriter, WriteError, close_cut_off};

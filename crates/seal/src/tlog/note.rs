@@ -160,8 +160,7 @@ pub fn join(note: &str, other: &str) -> String {
         return note.to_owned();
     }
     let has = |line: &&str| note.split_inclusive('\n').any(|own| own == *line);
-    let more: Vec<&str> =
-        other[others.len() + 1..].split_inclusive('\n').filter(|line| !has(line)).collect();
+    let more: Vec<&str> = other[others.len() + 1..].split_inclusive('\n').filter(|line| !has(line)).collect();
     let joined = note.to_owned() + &more.concat();
     if own.len() + more.len() <= SIGNATURES_MAX && joined.len() <= NOTE_BYTES_MAX {
         joined

@@ -184,8 +184,7 @@ fn every_recording_of_a_batch_has_its_path_and_no_other() {
         for index in 0..u32::from(count) {
             let published = history.published(seq, 1, None);
             let stored = stored(&history, seq, &batch, index, vec![published]);
-            let dating =
-                Dating { log: history.public().verifier_key(), before: None, stored: Some(stored) };
+            let dating = Dating { log: history.public().verifier_key(), before: None, stored: Some(stored) };
             let of = |n: u8| {
                 let (id, root) = recording(n);
                 dating.verify(Dated { org: org(), id, root, checkpoint: None }, &history.public(), &[])
@@ -219,7 +218,8 @@ fn no_lie_of_a_cloud_dates_a_recording() {
     assert!(matches!(honest.with(fewer), Err(DatingError::Entry("it names another number of recordings"))));
 
     // An entry that was never written; one that says something else; one of another place.
-    let forged = |stored: &mut Stored| stored.leaf = stored.leaf.replace(&STORED.0.to_string(), &T0.0.to_string());
+    let forged =
+        |stored: &mut Stored| stored.leaf = stored.leaf.replace(&STORED.0.to_string(), &T0.0.to_string());
     assert_eq!(honest.with(forged), Err(DatingError::NotIncluded(4)));
     let earlier = |stored: &mut Stored| {
         stored.seq = 1;
@@ -278,16 +278,15 @@ fn no_lie_makes_a_recording_younger_than_its_header() {
     };
     // An entry that came after the checkpoint.
     let later = |before: &mut Before| {
-        *before = Before { seq: 3, leaf: honest.history.entries[3].clone(), proof: honest.history.proof(3, 4) };
+        *before =
+            Before { seq: 3, leaf: honest.history.entries[3].clone(), proof: honest.history.proof(3, 4) };
     };
     assert_eq!(with(&later), Err(DatingError::NotIncluded(2)));
-    let dated = |before: &mut Before| before.leaf = before.leaf.replace(&BEFORE.0.to_string(), "9999999999999");
+    let dated =
+        |before: &mut Before| before.leaf = before.leaf.replace(&BEFORE.0.to_string(), "9999999999999");
     assert_eq!(with(&dated), Err(DatingError::NotIncluded(2)));
     let without = Dated { checkpoint: None, ..honest.dated() };
-    assert_eq!(
-        honest.dating.verify(without, &honest.history.public(), &[]),
-        Err(DatingError::NoCheckpoint)
-    );
+    assert_eq!(honest.dating.verify(without, &honest.history.public(), &[]), Err(DatingError::NoCheckpoint));
     // The gateway was shown another log, or a note that is none.
     for header in [History::of(org(), 6).note(0, None), "nothing".to_owned(), String::new()] {
         let of = Dated { checkpoint: Some(&header), ..honest.dated() };

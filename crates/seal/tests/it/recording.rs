@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use seal::grant::{CameraKeys, EpochKey};
 use seal::keys::SigningKey;
 use seal::recording::{
-    CHECKPOINT_BYTES_MAX, CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Excerpt, ExcerptError, Finished, Header, Part, ReadError,
-    Recording, RecordingWriter, SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
+    CHECKPOINT_BYTES_MAX, CHUNK_HEAD_LEN, ChunkOpener, Clock, Ended, Excerpt, ExcerptError, Finished, Header,
+    Part, ReadError, Recording, RecordingWriter, SignedHeader, Track, TrackKind, Trailer, WriteError, flags,
 };
 
 use crate::fixture::{Log, T0, camera_id, gateway_id, gateway_keys, org};
@@ -124,7 +124,10 @@ fn a_header_holds_a_checkpoint_of_its_bounds_and_no_longer_one() {
     };
     assert!(Recording::parse(&of(CHECKPOINT_BYTES_MAX)).is_ok());
     let too_long = of(CHECKPOINT_BYTES_MAX + 2);
-    assert!(matches!(Recording::parse(&too_long), Err(ReadError::HeaderRule("a checkpoint has at most 8 KiB"))));
+    assert!(matches!(
+        Recording::parse(&too_long),
+        Err(ReadError::HeaderRule("a checkpoint has at most 8 KiB"))
+    ));
 }
 
 #[test]

@@ -14,7 +14,8 @@ use crate::clock;
 
 /// Batches of one round: a server that was upgraded has years of recordings.
 const ROUND_MAX: usize = 4;
-/// Gateways whose signature is kept for a batch. Witnesses outside are all kept.
+/// What gateways sign is kept while a batch has fewer signatures than this.
+/// Those of witnesses outside are all kept.
 const GATEWAYS_KEPT: u64 = 3;
 
 pub(crate) async fn round(app: &App, every: Duration) {

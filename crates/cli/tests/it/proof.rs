@@ -88,5 +88,5 @@ fn a_stranger_verifies_an_export_and_opens_nothing_else() {
     let file = folder.join("short.lkproof");
     std::fs::write(&file, &bytes[..bytes.len() - 7]).unwrap();
     let (good, said) = stranger(&folder, &["verify", "--gateway-key", &key, file.to_str().unwrap()]);
-    assert!(!good && said.contains("ends here"), "{said}");
+    assert!(!good && said.contains("is cut off"), "{said}");
 }

@@ -88,7 +88,7 @@ impl Site {
     /// Answers so many questions about bytes, and everything else.
     async fn answer_pieces(&self, link: &mut Link, mut count: usize) {
         while count > 0 {
-            let asked = link.text().await;
+            let asked = link.question().await;
             count -= usize::from(asked["type"] == "read");
             self.answer(link, &asked).await;
         }

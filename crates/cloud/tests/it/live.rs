@@ -96,6 +96,16 @@ impl Link {
         }
     }
 
+    /// The next text frame that wants an answer about the disk.
+    pub(crate) async fn question(&mut self) -> Value {
+        loop {
+            let message = self.text().await;
+            if message["ask"].is_u64() {
+                return message;
+            }
+        }
+    }
+
     /// Waits for the cloud to end it.
     pub(crate) async fn ended(&mut self) {
         let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };

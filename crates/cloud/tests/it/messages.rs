@@ -236,7 +236,7 @@ async fn recordings_of_another(scene: &mut Scene) {
     let api = scene.ours.api(&scene.world);
     let path = format!("/api/v1/cameras/{}/recordings?to={}", scene.camera, now().0 + 60_000);
     let answering = async {
-        let asked = scene.link.text().await;
+        let asked = scene.link.question().await;
         assert_eq!((&asked["type"], &asked["camera"]), (&json!("list"), &json!(scene.camera)));
         scene.rogues.say(&listed(&asked["ask"], &[forged])).await;
         let state = Hash([7; 32]);
@@ -249,7 +249,7 @@ async fn recordings_of_another(scene: &mut Scene) {
     let ids: Vec<&Value> = page.body["recordings"].as_array().unwrap().iter().map(|r| &r["id"]).collect();
     assert_eq!((ids, &page.body["site_unreachable"]), (vec![&json!(own.id)], &json!(false)));
     let answering = async {
-        let asked = scene.link.text().await;
+        let asked = scene.link.question().await;
         scene.link.say(&listed(&asked["ask"], &vec![own.clone(); LISTED_MAX + 1])).await;
     };
     let (page, ()) = tokio::join!(api.get(&path), answering);
@@ -261,12 +261,12 @@ async fn failure_of_another(scene: &mut Scene) {
     let api = scene.ours.api(&scene.world);
     let path = format!("/api/v1/recordings/{}?camera={}", own.id, own.camera);
     let answering = async {
-        let asked = scene.link.text().await;
+        let asked = scene.link.question().await;
         assert_eq!((&asked["type"], &asked["recording"]), (&json!("find"), &json!(own.id)));
         let failed = |asked: &Value| json!({ "type": "ask_failed", "ask": asked["ask"], "reason": "no" });
         scene.rogues.say(&failed(&asked)).await;
         scene.link.say(&listed(&asked["ask"], std::slice::from_ref(&own))).await;
-        let asked = scene.link.text().await;
+        let asked = scene.link.question().await;
         scene.rogues.say(&failed(&asked)).await;
         scene.link.piece(asked["ask"].as_u64().unwrap() as u32, &bytes).await;
     };
@@ -284,10 +284,10 @@ async fn pieces_that_were_not_asked_for(scene: &mut Scene) {
     for (n, wrong) in [&bytes[1..], &[&bytes[..], &[0]].concat(), &[], &vec![0; 1 << 20]].iter().enumerate() {
         let answering = async {
             if n == 0 {
-                let asked = scene.link.text().await;
+                let asked = scene.link.question().await;
                 scene.link.say(&listed(&asked["ask"], std::slice::from_ref(&own))).await;
             }
-            let asked = scene.link.text().await;
+            let asked = scene.link.question().await;
             let ask = asked["ask"].as_u64().unwrap() as u32;
             scene.rogues.piece(ask, &bytes).await;
             scene.link.piece(ask, wrong).await;

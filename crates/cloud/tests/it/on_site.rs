@@ -1,6 +1,8 @@
 //! Recordings that were not forwarded: listed beside the store's, and read
 //! through the gateway's link.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -28,6 +30,8 @@ struct Site {
     gateway: Gateway,
     epoch: Epoch,
     disk: Vec<(Vec<u8>, Recording)>,
+    /// Of the bytes that it was asked for, by recording.
+    given: RefCell<BTreeMap<String, usize>>,
 }
 
 impl Site {
@@ -38,7 +42,7 @@ impl Site {
         let epoch = Epoch::new(ours.org, camera);
         let grant = epoch.grant(&gateway, &ours.roster, &ours.admin);
         assert_eq!(gateway.hand_in(&[grant]).await, StatusCode::OK);
-        Site { ours, gateway, epoch, disk: Vec::new() }
+        Site { ours, gateway, epoch, disk: Vec::new(), given: RefCell::default() }
     }
 
     /// Recorded and not forwarded, of ten pictures.
@@ -79,6 +83,8 @@ impl Site {
                 assert!(last - first < PIECE_MAX);
                 let (bytes, _) = own.into_iter().find(|(_, recording)| named(recording)).unwrap();
                 let piece = &bytes[first as usize..=last as usize];
+                let recording = asked["recording"].as_str().unwrap().to_owned();
+                *self.given.borrow_mut().entry(recording).or_default() += piece.len();
                 link.piece(ask.as_u64().unwrap() as u32, piece).await;
             }
             other => panic!("{other}"),
@@ -88,7 +94,7 @@ impl Site {
     /// Answers so many questions about bytes, and everything else.
     async fn answer_pieces(&self, link: &mut Link, mut count: usize) {
         while count > 0 {
-            let asked = link.text().await;
+            let asked = link.question().await;
             count -= usize::from(asked["type"] == "read");
             self.answer(link, &asked).await;
         }
@@ -265,6 +271,9 @@ async fn a_viewer_that_reads_slowly_holds_up_nobody(world: World) {
             let read = api.request(Method::GET, &site.path(&recording)).send().await.unwrap();
             assert_eq!(read.bytes().await.unwrap(), bytes);
         }
+        // No more than sockets hold on the way.
+        let given = site.given.borrow()[&slow.id.to_string()];
+        assert!(given < large.len() / 2, "{given} bytes were asked for, and nobody took them");
         let whole = stalled.bytes().await.unwrap();
         assert!(whole == large, "in the end it has all of it");
     })

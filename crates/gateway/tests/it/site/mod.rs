@@ -2,11 +2,16 @@
 //! say whatever it likes.
 
 mod administrator;
+mod cameras;
 mod durability;
+mod footage;
 mod forwarding;
 mod hostile;
+mod kills;
 mod local;
+mod process;
 mod scripted_cloud;
+mod seek;
 mod several;
 mod witness;
 
@@ -37,6 +42,7 @@ struct Site {
     camera: CameraId,
     gateway: Option<Running>,
     enrolment: Enrolment,
+    recording_seconds: u64,
 }
 
 impl Site {
@@ -62,6 +68,7 @@ impl Site {
             camera: CameraId::from_random([7; 16]),
             gateway: None,
             enrolment,
+            recording_seconds: 2,
         };
         site.start().await;
         let cloud = site.cloud.clone();
@@ -91,7 +98,7 @@ impl Site {
         Config {
             data: self.data(),
             name: Some("Test".to_owned()),
-            recording: RecordingSection { seconds: 2, ..Default::default() },
+            recording: RecordingSection { seconds: self.recording_seconds, ..Default::default() },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
             ..Default::default()
@@ -116,26 +123,34 @@ impl Site {
     }
 
     fn bind_camera(&self) {
-        let gateway = self.gateway.as_ref().unwrap().id();
-        self.administrator.state(Statement::BindCamera {
-            camera: Camera {
-                id: self.camera,
-                name: "Door".into(),
-                gateway,
-                serial: None,
-                certificate: None,
-                groups: Default::default(),
-            },
-        });
+        self.bind(self.camera);
         self.cloud.send(ToGateway::RosterChanged);
     }
 
+    /// Says in the roster that this gateway is to record a camera.
+    fn bind(&self, camera: CameraId) {
+        let gateway = self.administrator.gateway().id;
+        let camera = Camera {
+            id: camera,
+            name: "Door".into(),
+            gateway,
+            serial: None,
+            certificate: None,
+            groups: Default::default(),
+        };
+        self.administrator.state(Statement::BindCamera { camera });
+    }
+
     async fn put_camera(&self, access: &CameraAccess) -> CommandResult {
+        self.put_camera_as(self.camera, access).await
+    }
+
+    async fn put_camera_as(&self, camera: CameraId, access: &CameraAccess) -> CommandResult {
         let gateway = self.administrator.gateway();
         let (state, _) = self.cloud.last_status().unwrap();
         let nonce = self.administrator.nonce();
-        let sealed = self.administrator.seal(access, self.camera, &nonce);
-        let command = Command::PutCamera { camera: self.camera, sealed };
+        let sealed = self.administrator.seal(access, camera, &nonce);
+        let command = Command::PutCamera { camera, sealed };
         let envelope = self.administrator.command(gateway.id, nonce.clone(), state, command);
         let result = self.cloud.command(envelope).await;
         let key = seal::keys::VerifyingKey::from_bytes(&gateway.sign.0).unwrap();

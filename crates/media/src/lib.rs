@@ -16,6 +16,6 @@ mod timeline;
 mod track;
 
 pub use chunk::{AudioChunk, ChunkError, VideoChunk};
-pub use chunker::{Chunk, Chunker, ChunkerError};
+pub use chunker::{Chunk, Chunker, ChunkerError, Plaintext};
 pub use timeline::{Placed, Timeline};
 pub use track::{AccessUnit, Codec, TrackDescription, TrackKind};

@@ -18,6 +18,9 @@ use sqlx::{FromRow, Row as _};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+/// No recording is as long: the index is looked through no further than this
+/// beyond what is asked for.
+const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -215,11 +218,12 @@ impl Index {
         let number = |at: Timestamp| i64::try_from(at.0).unwrap_or(i64::MAX);
         let reports: Vec<String> = sqlx::query_scalar(
             "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
-                 AND started_at < ? ORDER BY ended_at LIMIT ?",
+                 AND ended_at < ? AND started_at < ? ORDER BY ended_at LIMIT ?",
         )
         .bind(camera.to_string())
         .bind(rendition.as_str())
         .bind(number(from))
+        .bind(number(Timestamp(to.0.saturating_add(RECORDING_MS_MAX))))
         .bind(number(to))
         .bind(limit)
         .fetch_all(&self.pool)

@@ -94,8 +94,14 @@ async fn figures_of_a_seek_in_thirty_days() {
         seeks.push(begun.elapsed());
     }
     let count = RECORDINGS * CAMERAS;
-    println!("the gateway, {count} recordings of {CAMERAS} cameras: started and recording after {:.2} s", started.as_secs_f64());
+    println!(
+        "the gateway, {count} recordings of {CAMERAS} cameras: started and recording after {:.2} s",
+        started.as_secs_f64()
+    );
     println!("  listed {}", p50_p99(lists));
-    println!("  from camera and time to the first chunk opened, five requests one after the other: {}", p50_p99(seeks));
+    println!(
+        "  from camera and time to the first chunk opened, five requests one after the other: {}",
+        p50_p99(seeks)
+    );
     site.stop().await;
 }

@@ -61,7 +61,8 @@ fn main() {
         let begun = Instant::now();
         for _ in 0..ROUNDS {
             file.clear();
-            let mut writer = RecordingWriter::begin(header(&video, &audio), &video, &audio, &signer, &mut file);
+            let mut writer =
+                RecordingWriter::begin(header(&video, &audio), &video, &audio, &signer, &mut file);
             for number in 0..pictures {
                 let flag = if number.is_multiple_of(25) { flags::KEY_FRAME } else { 0 };
                 writer.seal(0, flag, number * 3_600, &[&[0; 4], &picture], &mut file).expect("it has room");

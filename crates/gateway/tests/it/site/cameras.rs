@@ -28,7 +28,8 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn film() -> Prepared {
     let path = std::env::var_os("LENSKEEP_BENCH_FILM").map(PathBuf::from);
-    let path = path.expect("LENSKEEP_BENCH_FILM names a .h264 file; `cargo xtask bench --only cameras` makes one");
+    let path =
+        path.expect("LENSKEEP_BENCH_FILM names a .h264 file; `cargo xtask bench --only cameras` makes one");
     Prepared::read(&path, PICTURES_PER_SECOND).unwrap()
 }
 
@@ -89,7 +90,8 @@ async fn measure(prepared: &Prepared, cameras: u32, is_tls: bool) {
     let mut theirs = percent(peers.cpu(), before.1);
     let load = percent(cpu_of(std::process::id()), before.2);
     let (memory, own_memory) = gateway.memory();
-    let sent: u64 = site.simulated.played()[played_before..][..cameras as usize].iter().map(|p| p.pictures()).sum();
+    let sent: u64 =
+        site.simulated.played()[played_before..][..cameras as usize].iter().map(|p| p.pictures()).sum();
     gateway.terminate();
 
     if !is_beside && !is_tls {
@@ -117,26 +119,44 @@ async fn measure(prepared: &Prepared, cameras: u32, is_tls: bool) {
     println!(
         "  memory: {memory:.0} MiB, {own_memory:.0} MiB of it its own; ffmpeg {peer_memory:.0} MiB, {peer_own_memory:.0} MiB"
     );
-    println!("  pictures sent {sent}, recorded and the same byte by byte {}, missing {}", judged.0, judged.1);
+    let Judged { recorded, missing, lost_connections } = judged;
+    println!(
+        "  pictures sent {sent}, recorded and the same byte by byte {recorded}, missing in between {missing}"
+    );
+    if lost_connections > 0 {
+        println!("  connections lost and made again: {lost_connections}, which their gaps tell");
+    }
 }
 
-/// Pictures recorded, and missing before the last one of each camera.
-fn judge(site: &Site, prepared: &Prepared, since: Timestamp, cameras: u32) -> (u64, u64) {
+/// What is recorded of all cameras.
+#[derive(Default)]
+struct Judged {
+    recorded: u64,
+    /// Between two pictures of one connection.
+    missing: u64,
+    /// Connections but for the first of each camera: the film begins anew.
+    lost_connections: u64,
+}
+
+fn judge(site: &Site, prepared: &Prepared, since: Timestamp, cameras: u32) -> Judged {
     let film = Film::of(prepared);
     let length = prepared.pictures().len();
     let recordings = compare(site, &film, since);
-    let (mut recorded, mut missing) = (0, 0);
+    let mut judged = Judged::default();
     for number in 0..cameras as usize {
-        let own = recordings.iter().filter(|recording| recording.camera == camera_id(number));
         let mut next = 0;
-        for recording in own {
-            let skipped = (recording.first + length - next) % length;
-            missing += recording.holes + skipped as u64;
-            recorded += recording.pictures;
+        for recording in recordings.iter().filter(|recording| recording.camera == camera_id(number)) {
+            if recording.first == 0 && next != 0 {
+                judged.lost_connections += 1;
+            } else {
+                judged.missing += ((recording.first + length - next) % length) as u64;
+            }
+            judged.missing += recording.holes;
+            judged.recorded += recording.pictures;
             next = (recording.last + 1) % length;
         }
     }
-    (recorded, missing)
+    judged
 }
 
 fn camera_id(number: usize) -> CameraId {

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use camera_sim::{Options, Pictures, Prepared, Shape};
-use model::wire::{Gap, GapReason};
 use model::Timestamp;
+use model::wire::{Gap, GapReason};
 
 use super::footage::{Compared, Film, compare};
 use super::process::Process;

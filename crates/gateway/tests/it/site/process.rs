@@ -16,7 +16,10 @@ impl Process {
     pub(super) fn start(site: &Site) -> Self {
         let config = write_config(site);
         let mut command = Command::new(env!("CARGO_BIN_EXE_lenskeep-gateway"));
-        command.arg("--config").arg(config).arg("run").env("LENSKEEP_LOG", "error");
+        command.arg("--config").arg(config).arg("run");
+        if std::env::var_os("LENSKEEP_LOG").is_none() {
+            command.env("LENSKEEP_LOG", "error");
+        }
         Self::spawn(&mut command)
     }
 

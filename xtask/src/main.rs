@@ -28,11 +28,7 @@ enum Task {
     /// The repository's own rules: links, claims, lengths.
     Tidy,
     /// Figures of this machine, beside a peer's in the same run.
-    Bench {
-        /// Seconds of recording to measure.
-        #[arg(long, default_value_t = 60)]
-        seconds: u32,
-    },
+    Bench(bench::Options),
     /// Simulate sites with everything that goes wrong, and count what is lost.
     Sim {
         /// For the simulation: --hours N, --seed S, --site-hours H, --from S.
@@ -86,7 +82,7 @@ fn run() -> anyhow::Result<()> {
         Task::Up { arguments } => tasks::up(&arguments),
         Task::Test => tasks::test(),
         Task::Tidy => tidy::check(),
-        Task::Bench { seconds } => bench::measure_all(seconds),
+        Task::Bench(options) => bench::measure(&options),
         Task::Dist(options) => dist::make(options),
         Task::Sim { arguments } => tasks::sim(&arguments),
         Task::Openapi => tasks::openapi(),

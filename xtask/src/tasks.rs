@@ -52,13 +52,17 @@ pub(crate) fn build() -> anyhow::Result<()> {
 /// The web app first: the cloud carries it inside.
 pub(crate) fn build_as(is_release: bool) -> anyhow::Result<()> {
     install::build()?;
-    step("Building the web app");
-    npm(&["run", "build", "--silent"])?;
+    web_app()?;
     let minutes = if is_release { "half an hour" } else { "ten minutes" };
     step(&format!("Building Lenskeep (the first time takes about {minutes} on two cores)"));
     let mut arguments = vec!["build", "--workspace", "--bins", "--locked"];
     arguments.extend(is_release.then_some("--release"));
     cargo(&arguments)
+}
+
+pub(crate) fn web_app() -> anyhow::Result<()> {
+    step("Building the web app");
+    npm(&["run", "build", "--silent"])
 }
 
 pub(crate) fn test() -> anyhow::Result<()> {

@@ -197,6 +197,7 @@ impl Live {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     parameters: Parameters,
+    pictures: Arc<[Vec<Bytes>]>,
     frames: Arc<[Arc<Frame>]>,
     frames_per_second: u32,
 }
@@ -258,19 +259,24 @@ impl Prepared {
             Codec::H265 => units.iter().any(|unit| h265::is_random_access_point(unit)),
             _ => encode::is_key_frame(units),
         };
-        let frames: Arc<[_]> = stream
+        let pictures: Arc<[_]> = stream.iter().skip_while(|units| !key(units)).cloned().collect();
+        let frames = pictures
             .iter()
-            .skip_while(|units| !key(units))
             .map(|units| Arc::new(Frame { key: key(units), payloads: rtp::payloads(codec, units) }))
             .collect();
-        let Some(first) = stream.iter().find(|units| key(units)) else {
+        let Some(first) = pictures.first() else {
             bail!("no key frame in this stream");
         };
         let parameters = Parameters::of(codec, first);
         if parameters.units.is_empty() {
             bail!("the first key frame comes without parameter sets");
         }
-        Ok(Prepared { parameters, frames, frames_per_second })
+        Ok(Prepared { parameters, pictures, frames, frames_per_second })
+    }
+
+    /// The NAL units of each picture, in the order in which every client gets them.
+    pub fn pictures(&self) -> &[Vec<Bytes>] {
+        &self.pictures
     }
 }
 

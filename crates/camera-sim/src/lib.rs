@@ -28,7 +28,7 @@ use model::Secret;
 pub use fault::Fault;
 pub use feed::Prepared;
 pub use identity::Identity;
-pub use running::{Running, start};
+pub use running::{Played, Running, start};
 
 /// Each field has a default: a camera on a free port of 127.0.0.1 whom everybody
 /// may watch.

@@ -1,6 +1,7 @@
 //! A stream that a client watches: frames and a tone into packets, and what goes
 //! wrong with them on request.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::UdpSocket;
@@ -8,7 +9,7 @@ use tokio::net::UdpSocket;
 use crate::Fault;
 use crate::feed::{Frame, Player, TICKS};
 use crate::rtp::{self, Sender};
-use crate::running::Camera;
+use crate::running::{Camera, Played};
 
 /// Of G.711.
 const SAMPLES_PER_SECOND: u64 = 8_000;
@@ -54,6 +55,7 @@ impl Track {
 #[derive(Debug)]
 pub(crate) struct Playing {
     pub(crate) player: Player,
+    pub(crate) played: Arc<Played>,
     /// Once it is there, nothing else is written.
     pub(crate) endless: Option<Endless>,
     video: Track,
@@ -69,10 +71,11 @@ pub(crate) struct Playing {
 }
 
 impl Playing {
-    pub(crate) fn new(player: Player, video: Track, audio: Option<Track>) -> Self {
+    pub(crate) fn new(player: Player, played: Arc<Played>, video: Track, audio: Option<Track>) -> Self {
         let tone = if audio.is_some() { tone() } else { Vec::new() };
         Playing {
             player,
+            played,
             endless: None,
             video,
             audio,

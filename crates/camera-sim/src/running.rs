@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use model::{CameraAccess, CameraUrl, Hash, Rendition};
@@ -25,9 +26,37 @@ pub(crate) struct Camera {
     pub(crate) sub: Option<Feed>,
     fault: Mutex<Option<Fault>>,
     pub(crate) requests: AtomicU64,
+    played: Mutex<Vec<Arc<Played>>>,
+}
+
+/// What one client was sent since it said PLAY.
+#[derive(Debug)]
+pub struct Played {
+    /// As in its URL, such as `main` or, for one of many cameras, `main/17`.
+    pub path: String,
+    pub began: SystemTime,
+    pictures: AtomicU64,
+}
+
+impl Played {
+    /// Pictures that went to the system for it, whole.
+    pub fn pictures(&self) -> u64 {
+        self.pictures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self) {
+        self.pictures.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Camera {
+    pub(crate) fn begin_play(&self, path: &str) -> Arc<Played> {
+        let played =
+            Arc::new(Played { path: path.into(), began: SystemTime::now(), pictures: AtomicU64::new(0) });
+        self.played.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&played));
+        played
+    }
+
     pub(crate) fn fault(&self) -> Option<Fault> {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,7 +90,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let rtsps_addr = tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
     let fault = Mutex::new(options.fault);
-    let camera = Arc::new(Camera { options, main, sub, fault, requests: AtomicU64::new(0) });
+    let (requests, played) = (AtomicU64::new(0), Mutex::default());
+    let camera = Arc::new(Camera { options, main, sub, fault, requests, played });
 
     let mut tasks = vec![tokio::spawn(accept(plain, None, Arc::clone(&camera)))];
     if let Some((listener, config)) = tls {
@@ -114,6 +144,11 @@ impl Running {
     /// RTSP requests read so far, from any client.
     pub fn requests(&self) -> u64 {
         self.camera.requests.load(Ordering::Relaxed)
+    }
+
+    /// Every PLAY so far, in order.
+    pub fn played(&self) -> Vec<Arc<Played>> {
+        self.camera.played.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Closes ports and connections and returns when they are closed.

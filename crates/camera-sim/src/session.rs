@@ -68,6 +68,9 @@ pub(crate) async fn serve<S: Connection>(
                 let mut out = Vec::new();
                 let more = playing.packets(ticks, &frame, camera, &mut out);
                 client.write(&out).await?;
+                if let Some(playing) = &client.playing {
+                    playing.played.count();
+                }
                 if !more {
                     return Ok(());
                 }
@@ -211,7 +214,8 @@ impl<S: Connection> Client<'_, S> {
         };
         let session = self.session_header();
         let answered = self.respond(request, 200, &[session, "Range: npt=0-".into()], "").await?;
-        self.playing = Some(Playing::new(player, video, self.audio.take()));
+        let played = self.camera.begin_play(request.path());
+        self.playing = Some(Playing::new(player, played, video, self.audio.take()));
         Ok(answered)
     }
 

@@ -337,7 +337,7 @@ impl Open {
         let key_frame = if chunk.key_frame { flags::KEY_FRAME } else { 0 };
         let discontinuity = if chunk.discontinuity { flags::DISCONTINUITY } else { 0 };
         let mut bytes = Vec::new();
-        let parts: [&[u8]; 1] = [&chunk.plaintext];
+        let parts = chunk.plaintext.parts();
         let number = self.writer.seal(chunk.track, key_frame | discontinuity, time, &parts, &mut bytes)?;
         let ms = self.ms_since_start(chunk.track, chunk.time);
         self.end_ms = self.end_ms.max(ms);

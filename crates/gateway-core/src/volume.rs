@@ -44,8 +44,10 @@ pub struct Stored {
 pub struct Writer<V: Volume> {
     volume: V,
     open: BTreeMap<Number, (String, V::File)>,
-    /// Closed since the last flush.
+    /// Closed since the last flush began.
     unflushed: Vec<Stored>,
+    /// Closed before the flush that goes on.
+    flushing: Vec<Stored>,
     /// Given up, and whoever records it has not heard of it yet.
     doomed: BTreeMap<Number, String>,
     /// What was given up and nobody has looked at yet.
@@ -75,6 +77,7 @@ impl<V: Volume> Writer<V> {
             volume,
             open: BTreeMap::new(),
             unflushed: Vec::new(),
+            flushing: Vec::new(),
             doomed: BTreeMap::new(),
             abandoned: Vec::new(),
         }
@@ -133,27 +136,79 @@ impl<V: Volume> Writer<V> {
         std::mem::take(&mut self.abandoned)
     }
 
-    /// What is stored from now on. After an error nobody knows what of the bytes
-    /// since the last flush is there (a second try may succeed without them), so
-    /// all that is open is given up and nothing of it counts as stored.
+    /// What is stored from now on.
     pub fn flush(&mut self) -> Result<Vec<Stored>, GivenUp<V::Error>> {
-        if self.open.is_empty() && self.unflushed.is_empty() {
+        if !self.begin_flush() {
             return Ok(Vec::new());
         }
-        match self.volume.flush() {
-            Ok(()) => Ok(std::mem::take(&mut self.unflushed)),
-            Err(error) => {
-                let recordings: Vec<Number> = self.open.keys().copied().collect();
-                recordings.iter().for_each(|number| self.doom(*number));
-                for stored in std::mem::take(&mut self.unflushed) {
-                    self.abandon(stored);
-                }
-                Err(GivenUp { recordings, error })
-            }
+        let flushed = self.volume.flush();
+        self.end_flush(flushed)
+    }
+
+    /// Whether there is anything to flush. Whoever flushes the volume elsewhere,
+    /// while this goes on writing, says in [`Writer::end_flush`] how it went,
+    /// before the next one begins.
+    pub fn begin_flush(&mut self) -> bool {
+        self.flushing.append(&mut self.unflushed);
+        !self.open.is_empty() || !self.flushing.is_empty()
+    }
+
+    /// What was closed before the flush began is stored. After an error nobody
+    /// knows what of the bytes since the last flush is there (a second try may
+    /// succeed without them), so all that is open is given up and nothing of it
+    /// counts as stored.
+    pub fn end_flush(&mut self, flushed: Result<(), V::Error>) -> Result<Vec<Stored>, GivenUp<V::Error>> {
+        let flushing = std::mem::take(&mut self.flushing);
+        let Err(error) = flushed else { return Ok(flushing) };
+        let recordings: Vec<Number> = self.open.keys().copied().collect();
+        recordings.iter().for_each(|number| self.doom(*number));
+        for stored in flushing.into_iter().chain(std::mem::take(&mut self.unflushed)) {
+            self.abandon(stored);
         }
+        Err(GivenUp { recordings, error })
     }
 }
 
 fn end_of(closed: &Closed) -> Timestamp {
     closed.header.started_at.plus_ms(closed.finished.footer.duration_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes everything.
+    struct Anything;
+
+    impl Volume for Anything {
+        type File = ();
+        type Error = &'static str;
+
+        fn create(&mut self, _: &str, _: &[u8]) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn append(&mut self, (): &mut (), _: &[u8]) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_begun_during_a_flush_that_fails_is_given_up_with_the_rest() {
+        let mut writer = Writer::new(Anything);
+        assert!(!writer.begin_flush(), "nothing is there yet");
+        writer.begin(1, "one".into(), b"").unwrap();
+        assert!(writer.begin_flush());
+        writer.begin(2, "two".into(), b"").unwrap();
+        let given_up = writer.end_flush(Err("gone")).unwrap_err();
+        assert_eq!(given_up.recordings, [1, 2]);
+        writer.give_up(1);
+        assert_eq!(writer.take_abandoned(), [Abandoned { path: "one".into(), end: None }]);
+        writer.append(2, b"late").unwrap();
+        assert!(!writer.begin_flush(), "what is given up is not flushed");
+    }
 }

@@ -1,15 +1,16 @@
-//! The disk: one thread appends to all open recordings and flushes the volume
-//! once a second with one `syncfs`, however many streams there are. A
-//! recording counts as stored when a flush after its last byte has succeeded:
-//! [`gateway_core::volume`] is what it goes by.
+//! The disk: one thread appends to all open recordings, and another flushes the
+//! volume once a second with one `syncfs`, however many streams there are: it
+//! may take seconds where others write to the volume, and what cameras send
+//! does not wait for it. A recording counts as stored when a flush after its
+//! last byte has succeeded: [`gateway_core::volume`] is what it goes by.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -29,6 +30,12 @@ const QUEUE: usize = 1_024;
 /// A stream waits this long for room before it gives its recording up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const FLUSH: Duration = Duration::from_secs(1);
+/// The thread rests so long after it has written all that waited: with many
+/// streams it is woken once for many writes. A crash of the program loses so
+/// much more.
+const REST: Duration = Duration::from_millis(50);
+/// Jobs taken at once.
+const BATCH: usize = 256;
 /// Room for recordings whose flush is over.
 const STORED_QUEUE: usize = 1_024;
 
@@ -116,6 +123,8 @@ enum Job {
     Flush {
         ms: u64,
     },
+    /// A flush is over; how it went waits in [`Flusher::done`].
+    Flushed,
 }
 
 impl Disk {
@@ -128,9 +137,11 @@ impl Disk {
         let volume = File::open(&root).with_context(|| format!("{} could not be opened", root.display()))?;
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (stored, stored_receiver) = mpsc::channel(STORED_QUEUE);
+        let flusher = Flusher::start(volume.try_clone()?, jobs.downgrade())?;
         let writer = Writer::new(Folder { root, volume });
         let flushed = Arc::new(Flushed { started: Instant::now(), ms: AtomicU64::new(0) });
-        let thread = DiskThread { writer, failed: HashMap::new(), stored, flushed: flushed.clone() };
+        let failed = HashMap::new();
+        let thread = DiskThread { writer, failed, stored, flushed: flushed.clone(), flusher };
         std::thread::Builder::new()
             .name("disk".to_owned())
             .spawn(move || thread.run(receiver))
@@ -222,6 +233,38 @@ impl Drop for OpenRecording {
     }
 }
 
+/// Flushes the volume on a thread of its own, one flush after the other.
+struct Flusher {
+    begin: std_mpsc::Sender<u64>,
+    done: std_mpsc::Receiver<(u64, io::Result<()>)>,
+    is_flushing: bool,
+}
+
+impl Flusher {
+    /// The thread ends with this value, or after the last flush.
+    fn start(volume: File, jobs: mpsc::WeakSender<Job>) -> anyhow::Result<Self> {
+        let (begin, begun) = std_mpsc::channel::<u64>();
+        let (ended, done) = std_mpsc::channel();
+        let flush = move || {
+            for ms in begun {
+                let flushed = rustix::fs::syncfs(&volume).map_err(io::Error::from);
+                if ended.send((ms, flushed)).is_err() {
+                    return;
+                }
+                // Without streams, the disk's thread looks here at its end.
+                if let Some(jobs) = jobs.upgrade() {
+                    let _ = jobs.blocking_send(Job::Flushed);
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("flush".to_owned())
+            .spawn(flush)
+            .context("the thread that flushes the disk could not be started")?;
+        Ok(Flusher { begin, done, is_flushing: false })
+    }
+}
+
 /// The thread's state.
 struct DiskThread {
     writer: Writer<Folder>,
@@ -229,15 +272,27 @@ struct DiskThread {
     failed: HashMap<Number, Arc<Failed>>,
     stored: mpsc::Sender<Stored>,
     flushed: Arc<Flushed>,
+    flusher: Flusher,
 }
 
 impl DiskThread {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(job) = jobs.blocking_recv() {
-            self.take(job);
+        let mut batch = Vec::with_capacity(BATCH);
+        while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
+            let is_all = batch.len() < BATCH;
+            batch.drain(..).for_each(|job| self.take(job));
+            if is_all {
+                std::thread::sleep(REST);
+            }
         }
         let ms = self.flushed.now();
-        self.flush(ms);
+        if self.flusher.is_flushing
+            && let Ok((ms, flushed)) = self.flusher.done.recv()
+        {
+            self.end_flush(ms, flushed);
+        }
+        let flushed = self.writer.flush();
+        self.store(ms, flushed);
     }
 
     fn take(&mut self, job: Job) {
@@ -270,7 +325,14 @@ impl DiskThread {
                     self.writer.abandon_again(abandoned);
                 }
             }
-            Job::Flush { ms } => self.flush(ms),
+            // One that takes longer than until the next is followed by the one after.
+            Job::Flush { ms } if !self.flusher.is_flushing => self.begin_flush(ms),
+            Job::Flush { .. } => {}
+            Job::Flushed => {
+                if let Ok((ms, flushed)) = self.flusher.done.try_recv() {
+                    self.end_flush(ms, flushed);
+                }
+            }
         }
     }
 
@@ -287,12 +349,26 @@ impl DiskThread {
         }
     }
 
-    fn flush(&mut self, ms: u64) {
+    fn begin_flush(&mut self, ms: u64) {
         let dropped = |failed: &Failed| failed.is_dropped.load(Ordering::Relaxed);
         for (number, _) in self.failed.extract_if(|_, failed| dropped(failed)) {
             self.writer.give_up(number);
         }
-        match self.writer.flush() {
+        if self.writer.begin_flush() {
+            self.flusher.is_flushing = self.flusher.begin.send(ms).is_ok();
+        } else {
+            self.flushed.ms.store(ms, Ordering::Relaxed);
+        }
+    }
+
+    fn end_flush(&mut self, ms: u64, flushed: io::Result<()>) {
+        self.flusher.is_flushing = false;
+        let flushed = self.writer.end_flush(flushed);
+        self.store(ms, flushed);
+    }
+
+    fn store(&mut self, ms: u64, flushed: Result<Vec<Stored>, GivenUp<io::Error>>) {
+        match flushed {
             Ok(stored) => {
                 self.flushed.ms.store(ms, Ordering::Relaxed);
                 for stored in stored {

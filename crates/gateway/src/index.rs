@@ -20,7 +20,8 @@ use sqlx::{FromRow, Row as _};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// Longer than any recording is, by far.
+/// No recording is as long: the index is looked through no further than this
+/// beyond what is asked for.
 const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -250,11 +251,12 @@ impl Index {
     ) -> anyhow::Result<Vec<(Recording, bool)>> {
         let rows = sqlx::query(
             "SELECT report, state FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
-                 AND started_at < ? ORDER BY ended_at LIMIT ?",
+                 AND ended_at < ? AND started_at < ? ORDER BY ended_at LIMIT ?",
         )
         .bind(camera.to_string())
         .bind(rendition.as_str())
         .bind(number(from))
+        .bind(number(Timestamp(to.0.saturating_add(RECORDING_MS_MAX))))
         .bind(number(to))
         .bind(limit)
         .fetch_all(&self.pool)

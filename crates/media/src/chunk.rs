@@ -39,14 +39,20 @@ pub struct VideoChunk {
 }
 
 impl VideoChunk {
-    /// Refuses data that is not whole NAL units: a reader would refuse it too.
-    pub fn encode(presentation_delta: i32, data: &[u8]) -> Result<Bytes, ChunkError> {
+    /// Refuses data that is not whole NAL units, or too long: a reader would
+    /// refuse it too.
+    pub fn check(data: &[u8]) -> Result<(), ChunkError> {
         let length = data.len() + 4;
         if length > PLAINTEXT_MAX {
             return Err(ChunkError::TooLong { length });
         }
-        check_nal_units(data)?;
-        let mut out = BytesMut::with_capacity(length);
+        check_nal_units(data)
+    }
+
+    /// What passes [`VideoChunk::check`].
+    pub fn encode(presentation_delta: i32, data: &[u8]) -> Result<Bytes, ChunkError> {
+        Self::check(data)?;
+        let mut out = BytesMut::with_capacity(data.len() + 4);
         out.put_i32(presentation_delta);
         out.put_slice(data);
         Ok(out.freeze())

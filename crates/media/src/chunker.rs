@@ -20,6 +20,23 @@ const AUDIO_FRAMES_MAX: usize = 4_096;
 /// Most bytes in one chunk of audio: a timescale that lies makes 100 ms long.
 const AUDIO_BYTES_MAX: usize = 1 << 20;
 
+/// What is sealed of a chunk, in pieces as they lie in memory: sealing copies
+/// them, nothing before it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plaintext {
+    Video { presentation_delta: [u8; 4], data: Bytes },
+    Audio(Bytes),
+}
+
+impl Plaintext {
+    pub fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Plaintext::Video { presentation_delta, data } => [presentation_delta, data],
+            Plaintext::Audio(frames) => [frames, &[]],
+        }
+    }
+}
+
 /// What `seal` takes: the clear head's fields and the plaintext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
@@ -28,7 +45,7 @@ pub struct Chunk {
     pub time: i64,
     pub key_frame: bool,
     pub discontinuity: bool,
-    pub plaintext: Bytes,
+    pub plaintext: Plaintext,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,14 +94,16 @@ impl Chunker {
         match track.description.kind {
             TrackKind::Video => {
                 let at_ms = track.description.ms(unit.time);
-                let plaintext = VideoChunk::encode(unit.presentation_delta, &unit.data)
-                    .map_err(|source| ChunkerError::Chunk { track: id, source })?;
+                VideoChunk::check(&unit.data).map_err(|source| ChunkerError::Chunk { track: id, source })?;
                 self.ready.push_back(Chunk {
                     track: id,
                     time: unit.time,
                     key_frame: unit.key_frame,
                     discontinuity: unit.discontinuity,
-                    plaintext,
+                    plaintext: Plaintext::Video {
+                        presentation_delta: unit.presentation_delta.to_be_bytes(),
+                        data: unit.data,
+                    },
                 });
                 for track in &mut self.tracks {
                     track.finish_before(at_ms - AUDIO_WAITS_MS_MAX, &mut self.ready);
@@ -159,7 +178,7 @@ impl Track {
             time: batch.time,
             key_frame: false,
             discontinuity: batch.discontinuity,
-            plaintext,
+            plaintext: Plaintext::Audio(plaintext),
         });
     }
 }

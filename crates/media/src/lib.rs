@@ -17,7 +17,7 @@ mod timeline;
 mod track;
 
 pub use chunk::{AudioChunk, ChunkError, VideoChunk};
-pub use chunker::{Chunk, Chunker, ChunkerError};
+pub use chunker::{Chunk, Chunker, ChunkerError, Plaintext};
 pub use signing::{CameraSignature, camera_signatures};
 pub use timeline::{Placed, Timeline};
 pub use track::{AccessUnit, Codec, TrackDescription, TrackKind};

@@ -59,6 +59,25 @@ pub fn hkdf_sha256(salt: &[u8], ikm: &[u8], info: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// HKDF of RFC 5869 for many outputs of 32 bytes from one secret: extracted once,
+/// and the hash of the key is kept begun.
+pub(crate) struct Expander(hmac::Key);
+
+impl Expander {
+    pub(crate) fn new(salt: &[u8], ikm: &[u8]) -> Self {
+        let extracted = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), ikm);
+        Expander(hmac::Key::new(hmac::HMAC_SHA256, extracted.as_ref()))
+    }
+
+    /// RFC 5869 section 2.3: 32 bytes are T(1).
+    pub(crate) fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        info.iter().for_each(|part| context.update(part));
+        context.update(&[1]);
+        context.sign().as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
+    }
+}
+
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
@@ -75,5 +94,15 @@ mod tests {
             &[&[0xf0, 0xf1, 0xf2, 0xf3, 0xf4], &[0xf5, 0xf6, 0xf7, 0xf8, 0xf9]],
         );
         assert_eq!(Hash(okm).to_string(), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
+    }
+
+    #[test]
+    fn what_is_extracted_once_expands_to_the_same() {
+        for salt in [&b""[..], b"salt", &[7; 100]] {
+            let expander = Expander::new(salt, b"secret");
+            for info in [&[&b"one"[..], b"two"][..], &[&b"another"[..]], &[]] {
+                assert_eq!(expander.expand(info), hkdf_sha256(salt, b"secret", info));
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ const FLUSHES: usize = 500;
 const CUTS: usize = 10;
 
 /// In milliseconds: the middle, and what one in a hundred takes longer than.
-fn p50_p99(mut times: Vec<Duration>) -> String {
+pub(crate) fn p50_p99(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0;
     format!("p50 {:.1} ms, p99 {:.1} ms", at(50), at(99))

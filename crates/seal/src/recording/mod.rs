@@ -21,20 +21,22 @@ use model::Hash;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::grant::EpochKey;
+use crate::hash::Expander;
 
 /// What the keys of chunks come from: of one recording, and of one kind of
 /// track.
-struct TrackSecret(Zeroizing<[u8; 32]>);
+struct TrackSecret(Expander);
 
 impl TrackSecret {
     fn new(key: &EpochKey, salt: &[u8], header: Hash) -> Self {
         let info: [&[u8]; 2] = [b"lenskeep recording v3\0", &header.0];
-        TrackSecret(Zeroizing::new(crate::hkdf_sha256(salt, key.bytes(), &info)))
+        let secret = Zeroizing::new(crate::hkdf_sha256(salt, key.bytes(), &info));
+        TrackSecret(Expander::new(&[], secret.as_slice()))
     }
 
     fn chunk(&self, number: u32) -> ChunkKey {
         let info: [&[u8]; 2] = [b"lenskeep chunk v1\0", &number.to_be_bytes()];
-        ChunkKey(crate::hkdf_sha256(&[], self.0.as_slice(), &info))
+        ChunkKey(self.0.expand(&info))
     }
 }
 

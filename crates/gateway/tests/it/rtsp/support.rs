@@ -89,7 +89,7 @@ pub(super) async fn lost(access: &CameraAccess, limits: &Limits) -> SourceError 
 }
 
 /// Fails with the remedy if the program is not there.
-pub(super) fn program(name: &str, package: &str) -> Command {
+pub(crate) fn program(name: &str, package: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.is_file());
     Command::new(found.unwrap_or_else(|| {

@@ -1,10 +1,9 @@
 //! What is kept through ends of all kinds.
 
-use std::path::{Path, PathBuf};
-
 use model::wire::{GapReason, StreamState};
 use seal::recording::{Ended, Recording};
 
+use super::footage::files;
 use super::{Site, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,17 +113,6 @@ async fn a_camera_that_repeats_one_picture_is_told_while_it_is_recorded() {
     assert_eq!(said(), None);
     until("it is told", || said().is_some_and(|reason| reason.contains("does not change"))).await;
     assert!(!site.objects().is_empty(), "it is recorded all the same");
-}
-
-/// Files below a folder that end so.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut found: Vec<PathBuf> = entries
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "lkr"))
-        .collect();
-    found.sort();
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

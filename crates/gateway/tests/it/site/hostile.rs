@@ -40,7 +40,7 @@ fn audience(site: &Site) -> BTreeSet<DeviceId> {
 }
 
 /// The device's keys open what the gateway granted it.
-fn open_grants(
+pub(super) fn open_grants(
     site: &Site,
 ) -> Vec<(EpochGrant, std::collections::BTreeMap<model::CameraId, seal::grant::CameraKeys>)> {
     let gateway = site.administrator.gateway();

@@ -34,7 +34,7 @@ impl Site {
         found.expect("it listens").unwrap().unwrap()
     }
 
-    async fn enter(&self) -> Entered {
+    pub(super) async fn enter(&self) -> Entered {
         self.enter_as(self.administrator.device_id(), self.administrator.keys()).await.unwrap()
     }
 
@@ -45,7 +45,7 @@ impl Site {
     }
 
     /// Waits until a recording is whole, so that there is something to open.
-    async fn first_recording(&self, entered: &Entered) -> Hash {
+    pub(super) async fn first_recording(&self, entered: &Entered) -> Hash {
         let camera = self.camera;
         let begun = tokio::time::Instant::now();
         loop {
@@ -95,12 +95,12 @@ impl Site {
     }
 }
 
-fn request(entered: &Entered, method: Method, path: &str) -> reqwest::RequestBuilder {
+pub(super) fn request(entered: &Entered, method: Method, path: &str) -> reqwest::RequestBuilder {
     let url = entered.base.join(path).unwrap();
     entered.http.request(method, url).bearer_auth(entered.token.expose())
 }
 
-async fn get(entered: &Entered, path: &str) -> (StatusCode, Value) {
+pub(super) async fn get(entered: &Entered, path: &str) -> (StatusCode, Value) {
     let response = request(entered, Method::GET, path).send().await.unwrap();
     let status = response.status();
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
@@ -208,7 +208,7 @@ async fn without_the_cloud_live_and_recorded_open_on_the_site() {
 }
 
 impl Site {
-    async fn keys(&self, entered: &Entered, epoch: model::EpochId) -> seal::grant::CameraKeys {
+    pub(super) async fn keys(&self, entered: &Entered, epoch: model::EpochId) -> seal::grant::CameraKeys {
         let id = self.administrator.device_id();
         let (_, grant) = get(entered, &format!("/api/v1/epochs/{epoch}/grants/{id}")).await;
         let envelope: Envelope = serde_json::from_value(grant).unwrap();

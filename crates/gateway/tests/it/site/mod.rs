@@ -3,11 +3,16 @@
 
 mod administrator;
 mod asked;
+mod cameras;
 mod durability;
+mod footage;
 mod forwarding;
 mod hostile;
+mod kills;
 mod local;
+mod process;
 mod scripted_cloud;
+mod seek;
 mod settings;
 mod several;
 mod witness;
@@ -40,7 +45,7 @@ struct Site {
     gateway: Option<Running>,
     enrolment: Enrolment,
     /// How long recordings are.
-    seconds: u64,
+    recording_seconds: u64,
 }
 
 impl Site {
@@ -66,7 +71,7 @@ impl Site {
             camera: CameraId::from_random([7; 16]),
             gateway: None,
             enrolment,
-            seconds: 2,
+            recording_seconds: 2,
         };
         site.start().await;
         let cloud = site.cloud.clone();
@@ -96,7 +101,7 @@ impl Site {
         Config {
             data: self.data(),
             name: Some("Test".to_owned()),
-            recording: RecordingSection { seconds: self.seconds, ..Default::default() },
+            recording: RecordingSection { seconds: self.recording_seconds, ..Default::default() },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
             ..Default::default()
@@ -121,24 +126,32 @@ impl Site {
     }
 
     fn bind_camera(&self) {
-        let gateway = self.gateway.as_ref().unwrap().id();
-        self.administrator.state(Statement::BindCamera {
-            camera: Camera {
-                id: self.camera,
-                name: "Door".into(),
-                gateway,
-                serial: None,
-                certificate: None,
-                groups: Default::default(),
-            },
-        });
+        self.bind(self.camera);
         self.cloud.send(ToGateway::RosterChanged);
     }
 
+    /// Says in the roster that this gateway is to record a camera.
+    fn bind(&self, camera: CameraId) {
+        let gateway = self.administrator.gateway().id;
+        let camera = Camera {
+            id: camera,
+            name: "Door".into(),
+            gateway,
+            serial: None,
+            certificate: None,
+            groups: Default::default(),
+        };
+        self.administrator.state(Statement::BindCamera { camera });
+    }
+
     async fn put_camera(&self, access: &CameraAccess) -> CommandResult {
+        self.put_camera_as(self.camera, access).await
+    }
+
+    async fn put_camera_as(&self, camera: CameraId, access: &CameraAccess) -> CommandResult {
         let nonce = self.administrator.nonce();
-        let sealed = self.administrator.seal(access, self.camera, &nonce);
-        self.order_as(nonce, Command::PutCamera { camera: self.camera, sealed }).await
+        let sealed = self.administrator.seal(access, camera, &nonce);
+        self.order_as(nonce, Command::PutCamera { camera, sealed }).await
     }
 
     /// Has the gateway carry out a command for the configuration that it has.

@@ -50,6 +50,7 @@ struct Heard {
     accepted: Option<Hash>,
     grants: Vec<Envelope>,
     objects: BTreeMap<String, Vec<u8>>,
+    digests: BTreeMap<String, Hash>,
     puts: Vec<(String, u16)>,
     reports: Vec<RecordingReport>,
     journal: Vec<Envelope>,
@@ -84,6 +85,8 @@ pub(super) struct Script {
     pub(super) log: Vec<LogOffer>,
     /// Where to upload to, instead of its own store.
     pub(super) upload_url: Option<String>,
+    /// What is stored is forgotten, but for its digest.
+    pub(super) keeps_digests_alone: bool,
 }
 
 type Cloud = State<Arc<ScriptedCloud>>;
@@ -364,13 +367,20 @@ async fn store(
 ) -> StatusCode {
     assert_eq!(headers["if-none-match"], "*");
     assert_eq!(headers["content-length"], body.len().to_string().as_str());
-    let scripted = cloud.script.lock().unwrap().put_answers.pop_front();
+    let digest = seal::sha256(&body);
+    let (scripted, keeps_digests_alone) = {
+        let mut script = cloud.script.lock().unwrap();
+        (script.put_answers.pop_front(), script.keeps_digests_alone)
+    };
     let mut heard = cloud.heard.lock().unwrap();
     let status = match scripted {
         Some(status) => status,
-        None if heard.objects.contains_key(&name) => 409,
+        None if heard.digests.contains_key(&name) => 409,
         None => {
-            heard.objects.insert(name.clone(), body.to_vec());
+            heard.digests.insert(name.clone(), digest);
+            if !keeps_digests_alone {
+                heard.objects.insert(name.clone(), body.to_vec());
+            }
             201
         }
     };
@@ -382,9 +392,8 @@ async fn recordings(State(cloud): Cloud, Json(report): Json<RecordingReport>) ->
     let mut heard = cloud.heard.lock().unwrap();
     let mut script = cloud.script.lock().unwrap();
     let result = |recording: &model::wire::Recording| {
-        let stored = heard.objects.get(&recording.name);
-        let truth = match stored {
-            Some(bytes) if seal::sha256(bytes) == recording.sha256 => RecordingStatus::Confirmed,
+        let truth = match heard.digests.get(&recording.name) {
+            Some(digest) if *digest == recording.sha256 => RecordingStatus::Confirmed,
             Some(_) => RecordingStatus::Mismatch,
             None => RecordingStatus::Missing,
         };

@@ -72,7 +72,7 @@ async fn an_event_leaves_the_site_while_it_goes_on_and_nothing_else_does() {
     let mut site = Site::enrolled().await;
     site.stop().await;
     // A minute, as it is where nobody sets it.
-    site.seconds = 60;
+    site.recording_seconds = 60;
     site.start().await;
     site.add_camera().await;
     site.forward(Forward::Events, true).await;

@@ -15,8 +15,10 @@ use seal::tlog::{Checkpoint, LogKey, sign};
 use crate::proof::stranger;
 use crate::support::OneBox;
 
-/// The parts of a proof: an excerpt's bytes, and the dating after it.
-fn parts(bytes: &[u8]) -> Vec<(Vec<u8>, Option<Dating>)> {
+/// An excerpt's bytes, and the dating after it.
+type Part = (Vec<u8>, Option<Dating>);
+
+fn parts(bytes: &[u8]) -> Vec<Part> {
     let (mut rest, mut found) = (bytes, Vec::new());
     while !rest.is_empty() {
         let (_, after) = Excerpt::parse(rest).unwrap();
@@ -31,8 +33,8 @@ fn parts(bytes: &[u8]) -> Vec<(Vec<u8>, Option<Dating>)> {
     found
 }
 
-fn joined(parts: &[(Vec<u8>, Option<Dating>)]) -> Vec<u8> {
-    let bytes = |(excerpt, dating): &(Vec<u8>, Option<Dating>)| {
+fn joined(parts: &[Part]) -> Vec<u8> {
+    let bytes = |(excerpt, dating): &Part| {
         [excerpt.clone(), dating.as_ref().map(Dating::to_bytes).unwrap_or_default()].concat()
     };
     parts.iter().flat_map(bytes).collect()
@@ -106,7 +108,7 @@ fn an_export_says_between_which_times_it_was_made() {
     assert!(good && said.contains("proven only if") && said.contains(&log), "{said}");
 
     let whole = parts(&bytes);
-    let refused = |change: &dyn Fn(&mut Vec<(Vec<u8>, Option<Dating>)>), words: &str| {
+    let refused = |change: &dyn Fn(&mut [Part]), words: &str| {
         let mut changed = whole.clone();
         change(&mut changed);
         let (good, said) = judge(&joined(&changed), &known);
@@ -115,18 +117,18 @@ fn an_export_says_between_which_times_it_was_made() {
     let last = whole.len() - 1;
     // The dating of another recording; an entry that was changed; a history of somebody's own.
     refused(&|parts| parts[0].1 = whole[last].1.clone(), "");
-    let path = |parts: &mut Vec<(Vec<u8>, Option<Dating>)>| {
+    let path = |parts: &mut [Part]| {
         parts[0].1.as_mut().unwrap().stored.as_mut().unwrap().path.push(Hash([1; 32]));
     };
     refused(&path, "not in the batch");
-    let entry = |parts: &mut Vec<(Vec<u8>, Option<Dating>)>| {
+    let entry = |parts: &mut [Part]| {
         let stored = parts[0].1.as_mut().unwrap().stored.as_mut().unwrap();
         stored.leaf = stored.leaf.replace("\"time\":1", "\"time\":2");
     };
     refused(&entry, "not in the log's checkpoint");
     let forger = SigningKey::from_seed([9; 32]);
     let name = LogKey::parse(&log).unwrap().name;
-    let forged = |parts: &mut Vec<(Vec<u8>, Option<Dating>)>| {
+    let forged = |parts: &mut [Part]| {
         for dating in parts.iter_mut().filter_map(|(_, dating)| dating.as_mut()) {
             let genuine = LogKey::parse(&dating.log).unwrap();
             dating.log = LogKey { name: name.clone(), key: forger.verifying_key() }.verifier_key();

@@ -11,7 +11,7 @@ use seal::sha256;
 use super::{Site, until};
 
 /// A store that takes nothing: what is recorded is on the gateway alone.
-const NEVER: [u16; 10_000] = [503; 10_000];
+const NEVER: u16 = 503;
 
 fn ask_of(answer: &FromGateway) -> u32 {
     match answer {
@@ -23,7 +23,7 @@ fn ask_of(answer: &FromGateway) -> u32 {
 impl Site {
     async fn shut_off_from_the_store() -> Self {
         let site = Site::enrolled().await;
-        site.cloud.script(|script| script.put_answers = NEVER.into());
+        site.cloud.script(|script| script.put_answers = vec![NEVER; 10_000].into());
         site.add_camera().await;
         site
     }
@@ -84,7 +84,7 @@ async fn what_was_not_forwarded_is_listed_and_read_in_pieces() {
     let (camera, id) = (site.camera, recording.id);
     let find = ToGateway::Find { ask: 4, camera, recording: id };
     let FromGateway::Recordings { recordings, .. } = site.answer(find, 4).await else { panic!("a list") };
-    assert_eq!(recordings, [recording.clone()]);
+    assert_eq!(recordings, std::slice::from_ref(recording));
     let mut whole = Vec::new();
     let firsts: Vec<u64> = (0..recording.bytes).step_by(PIECE_MAX as usize).collect();
     for (n, &first) in firsts.iter().enumerate() {
@@ -108,7 +108,7 @@ async fn what_was_not_forwarded_is_listed_and_read_in_pieces() {
     }
     let find = ToGateway::Find { ask: 5, camera, recording: id };
     let FromGateway::Recordings { recordings, .. } = site.answer(find, 5).await else { panic!("a list") };
-    assert_eq!(recordings, [recording.clone()]);
+    assert_eq!(recordings, std::slice::from_ref(recording));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,10 +207,11 @@ async fn what_waits_is_bounded_and_what_is_abandoned_counts_until_it_is_too_late
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(ours.outbox.try_recv().is_err(), "others wait their turn");
     // Those that are too late make room.
-    let mut inner = lock(&hub.inner);
-    let asks = inner.links.get_mut(&gateway(1)).and_then(|link| link.asks.as_mut()).unwrap();
-    asks.waiting.values_mut().for_each(|waiting| waiting.until = Instant::now());
-    drop(inner);
+    {
+        let mut inner = lock(&hub.inner);
+        let asks = inner.links.get_mut(&gateway(1)).and_then(|link| link.asks.as_mut()).unwrap();
+        asks.waiting.values_mut().for_each(|waiting| waiting.until = Instant::now());
+    }
     let next = piece(&hub);
     for _ in 0..2 {
         let ask = next_asked(&mut ours).await;

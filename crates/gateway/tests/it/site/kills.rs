@@ -7,6 +7,7 @@ use camera_sim::{Options, Pictures, Prepared, Shape};
 use model::Timestamp;
 use model::wire::{Gap, GapReason};
 
+use super::administrator::now;
 use super::footage::{Compared, Film, compare};
 use super::process::Process;
 use super::{Site, until};
@@ -61,11 +62,14 @@ async fn killed(times: u64) {
         confirmed_early = site.objects().len();
     }
     let killed_for = begun.elapsed();
+    let last_start = now();
     let gateway = Process::start(&site);
     let reported = || site.cloud.reports().into_iter().flat_map(|report| report.gaps).collect::<Vec<Gap>>();
     let on_disk = || super::footage::files(&site.data().join("recordings")).len();
+    let is_told = || reported().iter().any(|gap| gap.to > last_start);
     // The one that is open is not forwarded yet.
-    until("all is forwarded", || site.objects().len() + 1 >= on_disk() && !reported().is_empty()).await;
+    until("all is forwarded, and the last gap told", || site.objects().len() + 1 >= on_disk() && is_told())
+        .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     gateway.terminate();
 

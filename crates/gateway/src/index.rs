@@ -416,6 +416,8 @@ impl StoredRow {
 
 #[cfg(test)]
 mod tests {
+    use model::EpochId;
+
     use super::*;
 
     /// What an older program does not notice: tables, columns and indexes that

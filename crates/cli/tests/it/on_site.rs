@@ -26,7 +26,8 @@ fn listed(cloud: &OneBox, camera: &str, is_so: impl Fn(&Value) -> bool) -> Value
             return list;
         }
         assert!(begun.elapsed() < PATIENCE, "waited in vain: {list}");
-        std::thread::sleep(Duration::from_millis(500));
+        // Each look signs in, and sign-ins are limited to one a second for long.
+        std::thread::sleep(Duration::from_millis(2_500));
     }
 }
 

@@ -61,7 +61,7 @@ async fn a_gateway_reads_back_parts_of_its_own_recordings_as_they_are_now(world:
     let answer = ask(&site.gateway, &parts).await;
     assert_eq!(answer.body["parts"], json!([shown(0, 4), shown(bytes.len() - 3, 3), null, null, null]));
     for wrong in [json!([part(0, 0)]), json!([part(0, 4_097)]), json!(vec![part(0, 1); 17])] {
-        assert_eq!(ask(&site.gateway, &wrong).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(ask(&site.gateway, &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
     // Another gateway of the organisation, and one of another.
     let mut organisation = site.organisation;

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use seal::recording::Recording as Sealed;
 use serde_json::{Value, json};
 
-use crate::live::Link;
+use crate::live::{Link, until};
 use crate::support::footage::Epoch;
 use crate::support::{Gateway, Organisation, World, on_both_databases};
 
@@ -50,6 +50,14 @@ impl Site {
         let recorded = self.epoch.record_of(picture_bytes, &self.gateway, &self.ours.roster);
         self.disk.push(recorded.clone());
         recorded
+    }
+
+    /// As soon as the cloud asks this link.
+    async fn link(&self, world: &World) -> Link {
+        let link = self.gateway.link().await;
+        let api = self.ours.api(world);
+        until(async || api.get("/api/v1/gateways").await.body["gateways"][0]["connected"] == true).await;
+        link
     }
 
     async fn forward(&self, (bytes, recording): (Vec<u8>, Recording)) {
@@ -126,7 +134,7 @@ async fn what_is_on_the_gateway_alone_is_listed_and_read_by_ranges(world: World)
     let nowhere = format!("/api/v1/recordings/{}", recording.id);
     assert_eq!(api.get(&nowhere).await.status, StatusCode::NOT_FOUND, "its camera is not named");
 
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     site.while_linked(&mut link, async {
         // The gateway lists also what was forwarded: it stands there once.
         let page = api.get(&site.listing()).await.body;
@@ -172,7 +180,7 @@ async fn what_is_forwarded_between_list_and_read_is_read_from_the_store(world: W
     let mut site = Site::new(&world).await;
     let (bytes, recording) = site.record(40_000);
     let api = site.ours.api(&world);
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     let page = site.while_linked(&mut link, api.get(&site.listing())).await.body;
     assert_eq!(page["recordings"][0]["on_site"], true);
     site.forward((bytes.clone(), recording.clone())).await;
@@ -194,7 +202,7 @@ async fn a_read_ends_with_its_link_and_the_next_one_goes_on(world: World) {
     let (bytes, recording) = site.record(40_000);
     let api = site.ours.api(&world);
     let path = site.path(&recording);
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     let (response, ()) =
         tokio::join!(api.request(Method::GET, &path).send(), site.answer_pieces(&mut link, 2));
     drop(link);
@@ -210,7 +218,7 @@ async fn a_read_ends_with_its_link_and_the_next_one_goes_on(world: World) {
     assert!(had.len() < bytes.len() && bytes.starts_with(&had));
     assert_eq!(api.get(&path).await.code(), "gateway_offline");
 
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     let rest = api.request(Method::GET, &path).header("range", format!("bytes={}-", had.len()));
     let rest = site.while_linked(&mut link, async { rest.send().await.unwrap().bytes().await }).await;
     had.extend_from_slice(&rest.unwrap());
@@ -222,7 +230,7 @@ async fn who_loses_the_right_is_cut_while_reading_through_the_link(world: World)
     let (bytes, recording) = site.record(400_000);
     let api = site.ours.api(&world);
     let path = site.path(&recording);
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     let (response, ()) =
         tokio::join!(api.request(Method::GET, &path).send(), site.answer_pieces(&mut link, 2));
     let mut parts = response.unwrap().bytes_stream();
@@ -247,7 +255,7 @@ async fn who_may_not_play_a_camera_asks_its_gateway_nothing(world: World) {
     let mut site = Site::new(&world).await;
     let (_, recording) = site.record(1_000);
     let ben = site.ours.add_person(&world, None).await;
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     let bens = world.as_person(&ben.cookie);
     for path in [site.path(&recording), site.listing()] {
         assert_eq!(bens.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
@@ -264,7 +272,7 @@ async fn a_viewer_that_reads_slowly_holds_up_nobody(world: World) {
     let (large, slow) = site.record(5_000_000);
     let (bytes, recording) = site.record(40_000);
     let api = site.ours.api(&world);
-    let mut link = site.gateway.link().await;
+    let mut link = site.link(&world).await;
     site.while_linked(&mut link, async {
         let stalled = api.request(Method::GET, &site.path(&slow)).send().await.unwrap();
         for _ in 0..5 {

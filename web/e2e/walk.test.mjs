@@ -95,6 +95,44 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     assert.ok(bytes.length > 2000, 'the snapshot has a picture in it');
   });
 
+  const orders = { skip: !isReal && 'the stand-in keeps no settings' };
+  it('sets what of a camera is forwarded, and marks an event', orders, async () => {
+    const set = async (what) => {
+      await page.getByLabel('Full-size stream').selectOption({ label: what });
+      await page.getByRole('button', { name: 'Set what is forwarded' }).click();
+      await page.getByText('The gateway is set.').waitFor();
+    };
+    await page.getByText('About this camera').click();
+    await set('Only what belongs to events');
+    await seen('camera-forwarding');
+    await page.getByRole('button', { name: 'Mark an event' }).click();
+    await page.getByText(/^Marked at /).waitFor();
+    await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+    await openDemoCamera(page);
+    await page.getByText('About this camera').click();
+    // The gateway says how it is set.
+    await until('what was set', async () => (await page.getByLabel('Full-size stream').inputValue()) === 'events');
+    await set('Everything');
+  });
+
+  it('sets how fast a gateway sends, by times of the day', orders, async () => {
+    await page.getByRole('link', { name: 'Gateways', exact: true }).click();
+    await page.getByText('Change', { exact: true }).click();
+    // The gateway says how it is set.
+    await until('how much it keeps', async () => (await page.getByLabel('Keep at most, GB').inputValue()) === '50');
+    await page.getByLabel('Send recordings').selectOption({ label: 'At most …' });
+    await page.getByLabel('kbit/s').fill('2000');
+    await page.getByRole('button', { name: 'Otherwise at a time of day' }).click();
+    await seen('gateway-bandwidth');
+    const form = page.locator('form').filter({ hasText: 'Send recordings' });
+    await form.getByRole('button', { name: 'Set', exact: true }).click();
+    await page.getByText(/^The gateway sends at most 2000 kbit\/s, from .* as fast as it goes\.$/).waitFor();
+    await page.getByRole('button', { name: 'Take away part 1 of the day' }).click();
+    await page.getByLabel('Send recordings').selectOption({ label: 'As fast as it goes' });
+    await form.getByRole('button', { name: 'Set', exact: true }).click();
+    await page.getByText('The gateway sends as fast as it goes.').waitFor();
+  });
+
   it('refuses to add a camera that does not answer, in plain words', async () => {
     await page.getByRole('link', { name: 'Cameras', exact: true }).click();
     await page.getByRole('link', { name: 'Add a camera' }).click();

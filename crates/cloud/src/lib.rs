@@ -45,7 +45,6 @@ mod rules;
 mod serve;
 mod services;
 mod sessions;
-mod slots;
 mod start;
 mod store;
 mod syslog;

@@ -9,6 +9,7 @@ mod forwarding;
 mod id;
 pub mod messages;
 mod range;
+mod slots;
 mod time;
 pub mod wire;
 
@@ -17,6 +18,7 @@ pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId};
 pub use range::{AskedRange, ByteRange};
+pub use slots::{Slot, Slots};
 pub use time::Timestamp;
 
 use serde::{Deserialize, Serialize};

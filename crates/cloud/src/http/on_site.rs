@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cloud_core::Action;
 use futures_util::stream::{self, StreamExt as _};
 use model::wire::PIECE_MAX;
-use model::{ByteRange, CameraId, GatewayId, Hash, PersonId};
+use model::{ByteRange, CameraId, GatewayId, Hash, PersonId, Slot, Slots};
 use seal::roster::Roster;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,7 +24,6 @@ use crate::hub::NoAnswer;
 use crate::permits::Still;
 use crate::problem::Problem;
 use crate::sessions::Caller;
-use crate::slots::{Slot, Slots};
 
 /// Pieces of one read that are asked for before the viewer has taken them.
 const PIECES_AHEAD: usize = 4;

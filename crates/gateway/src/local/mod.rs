@@ -28,7 +28,7 @@ use anyhow::Context as _;
 use axum::Extension;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use model::{DeviceId, Timestamp};
+use model::{DeviceId, Slots, Timestamp};
 use seal::local::JournalEvent;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -43,7 +43,7 @@ use crate::data::Identity;
 use crate::index::Index;
 use certificate::Certificate;
 use door::{Door, Refused};
-use limits::{Limiter, Rate, Slots};
+use limits::{Limiter, Rate};
 
 pub(crate) use journal::Journal;
 pub(crate) use report::report;

@@ -1,11 +1,13 @@
-//! Things that are open at the same time, in all and for each `K`.
+//! How much may be open at the same time: cloud and gateway bound what people
+//! have open in the same way.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Things that are open at the same time, in all and for each `K`.
 #[derive(Debug)]
-pub(crate) struct Slots<K> {
+pub struct Slots<K> {
     all_max: usize,
     each_max: usize,
     taken: Mutex<HashMap<K, usize>>,
@@ -13,17 +15,18 @@ pub(crate) struct Slots<K> {
 
 /// One of them; closing is dropping.
 #[derive(Debug)]
-pub(crate) struct Slot<K: Eq + Hash + Copy> {
+pub struct Slot<K: Eq + Hash + Copy> {
     slots: Arc<Slots<K>>,
     key: K,
 }
 
 impl<K: Eq + Hash + Copy> Slots<K> {
-    pub(crate) fn new(all_max: usize, each_max: usize) -> Arc<Self> {
+    pub fn new(all_max: usize, each_max: usize) -> Arc<Self> {
         Arc::new(Slots { all_max, each_max, taken: Mutex::default() })
     }
 
-    pub(crate) fn take(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
+    /// None if there are as many as there may be, in all or of this one.
+    pub fn take(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = taken.values().sum();
         let each = taken.get(&key).copied().unwrap_or(0);

@@ -72,7 +72,7 @@ impl From<TornBy> for Torn {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 44] = [
+    pub(crate) const ALL: [Fault; 40] = [
         Fault::Kill,
         Fault::Restart,
         Fault::RestartLoop,
@@ -113,11 +113,11 @@ impl Fault {
         Fault::ObjectBreaksConnection,
         Fault::StoreSlow,
         Fault::RosterGrows,
-        Fault::Event,
-        Fault::ForwardsEvents,
-        Fault::ForwardsNothing,
-        Fault::NoBandwidth,
     ];
+
+    /// What people do, beside all that goes wrong.
+    pub(crate) const BY_PEOPLE: [Fault; 4] =
+        [Fault::Event, Fault::ForwardsEvents, Fault::ForwardsNothing, Fault::NoBandwidth];
 
     /// How long it lasts; 0 for what happens at once.
     pub(crate) fn lasts_ms(self, rng: &mut Rng) -> u64 {

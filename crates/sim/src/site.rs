@@ -19,6 +19,8 @@ use crate::world::{Shared, World};
 const STEP_MS: u64 = 250;
 /// Between two faults, in the mean.
 const FAULT_EVERY_MS: u64 = 6 * 60_000;
+/// Between two things that people do.
+const BY_PEOPLE_EVERY_MS: u64 = 30 * 60_000;
 /// A service manager starts the gateway again after this.
 const START_AGAIN_MS: u64 = 1_000;
 /// How long a site has for what waits, once nothing goes wrong any more.
@@ -93,6 +95,9 @@ struct Site {
     /// Decides what happens; the world draws its own numbers.
     fate: Rng,
     next_fault_ms: u64,
+    /// Decide for themselves.
+    people: Rng,
+    next_by_people_ms: u64,
     active: Vec<(Fault, u64, usize)>,
     happened: BTreeMap<String, u64>,
     log: Vec<(Timestamp, String)>,
@@ -126,6 +131,8 @@ impl Site {
             number: 0,
             fate: Rng::with_seed(seed ^ 0x6c65_6e73_6b65_6570),
             next_fault_ms: 60_000,
+            people: Rng::with_seed(seed ^ 0x7065_6f70_6c65),
+            next_by_people_ms: 60_000,
             active: Vec::new(),
             happened: BTreeMap::new(),
             log: Vec::new(),
@@ -142,7 +149,17 @@ impl Site {
         if faults && now_ms >= self.next_fault_ms {
             self.next_fault_ms = now_ms + self.fate.u64(FAULT_EVERY_MS / 10..2 * FAULT_EVERY_MS);
             let fault = Fault::ALL[self.fate.usize(..Fault::ALL.len())];
-            self.begin(fault);
+            let lasts = fault.lasts_ms(&mut self.fate);
+            let camera = self.fate.usize(..self.cameras.len());
+            self.begin(fault, lasts, camera);
+        }
+        if faults && now_ms >= self.next_by_people_ms {
+            self.next_by_people_ms =
+                now_ms + self.people.u64(BY_PEOPLE_EVERY_MS / 10..2 * BY_PEOPLE_EVERY_MS);
+            let what = Fault::BY_PEOPLE[self.people.usize(..Fault::BY_PEOPLE.len())];
+            let lasts = what.lasts_ms(&mut self.people);
+            let camera = self.people.usize(..self.cameras.len());
+            self.begin(what, lasts, camera);
         }
         let (over, active) =
             std::mem::take(&mut self.active).into_iter().partition(|(_, until, _)| *until <= now_ms);
@@ -199,10 +216,8 @@ impl Site {
         self.start_at_ms = self.now_ms() + START_AGAIN_MS;
     }
 
-    fn begin(&mut self, fault: Fault) {
+    fn begin(&mut self, fault: Fault, lasts: u64, camera: usize) {
         *self.happened.entry(format!("{fault:?}")).or_default() += 1;
-        let lasts = fault.lasts_ms(&mut self.fate);
-        let camera = self.fate.usize(..self.cameras.len());
         self.log.push((self.world.lock().now(), format!("{fault:?} for {lasts} ms, camera {camera}")));
         if lasts > 0 {
             self.active.push((fault, self.now_ms() + lasts, camera));

@@ -66,7 +66,7 @@ async fn a_gateway_reads_back_parts_of_its_own_recordings_as_they_are_now(world:
     // Another gateway of the organisation, and one of another.
     let mut organisation = site.organisation;
     let sibling = Gateway::enrolled(&world, &mut organisation).await;
-    let mut theirs = world.found().await;
+    let mut theirs = world.found_another().await;
     let stranger = Gateway::enrolled(&world, &mut theirs).await;
     for other in [sibling, stranger] {
         assert_eq!(ask(&other, &json!([part(0, 4)])).await.body["parts"], json!([null]));

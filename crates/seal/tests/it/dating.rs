@@ -8,7 +8,6 @@ use seal::dating::{
 };
 use seal::keys::SigningKey;
 use seal::tlog::{self, Checkpoint, LogKey, NoteError, Tile};
-use serde_json::json;
 
 use crate::fixture::{T0, org};
 
@@ -37,11 +36,11 @@ impl History {
     /// As the cloud writes it; returns its number.
     fn write(&mut self, at: Timestamp, operation: &str, resource: &str) -> u64 {
         let seq = self.entries.len() as u64;
-        let leaf = json!({
-            "class_uid": 6003, "time": at, "actor": { "uid": "cloud" }, "api": { "operation": operation },
-            "resources": [{ "uid": resource }], "unmapped": { "org": self.org, "seq": seq },
-        });
-        self.entries.push(leaf.to_string());
+        // As text: in which order a map is written is decided by whoever builds with us.
+        self.entries.push(format!(
+            r#"{{"actor":{{"uid":"cloud"}},"api":{{"operation":"{operation}"}},"class_uid":6003,"resources":[{{"uid":"{resource}"}}],"time":{},"unmapped":{{"org":"{}","seq":{seq}}}}}"#,
+            at.0, self.org
+        ));
         seq
     }
 

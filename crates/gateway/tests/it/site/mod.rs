@@ -113,6 +113,14 @@ impl Site {
         self.gateway = Some(Box::pin(starting).await.unwrap());
     }
 
+    /// Ends the gateway, and waits until another run of it has linked up.
+    async fn restart(&mut self) {
+        self.stop().await;
+        self.cloud.forget_status();
+        self.start().await;
+        until("the gateway links again", || self.cloud.last_status().is_some()).await;
+    }
+
     /// Ends the gateway as SIGTERM does.
     async fn stop(&mut self) {
         self.gateway.take().unwrap().shutdown().await.unwrap();

@@ -52,8 +52,7 @@ async fn what_is_set_to_stay_leaves_when_it_is_set_otherwise() {
     let before = site.some_seconds().await;
     assert_eq!(site.some_seconds().await, before);
     // A restart forgets nothing of it, and an event changes nothing.
-    site.stop().await;
-    site.start().await;
+    site.restart().await;
     until("the gateway says how it is set", || {
         let settings = site.cloud.settings();
         settings.is_some_and(|settings| settings.forwarding[&site.camera].main == Forward::Never)
@@ -70,10 +69,9 @@ async fn what_is_set_to_stay_leaves_when_it_is_set_otherwise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_leaves_the_site_while_it_goes_on_and_nothing_else_does() {
     let mut site = Site::enrolled().await;
-    site.stop().await;
     // A minute, as it is where nobody sets it.
     site.recording_seconds = 60;
-    site.start().await;
+    site.restart().await;
     site.add_camera().await;
     site.forward(Forward::Events, true).await;
     until("something is recorded", || site.files() > 0).await;

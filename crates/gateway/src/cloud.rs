@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, JournalPart, LogOffer, RecordingReport, RecordingReportAnswer,
-    RosterAnswer, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    EnrolRequest, Envelope, EpochGrants, JournalPart, LogOffer, ReadBackAnswer, ReadBackPart,
+    ReadBackRequest, RecordingReport, RecordingReportAnswer, RosterAnswer, UploadGrantAnswer,
+    UploadGrantRequest, WitnessReport,
 };
-use model::{GatewayId, Hash, OrgId, Timestamp};
+use model::{Base64, GatewayId, Hash, OrgId, Timestamp};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
@@ -233,6 +234,16 @@ impl Cloud {
         let _: serde_json::Value =
             self.post("the witness's report", "/gateway/v1/history/witness", report).await?;
         Ok(())
+    }
+
+    /// Parts of recordings, as they are in the store now.
+    pub(crate) async fn read_back(
+        &self,
+        parts: Vec<ReadBackPart>,
+    ) -> Result<Vec<Option<Base64>>, CloudError> {
+        let request = ReadBackRequest { parts };
+        let answer: ReadBackAnswer = self.post("the store's copy", "/gateway/v1/read-back", &request).await?;
+        Ok(answer.parts)
     }
 
     pub(crate) async fn report(&self, report: &RecordingReport) -> Result<RecordingReportAnswer, CloudError> {

@@ -2,8 +2,9 @@
 //! holds up neither recording nor orders.
 //!
 //! Deleted is by age and size, after the cloud has read the recording back, and
-//! in the open when the disk is full. What the disk had given up is brought in
-//! when it takes bytes again.
+//! in the open when the disk is full. Before what is confirmed goes, parts of it
+//! are asked for at random and compared: what a store had a month ago, it may have
+//! lost. What the disk had given up is brought in when it takes bytes again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,21 +13,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gateway_core::outage::gap_of;
 use gateway_core::retention::{self, Policy};
+use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
-use model::wire::GapReason;
+use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
 use model::{Hash, Timestamp};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::cloud::Cloud;
 use crate::data::Identity;
 use crate::disk::Disk;
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::local::View;
 use crate::recover::{self, Closing, DAMAGED, Recovered};
+use crate::{clock, random};
 
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -38,6 +41,7 @@ pub(crate) struct Keeper {
     /// As administrators set it.
     pub(crate) policy: watch::Receiver<Policy>,
     pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// Recordings that the disk gave up, or did not let us read, and that were not
     /// brought in yet.
     pub(crate) abandoned: Vec<Abandoned>,
@@ -83,9 +87,17 @@ impl Keeper {
         } else {
             0
         };
-        let plan = retention::plan(policy, &stored, free.saturating_add(freed), now);
+        let mut plan = retention::plan(policy, &stored, free.saturating_add(freed), now);
         for id in &plan.full {
             self.remove(*id, plan.lost.contains(id)).await?;
+        }
+        let confirmed = |id: &Hash| stored.iter().any(|stored| stored.id == *id && stored.confirmed);
+        let to_ask: Vec<Hash> = plan.due.iter().copied().filter(confirmed).collect();
+        if !to_ask.is_empty()
+            && let Err(error) = self.read_back(to_ask).await
+        {
+            warn!(error = format!("{error:#}"), "what was forwarded stays here until the store shows it");
+            plan.due.retain(|id| !confirmed(id));
         }
         for id in &plan.due {
             self.remove(*id, false).await?;
@@ -127,6 +139,66 @@ impl Keeper {
         spawn_blocking(move || drop_oldest(&folder, bytes)).await?
     }
 
+    /// Asks the store for parts of some of these, drawn at random, and compares.
+    /// One that is not there as it was is sent again.
+    async fn read_back(&self, mut ids: Vec<Hash>) -> anyhow::Result<()> {
+        let cloud = self.cloud.borrow().clone().context("there is no connection to the cloud")?;
+        while ids.len() > READ_BACK_PARTS_MAX {
+            ids.swap_remove(below(ids.len() as u64) as usize);
+        }
+        let mut asked = Vec::new();
+        for id in ids {
+            let Some(pending) = self.index.recording(id).await? else { continue };
+            let bytes = pending.report.bytes.min(READ_BACK_BYTES_MAX);
+            let first = below(pending.report.bytes - bytes + 1);
+            let part = ReadBackPart { id, first, bytes };
+            match self.part_here(&pending, part).await? {
+                Some(here) => asked.push((part, here)),
+                None => warn!(path = pending.path, "a recording that is to be deleted is gone already"),
+            }
+        }
+        let parts = cloud.read_back(asked.iter().map(|(part, _)| *part).collect()).await?;
+        anyhow::ensure!(
+            parts.len() == asked.len(),
+            "the cloud answered about other parts than were asked for"
+        );
+        let mut lost = 0;
+        for ((part, here), there) in asked.into_iter().zip(parts) {
+            if there.is_none_or(|there| there.0 != here) {
+                error!(recording = %part.id, "the store no longer has a recording as it was; it is sent again");
+                self.index.set_state(part.id, State::Kept).await?;
+                lost += 1;
+            }
+        }
+        if lost > 0 {
+            self.wake.all();
+        }
+        anyhow::ensure!(lost == 0, "the store has lost or changed {lost} recordings");
+        Ok(())
+    }
+
+    async fn part_here(&self, pending: &Pending, part: ReadBackPart) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self.root.join(&pending.path);
+        let read = spawn_blocking(move || {
+            use std::os::unix::fs::FileExt as _;
+            let mut bytes = vec![0; part.bytes as usize];
+            std::fs::File::open(&path)?.read_exact_at(&mut bytes, part.first)?;
+            Ok::<_, std::io::Error>(bytes)
+        });
+        match read.await? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error).with_context(|| format!("{} could not be read", pending.path)),
+        }
+    }
+
     /// What the disk did not take to its end, once it takes something again.
     async fn bring_in_abandoned(&mut self) -> anyhow::Result<()> {
         let given_up = self.disk.abandoned().await;
@@ -162,6 +234,11 @@ impl Keeper {
         }
         outcome
     }
+}
+
+/// A number below this one, which is not 0.
+fn below(end: u64) -> u64 {
+    u64::from_le_bytes(random::bytes()) % end
 }
 
 fn drop_oldest(folder: &Path, bytes: u64) -> anyhow::Result<u64> {

@@ -178,6 +178,7 @@ async fn run(
         disk: disk.clone(),
         policy: policy_receiver,
         view: keeper_view,
+        cloud: cloud_receiver.clone(),
         abandoned,
         is_in_the_dark,
         wake: wake.clone(),

@@ -1,8 +1,10 @@
 //! Forwarding through the weather of a network.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::wire::RecordingStatus;
+use seal::command::Command;
 use seal::recording::Recording;
 
 use super::{Site, until};
@@ -118,4 +120,59 @@ async fn the_cloud_does_not_choose_where_in_the_clear_footage_goes() {
     until("recordings wait", || !site.cloud.grants().is_empty()).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(listener.accept().is_err(), "a plain HTTP server inside the site was spoken to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_lost_since_is_sent_again_before_it_is_deleted_here() {
+    let mut site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 3).await;
+    site.stop().await;
+    site.make_confirmed_old().await;
+    let old = site.confirmed().await;
+    let objects = site.objects();
+    site.cloud.lose_objects();
+    site.start().await;
+    site.keep_a_day().await;
+    until("the gateway asks before it deletes", || site.cloud.read_back() > 0).await;
+    until("what was lost is sent again", || {
+        let now = site.objects();
+        objects.iter().all(|object| now.contains(object))
+    })
+    .await;
+    // Only then it goes, once the store shows it.
+    for _ in 0..100 {
+        if !old.iter().any(|path| path.exists()) {
+            break;
+        }
+        site.keep_a_day().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(!old.iter().any(|path| path.exists()), "what is due stays for ever");
+    assert!(site.cloud.read_back() > old.len());
+}
+
+impl Site {
+    /// Has the gateway look at once what may go.
+    async fn keep_a_day(&self) {
+        self.order(Command::SetRetention { bytes_max: 100_000_000, age_days_max: 1 }).await;
+    }
+
+    async fn index(&self) -> sqlx::SqlitePool {
+        let index = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("index.sqlite"));
+        sqlx::SqlitePool::connect_with(index).await.unwrap()
+    }
+
+    async fn make_confirmed_old(&self) {
+        let days = 3 * 86_400_000;
+        let query = sqlx::query("UPDATE recordings SET started_at = started_at - ? WHERE state = 2");
+        query.bind(days).execute(&self.index().await).await.unwrap();
+    }
+
+    async fn confirmed(&self) -> Vec<PathBuf> {
+        let paths: Vec<String> = sqlx::query_scalar("SELECT path FROM recordings WHERE state = 2")
+            .fetch_all(&self.index().await)
+            .await
+            .unwrap();
+        paths.into_iter().map(|path| self.data().join(path)).collect()
+    }
 }

@@ -16,11 +16,11 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, JournalPart, LogOffer, RecordingReport, RecordingReportAnswer, RecordingResult,
-    RecordingStatus, RosterAnswer, SiteSettings, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer,
-    UploadGrantRequest, WitnessReport,
+    FromGateway, JournalPart, LogOffer, ReadBackAnswer, ReadBackRequest, RecordingReport,
+    RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer, SiteSettings, StreamStatus,
+    ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
-use model::{Hash, Timestamp};
+use model::{Base64, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -58,6 +58,8 @@ struct Heard {
     status: Option<(Hash, Vec<StreamStatus>)>,
     settings: Option<SiteSettings>,
     frames: Vec<Bytes>,
+    /// Parts that were asked for.
+    read_back: usize,
     answers: Vec<FromGateway>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
     commands: u64,
@@ -116,6 +118,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/epoch-grants", post(epoch_grants))
             .route("/gateway/v1/upload-grants", post(upload_grants))
             .route("/gateway/v1/recordings", post(recordings))
+            .route("/gateway/v1/read-back", post(read_back))
             .route("/gateway/v1/journal", post(journal))
             .route("/gateway/v1/history/checkpoint", get(log_offer))
             .route("/gateway/v1/history/witness", post(witness))
@@ -226,6 +229,17 @@ impl ScriptedCloud {
     /// What the gateway found of the history, in order.
     pub(super) fn witness_reports(&self) -> Vec<WitnessReport> {
         self.heard.lock().unwrap().witness.clone()
+    }
+
+    pub(super) fn read_back(&self) -> usize {
+        self.heard.lock().unwrap().read_back
+    }
+
+    /// The store loses everything that it has.
+    pub(super) fn lose_objects(&self) {
+        let mut heard = self.heard.lock().unwrap();
+        heard.objects.clear();
+        heard.digests.clear();
     }
 
     pub(super) fn frames(&self) -> Vec<Bytes> {
@@ -391,6 +405,19 @@ async fn recordings(State(cloud): Cloud, Json(report): Json<RecordingReport>) ->
     let results = report.recordings.iter().map(result).collect();
     heard.reports.push(report);
     Json(RecordingReportAnswer { results })
+}
+
+async fn read_back(State(cloud): Cloud, Json(request): Json<ReadBackRequest>) -> Json<ReadBackAnswer> {
+    let mut heard = cloud.heard.lock().unwrap();
+    heard.read_back += request.parts.len();
+    let parts = request.parts.iter().map(|part| {
+        let reported = heard.reports.iter().flat_map(|report| &report.recordings);
+        let name = &reported.into_iter().find(|recording| recording.id == part.id)?.name;
+        let range = part.first as usize..(part.first + part.bytes) as usize;
+        Some(Base64(heard.objects.get(name)?.get(range)?.to_vec()))
+    });
+    let parts = parts.collect();
+    Json(ReadBackAnswer { parts })
 }
 
 async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<Json<Value>, StatusCode> {

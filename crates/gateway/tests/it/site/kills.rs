@@ -1,5 +1,5 @@
-//! A gateway that is killed again and again while it records: nothing that was
-//! acknowledged is lost or altered, and what is missing is told.
+//! A gateway that is killed again and again while it records, or whose power goes:
+//! nothing that was acknowledged is lost or altered, and what is missing is told.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use model::Timestamp;
 use model::wire::{Gap, GapReason};
 
 use super::administrator::now;
+use super::ext4::Ext4;
 use super::footage::{Compared, Film, compare};
 use super::process::Process;
 use super::{Site, until};
@@ -21,13 +22,33 @@ const APART_MS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_lose_nothing_acknowledged_and_a_second_at_most_which_is_told() {
-    Box::pin(killed(20)).await;
+    Box::pin(killed(20, End::Kill)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; `cargo xtask bench --only kills` runs it"]
 async fn two_hundred_kills_lose_nothing_acknowledged_and_a_second_at_most_which_is_told() {
-    Box::pin(killed(200)).await;
+    Box::pin(killed(200, End::Kill)).await;
+}
+
+/// How each life of the gateway ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Kill,
+    /// Of a machine with its data on an ext4.
+    PowerCut,
+}
+
+impl End {
+    /// Pictures of one life that may be lost.
+    fn lost_max(self) -> u64 {
+        let second = u64::from(SHAPE.frames_per_second);
+        match self {
+            End::Kill => second,
+            // What was written since the last flush goes with the power.
+            End::PowerCut => 2 * second,
+        }
+    }
 }
 
 /// What the camera sent to one connection, and what is recorded of it.
@@ -39,7 +60,7 @@ struct Life {
 }
 
 #[expect(clippy::print_stdout, reason = "the bench shows it")]
-async fn killed(times: u64) {
+pub(super) async fn killed(times: u64, end: End) {
     let prepared = Prepared::encode(SHAPE, "KILLS", FILM_SECONDS).unwrap();
     let film = Film::of(&prepared);
     let mut site = Site::enrolled().await;
@@ -49,6 +70,7 @@ async fn killed(times: u64) {
     let cloud = site.cloud.clone();
     until("it records", || !cloud.objects().is_empty()).await;
     site.stop().await;
+    let volume = (end == End::PowerCut).then(|| Ext4::under(&mut site));
 
     let begun = Instant::now();
     let mut confirmed_early = 0;
@@ -58,7 +80,14 @@ async fn killed(times: u64) {
         until("it plays", || site.simulated.played().len() > before).await;
         // Spread by the golden ratio: each round dies at another moment.
         tokio::time::sleep(Duration::from_millis(number * 1_546 % LIFE_MS_MAX)).await;
-        gateway.kill();
+        match &volume {
+            Some(volume) => {
+                volume.cut_power();
+                gateway.kill();
+                volume.mount_again();
+            }
+            None => gateway.kill(),
+        }
         confirmed_early = site.objects().len();
     }
     let killed_for = begun.elapsed();
@@ -94,17 +123,17 @@ async fn killed(times: u64) {
     }
     let lost: Vec<u64> = lives.iter().map(|life| life.sent - life.recorded).collect();
     let most = lost.iter().max().unwrap();
-    let second = u64::from(SHAPE.frames_per_second);
-    assert!(*most <= second, "{most} pictures of one life are lost: {lost:?}");
+    assert!(*most <= end.lost_max(), "{most} pictures of one life are lost: {lost:?}");
     println!(
-        "{times} kills in {:.0} s: {} recordings, {} pictures sent, {} recorded and the same byte by byte, none missing \
-         in between; lost at a kill: {:.2} pictures in the middle, {most} at most, of {second} a second; {} recordings \
-         acknowledged before the last kill, all there; nothing to repair",
+        "{times} times {end:?} in {:.0} s: {} recordings, {} pictures sent, {} recorded and the same byte by byte, none missing \
+         in between; lost at one: {:.2} pictures on average, {most} at most, of {} a second; {} recordings \
+         acknowledged before the last one, all there; nothing to repair",
         killed_for.as_secs_f64(),
         recordings.len(),
         lives.iter().map(|life| life.sent).sum::<u64>(),
         lives.iter().map(|life| life.recorded).sum::<u64>(),
         lost.iter().sum::<u64>() as f64 / lost.len() as f64,
+        SHAPE.frames_per_second,
         confirmed_early,
     );
 }

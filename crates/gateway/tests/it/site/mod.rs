@@ -5,6 +5,7 @@ mod administrator;
 mod asked;
 mod cameras;
 mod durability;
+mod ext4;
 mod footage;
 mod forwarding;
 mod hostile;
@@ -46,6 +47,8 @@ struct Site {
     enrolment: Enrolment,
     /// How long recordings are.
     recording_seconds: u64,
+    /// What is left free of the disk.
+    free_mebibytes_min: u64,
 }
 
 impl Site {
@@ -72,6 +75,7 @@ impl Site {
             gateway: None,
             enrolment,
             recording_seconds: 2,
+            free_mebibytes_min: RecordingSection::default().free_mebibytes_min,
         };
         site.start().await;
         let cloud = site.cloud.clone();
@@ -101,7 +105,11 @@ impl Site {
         Config {
             data: self.data(),
             name: Some("Test".to_owned()),
-            recording: RecordingSection { seconds: self.recording_seconds, ..Default::default() },
+            recording: RecordingSection {
+                seconds: self.recording_seconds,
+                free_mebibytes_min: self.free_mebibytes_min,
+                ..Default::default()
+            },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
             ..Default::default()

@@ -75,8 +75,12 @@ fn write_config(site: &Site) -> PathBuf {
     let config = site.config();
     let path = site.folder.path().join("gateway.toml");
     let text = format!(
-        "data = {:?}\nname = \"Test\"\n[recording]\nseconds = {}\n[local]\nlisten = \"{}\"\n[history]\nwitness_seconds = {}\n",
-        config.data, config.recording.seconds, config.local.listen, config.history.witness_seconds,
+        "data = {:?}\nname = \"Test\"\n[recording]\nseconds = {}\nfree_mebibytes_min = {}\n[local]\nlisten = \"{}\"\n[history]\nwitness_seconds = {}\n",
+        config.data,
+        config.recording.seconds,
+        config.recording.free_mebibytes_min,
+        config.local.listen,
+        config.history.witness_seconds,
     );
     std::fs::write(&path, text).unwrap();
     path

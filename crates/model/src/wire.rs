@@ -312,6 +312,23 @@ pub struct RecordingReportAnswer {
     pub results: Vec<RecordingResult>,
 }
 
+/// Names of indexes of hours that the gateway has put into the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HourReport {
+    pub names: Vec<String>,
+}
+
+/// Names in one [`HourReport`].
+pub const HOURS_MAX: usize = 32;
+
+/// Whether the cloud has read each of them, in the order of the report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HourReportAnswer {
+    pub results: Vec<RecordingResult>,
+}
+
 /// Parts of recordings in one [`ReadBackRequest`].
 pub const READ_BACK_PARTS_MAX: usize = 16;
 /// Bytes of one of them.

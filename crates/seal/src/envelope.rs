@@ -29,6 +29,7 @@ pub enum PayloadType {
     LocalGateway,
     LocalLogin,
     LocalJournal,
+    Hour,
 }
 
 impl PayloadType {
@@ -48,6 +49,7 @@ impl PayloadType {
             PayloadType::LocalGateway => "application/vnd.lenskeep.local-gateway.v1+json",
             PayloadType::LocalLogin => "application/vnd.lenskeep.local-login.v1+json",
             PayloadType::LocalJournal => "application/vnd.lenskeep.local-journal.v1+json",
+            PayloadType::Hour => "application/vnd.lenskeep.hour.v1+json",
         }
     }
 }

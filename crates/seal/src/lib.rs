@@ -16,6 +16,7 @@ pub mod enrolment;
 pub mod envelope;
 pub mod grant;
 mod hash;
+pub mod hour;
 pub mod keyring;
 pub mod keys;
 pub mod local;

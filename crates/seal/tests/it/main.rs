@@ -6,6 +6,7 @@ mod command;
 mod dating;
 mod fixture;
 mod grant;
+mod hour;
 mod local;
 mod recording;
 mod roster;

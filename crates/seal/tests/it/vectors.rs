@@ -81,6 +81,17 @@ fn command() {
     );
 }
 
+#[test]
+fn hour() {
+    let hour = crate::hour::hour();
+    let envelope = hour.sign(&gateway_keys().1);
+    let hash = seal::sha256(&envelope.payload.0);
+    check(
+        "hour",
+        &json!({ "envelope": envelope, "hash": hash, "object": hour.object_name(hash), "statement": hour }),
+    );
+}
+
 /// Orders without anything sealed in them.
 #[test]
 fn settings() {

@@ -14,6 +14,7 @@ mod forward;
 mod forwarding;
 mod grants;
 mod home;
+mod hours;
 mod local;
 mod mp4;
 mod orders;
@@ -114,7 +115,10 @@ enum Command {
 impl Command {
     /// What a gateway answers as well as the cloud does.
     fn reads_footage(&self) -> bool {
-        let lists = matches!(self, Command::Camera(CameraCommand::List { .. }) | Command::Recording(_));
+        let lists = matches!(
+            self,
+            Command::Camera(CameraCommand::List { .. }) | Command::Recording(RecordingCommand::List { .. })
+        );
         lists || matches!(self, Command::Camera(CameraCommand::Watch(_)) | Command::Export { .. })
     }
 }
@@ -252,6 +256,8 @@ enum RecordingCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Whether the cloud lists all that gateways signed for, hour by hour. Fails if not.
+    Check(hours::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -368,6 +374,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Recording(RecordingCommand::List { range, json }) => {
             let session = Box::pin(local::session(&home, local, range.camera)).await?;
             Box::pin(recordings::list(&session, &range, json)).await
+        }
+        Command::Recording(RecordingCommand::Check(arguments)) => {
+            Box::pin(hours::check(&Box::pin(Session::open(&home)).await?, &arguments)).await
         }
         Command::Export { range, kind, out } => {
             let mut session = Box::pin(local::session(&home, local, range.camera)).await?;

@@ -21,7 +21,8 @@ use crate::policy::{
 use crate::request::{Action, Facts, PersonFacts, Principal, ProvisionChange, Provisioned, Request};
 use crate::{Entry, ObjectName};
 
-/// Largest object that an upload token is made for (format.md section 5).
+/// Largest object that an upload token is made for (format.md section 5); some
+/// names allow less.
 pub const UPLOAD_BYTES_MAX: u64 = 64 << 20;
 
 /// Why not. `cloud::http` turns it into an answer, and shows most of them as
@@ -268,26 +269,28 @@ fn gateway_floor(request: &Request, facts: &Facts, gateway: GatewayId) -> Result
     }
 }
 
-/// The camera whose recording the gateway may create under this name; none if
-/// it is the gateway's own grant.
+/// The camera whose recording, or index of an hour, the gateway may create under
+/// this name; none if it is the gateway's own grant.
 fn creatable(
     request: &Request,
     facts: &Facts,
     gateway: GatewayId,
     object: &UploadObject,
 ) -> Result<Option<Object>, Denial> {
-    if object.bytes == 0 || object.bytes > UPLOAD_BYTES_MAX {
+    let name = ObjectName::parse(object.container, &object.name).map_err(|_| Denial::ObjectName)?;
+    if !(1..=name.bytes_max()).contains(&object.bytes) {
         return Err(Denial::ObjectSize);
     }
-    let name = ObjectName::parse(object.container, &object.name).map_err(|_| Denial::ObjectName)?;
     if name.org() != request.org {
         return Err(Denial::ObjectName);
     }
     match name {
-        ObjectName::Recording { camera, .. } => match facts.cameras.get(&camera) {
-            Some(known) if known.gateway == gateway => Ok(Some(camera_object(camera, known))),
-            _ => Err(Denial::ObjectName),
-        },
+        ObjectName::Recording { camera, .. } | ObjectName::Hour { camera, .. } => {
+            match facts.cameras.get(&camera) {
+                Some(known) if known.gateway == gateway => Ok(Some(camera_object(camera, known))),
+                _ => Err(Denial::ObjectName),
+            }
+        }
         ObjectName::EpochGrant { gateway: named, .. } if named == gateway => Ok(None),
         ObjectName::EpochGrant { .. } => Err(Denial::ObjectName),
     }

@@ -6,22 +6,46 @@ use std::fmt;
 
 use model::wire::Container;
 use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
+use seal::hour::HOUR_BYTES_MAX;
+
+use crate::UPLOAD_BYTES_MAX;
+
+/// Stands in the place of the rendition: what lies there is of both.
+const HOURS: &str = "hours";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectName {
-    Recording { org: OrgId, camera: CameraId, rendition: Rendition, started_at: Timestamp, root: Hash },
-    EpochGrant { org: OrgId, gateway: GatewayId, epoch: EpochId, device: DeviceId },
+    Recording {
+        org: OrgId,
+        camera: CameraId,
+        rendition: Rendition,
+        started_at: Timestamp,
+        root: Hash,
+    },
+    /// The signed index of an hour; `hash` is that of the statement.
+    Hour {
+        org: OrgId,
+        camera: CameraId,
+        hour: Timestamp,
+        hash: Hash,
+    },
+    EpochGrant {
+        org: OrgId,
+        gateway: GatewayId,
+        epoch: EpochId,
+        device: DeviceId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a recording or an epoch grant")]
+#[error("not the name of a recording, the index of an hour or an epoch grant")]
 pub struct ObjectNameError;
 
 impl ObjectName {
     /// Reads the one spelling of a name: what it writes again must be equal.
     pub fn parse(container: Container, text: &str) -> Result<Self, ObjectNameError> {
         let name = match container {
-            Container::Footage => Self::parse_recording(text),
+            Container::Footage => Self::parse_footage(text),
             Container::Grants => Self::parse_grant(text),
         };
         name.filter(|name| name.to_string() == text).ok_or(ObjectNameError)
@@ -29,26 +53,33 @@ impl ObjectName {
 
     pub fn org(&self) -> OrgId {
         match self {
-            ObjectName::Recording { org, .. } | ObjectName::EpochGrant { org, .. } => *org,
+            ObjectName::Recording { org, .. }
+            | ObjectName::Hour { org, .. }
+            | ObjectName::EpochGrant { org, .. } => *org,
         }
     }
 
-    fn parse_recording(text: &str) -> Option<Self> {
+    /// Of the largest object that may have this name.
+    pub fn bytes_max(&self) -> u64 {
+        match self {
+            ObjectName::Recording { .. } | ObjectName::EpochGrant { .. } => UPLOAD_BYTES_MAX,
+            ObjectName::Hour { .. } => HOUR_BYTES_MAX,
+        }
+    }
+
+    fn parse_footage(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(8, '/').collect();
-        let [org, camera, rendition, _year, _month, _day, file] = parts.as_slice() else {
+        let [org, camera, kind, _year, _month, _day, file] = parts.as_slice() else {
             return None;
         };
-        let (started_at, root) = file.strip_suffix(".lkr")?.split_once('-')?;
-        let started_at = Timestamp(started_at.parse().ok()?);
-        // format.md section 1: numbers stay below 2^53.
-        (started_at.0 < 1 << 53).then_some(())?;
-        Some(ObjectName::Recording {
-            org: org.parse().ok()?,
-            camera: camera.parse().ok()?,
-            rendition: rendition.parse().ok()?,
-            started_at,
-            root: root.parse().ok()?,
-        })
+        let (org, camera) = (org.parse().ok()?, camera.parse().ok()?);
+        if *kind == HOURS {
+            let (hour, hash) = time_and_hash(file.strip_suffix(".json")?)?;
+            hour.0.is_multiple_of(Timestamp::HOUR).then_some(())?;
+            return Some(ObjectName::Hour { org, camera, hour, hash });
+        }
+        let (started_at, root) = time_and_hash(file.strip_suffix(".lkr")?)?;
+        Some(ObjectName::Recording { org, camera, rendition: kind.parse().ok()?, started_at, root })
     }
 
     fn parse_grant(text: &str) -> Option<Self> {
@@ -65,6 +96,14 @@ impl ObjectName {
     }
 }
 
+fn time_and_hash(text: &str) -> Option<(Timestamp, Hash)> {
+    let (time, hash) = text.split_once('-')?;
+    let time = Timestamp(time.parse().ok()?);
+    // format.md section 1: numbers stay below 2^53.
+    (time.0 < 1 << 53).then_some(())?;
+    Some((time, hash.parse().ok()?))
+}
+
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,6 +111,11 @@ impl fmt::Display for ObjectName {
                 let (year, month, day) = started_at.utc_date();
                 let started_at = started_at.0;
                 write!(f, "{org}/{camera}/{rendition}/{year:04}/{month:02}/{day:02}/{started_at}-{root}.lkr")
+            }
+            ObjectName::Hour { org, camera, hour, hash } => {
+                let (year, month, day) = hour.utc_date();
+                let hour = hour.0;
+                write!(f, "{org}/{camera}/{HOURS}/{year:04}/{month:02}/{day:02}/{hour}-{hash}.json")
             }
             ObjectName::EpochGrant { org, gateway, epoch, device } => {
                 write!(f, "{org}/{gateway}/{epoch}/{device}.json")
@@ -94,12 +138,24 @@ mod tests {
         }
     }
 
+    fn hour() -> ObjectName {
+        ObjectName::Hour {
+            org: OrgId::from_random([1; 16]),
+            camera: CameraId::from_random([2; 16]),
+            hour: Timestamp(1_763_838_000_000),
+            hash: Hash([3; 32]),
+        }
+    }
+
     #[test]
     fn names_read_back() {
         let name = recording();
         let text = name.to_string();
         assert!(text.contains("/main/2025/11/22/1763836800000-0303"), "{text}");
         assert_eq!(ObjectName::parse(Container::Footage, &text), Ok(name));
+        let text = hour().to_string();
+        assert!(text.contains("/hours/2025/11/22/1763838000000-0303"), "{text}");
+        assert_eq!(ObjectName::parse(Container::Footage, &text), Ok(hour()));
         let grant = ObjectName::EpochGrant {
             org: OrgId::from_random([1; 16]),
             gateway: GatewayId::from_random([2; 16]),
@@ -127,6 +183,39 @@ mod tests {
             &format!("{text}/"),
             &format!("{text}\0"),
             &format!("{org}/{text}"),
+        ] {
+            assert_eq!(ObjectName::parse(Container::Footage, bad), Err(ObjectNameError), "{bad}");
+        }
+        assert!(ObjectName::parse(Container::Grants, &text).is_err());
+    }
+
+    #[test]
+    fn an_index_of_an_hour_has_one_name() {
+        let text = hour().to_string();
+        let far = (1_u64 << 53).next_multiple_of(Timestamp::HOUR);
+        for bad in [
+            &text.replace("/hours/", "/main/"),
+            &text.replace("/hours/", "/Hours/"),
+            &text.replace("/hours/", "/hours/../hours/"),
+            &text.replace("/hours/", "/../hours/"),
+            &text.replace("/hours/", "/"),
+            &text.replace("/hours/", "//"),
+            &text.replace("/22/", "/23/"),
+            &text.replace("/22/", "/../"),
+            &text.replace("1763838000000", "1763838000001"),
+            &text.replace("1763838000000", "01763838000000"),
+            &text.replace("1763838000000", "-1763838000000"),
+            &text.replace("1763838000000", &far.to_string()),
+            &text.replace(".json", ".lkr"),
+            &text.replace(".json", ".json.lkr"),
+            &text.replace(".json", ".json/"),
+            &text.replace(".json", ".json\0"),
+            &text.replace("0303", "030"),
+            &text.replace("0303", "ABCD"),
+            &recording().to_string().replace("/main/", "/hours/"),
+            &recording().to_string().replace("/main/", "/hours/").replace(".lkr", ".json"),
+            &format!("../{text}"),
+            &format!("/{text}"),
         ] {
             assert_eq!(ObjectName::parse(Container::Footage, bad), Err(ObjectNameError), "{bad}");
         }

@@ -8,9 +8,9 @@ use crate::http::types::{
     RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema,
 };
 use crate::http::{
-    actions, cameras, devices, enrolments, factors, history, live, login, passwords, past, people, proposals,
-    providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sheet, sites, status,
-    verifications,
+    actions, cameras, devices, enrolments, factors, history, hours, live, login, passwords, past, people,
+    proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sheet,
+    sites, status, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -81,6 +81,8 @@ use crate::problem::ProblemBody;
         sites::command,
         cameras::list,
         cameras::recordings,
+        hours::list,
+        hours::one,
         cameras::raise_event,
         live::ticket,
         live::live,

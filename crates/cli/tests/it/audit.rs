@@ -32,7 +32,8 @@ fn verify_says(site: &OneBox, words: &str) -> String {
     said
 }
 
-fn sql(site: &OneBox, statement: &str) {
+/// Changes the cloud's database behind its back.
+pub(crate) fn sql(site: &OneBox, statement: &str) {
     let script = "import sqlite3,sys; d=sqlite3.connect(sys.argv[1]); d.execute(sys.argv[2]); d.commit()";
     let database = site.data().join("cloud/cloud.db");
     let done = Command::new("python3").args(["-c", script]).arg(database).arg(statement).status().unwrap();

@@ -5,6 +5,7 @@ mod audit;
 mod azure;
 mod dating;
 mod devices;
+mod hours;
 mod local;
 mod on_site;
 mod packages;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use model::wire::Container;
 use model::{EpochId, Hash, OrgId, Rendition};
 use seal::action::ServicePermission;
+use seal::hour::HOUR_BYTES_MAX;
 
 use super::*;
 use crate::policy::{Files, Posture};
@@ -123,6 +124,26 @@ fn a_gateway_creates_recordings_of_its_own_cameras_and_nothing_else() {
         gateway_asks(Action::Live { camera: camera(), rendition: Rendition::Main }, &facts),
         Err(Denial::Principal)
     );
+}
+
+#[test]
+fn a_gateway_creates_indexes_of_hours_of_its_own_cameras_and_no_larger_ones() {
+    let hour_of = |org, camera, bytes| {
+        let hour = Timestamp(NOW.0 - NOW.0 % Timestamp::HOUR);
+        let name = ObjectName::Hour { org, camera, hour, hash: Hash([9; 32]) }.to_string();
+        let sha256 = Hash([8; 32]);
+        Action::MintUpload(UploadObject { container: Container::Footage, name, bytes, sha256 })
+    };
+    let mut facts = facts();
+    assert_eq!(gateway_asks(hour_of(org(), camera(), HOUR_BYTES_MAX), &facts), Ok(()));
+    for bytes in [0, HOUR_BYTES_MAX + 1, UPLOAD_BYTES_MAX] {
+        assert_eq!(gateway_asks(hour_of(org(), camera(), bytes), &facts), Err(Denial::ObjectSize));
+    }
+    let (other_org, other_camera) = (OrgId::from_random([7; 16]), CameraId::from_random([7; 16]));
+    assert_eq!(gateway_asks(hour_of(other_org, camera(), 1), &facts), Err(Denial::ObjectName));
+    assert_eq!(gateway_asks(hour_of(org(), other_camera, 1), &facts), Err(Denial::ObjectName));
+    facts.cameras.get_mut(&camera()).unwrap().gateway = GatewayId::from_random([7; 16]);
+    assert_eq!(gateway_asks(hour_of(org(), camera(), 1), &facts), Err(Denial::ObjectName));
 }
 
 #[test]

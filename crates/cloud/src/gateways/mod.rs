@@ -4,6 +4,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod enrol;
+pub(crate) mod hours;
 pub(crate) mod journal;
 pub(crate) mod link;
 pub(crate) mod read_back;

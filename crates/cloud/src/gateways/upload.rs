@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
-use cloud_core::{ObjectName, Permit, UPLOAD_BYTES_MAX};
+use cloud_core::{ObjectName, Permit};
 use model::wire::{UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantAnswer, UploadGrantRequest, UploadObject};
 use model::{Hash, Timestamp};
 use serde::Deserialize;
@@ -112,7 +112,7 @@ pub(crate) async fn put(
         return Err(refused());
     };
     let object = UploadObject { container, name, bytes, sha256 };
-    let named = ObjectName::parse(container, &object.name).is_ok() && bytes <= UPLOAD_BYTES_MAX;
+    let named = ObjectName::parse(container, &object.name).is_ok_and(|name| bytes <= name.bytes_max());
     if !named || !app.broker.verify(&object, Timestamp(signed.expires), signed.sig, now) {
         return Err(refused());
     }

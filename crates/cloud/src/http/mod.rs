@@ -13,6 +13,7 @@ pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod health;
 pub(crate) mod history;
+pub(crate) mod hours;
 pub(crate) mod live;
 pub(crate) mod login;
 mod merge;

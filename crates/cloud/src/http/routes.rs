@@ -15,9 +15,9 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
-    actions, cameras, devices, enrolments, factors, headers, health, history, live, login, page, passwords,
-    past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim, services,
-    sessions, setup, sheet, sites, status, verifications, witness,
+    actions, cameras, devices, enrolments, factors, headers, health, history, hours, live, login, page,
+    passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
+    services, sessions, setup, sheet, sites, status, verifications, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -139,6 +139,8 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
+        viewer("GET", "/api/v1/cameras/{id}/hours", Reader, get(hours::list)),
+        viewer("GET", "/api/v1/cameras/{id}/hours/{hash}", Reader, get(hours::one)),
         viewer("POST", "/api/v1/cameras/{id}/events", Session, post(cameras::raise_event)),
         viewer("POST", "/api/v1/cameras/{id}/live", Session, post(live::ticket)),
         viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
@@ -212,7 +214,7 @@ pub fn web_app() -> Router {
 #[rustfmt::skip]
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
-    use gateways::{certificate, enrol, journal, link, read_back, report, roster, upload, witness};
+    use gateways::{certificate, enrol, hours, journal, link, read_back, report, roster, upload, witness};
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
         call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
@@ -225,6 +227,7 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/epoch-grants", Gateway, post(report::epoch_grants)),
         call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
         call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
+        call("POST", "/gateway/v1/hours", Gateway, post(hours::hours)).transfer(),
         call("POST", "/gateway/v1/read-back", Gateway, post(read_back::read_back)),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),

@@ -5,8 +5,8 @@ mod azure;
 mod folder;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use model::Hash;
 use model::wire::Container;
 
@@ -73,6 +73,24 @@ impl Store {
             Store::Folder(folder) => folder.read(container, name, range).await,
             Store::Azure(azure) => azure.read(container, name, range).await,
         }
+    }
+
+    /// All of an object that has at most `bytes_max` bytes. Of a longer one as many
+    /// as show that it is.
+    pub(crate) async fn whole(
+        &self,
+        container: Container,
+        name: &str,
+        bytes_max: u64,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(size) = self.size(container, name).await? else { return Ok(None) };
+        let Some(last) = size.min(bytes_max + 1).checked_sub(1) else { return Ok(Some(Vec::new())) };
+        let Some(body) = self.read(container, name, Range { first: 0, last }).await? else { return Ok(None) };
+        let bytes = body.try_fold(Vec::new(), async |mut all, bytes| {
+            all.extend_from_slice(&bytes);
+            Ok(all)
+        });
+        Ok(Some(bytes.await?))
     }
 
     /// Reads the whole object back: its length and digest as they are, not as

@@ -12,6 +12,7 @@ mod fan_out;
 mod figures;
 mod footage;
 mod history;
+mod hours;
 mod live;
 mod local;
 mod login;

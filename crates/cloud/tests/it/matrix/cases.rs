@@ -51,6 +51,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         till,
         gateway,
         recordings,
+        hours,
         epoch,
         device,
         waiting,
@@ -192,11 +193,15 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
             let path = route.path.replace("{id}", &door.to_string());
             vec![case(Nothing, format!("{path}?ticket={}", Hash(fresh())), json!({}))]
         }
-        ("GET", "/api/v1/cameras/{id}/recordings") | ("POST", "/api/v1/cameras/{id}/live") => {
-            [(Door, door), (Till, till)]
-                .map(|(needs, id)| case(needs, route.path.replace("{id}", &id.to_string()), json!({})))
-                .into()
-        }
+        ("GET", "/api/v1/cameras/{id}/recordings" | "/api/v1/cameras/{id}/hours")
+        | ("POST", "/api/v1/cameras/{id}/live") => [(Door, door), (Till, till)]
+            .map(|(needs, id)| case(needs, route.path.replace("{id}", &id.to_string()), json!({})))
+            .into(),
+        ("GET", "/api/v1/cameras/{id}/hours/{hash}") => [(Door, door, "door"), (Till, till, "till")]
+            .map(|(needs, camera, name)| {
+                case(needs, format!("/api/v1/cameras/{camera}/hours/{}", hours[name]), json!({}))
+            })
+            .into(),
         ("POST", "/api/v1/cameras/{id}/events") => [(Door, door), (Till, till)]
             .map(|(needs, id)| {
                 case(needs, route.path.replace("{id}", &id.to_string()), json!({ "seconds": 1 }))

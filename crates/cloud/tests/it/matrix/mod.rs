@@ -112,9 +112,12 @@ fn expected(who: Who, route: &Route, needs: Needs) -> Outcome {
 fn expected_of_program(route: &Route, needs: Needs) -> Outcome {
     match (route.who, route.path) {
         (cloud::Who::Reader, "/api/v1/cameras") => Outcome::Through,
-        (cloud::Who::Reader, "/api/v1/cameras/{id}/recordings") if matches!(needs, Needs::Door) => {
-            Outcome::Through
-        }
+        (
+            cloud::Who::Reader,
+            "/api/v1/cameras/{id}/recordings"
+            | "/api/v1/cameras/{id}/hours"
+            | "/api/v1/cameras/{id}/hours/{hash}",
+        ) if matches!(needs, Needs::Door) => Outcome::Through,
         (cloud::Who::Reader, _) => Outcome::NotFound,
         _ => Outcome::SignedOut,
     }

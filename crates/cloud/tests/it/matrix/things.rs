@@ -18,6 +18,8 @@ pub(super) struct Things {
     pub(super) till: CameraId,
     pub(super) gateway: String,
     pub(super) recordings: BTreeMap<&'static str, Hash>,
+    /// Their signed indexes.
+    pub(super) hours: BTreeMap<&'static str, Hash>,
     pub(super) epoch: String,
     /// Ada's device.
     pub(super) device: DeviceId,
@@ -45,11 +47,12 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
     let zoe = theirs.admin;
     let gateway = Gateway::enrolled(world, &mut ours).await;
     let (door, till) = (ours.bind_camera(world, gateway.id).await, ours.bind_camera(world, gateway.id).await);
-    let mut recordings = BTreeMap::new();
+    let (mut recordings, mut hours) = (BTreeMap::new(), BTreeMap::new());
     let mut epoch_id = String::new();
     for (name, camera) in [("door", door), ("till", till)] {
         let (epoch, recording) = gateway.recorded(&ours, camera).await;
         recordings.insert(name, recording.id);
+        hours.insert(name, gateway.signs_for(ours.org, &recording).await);
         epoch_id = epoch.id.to_string();
     }
     let the_door = Scope::Cameras { cameras: BTreeSet::from([door]) };
@@ -156,6 +159,7 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
         till,
         gateway: gateway.id.to_string(),
         recordings,
+        hours,
         epoch: epoch_id,
         device: ours.admin.device,
         waiting,

@@ -4,6 +4,7 @@ pub(crate) mod azurite;
 pub(crate) mod factors;
 pub(crate) mod footage;
 pub(crate) mod gateway;
+pub(crate) mod hours;
 pub(crate) mod passkey;
 pub(crate) mod postgres;
 pub(crate) mod provider;

@@ -2,14 +2,15 @@
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
 //! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
 //! looks healthy and is not ([`health`]), when epoch keys change and who gets them
-//! ([`epoch`]), what retention may delete ([`retention`]), and how the site's
-//! configuration changes by command ([`site`]).
+//! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
+//! ([`retention`]), and how the site's configuration changes by command ([`site`]).
 //!
 //! Pure: no tokio, no sockets, no files, no clock, no ambient randomness.
 
 pub mod epoch;
 pub mod gop;
 pub mod health;
+pub mod hours;
 pub mod outage;
 pub mod pace;
 pub mod recorder;

@@ -37,29 +37,59 @@ pub struct Plan {
     pub lost: Vec<Hash>,
 }
 
-/// `stored` is ordered from oldest to newest.
-pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, now: Timestamp) -> Plan {
-    let mut total: u64 = stored.iter().map(|recording| recording.bytes).sum();
-    let mut free = free_bytes;
-    let mut plan = Plan::default();
-    for recording in stored {
-        let age_ms = now.ms_since(recording.started_at);
-        let too_much = total > policy.bytes_max;
-        let too_old = age_ms > policy.age_ms_max;
-        let disk_full = free < policy.free_bytes_min;
-        let allowed = age_ms >= policy.age_ms_min && (recording.confirmed || recording.held);
-        let is_due = allowed && (too_much || too_old);
-        if !disk_full && !is_due {
-            continue;
+/// Looks at recordings, the oldest first, for as long as some of them go: of
+/// millions it needs to see few.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    policy: Policy,
+    now: Timestamp,
+    /// What is left if all goes that is planned to.
+    total: u64,
+    free: u64,
+    plan: Plan,
+}
+
+impl Planner {
+    /// With the bytes of all recordings, and what is free on their disk.
+    pub fn new(policy: Policy, total_bytes: u64, free_bytes: u64, now: Timestamp) -> Self {
+        Planner { policy, now, total: total_bytes, free: free_bytes, plan: Plan::default() }
+    }
+
+    /// Decides about the next oldest. Returns false if it stays and so does all
+    /// that is younger.
+    pub fn look(&mut self, recording: &Stored) -> bool {
+        let age_ms = self.now.ms_since(recording.started_at);
+        let is_over = self.total > self.policy.bytes_max || age_ms > self.policy.age_ms_max;
+        let disk_full = self.free < self.policy.free_bytes_min;
+        let allowed = age_ms >= self.policy.age_ms_min && (recording.confirmed || recording.held);
+        let is_due = allowed && is_over;
+        if disk_full || is_due {
+            self.total = self.total.saturating_sub(recording.bytes);
+            self.free = self.free.saturating_add(recording.bytes);
+            let goes = if disk_full { &mut self.plan.full } else { &mut self.plan.due };
+            goes.push(recording.id);
+            if !recording.confirmed && !is_due {
+                self.plan.lost.push(recording.id);
+            }
         }
-        total -= recording.bytes;
-        free = free.saturating_add(recording.bytes);
-        if disk_full { &mut plan.full } else { &mut plan.due }.push(recording.id);
-        if !recording.confirmed && !is_due {
-            plan.lost.push(recording.id);
+        disk_full || is_over
+    }
+
+    pub fn plan(self) -> Plan {
+        self.plan
+    }
+}
+
+/// Of all recordings, from oldest to newest.
+pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, now: Timestamp) -> Plan {
+    let total = stored.iter().map(|recording| recording.bytes).sum();
+    let mut planner = Planner::new(policy, total, free_bytes, now);
+    for recording in stored {
+        if !planner.look(recording) {
+            break;
         }
     }
-    plan
+    planner.plan()
 }
 
 #[cfg(test)]

@@ -1,23 +1,28 @@
-//! Forwarding: epoch grants first, then recordings, newest first. The queue is
-//! what the index says is not confirmed; there is no second journal. What events
-//! need has a lane of its own, and waits for nothing else.
+//! Forwarding: epoch grants first, then recordings, newest first, and last the
+//! indexes of hours. The queue is what the index says is not confirmed; there is
+//! no second journal. What events need has a lane of its own, and waits for nothing
+//! else.
 //!
 //! Each object goes straight to the store under a token of minutes that can
 //! create that one object and nothing else. An object that exists already has
 //! the same content, because its name ends in its root.
+
+mod hours;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
 use model::wire::{
-    Container, Envelope, Gap, GapReason, Recording, RecordingReport, RecordingReportAnswer, RecordingStatus,
-    UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantAnswer, UploadGrantRequest, UploadObject,
+    Container, Envelope, Gap, GapReason, HourReport, HourReportAnswer, Recording, RecordingReport,
+    RecordingReportAnswer, RecordingStatus, UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantAnswer,
+    UploadGrantRequest, UploadObject,
 };
 use model::{DeviceId, EpochId, Forward, GatewayId, Hash, OrgId};
 use seal::sha256;
 use tracing::{debug, error, warn};
 
+use crate::hours::HourStep;
 use crate::outage::gap_of;
 
 /// Objects on their way at the same time; each is in memory once.
@@ -39,6 +44,9 @@ const LATER_MS: u64 = 5_000;
 const DEFERRED_MAX: usize = 224;
 /// Longest wait that a server can ask for.
 pub const RETRY_AFTER_MS_MAX: u64 = 600_000;
+
+/// An event begins so long before it is told: what led to it belongs to it.
+pub const EVENT_PRE_ROLL_MS: u64 = 5_000;
 
 /// How far a recording has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +80,7 @@ pub fn state_at_first(forward: Forward, is_of_event: bool) -> State {
 /// Two ways up, side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Grants, recordings of events, and all reports.
+    /// Grants, recordings of events, indexes of hours, and all reports.
     Urgent,
     /// Every other recording, as fast as the site's bandwidth allows.
     Usual,
@@ -90,6 +98,13 @@ pub struct Pending {
 pub struct PendingGrant {
     pub epoch: EpochId,
     pub device: DeviceId,
+    pub envelope: Envelope,
+}
+
+/// The index of an hour that is on its way.
+#[derive(Clone, Debug)]
+pub struct PendingHour {
+    pub name: String,
     pub envelope: Envelope,
 }
 
@@ -148,6 +163,11 @@ pub trait Surroundings: Sync {
     fn mark_grant(&self, grant: &PendingGrant, step: GrantStep) -> impl Future<Output = Outcome<()>> + Send;
     /// The cloud has lost an epoch's grants, or never had them.
     fn resend_grants(&self, epoch: EpochId) -> impl Future<Output = Outcome<()>> + Send;
+    /// Indexes of hours that are not in the store, in the order of their making.
+    fn hours_to_upload(&self, limit: usize) -> impl Future<Output = Outcome<Vec<PendingHour>>> + Send;
+    /// Names of those that the cloud has not read there.
+    fn hours_to_report(&self, limit: usize) -> impl Future<Output = Outcome<Vec<String>>> + Send;
+    fn mark_hour(&self, name: &str, step: HourStep) -> impl Future<Output = Outcome<()>> + Send;
     fn add_gap(&self, gap: Gap) -> impl Future<Output = Outcome<()>> + Send;
     fn gaps(&self, limit: usize) -> impl Future<Output = Outcome<Vec<(i64, Gap)>>> + Send;
     /// The cloud has it; here it is of no further use.
@@ -161,6 +181,7 @@ pub trait Surroundings: Sync {
         request: UploadGrantRequest,
     ) -> impl Future<Output = Outcome<UploadGrantAnswer>> + Send;
     fn report(&self, report: RecordingReport) -> impl Future<Output = Outcome<RecordingReportAnswer>> + Send;
+    fn report_hours(&self, report: HourReport) -> impl Future<Output = Outcome<HourReportAnswer>> + Send;
     fn put(
         &self,
         token: UploadGrant,
@@ -205,12 +226,13 @@ enum Part {
     Grants,
     Recordings,
     Report,
+    Hours,
 }
 
 impl Lane {
     fn parts(self) -> &'static [Part] {
         match self {
-            Lane::Urgent => &[Part::Grants, Part::Recordings, Part::Report],
+            Lane::Urgent => &[Part::Grants, Part::Recordings, Part::Report, Part::Hours],
             Lane::Usual => &[Part::Recordings],
         }
     }
@@ -229,7 +251,7 @@ pub struct Uplink<S> {
     gateway: GatewayId,
     lane: Lane,
     around: S,
-    turns: [Turn; 3],
+    turns: [Turn; 4],
     deferred: Mutex<BTreeMap<Hash, Deferred>>,
 }
 
@@ -275,6 +297,7 @@ impl<S: Surroundings> Uplink<S> {
                 Part::Grants => self.forward_grants().await,
                 Part::Recordings => self.forward_recordings().await,
                 Part::Report => self.report().await,
+                Part::Hours => self.forward_hours().await,
             };
             match done {
                 Ok(progress) => {

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, JournalPart, LogOffer, ReadBackAnswer, ReadBackPart,
-    ReadBackRequest, RecordingReport, RecordingReportAnswer, RosterAnswer, UploadGrantAnswer,
+    EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LogOffer, ReadBackAnswer,
+    ReadBackPart, ReadBackRequest, RecordingReport, RecordingReportAnswer, RosterAnswer, UploadGrantAnswer,
     UploadGrantRequest, WitnessReport,
 };
 use model::{Base64, GatewayId, Hash, OrgId, Timestamp};
@@ -244,6 +244,10 @@ impl Cloud {
         let request = ReadBackRequest { parts };
         let answer: ReadBackAnswer = self.post("the store's copy", "/gateway/v1/read-back", &request).await?;
         Ok(answer.parts)
+    }
+
+    pub(crate) async fn report_hours(&self, report: &HourReport) -> Result<HourReportAnswer, CloudError> {
+        self.post("the report of hours", "/gateway/v1/hours", report).await
     }
 
     pub(crate) async fn report(&self, report: &RecordingReport) -> Result<RecordingReportAnswer, CloudError> {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use gateway_core::hours::HourStep;
 use gateway_core::uplink::{
-    Failure, GrantStep, Lane, Next, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings, Uplink,
+    Failure, GrantStep, Lane, Next, Outcome, Pending, PendingGrant, PendingHour, PutAnswer, State,
+    Surroundings, Uplink,
 };
 use md5::{Digest as _, Md5};
 use model::wire::{
-    Envelope, Gap, RecordingReport, RecordingReportAnswer, UploadGrant, UploadGrantAnswer,
-    UploadGrantRequest, UploadObject,
+    Envelope, Gap, HourReport, HourReportAnswer, RecordingReport, RecordingReportAnswer, UploadGrant,
+    UploadGrantAnswer, UploadGrantRequest, UploadObject,
 };
 use model::{Bandwidth, EpochId, Hash, OrgId};
 use reqwest::header::{
@@ -238,6 +240,18 @@ impl Surroundings for Machine {
         self.index.resend_grants(epoch).await.map_err(failed)
     }
 
+    async fn hours_to_upload(&self, limit: usize) -> Outcome<Vec<PendingHour>> {
+        self.index.hours_to_upload(limit as i64).await.map_err(failed)
+    }
+
+    async fn hours_to_report(&self, limit: usize) -> Outcome<Vec<String>> {
+        self.index.hours_to_report(limit as i64).await.map_err(failed)
+    }
+
+    async fn mark_hour(&self, name: &str, step: HourStep) -> Outcome<()> {
+        self.index.mark_hour(name, step).await.map_err(failed)
+    }
+
     async fn add_gap(&self, gap: Gap) -> Outcome<()> {
         self.index.add_gap(&gap).await.map_err(failed)
     }
@@ -264,6 +278,10 @@ impl Surroundings for Machine {
 
     async fn report(&self, report: RecordingReport) -> Outcome<RecordingReportAnswer> {
         Ok(self.cloud()?.report(&report).await?)
+    }
+
+    async fn report_hours(&self, report: HourReport) -> Outcome<HourReportAnswer> {
+        Ok(self.cloud()?.report_hours(&report).await?)
     }
 
     async fn put(

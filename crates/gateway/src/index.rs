@@ -1,14 +1,16 @@
-//! The index: which recordings, grants and gaps are on disk, and what of them
-//! the cloud has. Rows of recordings can be rebuilt from the files; grants that
-//! were not forwarded yet are here alone.
+//! The index: which recordings, grants, gaps and indexes of hours are on disk, and
+//! what of them the cloud has. Rows of recordings can be rebuilt from the files;
+//! grants that were not forwarded yet are here alone.
 
 mod forwarding;
 mod grants;
+mod hours;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gateway_core::hours::HourStep;
 use gateway_core::retention::Stored;
 use gateway_core::uplink::{Lane, Pending, State, state_at_first};
 use model::wire::{Gap, Recording};
@@ -20,6 +22,8 @@ use sqlx::sqlite::{
 use sqlx::{FromRow, Row as _};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
+
+use crate::clock;
 
 /// No recording is as long: the index is looked through no further than this
 /// beyond what is asked for.
@@ -83,6 +87,11 @@ impl Index {
             .execute(&self.pool)
             .await?;
         sqlx::query("UPDATE grants SET uploaded = 0 WHERE uploaded = 2").execute(&self.pool).await?;
+        sqlx::query("UPDATE hours SET state = ? WHERE state = ?")
+            .bind(HourStep::Made as i64)
+            .bind(HourStep::Refused as i64)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -122,9 +131,7 @@ impl Index {
             .await?;
         let read = |row: &sqlx::sqlite::SqliteRow| {
             let pending = Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? };
-            let number: i64 = row.get(2);
-            let state = State::ALL.into_iter().find(|state| *state as i64 == number);
-            anyhow::Ok((pending, state.context("a recording in a state that there is not")?))
+            anyhow::Ok((pending, state_of(row.get(2))?))
         };
         rows.iter().map(read).collect()
     }
@@ -216,21 +223,45 @@ impl Index {
     }
 
     pub(crate) async fn set_state(&self, id: Hash, state: State) -> anyhow::Result<()> {
-        sqlx::query("UPDATE recordings SET state = ? WHERE id = ?")
-            .bind(state as i64)
-            .bind(id.to_string())
-            .execute(&self.pool)
-            .await?;
+        // One that an index of its hour lists as here alone is listed once more.
+        sqlx::query(
+            "UPDATE recordings SET state = ?1, listed = iif(?1 = ?2 AND listed = 2, 0, listed) WHERE id = ?3",
+        )
+        .bind(state as i64)
+        .bind(State::Confirmed as i64)
+        .bind(id.to_string())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
     /// Recordings that are on this disk, oldest first.
     pub(crate) async fn stored(&self) -> anyhow::Result<Vec<Stored>> {
-        let rows: Vec<StoredRow> =
-            sqlx::query_as("SELECT id, started_at, bytes, state FROM recordings ORDER BY started_at")
-                .fetch_all(&self.pool)
-                .await?;
+        self.oldest(None, -1).await
+    }
+
+    /// The oldest of them, or those that follow this one.
+    pub(crate) async fn oldest(&self, after: Option<&Stored>, limit: i64) -> anyhow::Result<Vec<Stored>> {
+        let (from, id) =
+            after.map_or((i64::MIN, String::new()), |after| (number(after.started_at), after.id.to_string()));
+        let rows: Vec<StoredRow> = sqlx::query_as(
+            "SELECT id, started_at, bytes, state FROM recordings WHERE (started_at, id) > (?, ?)
+                 ORDER BY started_at, id LIMIT ?",
+        )
+        .bind(from)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
         rows.into_iter().map(StoredRow::read).collect()
+    }
+
+    /// Of all recordings together.
+    pub(crate) async fn bytes(&self) -> anyhow::Result<u64> {
+        let bytes: i64 = sqlx::query_scalar("SELECT coalesce(sum(bytes), 0) FROM recordings")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(bytes.max(0) as u64)
     }
 
     pub(crate) async fn recording(&self, id: Hash) -> anyhow::Result<Option<Pending>> {
@@ -336,11 +367,13 @@ impl Index {
     }
 
     pub(crate) async fn add_gap(&self, gap: &Gap) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query("INSERT INTO gaps (gap) VALUES (?)")
             .bind(serde_json::to_string(gap)?)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(())
+        Self::add_unlisted_gap(&mut transaction, gap, clock::now()).await?;
+        Ok(transaction.commit().await?)
     }
 
     pub(crate) async fn gaps_to_report(&self, limit: i64) -> anyhow::Result<Vec<(i64, Gap)>> {
@@ -361,6 +394,11 @@ impl Index {
         sqlx::query("DELETE FROM gaps WHERE id = ?").bind(id).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+fn state_of(number: i64) -> anyhow::Result<State> {
+    let state = State::ALL.into_iter().find(|state| *state as i64 == number);
+    state.context("a recording in a state that there is not")
 }
 
 fn number(at: Timestamp) -> i64 {
@@ -476,6 +514,30 @@ mod tests {
         assert!(index.undamaged(camera, recording(4).id).await.unwrap().is_none());
         let other = CameraId::from_random([9; 16]);
         assert!(index.undamaged(other, recording(1).id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_are_read_in_pages_that_leave_none_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+        for n in 1..=5 {
+            // All but the last began at the same time.
+            let started_at = Timestamp(u64::from(n / 5) * 1_000);
+            index.add_recording("path", &Recording { started_at, ..recording(n) }).await.unwrap();
+        }
+        let mut pages = Vec::new();
+        let mut last = None;
+        loop {
+            let page = index.oldest(last.as_ref(), 2).await.unwrap();
+            last = page.last().copied();
+            if last.is_none() {
+                break;
+            }
+            pages.push(page.iter().map(|stored| stored.id.0[0]).collect::<Vec<_>>());
+        }
+        assert_eq!(pages, [vec![1, 2], vec![3, 4], vec![5]]);
+        assert_eq!(index.stored().await.unwrap().len(), 5);
+        assert_eq!(index.bytes().await.unwrap(), 5);
     }
 
     #[test]

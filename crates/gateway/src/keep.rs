@@ -4,15 +4,18 @@
 //! Deleted is by age and size, after the cloud has read the recording back, and
 //! in the open when the disk is full. Before what is confirmed goes, parts of it
 //! are asked for at random and compared: what a store had a month ago, it may have
-//! lost. What the disk had given up is brought in when it takes bytes again.
+//! lost. What the disk had given up is brought in when it takes bytes again. And
+//! what hours that are over hold is signed for.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gateway_core::hours::Signer;
 use gateway_core::outage::gap_of;
-use gateway_core::retention::{self, Policy};
+use gateway_core::retention::{Plan, Planner, Policy};
 use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
 use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
@@ -32,6 +35,8 @@ use crate::recover::{self, Closing, DAMAGED, Recovered};
 use crate::{clock, random};
 
 const SWEEP: Duration = Duration::from_secs(30);
+/// Recordings that are looked at together.
+const OLDEST_AT_ONCE: i64 = 1_000;
 
 pub(crate) struct Keeper {
     pub(crate) root: PathBuf,
@@ -66,7 +71,19 @@ impl Keeper {
                 warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
             }
             self.is_in_the_dark.send_replace(!self.abandoned.is_empty());
+            if let Err(error) = self.make_hours().await {
+                warn!(error = format!("{error:#}"), "the indexes of past hours could not be made");
+            }
         }
+    }
+
+    async fn make_hours(&self) -> anyhow::Result<()> {
+        let org = self.view.borrow().roster.org();
+        let signer = Signer { org, gateway: self.identity.id, key: &self.identity.sign };
+        if self.index.make_hours(signer, clock::now()).await? > 0 {
+            self.wake.all();
+        }
+        Ok(())
     }
 
     /// Deletes what may go, and says what could not be.
@@ -79,7 +96,6 @@ impl Keeper {
     /// What is gone and nobody else has becomes a gap.
     async fn delete(&self) -> anyhow::Result<()> {
         let (now, policy) = (clock::now(), *self.policy.borrow());
-        let stored = self.index.stored().await?;
         let free = self.free().await?;
         // What is no recording goes before what is one.
         let freed = if free < policy.free_bytes_min {
@@ -87,23 +103,38 @@ impl Keeper {
         } else {
             0
         };
-        let mut plan = retention::plan(policy, &stored, free.saturating_add(freed), now);
+        let (mut plan, confirmed) = self.plan(policy, free.saturating_add(freed), now).await?;
         for id in &plan.full {
             self.remove(*id, plan.lost.contains(id)).await?;
         }
-        let confirmed = |id: &Hash| stored.iter().any(|stored| stored.id == *id && stored.confirmed);
-        let to_ask: Vec<Hash> = plan.due.iter().copied().filter(confirmed).collect();
+        let to_ask: Vec<Hash> = plan.due.iter().copied().filter(|id| confirmed.contains(id)).collect();
         if !to_ask.is_empty()
             && let Err(error) = self.read_back(to_ask).await
         {
             warn!(error = format!("{error:#}"), "what was forwarded stays here until the store shows it");
-            plan.due.retain(|id| !confirmed(id));
+            plan.due.retain(|id| !confirmed.contains(id));
         }
         for id in &plan.due {
             self.remove(*id, false).await?;
         }
         self.index.drop_old_events(now).await?;
         self.index.drop_grants_before(now.minus_ms(Timestamp::DAY)).await
+    }
+
+    /// And which of the recordings that go the cloud has.
+    async fn plan(&self, policy: Policy, free: u64, now: Timestamp) -> anyhow::Result<(Plan, HashSet<Hash>)> {
+        let mut planner = Planner::new(policy, self.index.bytes().await?, free, now);
+        let mut confirmed = HashSet::new();
+        let mut last = None;
+        loop {
+            let oldest = self.index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?;
+            confirmed.extend(oldest.iter().filter(|stored| stored.confirmed).map(|stored| stored.id));
+            let more_may_go = oldest.iter().all(|stored| planner.look(stored));
+            last = oldest.last().copied();
+            if last.is_none() || !more_may_go {
+                return Ok((planner.plan(), confirmed));
+            }
+        }
     }
 
     async fn free(&self) -> anyhow::Result<u64> {

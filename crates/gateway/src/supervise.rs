@@ -445,6 +445,7 @@ impl Supervision {
         if let Err(error) = self.own.index.add_event(camera, now, until).await {
             warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
         }
+        self.own.wake.all();
         info!(%camera, seconds, "an event");
         self.shorten(camera, Duration::from_secs(seconds.into())).await;
     }

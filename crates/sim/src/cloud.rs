@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use gateway_core::uplink::{Failure, Outcome, PutAnswer};
 use model::wire::{
-    Envelope, Gap, Recording, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus,
-    UploadGrant, UploadGrantAnswer, UploadGrantRequest, UploadObject,
+    Envelope, Gap, HourReport, HourReportAnswer, Recording, RecordingReport, RecordingReportAnswer,
+    RecordingResult, RecordingStatus, UploadGrant, UploadGrantAnswer, UploadGrantRequest, UploadObject,
 };
 use model::{EpochId, Hash, Timestamp};
 use seal::grant::EpochGrant;
@@ -132,6 +132,16 @@ impl Cloud {
         self.answer(RecordingReportAnswer { results })
     }
 
+    pub(crate) fn report_hours(&mut self, report: HourReport) -> Outcome<HourReportAnswer> {
+        self.reached()?;
+        let result = |name: String| {
+            let has = self.lies || !self.faults.says_missing && self.objects.contains_key(&name);
+            let status = if has { RecordingStatus::Confirmed } else { RecordingStatus::Missing };
+            RecordingResult { name, status }
+        };
+        self.answer(HourReportAnswer { results: report.names.into_iter().map(result).collect() })
+    }
+
     fn status(&self, recording: &Recording) -> RecordingStatus {
         if self.lies {
             return RecordingStatus::Confirmed;
@@ -150,6 +160,11 @@ impl Cloud {
     /// The index of grants is lost; those of epochs to come arrive by themselves.
     pub(crate) fn forget_grants(&mut self) {
         self.epochs.clear();
+    }
+
+    /// Indexes of hours.
+    pub(crate) fn hours(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.objects.iter().filter(|(name, _)| name.contains("/hours/"))
     }
 
     pub(crate) fn footage(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {

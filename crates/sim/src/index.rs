@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gateway_core::hours::{HourStep, Signer};
 use gateway_core::recovery::number_of;
 use gateway_core::retention;
-use gateway_core::uplink::{GrantStep, Pending, PendingGrant, State, state_at_first};
+use gateway_core::uplink::{EVENT_PRE_ROLL_MS, GrantStep, Pending, PendingGrant, State, state_at_first};
 use model::wire::{Envelope, Gap, Recording};
 use model::{CameraId, DeviceId, EpochId, Forward, Forwarding, Hash, Rendition, Timestamp};
+
+use crate::hours::Hours;
 
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -21,6 +24,7 @@ pub(crate) struct Index {
     forwarding: BTreeMap<CameraId, Forwarding>,
     /// Camera, beginning and end.
     events: Vec<(CameraId, Timestamp, Timestamp)>,
+    pub(crate) hours: Hours,
     /// Held recordings that retention deleted in their time.
     pub(crate) let_go: Vec<Recording>,
 }
@@ -33,6 +37,9 @@ pub(crate) struct Row {
     pub(crate) report: Recording,
     pub(crate) state: State,
     pub(crate) is_of_event: bool,
+    /// In the index of its hour.
+    pub(crate) is_listed: bool,
+    pub(crate) is_listed_as_here_alone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +70,8 @@ impl Index {
             report: report.clone(),
             state: state_at_first(self.forward(report), is_of_event),
             is_of_event,
+            is_listed: false,
+            is_listed_as_here_alone: false,
         };
         self.recordings.entry(report.id).or_insert(row);
         Ok(())
@@ -88,7 +97,20 @@ impl Index {
         (from, to): (Timestamp, Timestamp),
     ) -> Result<(), IndexError> {
         self.writes()?;
+        let from = from.minus_ms(EVENT_PRE_ROLL_MS);
         self.events.push((camera, from, to));
+        let forwarding = self.forwarding.get(&camera).copied().unwrap_or_default();
+        for row in self.recordings.values_mut().filter(|row| row.report.camera == camera && !row.is_of_event)
+        {
+            let Recording { started_at, duration_ms, rendition, .. } = row.report;
+            if started_at.plus_ms(duration_ms) < from || started_at > to {
+                continue;
+            }
+            row.is_of_event = true;
+            if row.state == State::Held {
+                row.state = state_at_first(forwarding.of(rendition), true);
+            }
+        }
         Ok(())
     }
 
@@ -113,6 +135,7 @@ impl Index {
         self.writes()?;
         if let Some(row) = self.recordings.get_mut(&id) {
             row.state = state;
+            row.is_listed &= !(state == State::Confirmed && row.is_listed_as_here_alone);
         }
         Ok(())
     }
@@ -122,6 +145,7 @@ impl Index {
             row.state = State::Kept;
         }
         self.grants.values_mut().for_each(|grant| grant.refused = false);
+        self.hours.offer_refused_again();
     }
 
     pub(crate) fn stored(&self) -> Vec<retention::Stored> {
@@ -205,11 +229,24 @@ impl Index {
         Ok(())
     }
 
-    pub(crate) fn add_gap(&mut self, gap: Gap) -> Result<(), IndexError> {
+    pub(crate) fn make_hours(&mut self, signer: Signer<'_>, now: Timestamp) -> Result<(), IndexError> {
+        self.writes()?;
+        self.hours.make(self.recordings.values_mut(), signer, now);
+        Ok(())
+    }
+
+    pub(crate) fn mark_hour(&mut self, name: &str, step: HourStep) -> Result<(), IndexError> {
+        self.writes()?;
+        self.hours.mark(name, step);
+        Ok(())
+    }
+
+    pub(crate) fn add_gap(&mut self, gap: Gap, now: Timestamp) -> Result<(), IndexError> {
         self.writes()?;
         if self.forgets_gaps {
             return Ok(());
         }
+        self.hours.add_gap(&gap, now);
         self.next_gap += 1;
         self.gaps.insert(self.next_gap, gap);
         Ok(())

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use gateway_core::hours::GRACE_MS;
 use gateway_core::uplink::State;
 use media::{AudioChunk, VideoChunk};
-use model::Hash;
 use model::wire::{Gap, Recording as Report};
+use model::{Hash, Timestamp};
 use seal::grant::CameraKeys;
 use seal::recording::{ChunkOpener, Recording};
 use seal::roster::Roster;
@@ -77,6 +78,11 @@ pub(crate) fn judge(
         if stored.is_none_or(|bytes| seal::sha256(bytes) != recording.sha256) {
             judge.wrong(format!("{} was reported and is not in the store", recording.name));
         }
+    }
+    let over_at = world.now().minus_ms(GRACE_MS + Timestamp::MINUTE);
+    let rows = world.index.recordings.values();
+    for what in world.index.hours.judge(world.cloud.hours(), rows, roster, over_at) {
+        judge.wrong(what);
     }
     let gaps: Vec<Gap> = world
         .cloud

@@ -7,6 +7,7 @@ mod camera;
 mod cloud;
 mod disk;
 mod faults;
+mod hours;
 mod index;
 mod judge;
 mod organisation;

@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use gateway_core::epoch::{Epoch, EpochKeys, Over};
+use gateway_core::hours::Signer;
 use gateway_core::outage::{Around, Outage, gap_of, gap_of_damaged, gaps_around};
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use gateway_core::recovery::{Found, NUMBER_MAX, Own, file_name, genuine_header, look_at, number_of, report};
@@ -392,7 +393,7 @@ impl Process {
             self.stored.pop_front();
         }
         while let Some(gap) = self.gaps.front() {
-            if world.index.add_gap(gap.clone()).is_err() {
+            if world.add_gap(gap.clone()).is_err() {
                 break;
             }
             self.gaps.pop_front();
@@ -425,9 +426,7 @@ impl Process {
             if world.disk.remove(&row.path).is_err() {
                 return;
             }
-            if plan.lost.contains(id)
-                && world.index.add_gap(gap_of(&row.report, GapReason::DiskFull)).is_err()
-            {
+            if plan.lost.contains(id) && world.add_gap(gap_of(&row.report, GapReason::DiskFull)).is_err() {
                 return;
             }
             if world.index.remove_recording(*id).is_err() {
@@ -438,6 +437,9 @@ impl Process {
             }
         }
         let _ = world.index.drop_grants_before(now.minus_ms(Timestamp::DAY));
+        let Organisation { roster, gateway, .. } = organisation;
+        let signer = Signer { org: roster.org(), gateway: *gateway, key: &self.signer };
+        let _ = world.index.make_hours(signer, now);
     }
 
     /// SIGTERM: recordings are closed, flushed and written down.
@@ -503,7 +505,7 @@ fn bring_in(world: &Shared, file: &Abandoned, own: Own<'_>, anew: bool) -> Resul
         Ok(Found::OtherVersion(_)) => return Ok(()),
         Err(_) => {
             if let Some(header) = genuine_header(&bytes, own) {
-                world.index.add_gap(gap_of_damaged(&header, promised_end)).map_err(drop)?;
+                world.add_gap(gap_of_damaged(&header, promised_end)).map_err(drop)?;
             }
             return world.disk.put_aside(path).map_err(drop);
         }
@@ -511,7 +513,7 @@ fn bring_in(world: &Shared, file: &Abandoned, own: Own<'_>, anew: bool) -> Resul
     world.disk.close(path, bytes, anew).map_err(drop)?;
     let last_end = world.index.last_end(report.camera, report.rendition, number_of(path));
     for gap in gaps_around(&report, Around { last_end, was_lost, promised_end }) {
-        world.index.add_gap(gap).map_err(drop)?;
+        world.add_gap(gap).map_err(drop)?;
     }
     world.index.add_recording(path, &report).map_err(drop)
 }

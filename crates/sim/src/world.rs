@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
+use gateway_core::hours::HourStep;
 use gateway_core::uplink::{
-    Failure, GrantStep, Lane, Outcome, Pending, PendingGrant, PutAnswer, State, Surroundings,
+    Failure, GrantStep, Lane, Outcome, Pending, PendingGrant, PendingHour, PutAnswer, State, Surroundings,
 };
 use gateway_core::volume::Volume;
 use model::wire::{
-    Envelope, Gap, RecordingReport, RecordingReportAnswer, UploadGrant, UploadGrantAnswer,
-    UploadGrantRequest, UploadObject,
+    Envelope, Gap, HourReport, HourReportAnswer, RecordingReport, RecordingReportAnswer, UploadGrant,
+    UploadGrantAnswer, UploadGrantRequest, UploadObject,
 };
 use model::{EpochId, Hash, Timestamp};
 
@@ -50,6 +51,11 @@ impl World {
 
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(self.wall.saturating_add(self.ms))
+    }
+
+    pub(crate) fn add_gap(&mut self, gap: Gap) -> Result<(), IndexError> {
+        let now = self.now();
+        self.index.add_gap(gap, now)
     }
 
     /// Time passes; whoever slept until then is woken.
@@ -158,8 +164,20 @@ impl Surroundings for Shared {
         self.lock().index.resend_grants(epoch).map_err(failed)
     }
 
+    async fn hours_to_upload(&self, limit: usize) -> Outcome<Vec<PendingHour>> {
+        Ok(self.lock().index.hours.to_upload(limit))
+    }
+
+    async fn hours_to_report(&self, limit: usize) -> Outcome<Vec<String>> {
+        Ok(self.lock().index.hours.to_report(limit))
+    }
+
+    async fn mark_hour(&self, name: &str, step: HourStep) -> Outcome<()> {
+        self.lock().index.mark_hour(name, step).map_err(failed)
+    }
+
     async fn add_gap(&self, gap: Gap) -> Outcome<()> {
-        self.lock().index.add_gap(gap).map_err(failed)
+        self.lock().add_gap(gap).map_err(failed)
     }
 
     async fn gaps(&self, limit: usize) -> Outcome<Vec<(i64, Gap)>> {
@@ -193,6 +211,13 @@ impl Surroundings for Shared {
     async fn report(&self, report: RecordingReport) -> Outcome<RecordingReportAnswer> {
         self.network().await;
         let answer = self.lock().cloud.report(report);
+        self.network().await;
+        answer
+    }
+
+    async fn report_hours(&self, report: HourReport) -> Outcome<HourReportAnswer> {
+        self.network().await;
+        let answer = self.lock().cloud.report_hours(report);
         self.network().await;
         answer
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use gateway_core::uplink::State;
+use gateway_core::uplink::{EVENT_PRE_ROLL_MS, State};
 use model::{CameraId, Forward, Forwarding, Rendition, Timestamp};
 
 use super::Index;
@@ -65,28 +65,44 @@ impl Index {
     }
 
     /// Something happens at a camera, and goes on until then. An event that goes
-    /// on anyway goes on for longer.
+    /// on anyway goes on for longer. A new one begins a little before.
     pub(crate) async fn add_event(
         &self,
         camera: CameraId,
         now: Timestamp,
         until: Timestamp,
     ) -> anyhow::Result<()> {
+        let mut transaction = self.pool.begin().await?;
         let longer = sqlx::query("UPDATE events SET to_at = max(to_at, ?) WHERE camera = ? AND to_at >= ?")
             .bind(until.0 as i64)
             .bind(camera.to_string())
             .bind(now.0 as i64)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
         if longer.rows_affected() == 0 {
+            let from = now.minus_ms(EVENT_PRE_ROLL_MS);
             sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
                 .bind(camera.to_string())
-                .bind(now.0 as i64)
+                .bind(from.0 as i64)
                 .bind(until.0 as i64)
-                .execute(&self.pool)
+                .execute(&mut *transaction)
                 .await?;
+            // What ended just before belongs to it, and may be all that goes.
+            sqlx::query(
+                "UPDATE recordings SET of_event = 1, state = iif(state = ?1 AND NOT EXISTS (
+                         SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
+                         AND f.rendition = recordings.rendition AND f.forward = 'never'), ?2, state)
+                     WHERE camera = ?3 AND of_event = 0 AND ended_at >= ?4 AND started_at <= ?5",
+            )
+            .bind(State::Held as i64)
+            .bind(State::Kept as i64)
+            .bind(camera.to_string())
+            .bind(from.0 as i64)
+            .bind(until.0 as i64)
+            .execute(&mut *transaction)
+            .await?;
         }
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// Whether something happened at a camera in this time.
@@ -206,6 +222,27 @@ mod tests {
         index.set_forwarding(&set(Forward::Always, Forward::Always)).await.unwrap();
         assert_eq!(names(&index, Lane::Urgent).await.len(), 2);
         assert_eq!(names(&index, Lane::Usual).await, ["r5", "r4", "r1"]);
+    }
+
+    #[tokio::test]
+    async fn what_ended_just_before_an_event_belongs_to_it() {
+        let set = |main| BTreeMap::from([(camera(1), Forwarding { main, ..Forwarding::default() })]);
+        for forward in [Forward::Always, Forward::Events, Forward::Never] {
+            let (_folder, index) = index().await;
+            index.set_forwarding(&set(forward)).await.unwrap();
+            // They end one after the other, a minute apart.
+            for n in 0..3 {
+                index.add_recording("p", &recording(n, camera(1), Rendition::Main, n.into())).await.unwrap();
+            }
+            index.add_recording("p", &recording(3, camera(2), Rendition::Main, 2)).await.unwrap();
+            let now = T0.plus_ms(3 * Timestamp::MINUTE + EVENT_PRE_ROLL_MS);
+            index.add_event(camera(1), now, now.plus_ms(1_000)).await.unwrap();
+            let urgent: &[&str] = if forward == Forward::Never { &[] } else { &["r2"] };
+            assert_eq!(names(&index, Lane::Urgent).await, urgent, "{forward:?}");
+            let mut states = index.all().await.unwrap();
+            states.retain(|(pending, _)| pending.report.name == "r1");
+            assert_eq!(states[0].1, state_at_first(forward, false), "{forward:?}");
+        }
     }
 
     #[tokio::test]

@@ -66,6 +66,7 @@ fn the_seeds_of_the_fuzzer_pass() {
     seeds("chunk").iter().for_each(|seed| media::fuzzing::fuzz_chunk(seed));
     seeds("signing").iter().for_each(|seed| media::fuzzing::fuzz_signing(seed));
     assert!(seeds("dating").iter().all(|seed| matches!(seal::dating::Dating::parse(seed), Ok(Some(_)))));
+    assert!(seeds("hour").iter().all(|seed| seal::hour::Hour::read(seed).is_ok()));
     let text = |seed: Vec<u8>| String::from_utf8(seed).unwrap();
     assert!(seeds("recording").iter().all(|seed| seal::recording::Recording::parse(seed).is_ok()));
     assert!(seeds("excerpt").iter().all(|seed| seal::recording::Excerpt::parse(seed).is_ok()));

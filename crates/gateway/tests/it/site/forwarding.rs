@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::Timestamp;
 use model::wire::RecordingStatus;
 use seal::command::Command;
+use seal::hour::SignedHour;
 use seal::recording::Recording;
 
 use super::{Site, until};
@@ -151,7 +153,62 @@ async fn what_the_store_lost_since_is_sent_again_before_it_is_deleted_here() {
     assert!(site.cloud.read_back() > old.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_hour_held_is_signed_for_and_the_next_one_follows() {
+    let mut site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 3).await;
+    site.move_confirmed_back(2 * Timestamp::HOUR).await;
+    until("the hour's index is in the store", || !site.cloud.hours().is_empty()).await;
+    site.move_confirmed_back(2 * Timestamp::HOUR).await;
+    until("what is found later follows", || site.cloud.hours().len() >= 2).await;
+    let mut objects = site.cloud.objects();
+    let mut hours: Vec<SignedHour> = site
+        .cloud
+        .hours()
+        .iter()
+        .map(|name| {
+            let hour = SignedHour::parse(&objects.remove(name).unwrap(), &site.administrator.roster());
+            let hour = hour.unwrap();
+            assert_eq!(hour.object_name(), *name);
+            hour
+        })
+        .collect();
+    hours.sort_by_key(|signed| signed.hour.number);
+    for (n, signed) in (0..).zip(&hours) {
+        assert_eq!(signed.hour.number, n);
+        assert!(signed.hour.recordings.iter().all(|recording| recording.stored));
+        assert_eq!(signed.hour.camera, site.camera);
+    }
+    for pair in hours.windows(2) {
+        assert_eq!(pair[1].hour.previous, Some(pair[0].hash));
+    }
+    // Each root is the end of an object's name.
+    let listed = hours.iter().flat_map(|signed| &signed.hour.recordings);
+    for recording in listed {
+        let end = format!("-{}.lkr", recording.root);
+        assert!(objects.keys().any(|name| name.ends_with(&end)), "{end}");
+    }
+}
+
 impl Site {
+    /// As if what the cloud has had been recorded so long ago and not been listed.
+    async fn move_confirmed_back(&mut self, ms: u64) {
+        self.stop().await;
+        sqlx::query(
+            "UPDATE recordings SET started_at = started_at - ?1, ended_at = ended_at - ?1,
+                 report = json_set(report, '$.started_at', started_at - ?1)
+             WHERE state = 2 AND listed = 0",
+        )
+        .bind(ms as i64)
+        .execute(&self.index().await)
+        .await
+        .unwrap();
+        self.cloud.forget_status();
+        self.start().await;
+        until("the gateway links again", || self.cloud.last_status().is_some()).await;
+        until("more is confirmed", || !self.objects().is_empty()).await;
+    }
+
     /// Has the gateway look at once what may go.
     async fn keep_a_day(&self) {
         self.order(Command::SetRetention { bytes_max: 100_000_000, age_days_max: 1 }).await;

@@ -16,9 +16,9 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, JournalPart, LogOffer, ReadBackAnswer, ReadBackRequest, RecordingReport,
-    RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer, SiteSettings, StreamStatus,
-    ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    FromGateway, HourReport, HourReportAnswer, JournalPart, LogOffer, ReadBackAnswer, ReadBackRequest,
+    RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer, SiteSettings,
+    StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{Base64, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -60,6 +60,8 @@ struct Heard {
     frames: Vec<Bytes>,
     /// Parts that were asked for.
     read_back: usize,
+    /// Names of indexes of hours that were found in the store.
+    hours: Vec<String>,
     answers: Vec<FromGateway>,
     waiting: BTreeMap<u64, oneshot::Sender<Envelope>>,
     commands: u64,
@@ -119,6 +121,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/upload-grants", post(upload_grants))
             .route("/gateway/v1/recordings", post(recordings))
             .route("/gateway/v1/read-back", post(read_back))
+            .route("/gateway/v1/hours", post(hours))
             .route("/gateway/v1/journal", post(journal))
             .route("/gateway/v1/history/checkpoint", get(log_offer))
             .route("/gateway/v1/history/witness", post(witness))
@@ -229,6 +232,10 @@ impl ScriptedCloud {
     /// What the gateway found of the history, in order.
     pub(super) fn witness_reports(&self) -> Vec<WitnessReport> {
         self.heard.lock().unwrap().witness.clone()
+    }
+
+    pub(super) fn hours(&self) -> Vec<String> {
+        self.heard.lock().unwrap().hours.clone()
     }
 
     pub(super) fn read_back(&self) -> usize {
@@ -405,6 +412,23 @@ async fn recordings(State(cloud): Cloud, Json(report): Json<RecordingReport>) ->
     let results = report.recordings.iter().map(result).collect();
     heard.reports.push(report);
     Json(RecordingReportAnswer { results })
+}
+
+/// Says what the store has.
+async fn hours(State(cloud): Cloud, Json(report): Json<HourReport>) -> Json<HourReportAnswer> {
+    let mut heard = cloud.heard.lock().unwrap();
+    let result = |name: String| {
+        let has = heard.objects.contains_key(&name);
+        RecordingResult {
+            name,
+            status: if has { RecordingStatus::Confirmed } else { RecordingStatus::Missing },
+        }
+    };
+    let results: Vec<RecordingResult> = report.names.into_iter().map(result).collect();
+    let confirmed = results.iter().filter(|result| result.status == RecordingStatus::Confirmed);
+    let names: Vec<String> = confirmed.map(|result| result.name.clone()).collect();
+    heard.hours.extend(names);
+    Json(HourReportAnswer { results })
 }
 
 async fn read_back(State(cloud): Cloud, Json(request): Json<ReadBackRequest>) -> Json<ReadBackAnswer> {

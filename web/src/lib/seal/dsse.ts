@@ -19,7 +19,8 @@ export type PayloadType =
   | 'device-login.v1+json'
   | 'action.v1+json'
   | 'local-gateway.v1+json'
-  | 'local-login.v1+json';
+  | 'local-login.v1+json'
+  | 'hour.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),

@@ -3,6 +3,8 @@
 
 use model::{Hash, Timestamp};
 
+use crate::uplink::State;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Most bytes of recordings on this gateway.
@@ -15,34 +17,52 @@ pub struct Policy {
     pub free_bytes_min: u64,
 }
 
+/// Our clock and the cloud's may be so far apart for ages to be told.
+pub const CLOCKS_APART_MS_MAX: u64 = Timestamp::HOUR;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub id: Hash,
     pub started_at: Timestamp,
     pub bytes: u64,
-    /// The cloud read it back from the store.
-    pub confirmed: bool,
-    /// The site is set to keep it here alone: to delete it in its time loses
-    /// nothing that was promised.
-    pub held: bool,
+    pub state: State,
+}
+
+/// The time, as far as it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    pub now: Timestamp,
+    /// Not against the cloud's, as [`is_agreed`] says: a clock that somebody set
+    /// ahead must not make everything old at once.
+    pub is_agreed: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Their time is over, or they are too many.
+    /// Set to stay here alone, and their time is over, or they are too many.
     pub due: Vec<Hash>,
+    /// The same of what the cloud has.
+    pub due_confirmed: Vec<Hash>,
     /// They go because the disk would fill.
     pub full: Vec<Hash>,
     /// Of those, what nobody else has: a gap record and an alert are due.
     pub lost: Vec<Hash>,
 }
 
+/// Whether our clock is right by another one: `ahead_ms` was measured so long ago by
+/// a clock that nobody sets, and at this time by ours, which may have been set since.
+pub fn is_agreed(ahead_ms: i64, measured: Timestamp, elapsed_ms: u64, now: Timestamp) -> bool {
+    let apart = now.0.abs_diff(measured.0.saturating_add(elapsed_ms));
+    ahead_ms.unsigned_abs() <= CLOCKS_APART_MS_MAX && apart <= CLOCKS_APART_MS_MAX
+}
+
 /// Looks at recordings, the oldest first, for as long as some of them go: of
-/// millions it needs to see few.
+/// millions it needs to see few. First at what can be spared; and if the disk would
+/// fill all the same, at the rest.
 #[derive(Clone, Debug)]
 pub struct Planner {
     policy: Policy,
-    now: Timestamp,
+    clock: Clock,
     /// What is left if all goes that is planned to.
     total: u64,
     free: u64,
@@ -51,28 +71,55 @@ pub struct Planner {
 
 impl Planner {
     /// With the bytes of all recordings, and what is free on their disk.
-    pub fn new(policy: Policy, total_bytes: u64, free_bytes: u64, now: Timestamp) -> Self {
-        Planner { policy, now, total: total_bytes, free: free_bytes, plan: Plan::default() }
+    pub fn new(policy: Policy, total_bytes: u64, free_bytes: u64, clock: Clock) -> Self {
+        Planner { policy, clock, total: total_bytes, free: free_bytes, plan: Plan::default() }
     }
 
-    /// Decides about the next oldest. Returns false if it stays and so does all
-    /// that is younger.
-    pub fn look(&mut self, recording: &Stored) -> bool {
-        let age_ms = self.now.ms_since(recording.started_at);
-        let is_over = self.total > self.policy.bytes_max || age_ms > self.policy.age_ms_max;
-        let disk_full = self.free < self.policy.free_bytes_min;
-        let allowed = age_ms >= self.policy.age_ms_min && (recording.confirmed || recording.held);
-        let is_due = allowed && is_over;
-        if disk_full || is_due {
-            self.total = self.total.saturating_sub(recording.bytes);
-            self.free = self.free.saturating_add(recording.bytes);
-            let goes = if disk_full { &mut self.plan.full } else { &mut self.plan.due };
+    pub fn is_full(&self) -> bool {
+        self.free < self.policy.free_bytes_min
+    }
+
+    /// Decides about the next oldest of what is confirmed or held. Returns false if
+    /// it stays and so does all that is younger.
+    pub fn look_at_spare(&mut self, recording: &Stored) -> bool {
+        let age_ms = self.clock.now.ms_since(recording.started_at);
+        let is_old = self.clock.is_agreed && age_ms > self.policy.age_ms_max;
+        let is_over = is_old || self.total > self.policy.bytes_max;
+        let is_due = is_over && age_ms >= self.policy.age_ms_min;
+        let is_full = self.is_full();
+        let is_confirmed = recording.state == State::Confirmed;
+        if is_due || (is_full && is_confirmed) {
+            self.goes(recording);
+            let goes = match (is_full, is_confirmed) {
+                (true, _) => &mut self.plan.full,
+                (false, true) => &mut self.plan.due_confirmed,
+                (false, false) => &mut self.plan.due,
+            };
             goes.push(recording.id);
-            if !recording.confirmed && !is_due {
+        }
+        is_full || is_over
+    }
+
+    /// Decides about the next oldest of all. Returns false once there is room.
+    pub fn look_at_rest(&mut self, recording: &Stored) -> bool {
+        if !self.is_full() {
+            return false;
+        }
+        let is_planned = recording.state == State::Confirmed || self.plan.full.contains(&recording.id);
+        if !is_planned {
+            self.goes(recording);
+            self.plan.full.push(recording.id);
+            // Of what is damaged, a gap was told.
+            if recording.state != State::Damaged {
                 self.plan.lost.push(recording.id);
             }
         }
-        disk_full || is_over
+        true
+    }
+
+    fn goes(&mut self, recording: &Stored) {
+        self.total = self.total.saturating_sub(recording.bytes);
+        self.free = self.free.saturating_add(recording.bytes);
     }
 
     pub fn plan(self) -> Plan {
@@ -80,15 +127,18 @@ impl Planner {
     }
 }
 
+/// Whether a recording is one of those that can be spared in their time.
+pub fn is_spare(state: State) -> bool {
+    matches!(state, State::Confirmed | State::Held)
+}
+
 /// Of all recordings, from oldest to newest.
-pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, now: Timestamp) -> Plan {
+pub fn plan(policy: Policy, stored: &[Stored], free_bytes: u64, clock: Clock) -> Plan {
     let total = stored.iter().map(|recording| recording.bytes).sum();
-    let mut planner = Planner::new(policy, total, free_bytes, now);
-    for recording in stored {
-        if !planner.look(recording) {
-            break;
-        }
-    }
+    let mut planner = Planner::new(policy, total, free_bytes, clock);
+    let mut spare = stored.iter().filter(|recording| is_spare(recording.state));
+    let _ = spare.all(|recording| planner.look_at_spare(recording));
+    let _ = stored.iter().all(|recording| planner.look_at_rest(recording));
     planner.plan()
 }
 
@@ -98,59 +148,88 @@ mod tests {
 
     const POLICY: Policy = Policy { bytes_max: 30, age_ms_max: 1_000, age_ms_min: 100, free_bytes_min: 5 };
     const NOW: Timestamp = Timestamp(10_000);
+    const CLOCK: Clock = Clock { now: NOW, is_agreed: true };
 
-    fn stored(rows: &[(u8, u64, bool)]) -> Vec<Stored> {
-        let row = |&(n, age_ms, confirmed): &(u8, u64, bool)| Stored {
-            id: Hash([n; 32]),
-            started_at: NOW.minus_ms(age_ms),
-            bytes: 10,
-            confirmed,
-            held: false,
-        };
-        rows.iter().map(row).collect()
+    fn stored(n: u8, age_ms: u64, state: State) -> Stored {
+        Stored { id: Hash([n; 32]), started_at: NOW.minus_ms(age_ms), bytes: 10, state }
     }
 
-    fn deleted(rows: &[(u8, u64, bool)], free: u64) -> (Vec<u8>, Vec<u8>) {
-        let plan = plan(POLICY, &stored(rows), free, NOW);
-        let names = |ids: &[Hash]| ids.iter().map(|id| id.0[0]).collect();
-        let going = plan.full.iter().chain(&plan.due).copied();
-        (names(&going.collect::<Vec<_>>()), names(&plan.lost))
+    fn ids(ids: &[Hash]) -> Vec<u8> {
+        ids.iter().map(|id| id.0[0]).collect()
+    }
+
+    /// All that goes, and what of it is lost.
+    fn deleted(rows: &[(u8, u64, State)], free: u64) -> (Vec<u8>, Vec<u8>) {
+        let rows: Vec<Stored> = rows.iter().map(|&(n, age_ms, state)| stored(n, age_ms, state)).collect();
+        let Plan { due, due_confirmed, full, lost } = plan(POLICY, &rows, free, CLOCK);
+        (ids(&[full, due, due_confirmed].concat()), ids(&lost))
     }
 
     #[test]
     fn the_oldest_go_first() {
-        let rows = [(1, 900, true), (2, 800, true), (3, 700, true), (4, 600, true), (5, 500, true)];
+        let rows = [1, 2, 3, 4, 5].map(|n| (n, 1_000 - 100 * u64::from(n), State::Confirmed));
         assert_eq!(deleted(&rows, 100), (vec![1, 2], vec![]));
-        assert_eq!(deleted(&[(1, 2_000, true), (2, 10, true)], 100), (vec![1], vec![]));
+        let rows = [(1, 2_000, State::Confirmed), (2, 10, State::Confirmed)];
+        assert_eq!(deleted(&rows, 100), (vec![1], vec![]));
     }
 
     #[test]
-    fn what_was_not_forwarded_stays_until_the_disk_is_full() {
-        let rows = [(1, 2_000, false), (2, 1_900, true), (3, 50, false)];
+    fn what_was_not_forwarded_stays_until_nothing_else_makes_room() {
+        use State::{Confirmed, Kept, Refused, Uploaded};
+        let rows = [(1, 2_000, Kept), (2, 1_900, Confirmed), (3, 900, Uploaded), (4, 50, Confirmed)];
         assert_eq!(deleted(&rows, 100), (vec![2], vec![]));
-        assert_eq!(deleted(&rows, 0), (vec![1, 2], vec![1]));
+        assert_eq!(deleted(&rows, 0), (vec![2], vec![]), "it is enough");
+        let large = Policy { free_bytes_min: 25, ..POLICY };
+        let rows = rows.map(|(n, age_ms, state)| stored(n, age_ms, state));
+        let plan = |rows: &[Stored]| super::plan(large, rows, 0, CLOCK);
+        assert_eq!((ids(&plan(&rows).full), ids(&plan(&rows).lost)), (vec![2, 4, 1], vec![1]));
+        let refused = [stored(1, 900, Refused), stored(2, 800, Kept), stored(3, 700, Kept)];
+        assert_eq!(ids(&plan(&refused).lost), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_damaged_makes_room_and_is_not_told_again() {
+        assert_eq!(deleted(&[(1, 2_000, State::Damaged)], 0), (vec![1], vec![]));
+        assert_eq!(deleted(&[(1, 2_000, State::Damaged)], 100), (vec![], vec![]));
     }
 
     #[test]
     fn what_stays_here_alone_goes_in_its_time_and_is_missed_before() {
-        let held = |n, age_ms| Stored {
-            id: Hash([n; 32]),
-            started_at: NOW.minus_ms(age_ms),
-            bytes: 10,
-            confirmed: false,
-            held: true,
-        };
-        let stored = [held(1, 2_000), held(2, 500), held(3, 50)];
-        let plan = |free| plan(POLICY, &stored, free, NOW);
-        assert_eq!(plan(100), Plan { due: vec![Hash([1; 32])], ..Plan::default() });
-        let full = vec![Hash([1; 32]), Hash([2; 32])];
-        let full = Plan { full, lost: vec![Hash([2; 32])], ..Plan::default() };
-        assert_eq!(super::plan(Policy { free_bytes_min: 15, ..POLICY }, &stored, 0, NOW), full);
+        let stored = [stored(1, 2_000, State::Held), stored(2, 500, State::Held), stored(3, 50, State::Held)];
+        let due = Plan { due: vec![Hash([1; 32])], ..Plan::default() };
+        assert_eq!(plan(POLICY, &stored, 100, CLOCK), due);
+        let full =
+            Plan { full: vec![Hash([1; 32]), Hash([2; 32])], lost: vec![Hash([2; 32])], ..Plan::default() };
+        assert_eq!(plan(Policy { free_bytes_min: 15, ..POLICY }, &stored, 0, CLOCK), full);
     }
 
     #[test]
     fn the_youngest_stay() {
-        let rows: Vec<_> = (0..9).map(|n| (n, 50, true)).collect();
+        let rows: Vec<_> = (0..9).map(|n| (n, 50, State::Confirmed)).collect();
         assert_eq!(deleted(&rows, 100), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_clock_that_nobody_confirms_makes_nothing_old() {
+        let stored = [stored(1, 500, State::Held), stored(2, 400, State::Confirmed)];
+        let set_ahead = Clock { now: NOW.plus_ms(366 * Timestamp::DAY), is_agreed: false };
+        assert_eq!(plan(POLICY, &stored, 100, set_ahead), Plan::default());
+        let agreed = Clock { is_agreed: true, ..set_ahead };
+        assert_eq!(ids(&plan(POLICY, &stored, 100, agreed).due), [1]);
+        // What is too much goes by its order, whatever the clock says.
+        let small = Policy { bytes_max: 15, ..POLICY };
+        assert_eq!(ids(&plan(small, &stored, 100, set_ahead).due), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_since_is_not_agreed() {
+        let later = |ms: u64| NOW.plus_ms(ms);
+        assert!(is_agreed(-2_000, NOW, 50_000, later(50_000)));
+        assert!(is_agreed(2_000, NOW, 9 * Timestamp::DAY, later(9 * Timestamp::DAY)));
+        assert!(!is_agreed(0, NOW, 50_000, later(Timestamp::DAY)), "set ahead since");
+        let before = NOW.minus_ms(Timestamp::DAY);
+        assert!(!is_agreed(0, later(Timestamp::DAY), 50_000, before), "set back since");
+        assert!(!is_agreed(Timestamp::DAY as i64, NOW, 50_000, later(50_000)), "ahead of the cloud's");
+        assert!(!is_agreed(i64::MIN, NOW, 0, NOW));
     }
 }

@@ -18,7 +18,7 @@ use model::wire::{
     RecordingReportAnswer, RecordingStatus, UPLOAD_OBJECTS_MAX, UploadGrant, UploadGrantAnswer,
     UploadGrantRequest, UploadObject,
 };
-use model::{DeviceId, EpochId, Forward, GatewayId, Hash, OrgId};
+use model::{CameraId, DeviceId, EpochId, Forward, GatewayId, Hash, OrgId};
 use seal::sha256;
 use tracing::{debug, error, warn};
 
@@ -104,6 +104,7 @@ pub struct PendingGrant {
 /// The index of an hour that is on its way.
 #[derive(Clone, Debug)]
 pub struct PendingHour {
+    pub camera: CameraId,
     pub name: String,
     pub envelope: Envelope,
 }
@@ -402,15 +403,16 @@ impl<S: Surroundings> Uplink<S> {
         }
     }
 
+    /// Objects that wait, each for itself.
+    fn put_off(&self) -> Vec<Hash> {
+        let now = self.around.elapsed_ms();
+        let deferred = self.deferred();
+        deferred.iter().filter(|(_, deferred)| deferred.until_ms > now).map(|(id, _)| *id).collect()
+    }
+
     /// What waits to be sent and was not put off.
     async fn ready(&self) -> Outcome<Vec<Pending>> {
-        let now = self.around.elapsed_ms();
-        let put_off: Vec<Hash> = self
-            .deferred()
-            .iter()
-            .filter(|(_, deferred)| deferred.until_ms > now)
-            .map(|(id, _)| *id)
-            .collect();
+        let put_off = self.put_off();
         let mut pending = self.around.to_send(self.lane, BATCH + put_off.len()).await?;
         pending.retain(|pending| !put_off.contains(&pending.report.id));
         pending.truncate(BATCH);

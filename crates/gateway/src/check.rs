@@ -71,8 +71,8 @@ pub async fn check(config: &Config, repair: bool) -> anyhow::Result<Checked> {
     }
     check_unknown(&root, &index, own, repair, &identity, &mut checked).await?;
     check_known(&root, &index, repair, &mut checked).await?;
-    let recordings = index.stored().await?;
-    let confirmed = recordings.iter().filter(|recording| recording.confirmed).count();
+    let recordings = index.all().await?;
+    let confirmed = recordings.iter().filter(|(_, state)| *state == State::Confirmed).count();
     index.close().await;
     checked.summary = format!(
         "{}: roster of {} at statement {}, {} cameras, {} recordings ({confirmed} confirmed by the cloud)",

@@ -2,12 +2,12 @@
 //! bounded, and proves nothing by itself: rosters, commands and grants are
 //! checked where they are used.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
+use gateway_core::retention::is_agreed;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
     EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LogOffer, ReadBackAnswer,
@@ -78,11 +78,18 @@ pub(crate) struct Cloud {
     url: Url,
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
-    /// How far our clock is ahead of the cloud's, in ms; [`UNKNOWN`] before the first answer.
-    ahead_ms: Arc<AtomicI64>,
+    /// None before the first answer.
+    clock: Arc<Mutex<Option<Measured>>>,
 }
 
-const UNKNOWN: i64 = i64::MIN;
+/// How far our clock was ahead of the cloud's.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    ahead_ms: i64,
+    at: Instant,
+    /// By our clock.
+    now: Timestamp,
+}
 
 impl Cloud {
     pub(crate) fn new(url: Url, ca: Hash, certificate: Option<&ClientCertificate>) -> anyhow::Result<Self> {
@@ -95,22 +102,35 @@ impl Cloud {
             .no_proxy()
             .build()
             .context("the HTTP client could not be made")?;
-        Ok(Cloud { url, http, tls: Arc::new(config), ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)) })
+        Ok(Cloud { url, http, tls: Arc::new(config), clock: Arc::default() })
     }
 
-    /// How far this clock is ahead of the cloud's. The cloud's word: it decides
-    /// nothing.
+    /// How far this clock is ahead of the cloud's.
     pub(crate) fn ahead_ms(&self) -> Option<i64> {
-        Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNKNOWN)
+        self.measured().map(|measured| measured.ahead_ms)
+    }
+
+    /// Whether our clock is right by the cloud's, and was not set since. Both must
+    /// be wrong for something to look older than it is.
+    pub(crate) fn agrees(&self, now: Timestamp) -> bool {
+        self.measured().is_some_and(|Measured { ahead_ms, at, now: measured }| {
+            is_agreed(ahead_ms, measured, at.elapsed().as_millis() as u64, now)
+        })
+    }
+
+    fn measured(&self) -> Option<Measured> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look_at_date(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         let theirs = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
         if let Some(theirs) = theirs {
+            let now = clock::now();
             let theirs = i64::try_from(theirs.as_millis()).unwrap_or(i64::MAX);
-            let ours = i64::try_from(clock::now().0).unwrap_or(i64::MAX);
-            self.ahead_ms.store(ours.saturating_sub(theirs).max(UNKNOWN + 1), Ordering::Relaxed);
+            let ours = i64::try_from(now.0).unwrap_or(i64::MAX);
+            let measured = Measured { ahead_ms: ours.saturating_sub(theirs), at: Instant::now(), now };
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
         }
     }
 

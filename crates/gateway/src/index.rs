@@ -19,7 +19,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{FromRow, Row as _};
+use sqlx::{FromRow, Row as _, Sqlite, Transaction};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -45,6 +45,7 @@ pub(crate) struct Salvaged {
     pub(crate) gaps: Vec<Gap>,
     /// Camera, beginning, end.
     events: Vec<(String, i64, i64)>,
+    hours: hours::Salvaged,
 }
 
 impl Index {
@@ -99,10 +100,13 @@ impl Index {
         self.pool.close().await;
     }
 
+    /// As the site is set, and as events are, at the moment when it gets its row.
     pub(crate) async fn add_recording(&self, path: &str, report: &Recording) -> anyhow::Result<()> {
         let ended_at = report.started_at.plus_ms(report.duration_ms);
-        let is_of_event = self.is_event(report.camera, (report.started_at, ended_at)).await?;
-        let state = state_at_first(self.forward(report.camera, report.rendition).await?, is_of_event);
+        let mut transaction = self.begin().await?;
+        let is_of_event =
+            Self::is_event(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
+        let forward = Self::forward(&mut transaction, report.camera, report.rendition).await?;
         sqlx::query(
             "INSERT OR IGNORE INTO recordings
                  (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event)
@@ -117,11 +121,17 @@ impl Index {
         .bind(report.bytes as i64)
         .bind(path)
         .bind(serde_json::to_string(report)?)
-        .bind(state as i64)
+        .bind(state_at_first(forward, is_of_event) as i64)
         .bind(is_of_event)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        Ok(transaction.commit().await?)
+    }
+
+    /// A transaction that reads first and writes then waits for other writers at its
+    /// beginning: later it could not, since what it has read would be the past.
+    async fn begin(&self) -> anyhow::Result<Transaction<'static, Sqlite>> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// Every recording with its state, oldest first.
@@ -155,8 +165,10 @@ impl Index {
             .fetch_all(&index.pool)
             .await
             .unwrap_or_default();
+        let hours = index.salvage_hours().await;
         index.close().await;
         Salvaged {
+            hours,
             grants: grants.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect(),
             gaps: gaps.into_iter().map(|(_, gap)| gap).collect(),
             events,
@@ -166,7 +178,8 @@ impl Index {
     /// Into an index that was just made. Grants are forwarded once more: what was
     /// forwarded before is the same.
     pub(crate) async fn restore(&self, salvaged: &Salvaged) -> anyhow::Result<()> {
-        let Salvaged { grants, gaps, events } = salvaged;
+        let Salvaged { grants, gaps, events, hours } = salvaged;
+        self.restore_hours(hours).await?;
         for (camera, from, to) in events {
             sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
                 .bind(camera)
@@ -235,24 +248,36 @@ impl Index {
         Ok(())
     }
 
-    /// Recordings that are on this disk, oldest first.
-    pub(crate) async fn stored(&self) -> anyhow::Result<Vec<Stored>> {
-        self.oldest(None, -1).await
+    /// The oldest of what is confirmed or held, or those that follow this one.
+    pub(crate) async fn oldest_spare(
+        &self,
+        after: Option<&Stored>,
+        limit: i64,
+    ) -> anyhow::Result<Vec<Stored>> {
+        // Each in the order of its index, so that few rows are read.
+        let query = sqlx::query_as(
+            "SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
+                     WHERE state = ?4 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
+             UNION ALL
+             SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
+                     WHERE state = ?5 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
+             ORDER BY started_at, id LIMIT ?3",
+        );
+        let (from, id) = place(after);
+        let states = (State::Confirmed as i64, State::Held as i64);
+        let query = query.bind(from).bind(id).bind(limit).bind(states.0).bind(states.1);
+        let rows: Vec<StoredRow> = query.fetch_all(&self.pool).await?;
+        rows.into_iter().map(StoredRow::read).collect()
     }
 
-    /// The oldest of them, or those that follow this one.
+    /// The oldest of all recordings, or those that follow this one.
     pub(crate) async fn oldest(&self, after: Option<&Stored>, limit: i64) -> anyhow::Result<Vec<Stored>> {
-        let (from, id) =
-            after.map_or((i64::MIN, String::new()), |after| (number(after.started_at), after.id.to_string()));
-        let rows: Vec<StoredRow> = sqlx::query_as(
-            "SELECT id, started_at, bytes, state FROM recordings WHERE (started_at, id) > (?, ?)
-                 ORDER BY started_at, id LIMIT ?",
-        )
-        .bind(from)
-        .bind(id)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        let query = sqlx::query_as(
+            "SELECT id, started_at, bytes, state FROM recordings WHERE (started_at, id) > (?1, ?2)
+                 ORDER BY started_at, id LIMIT ?3",
+        );
+        let (from, id) = place(after);
+        let rows: Vec<StoredRow> = query.bind(from).bind(id).bind(limit).fetch_all(&self.pool).await?;
         rows.into_iter().map(StoredRow::read).collect()
     }
 
@@ -264,12 +289,16 @@ impl Index {
         Ok(bytes.max(0) as u64)
     }
 
-    pub(crate) async fn recording(&self, id: Hash) -> anyhow::Result<Option<Pending>> {
-        let row = sqlx::query("SELECT path, report FROM recordings WHERE id = ?")
+    pub(crate) async fn recording(&self, id: Hash) -> anyhow::Result<Option<(Pending, State)>> {
+        let row = sqlx::query("SELECT path, report, state FROM recordings WHERE id = ?")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
+        let read = |row: sqlx::sqlite::SqliteRow| {
+            let pending = Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? };
+            Ok((pending, state_of(row.get(2))?))
+        };
+        row.map(read).transpose()
     }
 
     /// Recordings that reach into a stretch of time, in its order, and whether the
@@ -367,7 +396,7 @@ impl Index {
     }
 
     pub(crate) async fn add_gap(&self, gap: &Gap) -> anyhow::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query("INSERT INTO gaps (gap) VALUES (?)")
             .bind(serde_json::to_string(gap)?)
             .execute(&mut *transaction)
@@ -399,6 +428,11 @@ impl Index {
 fn state_of(number: i64) -> anyhow::Result<State> {
     let state = State::ALL.into_iter().find(|state| *state as i64 == number);
     state.context("a recording in a state that there is not")
+}
+
+/// Before all others, or behind this one.
+fn place(after: Option<&Stored>) -> (i64, String) {
+    after.map_or((i64::MIN, String::new()), |after| (number(after.started_at), after.id.to_string()))
 }
 
 fn number(at: Timestamp) -> i64 {
@@ -446,8 +480,7 @@ impl StoredRow {
             id: self.id.parse()?,
             started_at: Timestamp(self.started_at.max(0) as u64),
             bytes: self.bytes.max(0) as u64,
-            confirmed: self.state == State::Confirmed as i64,
-            held: self.state == State::Held as i64,
+            state: state_of(self.state)?,
         })
     }
 }
@@ -536,7 +569,14 @@ mod tests {
             pages.push(page.iter().map(|stored| stored.id.0[0]).collect::<Vec<_>>());
         }
         assert_eq!(pages, [vec![1, 2], vec![3, 4], vec![5]]);
-        assert_eq!(index.stored().await.unwrap().len(), 5);
+        assert!(index.oldest_spare(None, 9).await.unwrap().is_empty());
+        for (n, state) in [(2, State::Held), (3, State::Confirmed), (5, State::Confirmed)] {
+            index.set_state(Hash([n; 32]), state).await.unwrap();
+        }
+        let spare = index.oldest_spare(None, 2).await.unwrap();
+        let rest = index.oldest_spare(spare.last(), 2).await.unwrap();
+        let ids: Vec<u8> = spare.iter().chain(&rest).map(|stored| stored.id.0[0]).collect();
+        assert_eq!(ids, [2, 3, 5]);
         assert_eq!(index.bytes().await.unwrap(), 5);
     }
 

@@ -2,20 +2,20 @@
 //! holds up neither recording nor orders.
 //!
 //! Deleted is by age and size, after the cloud has read the recording back, and
-//! in the open when the disk is full. Before what is confirmed goes, parts of it
-//! are asked for at random and compared: what a store had a month ago, it may have
-//! lost. What the disk had given up is brought in when it takes bytes again. And
+//! in the open when the disk is full. Before what is confirmed goes, a part of it,
+//! drawn at random, is asked for and compared: what a store had a month ago, it may
+//! have lost. What the disk had given up is brought in when it takes bytes again. And
 //! what hours that are over hold is signed for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway_core::hours::Signer;
 use gateway_core::outage::gap_of;
-use gateway_core::retention::{Plan, Planner, Policy};
+use gateway_core::retention::{Clock, Plan, Planner, Policy, is_spare};
 use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
 use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
@@ -37,6 +37,38 @@ use crate::{clock, random};
 const SWEEP: Duration = Duration::from_secs(30);
 /// Recordings that are looked at together.
 const OLDEST_AT_ONCE: i64 = 1_000;
+/// And deleted in one sweep because their time is over.
+const DUE_AT_ONCE: usize = 1_000;
+/// And asked for before.
+const READ_BACK_AT_ONCE: usize = 256;
+/// After one was sent again because the store did not show it, for the first time.
+const ASKED_AGAIN: Duration = Duration::from_secs(20);
+/// Recordings of which the store showed nothing. When there are more, they stay.
+const MISSED_MAX: usize = 10_000;
+
+/// How much a sweep does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Makes room if the disk would fill.
+    Room,
+    All,
+}
+
+/// Why a recording goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Due,
+    /// The disk would fill, and others have it or its time is over.
+    Full,
+    /// The disk would fill, and nobody else has it.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missed {
+    times: u32,
+    until: Instant,
+}
 
 pub(crate) struct Keeper {
     pub(crate) root: PathBuf,
@@ -53,6 +85,10 @@ pub(crate) struct Keeper {
     /// Whether there are any: then the index does not know where recordings end.
     pub(crate) is_in_the_dark: watch::Sender<bool>,
     pub(crate) wake: Arc<Wake>,
+    /// What could not be deleted in this run.
+    pub(crate) stuck: HashSet<Hash>,
+    /// Of which the store showed nothing.
+    pub(crate) missed: HashMap<Hash, Missed>,
 }
 
 impl Keeper {
@@ -66,7 +102,7 @@ impl Keeper {
                 // Set otherwise: at once.
                 Ok(()) = self.policy.changed() => {}
             }
-            self.sweep().await;
+            self.sweep(Scope::All).await;
             if let Err(error) = self.bring_in_abandoned().await {
                 warn!(error = format!("{error:#}"), "recordings that the disk did not take wait");
             }
@@ -86,15 +122,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Deletes what may go, and says what could not be.
-    pub(crate) async fn sweep(&self) {
-        if let Err(error) = self.delete().await {
+    /// Deletes what may go, and says what could not be. Before the start of anything
+    /// else only what the disk has no room for.
+    pub(crate) async fn sweep(&mut self, scope: Scope) {
+        if let Err(error) = self.delete(scope).await {
             warn!(error = format!("{error:#}"), "old recordings could not be deleted");
         }
     }
 
     /// What is gone and nobody else has becomes a gap.
-    async fn delete(&self) -> anyhow::Result<()> {
+    async fn delete(&mut self, scope: Scope) -> anyhow::Result<()> {
         let (now, policy) = (clock::now(), *self.policy.borrow());
         let free = self.free().await?;
         // What is no recording goes before what is one.
@@ -103,38 +140,61 @@ impl Keeper {
         } else {
             0
         };
-        let (mut plan, confirmed) = self.plan(policy, free.saturating_add(freed), now).await?;
-        for id in &plan.full {
-            self.remove(*id, plan.lost.contains(id)).await?;
+        let is_agreed = self.cloud.borrow().as_ref().is_some_and(|cloud| cloud.agrees(now));
+        let clock = Clock { now, is_agreed };
+        let Plan { due, mut due_confirmed, full, lost } =
+            self.plan(policy, free.saturating_add(freed), clock).await?;
+        for id in full {
+            let why = if lost.contains(&id) { Why::Lost } else { Why::Full };
+            self.remove_or_remember(id, why).await;
         }
-        let to_ask: Vec<Hash> = plan.due.iter().copied().filter(|id| confirmed.contains(id)).collect();
-        if !to_ask.is_empty()
-            && let Err(error) = self.read_back(to_ask).await
-        {
-            warn!(error = format!("{error:#}"), "what was forwarded stays here until the store shows it");
-            plan.due.retain(|id| !confirmed.contains(id));
+        if scope == Scope::Room {
+            return Ok(());
         }
-        for id in &plan.due {
-            self.remove(*id, false).await?;
+        for id in due.into_iter().take(DUE_AT_ONCE) {
+            self.remove_or_remember(id, Why::Due).await;
+        }
+        due_confirmed.retain(|id| self.may_be_asked_for(*id));
+        due_confirmed.truncate(READ_BACK_AT_ONCE);
+        for ids in due_confirmed.chunks(READ_BACK_PARTS_MAX) {
+            match self.read_back(ids).await {
+                Ok(shown) => {
+                    for id in shown {
+                        self.remove_or_remember(id, Why::Due).await;
+                    }
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    warn!(error, "what was forwarded stays here until the store shows it");
+                    break;
+                }
+            }
         }
         self.index.drop_old_events(now).await?;
         self.index.drop_grants_before(now.minus_ms(Timestamp::DAY)).await
     }
 
-    /// And which of the recordings that go the cloud has.
-    async fn plan(&self, policy: Policy, free: u64, now: Timestamp) -> anyhow::Result<(Plan, HashSet<Hash>)> {
-        let mut planner = Planner::new(policy, self.index.bytes().await?, free, now);
-        let mut confirmed = HashSet::new();
+    async fn plan(&self, policy: Policy, free: u64, clock: Clock) -> anyhow::Result<Plan> {
+        let mut planner = Planner::new(policy, self.index.bytes().await?, free, clock);
         let mut last = None;
         loop {
-            let oldest = self.index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?;
-            confirmed.extend(oldest.iter().filter(|stored| stored.confirmed).map(|stored| stored.id));
-            let more_may_go = oldest.iter().all(|stored| planner.look(stored));
-            last = oldest.last().copied();
-            if last.is_none() || !more_may_go {
-                return Ok((planner.plan(), confirmed));
+            let page = self.index.oldest_spare(last.as_ref(), OLDEST_AT_ONCE).await?;
+            last = page.last().copied();
+            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
+            if last.is_none() || !looked_at.all(|stored| planner.look_at_spare(stored)) {
+                break;
             }
         }
+        let mut last = None;
+        while planner.is_full() {
+            let page = self.index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?;
+            last = page.last().copied();
+            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
+            if last.is_none() || !looked_at.all(|stored| planner.look_at_rest(stored)) {
+                break;
+            }
+        }
+        Ok(planner.plan())
     }
 
     async fn free(&self) -> anyhow::Result<u64> {
@@ -144,17 +204,30 @@ impl Keeper {
         Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
     }
 
-    async fn remove(&self, id: Hash, is_lost: bool) -> anyhow::Result<()> {
-        let Some(pending) = self.index.recording(id).await? else { return Ok(()) };
-        // First the file, which makes room for the rest. A crash between
-        // leaves a row without a file; forwarding or the next sweep finds it.
+    /// One that cannot be deleted holds up no other, nor counts as room.
+    async fn remove_or_remember(&mut self, id: Hash, why: Why) {
+        if let Err(error) = self.remove(id, why).await {
+            error!(recording = %id, error = format!("{error:#}"), "a recording could not be deleted");
+            self.stuck.insert(id);
+        }
+    }
+
+    async fn remove(&self, id: Hash, why: Why) -> anyhow::Result<()> {
+        let Some((pending, state)) = self.index.recording(id).await? else { return Ok(()) };
+        match why {
+            // The site was set otherwise since.
+            Why::Due if !is_spare(state) => return Ok(()),
+            // Whatever happens from here on, forwarding misses the file and tells.
+            Why::Lost => self.index.set_state(id, State::Kept).await?,
+            Why::Due | Why::Full => {}
+        }
         match tokio::fs::remove_file(self.root.join(&pending.path)).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("{} could not be deleted", pending.path));
             }
             _ => {}
         }
-        if is_lost {
+        if why == Why::Lost {
             error!(recording = %id, "the disk is full: a recording that nobody else has had to go");
             self.index.add_gap(&gap_of(&pending.report, GapReason::DiskFull)).await?;
         }
@@ -170,42 +243,64 @@ impl Keeper {
         spawn_blocking(move || drop_oldest(&folder, bytes)).await?
     }
 
-    /// Asks the store for parts of some of these, drawn at random, and compares.
-    /// One that is not there as it was is sent again.
-    async fn read_back(&self, mut ids: Vec<Hash>) -> anyhow::Result<()> {
+    /// Asks the store for a part of each of these, drawn at random, and compares.
+    /// Returns those that may go here; one that is not there as it was is sent again.
+    async fn read_back(&mut self, ids: &[Hash]) -> anyhow::Result<Vec<Hash>> {
         let cloud = self.cloud.borrow().clone().context("there is no connection to the cloud")?;
-        while ids.len() > READ_BACK_PARTS_MAX {
-            ids.swap_remove(below(ids.len() as u64) as usize);
-        }
-        let mut asked = Vec::new();
-        for id in ids {
-            let Some(pending) = self.index.recording(id).await? else { continue };
+        let (mut asked, mut shown) = (Vec::new(), Vec::new());
+        for &id in ids {
+            let Some((pending, _)) = self.index.recording(id).await? else { continue };
             let bytes = pending.report.bytes.min(READ_BACK_BYTES_MAX);
             let first = below(pending.report.bytes - bytes + 1);
             let part = ReadBackPart { id, first, bytes };
-            match self.part_here(&pending, part).await? {
-                Some(here) => asked.push((part, here)),
-                None => warn!(path = pending.path, "a recording that is to be deleted is gone already"),
+            match self.part_here(&pending, part).await {
+                Ok(Some(here)) => asked.push((part, here)),
+                Ok(None) => {
+                    warn!(path = pending.path, "a recording that is to be deleted is gone already");
+                    shown.push(id);
+                }
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "a recording that is to be deleted stays");
+                    self.stuck.insert(id);
+                }
             }
+        }
+        if asked.is_empty() {
+            return Ok(shown);
         }
         let parts = cloud.read_back(asked.iter().map(|(part, _)| *part).collect()).await?;
         anyhow::ensure!(
             parts.len() == asked.len(),
             "the cloud answered about other parts than were asked for"
         );
-        let mut lost = 0;
         for ((part, here), there) in asked.into_iter().zip(parts) {
-            if there.is_none_or(|there| there.0 != here) {
-                error!(recording = %part.id, "the store no longer has a recording as it was; it is sent again");
-                self.index.set_state(part.id, State::Kept).await?;
-                lost += 1;
+            if there.is_some_and(|there| there.0 == here) {
+                self.missed.remove(&part.id);
+                shown.push(part.id);
+            } else {
+                self.send_again(part.id).await?;
             }
         }
-        if lost > 0 {
-            self.wake.all();
+        Ok(shown)
+    }
+
+    /// Each time it takes longer until it is asked for again: a cloud that shows
+    /// nothing must not have us send for ever.
+    async fn send_again(&mut self, id: Hash) -> anyhow::Result<()> {
+        let times = self.missed.get(&id).map_or(0, |missed| missed.times);
+        if times == 0 && self.missed.len() >= MISSED_MAX {
+            return Ok(());
         }
-        anyhow::ensure!(lost == 0, "the store has lost or changed {lost} recordings");
+        error!(recording = %id, times, "the store no longer has a recording as it was; it is sent again");
+        self.index.set_state(id, State::Kept).await?;
+        let until = Instant::now() + ASKED_AGAIN * (1 << times.min(10));
+        self.missed.insert(id, Missed { times: times + 1, until });
+        self.wake.all();
         Ok(())
+    }
+
+    fn may_be_asked_for(&self, id: Hash) -> bool {
+        self.missed.get(&id).is_none_or(|missed| missed.until <= Instant::now())
     }
 
     async fn part_here(&self, pending: &Pending, part: ReadBackPart) -> anyhow::Result<Option<Vec<u8>>> {

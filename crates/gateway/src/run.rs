@@ -1,7 +1,7 @@
 //! Putting the parts together, in order: data folder, enrolment, roster,
 //! recovery of what the last run left, recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::disk::Disk;
 use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
-use crate::keep::Keeper;
+use crate::keep::{Keeper, Scope};
 use crate::local::{self, LocalWay, View};
 use crate::recover::recover;
 use crate::stream;
@@ -171,7 +171,7 @@ async fn run(
     };
     let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
     let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());
-    let keeper = Keeper {
+    let mut keeper = Keeper {
         root,
         identity: identity.clone(),
         index: index.clone(),
@@ -182,9 +182,11 @@ async fn run(
         abandoned,
         is_in_the_dark,
         wake: wake.clone(),
+        stuck: HashSet::new(),
+        missed: HashMap::new(),
     };
     // A disk that is full takes no grants: room is made first.
-    keeper.sweep().await;
+    keeper.sweep(Scope::Room).await;
     let keeping = tokio::spawn(keeper.run());
     let mut network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));

@@ -438,7 +438,7 @@ impl Supervision {
         if !self.own.site.cameras.contains_key(&camera) {
             return;
         }
-        let seconds = seconds.min(EVENT_SECONDS_MAX);
+        let seconds = seconds.clamp(1, EVENT_SECONDS_MAX);
         let now = clock::now();
         let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
         // Before the first recording of it can close.

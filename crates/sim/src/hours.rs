@@ -85,6 +85,7 @@ impl Hours {
 
     pub(crate) fn to_upload(&self, limit: usize) -> Vec<PendingHour> {
         let pending = |(made, _): &(MadeHour, HourStep)| PendingHour {
+            camera: made.camera,
             name: made.name.clone(),
             envelope: made.envelope.clone(),
         };

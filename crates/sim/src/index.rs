@@ -153,8 +153,7 @@ impl Index {
             id: row.report.id,
             started_at: row.report.started_at,
             bytes: row.report.bytes,
-            confirmed: row.state == State::Confirmed,
-            held: row.state == State::Held,
+            state: row.state,
         };
         let mut all: Vec<_> = self.recordings.values().map(stored).collect();
         all.sort_by_key(|stored| stored.started_at);

@@ -12,7 +12,7 @@ use gateway_core::hours::Signer;
 use gateway_core::outage::{Around, Outage, gap_of, gap_of_damaged, gaps_around};
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use gateway_core::recovery::{Found, NUMBER_MAX, Own, file_name, genuine_header, look_at, number_of, report};
-use gateway_core::retention::{self, Policy};
+use gateway_core::retention::{self, Clock, Policy};
 use gateway_core::uplink::{Lane, Next, State, Uplink};
 use gateway_core::volume::{Abandoned, GivenUp, Number, Stored, Writer};
 use model::wire::{Gap, GapReason};
@@ -420,9 +420,15 @@ impl Process {
         };
         let free = if world.disk.faults.full { 0 } else { u64::MAX / 2 };
         // A sweep stops at the first thing that fails, and the next goes on.
-        let plan = retention::plan(policy, &world.index.stored(), free, now);
-        for id in plan.full.iter().chain(&plan.due).take(3) {
+        let clock = Clock { now, is_agreed: world.is_clock_right() };
+        let plan = retention::plan(policy, &world.index.stored(), free, clock);
+        for id in plan.full.iter().chain(&plan.due).chain(&plan.due_confirmed).take(3) {
             let Some(row) = world.index.recordings.get(id).cloned() else { continue };
+            let is_lost = plan.lost.contains(id);
+            // As the gateway does: what is gone and was not told yet is found by forwarding.
+            if is_lost && world.index.set_state(*id, State::Kept).is_err() {
+                return;
+            }
             if world.disk.remove(&row.path).is_err() {
                 return;
             }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use fastrand::Rng;
 use gateway_core::hours::HourStep;
+use gateway_core::retention::is_agreed;
 use gateway_core::uplink::{
     Failure, GrantStep, Lane, Outcome, Pending, PendingGrant, PendingHour, PutAnswer, State, Surroundings,
 };
@@ -22,6 +23,8 @@ use crate::index::{Index, IndexError, Row};
 
 #[derive(Debug)]
 pub(crate) struct World {
+    /// When the simulation began.
+    began: Timestamp,
     /// Since the simulation began, by a clock that nobody sets.
     pub(crate) ms: u64,
     /// What the wall clock is ahead of that, counted from 1970.
@@ -38,6 +41,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn begin(seed: u64, wall: Timestamp) -> Shared {
         Shared(Arc::new(Mutex::new(World {
+            began: wall,
             ms: 0,
             wall: wall.0,
             disk: Disk::default(),
@@ -51,6 +55,11 @@ impl World {
 
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(self.wall.saturating_add(self.ms))
+    }
+
+    /// As the cloud's would show.
+    pub(crate) fn is_clock_right(&self) -> bool {
+        is_agreed(0, self.began, self.ms, self.now())
     }
 
     pub(crate) fn add_gap(&mut self, gap: Gap) -> Result<(), IndexError> {

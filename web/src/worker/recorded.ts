@@ -189,7 +189,8 @@ class Run {
     }
     let position = Math.max(target, listing.started_at);
     while (listing && !this.abort.signal.aborted) {
-      const opened = await catalogue.openAt(listing);
+      // As it is listed now: it may have been forwarded since it was opened.
+      const opened: OpenRecording = { ...(await catalogue.openAt(listing)), listing };
       if (this.abort.signal.aborted) return;
       await this.readOne(opened, position);
       if (this.abort.signal.aborted || mode !== 'at') break;

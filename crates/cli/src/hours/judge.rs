@@ -122,12 +122,11 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// A gap that went on is listed with its later end, and its last reason.
+    /// A gap that went on is listed with its later end; and with its last reason,
+    /// which another telling can have changed.
     fn has_gap(&self, signed: &HourGap) -> bool {
-        let is_same = |gap: &Gap| {
-            (gap.rendition, gap.from) == (signed.rendition, signed.from)
-                && (gap.to > signed.to || (gap.to, gap.reason) == (signed.to, signed.reason))
-        };
+        let is_same =
+            |gap: &Gap| (gap.rendition, gap.from) == (signed.rendition, signed.from) && gap.to >= signed.to;
         self.gaps.iter().any(is_same)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use gateway_core::uplink::{EVENT_PRE_ROLL_MS, State};
 use model::{CameraId, Forward, Forwarding, Rendition, Timestamp};
+use sqlx::SqliteConnection;
 
 use super::Index;
 
@@ -20,7 +21,7 @@ impl Index {
         &self,
         forwarding: &BTreeMap<CameraId, Forwarding>,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query("DELETE FROM forwarding").execute(&mut *transaction).await?;
         let renditions = forwarding.iter().flat_map(|(camera, forwarding)| {
             [Rendition::Main, Rendition::Sub].map(|rendition| (camera, rendition, forwarding.of(rendition)))
@@ -49,12 +50,16 @@ impl Index {
         Ok(transaction.commit().await?)
     }
 
-    pub(super) async fn forward(&self, camera: CameraId, rendition: Rendition) -> anyhow::Result<Forward> {
+    pub(super) async fn forward(
+        connection: &mut SqliteConnection,
+        camera: CameraId,
+        rendition: Rendition,
+    ) -> anyhow::Result<Forward> {
         let forward: Option<String> =
             sqlx::query_scalar("SELECT forward FROM forwarding WHERE camera = ? AND rendition = ?")
                 .bind(camera.to_string())
                 .bind(rendition.as_str())
-                .fetch_optional(&self.pool)
+                .fetch_optional(connection)
                 .await?;
         let Some(forward) = forward else { return Ok(Forward::Always) };
         let known = [Forward::Always, Forward::Events, Forward::Never];
@@ -72,27 +77,33 @@ impl Index {
         now: Timestamp,
         until: Timestamp,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.pool.begin().await?;
-        let longer = sqlx::query("UPDATE events SET to_at = max(to_at, ?) WHERE camera = ? AND to_at >= ?")
-            .bind(until.0 as i64)
-            .bind(camera.to_string())
-            .bind(now.0 as i64)
-            .execute(&mut *transaction)
-            .await?;
+        let mut transaction = self.begin().await?;
+        let from = now.minus_ms(EVENT_PRE_ROLL_MS);
+        // Not one that begins later: then the clock was set back since.
+        let longer = sqlx::query(
+            "UPDATE events SET to_at = max(to_at, ?) WHERE camera = ? AND to_at >= ? AND from_at <= ?",
+        )
+        .bind(until.0 as i64)
+        .bind(camera.to_string())
+        .bind(from.0 as i64)
+        .bind(now.0 as i64)
+        .execute(&mut *transaction)
+        .await?;
         if longer.rows_affected() == 0 {
-            let from = now.minus_ms(EVENT_PRE_ROLL_MS);
             sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
                 .bind(camera.to_string())
                 .bind(from.0 as i64)
                 .bind(until.0 as i64)
                 .execute(&mut *transaction)
                 .await?;
-            // What ended just before belongs to it, and may be all that goes.
+            // What ended just before belongs to it, and may be all that goes. Both
+            // renditions are named for the sake of the index.
             sqlx::query(
                 "UPDATE recordings SET of_event = 1, state = iif(state = ?1 AND NOT EXISTS (
                          SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
                          AND f.rendition = recordings.rendition AND f.forward = 'never'), ?2, state)
-                     WHERE camera = ?3 AND of_event = 0 AND ended_at >= ?4 AND started_at <= ?5",
+                     WHERE camera = ?3 AND rendition IN ('main', 'sub') AND of_event = 0
+                         AND ended_at >= ?4 AND started_at <= ?5",
             )
             .bind(State::Held as i64)
             .bind(State::Kept as i64)
@@ -107,7 +118,7 @@ impl Index {
 
     /// Whether something happened at a camera in this time.
     pub(super) async fn is_event(
-        &self,
+        connection: &mut SqliteConnection,
         camera: CameraId,
         (from, to): (Timestamp, Timestamp),
     ) -> anyhow::Result<bool> {
@@ -117,7 +128,7 @@ impl Index {
         .bind(camera.to_string())
         .bind(from.0 as i64)
         .bind(to.0 as i64)
-        .fetch_optional(&self.pool)
+        .fetch_optional(connection)
         .await?;
         Ok(found.is_some())
     }
@@ -214,14 +225,23 @@ mod tests {
         index.set_forwarding(&set(Forward::Events, Forward::Never)).await.unwrap();
         assert_eq!(names(&index, Lane::Urgent).await, ["r2"]);
         assert_eq!(names(&index, Lane::Usual).await, ["r4"]);
-        let held = index.stored().await.unwrap().iter().filter(|stored| stored.held).count();
-        assert_eq!(held, 2);
+        assert_eq!(index.oldest_spare(None, 9).await.unwrap().len(), 2);
         // What comes now is judged in the same way.
         index.add_recording("p", &recording(5, camera(1), Rendition::Main, 9)).await.unwrap();
         assert_eq!(names(&index, Lane::Usual).await, ["r4"]);
         index.set_forwarding(&set(Forward::Always, Forward::Always)).await.unwrap();
         assert_eq!(names(&index, Lane::Urgent).await.len(), 2);
         assert_eq!(names(&index, Lane::Usual).await, ["r5", "r4", "r1"]);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_a_clock_that_was_ahead_swallows_no_later_one() {
+        let (_folder, index) = index().await;
+        let ahead = T0.plus_ms(Timestamp::DAY);
+        index.add_event(camera(1), ahead, ahead.plus_ms(10_000)).await.unwrap();
+        index.add_event(camera(1), T0, T0.plus_ms(10_000)).await.unwrap();
+        index.add_recording("p", &recording(1, camera(1), Rendition::Main, 0)).await.unwrap();
+        assert_eq!(names(&index, Lane::Urgent).await, ["r1"]);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ impl Index {
         created_at: Timestamp,
         grants: &[(DeviceId, Envelope)],
     ) -> anyhow::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         for (device, envelope) in grants {
             sqlx::query("INSERT INTO grants (epoch, device, created_at, envelope) VALUES (?, ?, ?, ?)")
                 .bind(epoch.to_string())

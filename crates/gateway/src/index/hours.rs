@@ -8,8 +8,10 @@ use gateway_core::uplink::{PendingHour, State};
 use model::wire::{Gap, Recording};
 use model::{CameraId, Timestamp};
 use sqlx::{Row as _, SqliteConnection};
+use tracing::warn;
 
 use super::{Index, number, state_of};
+use crate::clock;
 
 /// Hours looked at together.
 const HOURS_AT_ONCE: i64 = 64;
@@ -19,20 +21,38 @@ const ROWS_AT_ONCE: i64 = 20_000;
 /// own rows.
 const WAITING_MAX: i64 = 256;
 
+/// Of a damaged index, as it stood there.
+#[derive(Debug, Default)]
+pub(super) struct Salvaged {
+    gaps: Vec<String>,
+    /// Name, camera, number, hash, envelope, state.
+    made: Vec<(String, String, i64, String, String, i64)>,
+}
+
 impl Index {
     /// Makes and keeps the indexes of hours that are due. Returns how many.
     pub(crate) async fn make_hours(&self, signer: Signer<'_>, now: Timestamp) -> anyhow::Result<usize> {
-        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM hours WHERE state IN (?, ?)")
-            .bind(HourStep::Made as i64)
-            .bind(HourStep::Uploaded as i64)
-            .fetch_one(&self.pool)
-            .await?;
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM hours WHERE state IN (?1, ?2)
+                 AND camera NOT IN (SELECT camera FROM hours WHERE state = ?3)",
+        )
+        .bind(HourStep::Made as i64)
+        .bind(HourStep::Uploaded as i64)
+        .bind(HourStep::Refused as i64)
+        .fetch_one(&self.pool)
+        .await?;
         if waiting >= WAITING_MAX {
             return Ok(0);
         }
         let mut made = 0;
         for (camera, hour) in self.due_hours(now).await? {
-            made += self.make_hour(signer, (camera, hour), now).await?;
+            match self.make_hour(signer, (camera, hour), now).await {
+                Ok(parts) => made += parts,
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    warn!(%camera, hour = hour.0, error, "the index of an hour could not be made");
+                }
+            }
         }
         self.drop_confirmed_hours().await?;
         Ok(made)
@@ -49,7 +69,7 @@ impl Index {
              GROUP BY camera, hour
                  HAVING hour + ?1 + ?6 <= ?7 AND (max(state IN (?4, ?5)) = 0 OR hour + ?1 + ?8 <= ?7)
              UNION
-             SELECT camera, from_at - from_at % ?1 FROM unlisted_gaps WHERE grew_at <= ?9
+             SELECT camera, from_at - from_at % ?1 FROM unlisted_gaps WHERE (grew_at <= ?9 OR grew_at > ?7)
                  AND camera NOT IN (SELECT camera FROM hours WHERE state = ?11)
              ORDER BY hour LIMIT ?10",
         )
@@ -77,9 +97,9 @@ impl Index {
         now: Timestamp,
     ) -> anyhow::Result<usize> {
         let end = hour.plus_ms(Timestamp::HOUR);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin().await?;
         let rows = sqlx::query(
-            "SELECT report, state FROM recordings
+            "SELECT report, state FROM recordings INDEXED BY recordings_unlisted
              WHERE listed = 0 AND camera = ? AND started_at >= ? AND started_at < ?",
         )
         .bind(camera.to_string())
@@ -89,8 +109,12 @@ impl Index {
         .await?;
         let mut recordings = Vec::with_capacity(rows.len());
         for row in &rows {
-            let report: Recording = serde_json::from_str(row.get(0))?;
-            recordings.push((report, state_of(row.get(1))?));
+            // What a newer version wrote waits for that version.
+            if let (Ok(report), Ok(state)) =
+                (serde_json::from_str::<Recording>(row.get(0)), state_of(row.get(1)))
+            {
+                recordings.push((report, state));
+            }
         }
         let some_wait = recordings.iter().any(|(_, state)| matches!(state, State::Kept | State::Uploaded));
         if !is_due(hour, some_wait, now) {
@@ -98,12 +122,13 @@ impl Index {
         }
         let gaps: Vec<String> = sqlx::query_scalar(
             "SELECT gap FROM unlisted_gaps
-             WHERE camera = ? AND from_at >= ? AND from_at < ? AND grew_at <= ?",
+             WHERE camera = ?1 AND from_at >= ?2 AND from_at < ?3 AND (grew_at <= ?4 OR grew_at > ?5)",
         )
         .bind(camera.to_string())
         .bind(hour.0 as i64)
         .bind(end.0 as i64)
         .bind(now.minus_ms(GAP_RESTS_MS).0 as i64)
+        .bind(now.0 as i64)
         .fetch_all(&mut *transaction)
         .await?;
         // One that a newer version wrote waits for that version.
@@ -165,8 +190,8 @@ impl Index {
 
     /// What follows one that is refused waits for it: a chain has no holes.
     pub(crate) async fn hours_to_upload(&self, limit: i64) -> anyhow::Result<Vec<PendingHour>> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT name, envelope FROM hours WHERE state = ?
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
+            "SELECT camera, name, envelope FROM hours WHERE state = ?
                  AND camera NOT IN (SELECT camera FROM hours WHERE state = ?) ORDER BY camera, number LIMIT ?",
         )
         .bind(HourStep::Made as i64)
@@ -174,8 +199,8 @@ impl Index {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let pending = |(name, envelope): (String, String)| {
-            Ok(PendingHour { name, envelope: serde_json::from_str(&envelope)? })
+        let pending = |(camera, name, envelope): (String, String, String)| {
+            Ok(PendingHour { camera: camera.parse()?, name, envelope: serde_json::from_str(&envelope)? })
         };
         rows.into_iter().map(pending).collect()
     }
@@ -196,6 +221,38 @@ impl Index {
         Ok(())
     }
 
+    /// What of it can be read, of an index that is damaged.
+    pub(super) async fn salvage_hours(&self) -> Salvaged {
+        let gaps = sqlx::query_scalar("SELECT gap FROM unlisted_gaps").fetch_all(&self.pool).await;
+        let made = sqlx::query_as("SELECT name, camera, number, hash, envelope, state FROM hours")
+            .fetch_all(&self.pool)
+            .await;
+        Salvaged { gaps: gaps.unwrap_or_default(), made: made.unwrap_or_default() }
+    }
+
+    /// Into an index that was just made: chains go on, and what stood in one stands
+    /// in another one, too.
+    pub(super) async fn restore_hours(&self, salvaged: &Salvaged) -> anyhow::Result<()> {
+        let mut transaction = self.begin().await?;
+        for gap in salvaged.gaps.iter().filter_map(|gap| serde_json::from_str(gap).ok()) {
+            Self::add_unlisted_gap(&mut transaction, &gap, clock::now()).await?;
+        }
+        for (name, camera, number, hash, envelope, state) in &salvaged.made {
+            sqlx::query(
+                "INSERT OR IGNORE INTO hours (name, camera, number, hash, envelope, state) VALUES (?, ?, ?, ?, ?, ?)",
+            )
+            .bind(name)
+            .bind(camera)
+            .bind(number)
+            .bind(hash)
+            .bind(envelope)
+            .bind(state)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// A gap that goes on is one gap.
     pub(super) async fn add_unlisted_gap(
         transaction: &mut SqliteConnection,
@@ -209,7 +266,7 @@ impl Index {
             "INSERT INTO unlisted_gaps (camera, rendition, from_at, to_at, gap, grew_at) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (camera, rendition, from_at)
                  DO UPDATE SET to_at = excluded.to_at, gap = excluded.gap, grew_at = excluded.grew_at
-                 WHERE excluded.to_at > unlisted_gaps.to_at",
+                 WHERE excluded.to_at >= unlisted_gaps.to_at",
         )
         .bind(gap.camera.to_string())
         .bind(gap.rendition.as_str())
@@ -323,7 +380,30 @@ mod tests {
         assert_eq!(later[1].previous, Some(seal::sha256(&seal::to_canonical(&later[0]))));
         let kept: i64 =
             sqlx::query_scalar("SELECT count(*) FROM hours").fetch_one(&bench.index.pool).await.unwrap();
-        assert!(kept <= 2, "what is confirmed and not the newest is dropped");
+        assert_eq!(kept, 2, "what is confirmed and not the newest is dropped");
+    }
+
+    #[tokio::test]
+    async fn chains_and_gaps_of_a_damaged_index_go_on_in_the_next() {
+        let bench = Bench::new().await;
+        bench.add(1, 0, State::Confirmed).await;
+        let over = HOUR.plus_ms(2 * Timestamp::HOUR);
+        let hours = bench.make(over).await;
+        let gap = Gap {
+            camera: camera(),
+            rendition: Rendition::Main,
+            from: HOUR.plus_ms(1_000),
+            to: HOUR.plus_ms(2_000),
+            reason: GapReason::Stalled,
+        };
+        bench.index.add_gap(&gap).await.unwrap();
+        let next = Bench::new().await;
+        next.index.restore_hours(&bench.index.salvage_hours().await).await.unwrap();
+        let told = clock::now().plus_ms(GAP_RESTS_MS);
+        let after = next.make(told).await;
+        assert_eq!(after[0].number, 1);
+        assert_eq!(after[0].previous, Some(seal::sha256(&seal::to_canonical(&hours[0]))));
+        assert_eq!(after[0].gaps, [gap_entry(&gap)]);
     }
 
     #[tokio::test]
@@ -397,6 +477,12 @@ mod tests {
         // The others of its camera wait for it.
         assert!(bench.index.hours_to_upload(9).await.unwrap().is_empty());
         assert_eq!(bench.index.make_hours(signer, now).await.unwrap(), 0);
+        // And those of another camera do not.
+        let other = Recording { camera: CameraId::from_random([9; 16]), ..recording(1, 0) };
+        bench.index.add_recording("p", &other).await.unwrap();
+        bench.index.set_state(other.id, State::Confirmed).await.unwrap();
+        assert_eq!(bench.index.make_hours(signer, now).await.unwrap(), 1);
+        assert_eq!(bench.index.hours_to_upload(9).await.unwrap().len(), 1);
         bench.index.offer_refused_again().await.unwrap();
         assert_eq!(bench.index.hours_to_upload(9).await.unwrap().len(), 9);
     }

@@ -34,7 +34,7 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let failed = |error: anyhow::Error| Problem::internal(&error);
-    let found = way.index.recording(id).await.map_err(failed)?.ok_or_else(Problem::not_found)?;
+    let (found, _) = way.index.recording(id).await.map_err(failed)?.ok_or_else(Problem::not_found)?;
     let camera = found.report.camera;
     let view = way.view();
     if view.camera(caller.device, camera, way.now(&view)).is_none() {

@@ -49,7 +49,10 @@ export class Player {
   /** `preview` shows the nearest key frame only, while the person still drags. */
   seek(at: number, play: boolean, preview = false): void {
     this.begin(false);
-    this.at = at;
+    // What was shown last is not where this goes.
+    clearTimeout(this.tick);
+    this.tick = undefined;
+    this.at = this.newest = at;
     this.state = 'seeking';
     this.running = play;
     this.handle.control({ do: 'seek', at, play, preview });

@@ -32,7 +32,7 @@ pub struct Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     pub now: Timestamp,
-    /// Not against the cloud's, as [`is_agreed`] says: a clock that somebody set
+    /// Whether the cloud's clock says the same ([`is_agreed`]): one that somebody set
     /// ahead must not make everything old at once.
     pub is_agreed: bool,
 }

@@ -119,13 +119,7 @@ async fn twenty_power_cuts_lose_nothing_acknowledged_and_two_seconds_at_most_whi
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "mounts an image, as root; `cargo xtask bench --only ext4` runs it"]
 async fn a_full_ext4_makes_room_in_the_open_and_records_on() {
-    let mut site = Site::recording().await;
-    until("a recording is forwarded", || !site.objects().is_empty()).await;
-    site.stop().await;
-    let volume = Ext4::under(&mut site);
-    site.cloud.forget_status();
-    site.start().await;
-    until("it records", || state(&site) == Some(StreamState::Recording)).await;
+    let (mut site, volume) = recording_on_one().await;
     // Nobody else has what is recorded from now on.
     site.cloud.script(|script| script.put_answers.extend([503; 40]));
     tokio::time::sleep(Duration::from_secs(8)).await;
@@ -148,13 +142,7 @@ async fn a_full_ext4_makes_room_in_the_open_and_records_on() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "mounts an image, as root; `cargo xtask bench --only ext4` runs it"]
 async fn an_ext4_that_stands_still_is_told_and_recording_goes_on() {
-    let mut site = Site::recording().await;
-    until("a recording is forwarded", || !site.objects().is_empty()).await;
-    site.stop().await;
-    let volume = Ext4::under(&mut site);
-    site.cloud.forget_status();
-    site.start().await;
-    until("it records", || state(&site) == Some(StreamState::Recording)).await;
+    let (mut site, volume) = recording_on_one().await;
     run("fsfreeze", &["--freeze", text(&volume.at)]);
     until("it is told", || is_disk_told(&site)).await;
     run("fsfreeze", &["--unfreeze", text(&volume.at)]);
@@ -168,6 +156,18 @@ async fn an_ext4_that_stands_still_is_told_and_recording_goes_on() {
     let checked = Box::pin(gateway::check(&site.config(), false)).await.unwrap();
     assert!(checked.is_well(), "{checked}");
     assert_all_is_told(&site, thawed);
+}
+
+/// A site that records on a new one.
+async fn recording_on_one() -> (Site, Ext4) {
+    let mut site = Site::recording().await;
+    until("a recording is forwarded", || !site.objects().is_empty()).await;
+    site.stop().await;
+    let volume = Ext4::under(&mut site);
+    site.cloud.forget_status();
+    site.start().await;
+    until("it records", || state(&site) == Some(StreamState::Recording)).await;
+    (site, volume)
 }
 
 fn state(site: &Site) -> Option<StreamState> {

@@ -21,11 +21,19 @@ impl Site {
         self.order(Command::SetBandwidth { bandwidth }).await;
     }
 
-    /// What was on its way when something was set has arrived after this, and what
-    /// was recorded since would have.
-    async fn some_seconds(&self) -> usize {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        self.objects().len()
+    /// Of the recordings that the cloud has got, those that began after this.
+    fn forwarded_after(&self, moment: Timestamp) -> Vec<Timestamp> {
+        (self.objects().iter())
+            .map(|(_, bytes)| Recording::parse(bytes).unwrap().header.header.started_at)
+            .filter(|began| *began > moment)
+            .collect()
+    }
+
+    /// Fails if anything leaves that began after this moment, while more is recorded.
+    async fn keeps_all_after(&self, moment: Timestamp) {
+        let files = self.files();
+        until("more is recorded", || self.files() >= files + 4).await;
+        assert_eq!(self.forwarded_after(moment), [], "{moment:?}");
     }
 
     fn event(&self, seconds: u32) {
@@ -49,8 +57,8 @@ async fn what_is_set_to_stay_leaves_when_it_is_set_otherwise() {
     let mut site = Site::recording().await;
     until("a recording is forwarded", || !site.objects().is_empty()).await;
     site.forward(Forward::Never, false).await;
-    let before = site.some_seconds().await;
-    assert_eq!(site.some_seconds().await, before);
+    let set = now();
+    site.keeps_all_after(set).await;
     // A restart forgets nothing of it, and an event changes nothing.
     site.restart().await;
     until("the gateway says how it is set", || {
@@ -59,9 +67,8 @@ async fn what_is_set_to_stay_leaves_when_it_is_set_otherwise() {
     })
     .await;
     site.event(1);
-    assert_eq!(site.some_seconds().await, before);
+    site.keeps_all_after(set).await;
     let kept = site.files();
-    assert!(kept >= before + 3, "{kept} files, {before} forwarded");
     site.forward(Forward::Always, false).await;
     until("all that was kept arrives", || site.objects().len() >= kept).await;
 }
@@ -75,13 +82,14 @@ async fn an_event_leaves_the_site_while_it_goes_on_and_nothing_else_does() {
     site.add_camera().await;
     site.forward(Forward::Events, true).await;
     until("something is recorded", || site.files() > 0).await;
-    assert_eq!(site.some_seconds().await, 0);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(site.objects(), []);
     let began = now();
     site.event(4);
-    until("it is in the store", || site.objects().len() >= 2).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let sent = site.some_seconds().await;
-    assert_eq!(site.some_seconds().await, sent, "the event is over");
+    until("it is in the store", || site.objects().len() >= 3).await;
+    let over = now().plus_ms(4_000);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(site.forwarded_after(over), [], "the event is over at {over:?}");
     let mut lengths: Vec<(Timestamp, u64)> = (site.objects().iter())
         .map(|(_, bytes)| {
             let recording = Recording::parse(bytes).unwrap();
@@ -100,13 +108,14 @@ async fn without_bandwidth_events_alone_are_sent_and_with_little_everything() {
     let site = Site::recording().await;
     until("a recording is forwarded", || !site.objects().is_empty()).await;
     site.allow(Some(0)).await;
-    let before = site.some_seconds().await;
-    assert_eq!(site.some_seconds().await, before);
+    let set = now();
+    site.keeps_all_after(set).await;
     site.event(1);
-    until("the event's recording arrives", || site.objects().len() > before).await;
-    let before = site.some_seconds().await;
-    assert_eq!(site.some_seconds().await, before);
+    until("the event's recording arrives", || !site.forwarded_after(set).is_empty()).await;
+    site.keeps_all_after(now().plus_ms(1_000)).await;
     // In parts, under the same length and digest.
+    let (kept, before) = (site.files(), site.objects().len());
+    assert!(kept > before, "{kept} files, {before} forwarded");
     site.allow(Some(model::KILOBITS_MIN)).await;
     until("what waited arrives", || site.objects().len() >= before + 2).await;
 }

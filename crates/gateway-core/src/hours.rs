@@ -54,11 +54,6 @@ pub struct Signer<'k> {
     pub key: &'k SigningKey,
 }
 
-/// When the hour began in which this happened.
-pub fn hour_of(at: Timestamp) -> Timestamp {
-    Timestamp(at.0 - at.0 % Timestamp::HOUR)
-}
-
 /// Whether recordings of an hour are listed now. Some of them may wait for the
 /// store, which is worth a while: then they are listed as stored.
 pub fn is_due(hour: Timestamp, some_wait: bool, now: Timestamp) -> bool {
@@ -173,8 +168,8 @@ mod tests {
     #[test]
     fn what_is_on_its_way_is_waited_for_but_not_for_ever() {
         let end = HOUR.plus_ms(Timestamp::HOUR);
-        assert_eq!(hour_of(end), end);
-        assert_eq!(hour_of(Timestamp(end.0 - 1)), HOUR);
+        assert_eq!(end.hour(), end);
+        assert_eq!(Timestamp(end.0 - 1).hour(), HOUR);
         assert!(!is_due(HOUR, false, Timestamp(end.0 + GRACE_MS - 1)));
         assert!(is_due(HOUR, false, end.plus_ms(GRACE_MS)));
         assert!(!is_due(HOUR, true, Timestamp(end.0 + PATIENCE_MS - 1)));

@@ -20,6 +20,11 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(ms))
     }
 
+    /// When the hour (UTC) began in which this is.
+    pub fn hour(self) -> Self {
+        Timestamp(self.0 - self.0 % Self::HOUR)
+    }
+
     /// Milliseconds from `earlier` to `self`, 0 if `earlier` is later.
     pub fn ms_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)

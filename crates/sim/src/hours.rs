@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_core::hours::{
-    Chain, GAP_RESTS_MS, HourStep, MadeHour, Signer, entry, gap_entry, hour_of, is_due,
-};
+use gateway_core::hours::{Chain, GAP_RESTS_MS, HourStep, MadeHour, Signer, entry, gap_entry, is_due};
 use gateway_core::uplink::{PendingHour, State};
 use model::wire::{Gap, Recording};
 use model::{CameraId, Rendition, Timestamp};
@@ -48,12 +46,12 @@ impl Hours {
     ) {
         let mut hours: BTreeMap<(CameraId, Timestamp), Unlisted<'_>> = BTreeMap::new();
         for row in rows.filter(|row| !row.is_listed) {
-            let hour = (row.report.camera, hour_of(row.report.started_at));
+            let hour = (row.report.camera, row.report.started_at.hour());
             hours.entry(hour).or_default().rows.push(row);
         }
         for (gap, grew_at) in self.unlisted_gaps.values() {
             if grew_at.plus_ms(GAP_RESTS_MS) <= now && gap.from < gap.to {
-                hours.entry((gap.camera, hour_of(gap.from))).or_default().gaps.push(gap.clone());
+                hours.entry((gap.camera, gap.from.hour())).or_default().gaps.push(gap.clone());
             }
         }
         for ((camera, hour), Unlisted { mut rows, gaps }) in hours {
@@ -150,7 +148,7 @@ impl Hours {
             .collect();
         for row in rows.filter(|row| row.state == State::Confirmed) {
             let Recording { id, camera, started_at, .. } = row.report;
-            let is_over = hour_of(started_at).plus_ms(Timestamp::HOUR) <= over_at;
+            let is_over = started_at.hour().plus_ms(Timestamp::HOUR) <= over_at;
             if is_over && !listed.contains(&id) && !self.is_refused(camera) {
                 wrong.push(format!("{} stands in no index of its hour", row.path));
             }

@@ -60,8 +60,7 @@ struct Listed {
 pub(crate) async fn check(session: &Session, arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { camera, from, to, json } = *arguments;
     ensure!(from < to, "--from must be before --to");
-    let hour_of = |at: Timestamp| Timestamp(at.0 - at.0 % Timestamp::HOUR);
-    let whole = (hour_of(from), hour_of(to.plus_ms(Timestamp::HOUR - 1)));
+    let whole = (from.hour(), to.plus_ms(Timestamp::HOUR - 1).hour());
     // Before the lists: what comes in meanwhile is in those.
     let signed = signed(session, camera, whole).await?;
     let lists = lists(session, camera, whole).await?;

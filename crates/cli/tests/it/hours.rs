@@ -51,7 +51,7 @@ fn sign_for_all(site: &OneBox, camera: &str) -> (PathBuf, Vec<Hash>) {
         let (header, footer) = (&recording.header.header, recording.footer.as_ref().unwrap());
         let (id, started_at) = (recording.header.id, header.started_at);
         ids.push(id);
-        let hour = Timestamp(started_at.0 - started_at.0 % Timestamp::HOUR);
+        let hour = started_at.hour();
         hours.entry(hour).or_default().push(HourRecording {
             rendition: header.rendition,
             started_at,

@@ -129,7 +129,7 @@ fn a_gateway_creates_recordings_of_its_own_cameras_and_nothing_else() {
 #[test]
 fn a_gateway_creates_indexes_of_hours_of_its_own_cameras_and_no_larger_ones() {
     let hour_of = |org, camera, bytes| {
-        let hour = Timestamp(NOW.0 - NOW.0 % Timestamp::HOUR);
+        let hour = NOW.hour();
         let name = ObjectName::Hour { org, camera, hour, hash: Hash([9; 32]) }.to_string();
         let sha256 = Hash([8; 32]);
         Action::MintUpload(UploadObject { container: Container::Footage, name, bytes, sha256 })

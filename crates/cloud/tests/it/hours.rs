@@ -10,7 +10,7 @@ use seal::hour::{HOUR_BYTES_MAX, Hour, SignedHour};
 use seal::keys::SigningKey;
 use serde_json::{Value, json};
 
-use crate::support::hours::{hash, hour_of, index_of, place, signed};
+use crate::support::hours::{hash, index_of, place, signed};
 use crate::support::{Gateway, Organisation, World, fresh, on_both_databases};
 
 on_both_databases!(
@@ -105,7 +105,7 @@ async fn every_index_of_an_hour_is_on_one_page_and_once(world: World) {
     let site = Site::new(&world).await;
     let (mut names, mut all) = (Vec::new(), Vec::new());
     for (chain, hours_before, count) in [(0, 0, 60), (1, 0, 30), (2, 1, 20)] {
-        let hour = hour_of(site.recording.started_at).minus_ms(hours_before * Timestamp::HOUR);
+        let hour = site.recording.started_at.hour().minus_ms(hours_before * Timestamp::HOUR);
         for number in 0..count {
             let mut index = site.index();
             index.hour = hour;

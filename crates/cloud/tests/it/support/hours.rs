@@ -1,16 +1,12 @@
 //! Signed indexes of hours, as a gateway makes them.
 
 use model::wire::{Container, Recording, UploadObject};
-use model::{Hash, OrgId, Timestamp};
+use model::{Hash, OrgId};
 use reqwest::StatusCode;
 use seal::hour::{Hour, HourRecording};
 use serde_json::json;
 
 use super::{Gateway, World, now};
-
-pub(crate) fn hour_of(at: Timestamp) -> Timestamp {
-    Timestamp(at.0 - at.0 % Timestamp::HOUR)
-}
 
 /// What the gateway says of one recording, as the first of its chain.
 pub(crate) fn index_of(org: OrgId, gateway: &Gateway, recording: &Recording) -> Hour {
@@ -19,7 +15,7 @@ pub(crate) fn index_of(org: OrgId, gateway: &Gateway, recording: &Recording) -> 
         org,
         gateway: gateway.id,
         camera,
-        hour: hour_of(started_at),
+        hour: started_at.hour(),
         number: 0,
         previous: None,
         made_at: now(),

@@ -13,6 +13,9 @@ use super::Index;
 /// Events are of use until every recording that reaches into them has its row,
 /// which may take a start with the disk at hand.
 const EVENTS_KEPT_MS: u64 = 30 * Timestamp::DAY;
+/// Recordings that one transaction judges again when forwarding is set otherwise:
+/// writers wait for some tens of milliseconds.
+const ROWS_AT_ONCE: i64 = 2_000;
 
 impl Index {
     /// As the site is set from now on; also for what is here already, but for
@@ -34,20 +37,47 @@ impl Index {
                 .execute(&mut *transaction)
                 .await?;
         }
-        // Where one of the two states is not what `uplink::state_at_first` says, it
-        // becomes the other.
-        sqlx::query(
-            "UPDATE recordings SET state = iif(state = ?1, ?2, ?1)
-                 WHERE state IN (?1, ?2) AND (state = ?1) = EXISTS (
-                     SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
-                     AND f.rendition = recordings.rendition
-                     AND (f.forward = 'never' OR recordings.of_event = 0))",
-        )
-        .bind(State::Kept as i64)
-        .bind(State::Held as i64)
-        .execute(&mut *transaction)
-        .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        for (state, other) in [(State::Kept, State::Held), (State::Held, State::Kept)] {
+            self.judge_again(state, other).await?;
+        }
+        Ok(())
+    }
+
+    /// What is in this state and, as `forwarding` says now, not what
+    /// `uplink::state_at_first` says, comes into the other one. Page by page, since a
+    /// month of recordings would let every other writer wait.
+    async fn judge_again(&self, state: State, other: State) -> anyhow::Result<()> {
+        let mut from = i64::MIN;
+        loop {
+            let to: Option<i64> = sqlx::query_scalar(
+                "SELECT started_at FROM recordings WHERE state = ? AND started_at >= ?
+                     ORDER BY started_at LIMIT 1 OFFSET ?",
+            )
+            .bind(state as i64)
+            .bind(from)
+            .bind(ROWS_AT_ONCE)
+            .fetch_optional(&self.pool)
+            .await?;
+            sqlx::query(
+                "UPDATE recordings SET state = ?2
+                     WHERE state = ?1 AND started_at >= ?3 AND started_at <= ?4 AND ?5 = EXISTS (
+                         SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
+                         AND f.rendition = recordings.rendition
+                         AND (f.forward = 'never' OR recordings.of_event = 0))",
+            )
+            .bind(state as i64)
+            .bind(other as i64)
+            .bind(from)
+            .bind(to.unwrap_or(i64::MAX))
+            .bind(i64::from(state == State::Kept))
+            .execute(&self.pool)
+            .await?;
+            match to {
+                Some(to) => from = to + 1,
+                None => return Ok(()),
+            }
+        }
     }
 
     pub(super) async fn forward(
@@ -232,6 +262,35 @@ mod tests {
         index.set_forwarding(&set(Forward::Always, Forward::Always)).await.unwrap();
         assert_eq!(names(&index, Lane::Urgent).await.len(), 2);
         assert_eq!(names(&index, Lane::Usual).await, ["r5", "r4", "r1"]);
+    }
+
+    #[tokio::test]
+    async fn a_month_that_is_set_otherwise_comes_along_whole() {
+        let (_folder, index) = index().await;
+        index.add_recording("p", &recording(1, camera(1), Rendition::Main, 0)).await.unwrap();
+        // Four began at each moment.
+        sqlx::query(
+            "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+             INSERT INTO recordings (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state)
+             SELECT i, camera, rendition, epoch, started_at + i / 4, ended_at, bytes, path, report, state
+                 FROM recordings, n",
+        )
+        .bind(2 * ROWS_AT_ONCE + 1)
+        .execute(&index.pool)
+        .await
+        .unwrap();
+        for (forward, state) in
+            [(Forward::Never, State::Held), (Forward::Always, State::Kept), (Forward::Events, State::Held)]
+        {
+            let set = Forwarding { main: forward, ..Forwarding::default() };
+            index.set_forwarding(&BTreeMap::from([(camera(1), set)])).await.unwrap();
+            let states: Vec<(i64, i64)> =
+                sqlx::query_as("SELECT state, count(*) FROM recordings GROUP BY state")
+                    .fetch_all(&index.pool)
+                    .await
+                    .unwrap();
+            assert_eq!(states, [(state as i64, 2 * ROWS_AT_ONCE + 2)], "{forward:?}");
+        }
     }
 
     #[tokio::test]

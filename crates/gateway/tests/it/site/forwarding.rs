@@ -1,7 +1,7 @@
 //! Forwarding through the weather of a network.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::Timestamp;
 use model::wire::RecordingStatus;
@@ -151,6 +151,32 @@ async fn what_the_store_lost_since_is_sent_again_before_it_is_deleted_here() {
     }
     assert!(!old.iter().any(|path| path.exists()), "what is due stays for ever");
     assert!(site.cloud.read_back() > old.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_shows_nothing_neither_has_it_deleted_nor_sent_for_ever() {
+    let mut site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 3).await;
+    site.stop().await;
+    site.make_confirmed_old().await;
+    let old = site.confirmed().await;
+    site.cloud.script(|script| script.shows_nothing = true);
+    let before = site.cloud.puts();
+    let begun = Instant::now();
+    site.start().await;
+    for _ in 0..12 {
+        site.keep_a_day().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    until("the gateway asks before it deletes", || site.cloud.read_back() >= old.len()).await;
+    assert!(old.iter().all(|path| path.exists()));
+    // Each sweep finds them due again.
+    let times_max = 1 + begun.elapsed().as_secs() / 20;
+    for (name, _) in &before {
+        let times = site.cloud.puts().iter().filter(|(put, _)| put == name).count()
+            - before.iter().filter(|(put, _)| put == name).count();
+        assert!(times as u64 <= times_max, "{name} was sent {times} times again");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

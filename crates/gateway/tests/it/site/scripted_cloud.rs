@@ -89,6 +89,8 @@ pub(super) struct Script {
     pub(super) upload_url: Option<String>,
     /// What is stored is forgotten, but for its digest.
     pub(super) keeps_digests_alone: bool,
+    /// It shows no part of what it has stored.
+    pub(super) shows_nothing: bool,
 }
 
 type Cloud = State<Arc<ScriptedCloud>>;
@@ -432,9 +434,13 @@ async fn hours(State(cloud): Cloud, Json(report): Json<HourReport>) -> Json<Hour
 }
 
 async fn read_back(State(cloud): Cloud, Json(request): Json<ReadBackRequest>) -> Json<ReadBackAnswer> {
+    let shows_nothing = cloud.script.lock().unwrap().shows_nothing;
     let mut heard = cloud.heard.lock().unwrap();
     heard.read_back += request.parts.len();
     let parts = request.parts.iter().map(|part| {
+        if shows_nothing {
+            return None;
+        }
         let reported = heard.reports.iter().flat_map(|report| &report.recordings);
         let name = &reported.into_iter().find(|recording| recording.id == part.id)?.name;
         let range = part.first as usize..(part.first + part.bytes) as usize;
@@ -510,7 +516,9 @@ impl ScriptedCloud {
                 }
             }
             FromGateway::WatchFailed { .. } => {}
-            answer @ (FromGateway::Recordings { .. } | FromGateway::AskFailed { .. }) => {
+            answer @ (FromGateway::Recordings { .. }
+            | FromGateway::Timeline { .. }
+            | FromGateway::AskFailed { .. }) => {
                 heard.answers.push(answer);
             }
         }

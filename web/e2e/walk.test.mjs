@@ -80,6 +80,34 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     assert.match(await timeline().getAttribute('aria-valuetext'), /\d/);
   });
 
+  it('zooms from a month to single pictures and moves, by wheel, mouse and keyboard', async () => {
+    const shown = async () => Number(await timeline().getAttribute('aria-valuemax')) - Number(await timeline().getAttribute('aria-valuemin'));
+    const length = page.getByLabel('Shown time');
+    await length.selectOption({ label: '30 days' });
+    await until('a month of footage', () => page.locator('.timeline .some, .timeline .covered').evaluateAll((all) => all.filter((path) => path.getAttribute('d')).length));
+    await seen('timeline-month');
+    await length.selectOption({ label: '1 hour' });
+    const band = await page.locator('.timeline .band').boundingBox();
+    const middle = band.x + band.width / 2;
+    await page.mouse.move(middle, band.y + band.height / 2);
+    const under = async () => Number(await timeline().getAttribute('aria-valuemin')) + (await shown()) / 2;
+    const before = await under();
+    await page.mouse.wheel(0, -100);
+    await until('less time', async () => (await shown()) < 3_500_000);
+    assert.ok(Math.abs((await under()) - before) < 3000, 'what lies under the pointer stays there');
+    await until('a few dozen pictures', async () => (await page.mouse.wheel(0, -120), (await shown()) <= 2000));
+    assert.match(await page.locator('.timeline .scale').innerText(), /\d:\d\d:\d\d/);
+    const from = Number(await timeline().getAttribute('aria-valuemin'));
+    await page.mouse.move(middle, band.y + band.height + 8);
+    await page.mouse.down();
+    await page.mouse.move(middle + 200, band.y + band.height + 8, { steps: 5 });
+    await page.mouse.up();
+    await until('what is earlier', async () => Number(await timeline().getAttribute('aria-valuemin')) < from - 100);
+    await timeline().press('-');
+    await until('more time', async () => (await shown()) >= 2900);
+    await length.selectOption({ label: '10 minutes' });
+  });
+
   it('turns sound on where the camera has it', async () => {
     const button = page.getByRole('button', { name: 'Sound on' });
     if ((await button.count()) === 0) return;

@@ -9,7 +9,9 @@ import { minuteOf, timeOf } from '../src/lib/app/forwarding';
 import { rows } from '../src/lib/app/history';
 import { invitationLink, readDeviceLink, readInvitation } from '../src/lib/app/invitation';
 import { readReturn } from '../src/lib/app/returned';
-import { coverage, marks, missing, within } from '../src/lib/app/timeline';
+import { Panning } from '../src/lib/app/panning';
+import { activityOf, activityOfSummary, bars, coverage, LONGEST_MS, marks, missing, SHORTEST_MS, summed, within, zoomed } from '../src/lib/app/timeline';
+import { lengthOf } from '../src/lib/app/words';
 
 const recording = (started_at: number, duration_ms: number, available = true) => ({ started_at, duration_ms, available }) as RecordingListing;
 const gap = (from: number, to: number, reason: Gap['reason']) => ({ from, to, reason }) as Gap;
@@ -31,14 +33,94 @@ describe('a timeline', () => {
   it('knows what is inside', () => {
     expect([0, 99, 100].map((time) => within([{ from: 0, to: 100 }], time))).toEqual([true, true, false]);
   });
+  it('tells whole parts of a summary from those with holes', () => {
+    const part = (number: number, recorded_ms: number) => ({ part: number, recorded_ms, bytes: 1 });
+    expect(summed({ from: 1000, part_ms: 100, parts: [part(0, 100), part(1, 98), part(2, 40), part(5, 1)] })).toEqual({
+      whole: [{ from: 1000, to: 1200 }],
+      some: [{ from: 1200, to: 1300 }, { from: 1500, to: 1600 }],
+    });
+  });
+  it('shows where more goes on than at most times, and nothing where all is alike', () => {
+    const sized = (at: number, bytes: number) => ({ ...recording(at * 60_000, 60_000), bytes });
+    const quiet = Array.from({ length: 50 }, (_, at) => sized(at, 600_000 + at));
+    expect(activityOf(quiet)).toEqual([]);
+    expect(activityOf([])).toEqual([]);
+    const found = activityOf([...quiet, sized(50, 1_200_000), sized(51, 2_400_000)]);
+    expect(found.find(({ from }) => from === 51 * 60_000)).toEqual({ from: 51 * 60_000, to: 52 * 60_000, level: 1 });
+    expect(found.find(({ from }) => from === 0)).toBeUndefined();
+    // By the time that was recorded, not by that of the part.
+    const parts = [...Array.from({ length: 50 }, (_, part) => ({ part, recorded_ms: 1000, bytes: 1000 })), { part: 50, recorded_ms: 100, bytes: 100 }];
+    expect(activityOfSummary({ from: 0, part_ms: 1000, parts })).toEqual([]);
+    expect(activityOfSummary({ from: 0, part_ms: 1000, parts: [...parts, { part: 51, recorded_ms: 100, bytes: 400 }] }).map(({ from }) => from)).toEqual([51_000]);
+  });
+  it('zooms around a time, between a few pictures and a month', () => {
+    expect(zoomed({ from: 1000, to: 101_000 }, 0.5, 26_000)).toEqual({ from: 13_500, to: 63_500 });
+    const narrow = zoomed({ from: 0, to: 3000 }, 0.1, 3000);
+    expect([narrow.to - narrow.from, narrow.to]).toEqual([SHORTEST_MS, 3000]);
+    const wide = zoomed({ from: 0, to: LONGEST_MS }, 9, LONGEST_MS);
+    expect([wide.to - wide.from, wide.to]).toEqual([LONGEST_MS, LONGEST_MS]);
+  });
+  it('draws what is in the window, and nothing too thin to be seen', () => {
+    const view = { from: 0, to: 1000 };
+    expect(bars([{ from: -50, to: 100 }, { from: 500, to: 500.1, level: 0.5 }, { from: 2000, to: 3000 }], view, 100, 10)).toBe('M0.0,10v-10.0h10.0v10.0zM50.0,10v-5.0h2.0v5.0z');
+  });
   it('marks round times of the viewer, and few of them', () => {
-    const from = new Date(2026, 2, 29, 0, 7, 30).getTime();
-    for (const span of [600_000, 3_600_000, 86_400_000]) {
+    // A night in which many zones change their clocks.
+    const from = new Date(2026, 2, 28, 0, 7, 30).getTime();
+    for (const span of [2000, 60_000, 600_000, 3_600_000, 86_400_000, 3 * 86_400_000, 30 * 86_400_000]) {
       const found = marks({ from, to: from + span }, 8);
-      expect(found.length).toBeGreaterThan(2);
+      expect(found.length).toBeGreaterThanOrEqual(2);
       expect(found.length).toBeLessThanOrEqual(9);
-      expect(found.every((at) => new Date(at).getSeconds() === 0)).toBe(true);
+      for (const { at, names } of found) {
+        const date = new Date(at);
+        if (names !== 'second') expect(date.getSeconds()).toBe(0);
+        if (names === 'day') expect([date.getHours(), date.getMinutes()]).toEqual([0, 0]);
+      }
     }
+  });
+  it('says how much it shows', () => {
+    expect([60_000, 86_400_000, 4_800_000, 5_000, 30 * 86_400_000].map(lengthOf)).toEqual(['1 minute', '1 day', '1 hour 20 minutes', '5 seconds', '30 days']);
+  });
+});
+
+describe('fingers on a band', () => {
+  const moved = () => {
+    const log: (string | number)[][] = [];
+    const panning = new Panning({ pan: (by) => log.push(['pan', by]), zoom: (factor, at) => log.push(['zoom', factor, at]) });
+    return { log, panning };
+  };
+  it('tap, where one hardly moves', () => {
+    const { panning } = moved();
+    panning.start(1, 50, 0);
+    panning.move(1, 52, 20);
+    expect(panning.end(1, 40)).toBe(true);
+    expect(panning.glide(16)).toBe(false);
+  });
+  it('pan, and what was thrown runs on and comes to rest', () => {
+    const { log, panning } = moved();
+    panning.start(1, 0, 0);
+    for (let step = 1; step <= 5; step += 1) panning.move(1, step * 20, step * 16);
+    expect(panning.end(1, 90)).toBe(false);
+    expect(log).toEqual(Array.from({ length: 5 }, () => ['pan', 20]));
+    let frames = 0;
+    while (panning.glide(16)) frames += 1;
+    expect(frames).toBeGreaterThan(20);
+    expect(frames).toBeLessThan(200);
+    // A finger that rested before it was lifted throws nothing.
+    panning.start(1, 0, 5000);
+    panning.move(1, 90, 5016);
+    panning.end(1, 5400);
+    expect(panning.glide(16)).toBe(false);
+  });
+  it('zoom, where two spread, around their middle', () => {
+    const { log, panning } = moved();
+    panning.start(1, 100, 0);
+    panning.start(2, 200, 10);
+    panning.move(2, 300, 20);
+    expect(log).toEqual([['zoom', 0.5, 150], ['pan', 50]]);
+    expect(panning.end(2, 30)).toBe(false);
+    panning.end(1, 40);
+    expect(panning.active).toBe(false);
   });
 });
 

@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 mod asks;
 
 use asks::Asks;
-pub(crate) use asks::{Listed, NoAnswer};
+pub(crate) use asks::{Answers, Listed, NoAnswer};
 
 /// A stream goes on for so long after its last viewer: people come back.
 pub(crate) const LINGER: Duration = Duration::from_secs(10);
@@ -151,7 +151,7 @@ impl Hub {
 
     /// A gateway has linked up; an older link of it is cut. `answers`: it is of a
     /// version that can be asked about its disk.
-    pub(crate) fn link(self: &Arc<Self>, org: OrgId, gateway: GatewayId, answers: bool) -> LinkEnd {
+    pub(crate) fn link(self: &Arc<Self>, org: OrgId, gateway: GatewayId, answers: Answers) -> LinkEnd {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
         let cut = CancellationToken::new();
@@ -163,7 +163,7 @@ impl Hub {
             status: None,
             settings: None,
             commands: HashMap::new(),
-            asks: answers.then(Asks::default),
+            asks: answers.recordings.then(|| Asks::new(answers.timelines)),
         };
         let mut inner = lock(&self.inner);
         if let Some(older) = inner.links.insert(gateway, link) {
@@ -494,7 +494,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_is_watched_while_somebody_watches_and_a_little_longer() {
         let hub = hub();
-        let mut link = hub.link(key().org, key().gateway, false);
+        let mut link = hub.link(key().org, key().gateway, Answers::default());
         let viewer = hub.view(key());
         let second = hub.view(key());
         assert!(matches!(link.outbox.recv().await, Some(ToGateway::Watch { stream: 1, .. })));
@@ -512,7 +512,7 @@ mod tests {
         let hub = hub();
         let mut viewer = hub.view(key());
         assert_eq!(viewer.next(), Next::Unlinked);
-        let mut link = hub.link(key().org, key().gateway, false);
+        let mut link = hub.link(key().org, key().gateway, Answers::default());
         assert!(matches!(link.outbox.try_recv(), Ok(ToGateway::Watch { .. })));
         assert_eq!(viewer.next(), Next::Nothing);
         drop(link);
@@ -522,8 +522,8 @@ mod tests {
     #[tokio::test]
     async fn a_newer_link_cuts_the_older_and_survives_it() {
         let hub = hub();
-        let older = hub.link(key().org, key().gateway, false);
-        let newer = hub.link(key().org, key().gateway, false);
+        let older = hub.link(key().org, key().gateway, Answers::default());
+        let newer = hub.link(key().org, key().gateway, Answers::default());
         assert!(older.cut.is_cancelled());
         drop(older);
         assert!(hub.is_linked(key().gateway));
@@ -534,9 +534,9 @@ mod tests {
     #[tokio::test]
     async fn frames_of_another_gateways_stream_are_dropped() {
         let hub = hub();
-        let _link = hub.link(key().org, key().gateway, false);
+        let _link = hub.link(key().org, key().gateway, Answers::default());
         let viewer = hub.view(key());
-        let foreign = hub.link(key().org, GatewayId::from_random([9; 16]), false);
+        let foreign = hub.link(key().org, GatewayId::from_random([9; 16]), Answers::default());
         assert!(foreign.own_stream(viewer.live.number).is_none());
         foreign.watch_failed(viewer.live.number, "not yours".to_owned());
         assert!(!viewer.live.has_ended());

@@ -5,12 +5,12 @@ use utoipa::OpenApi;
 use crate::http::rules::RuleSchema;
 use crate::http::types::{
     BandwidthSchema, DeviceSchema, EnvelopeSchema, ForwardingSchema, GapSchema, GatewayKeysSchema,
-    RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema,
+    RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema, TimelinePartSchema,
 };
 use crate::http::{
     actions, cameras, devices, enrolments, factors, history, hours, live, login, passwords, past, people,
     proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sheet,
-    sites, status, verifications,
+    sites, status, timeline, verifications,
 };
 use crate::problem::ProblemBody;
 
@@ -81,6 +81,7 @@ use crate::problem::ProblemBody;
         sites::command,
         cameras::list,
         cameras::recordings,
+        timeline::timeline,
         hours::list,
         hours::one,
         cameras::raise_event,
@@ -113,6 +114,7 @@ use crate::problem::ProblemBody;
         DeviceSchema,
         EnvelopeSchema,
         GapSchema,
+        TimelinePartSchema,
         BandwidthSchema,
         ForwardingSchema,
         SiteSettingsSchema,

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use model::timeline::Scale;
 use model::wire::{FRAME_PIECE, FromGateway, LISTED_MAX, PIECE_MAX, ToGateway};
 use model::{CameraId, Hash, Rendition, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::index::Index;
+use crate::index::{Index, Of};
 
 /// Questions that wait at a time; what comes beyond is refused.
 const WAITING_MAX: usize = 64;
@@ -53,6 +54,7 @@ type Failed = &'static str;
 
 const NOT_HERE: Failed = "this gateway does not have the recording";
 const NO_RANGE: Failed = "the range is not one of the recording, or too long";
+const NO_TIMELINE: Failed = "there is no timeline of this stretch, in so many parts";
 const UNREADABLE: Failed = "the disk did not give it; the gateway's log says why";
 const BUSY: Failed = "too much is being asked at once";
 
@@ -86,6 +88,17 @@ impl Asked {
         let more = recordings.len() > LISTED_MAX;
         recordings.truncate(LISTED_MAX);
         Ok(Answer::Text(FromGateway::Recordings { ask, recordings, more }))
+    }
+
+    async fn timeline(
+        &self,
+        (camera, rendition): (CameraId, Rendition),
+        stretch: (Timestamp, Timestamp),
+        (ask, parts): (u32, u32),
+    ) -> Result<Answer, Failed> {
+        let scale = Scale::new(stretch, parts).map_err(|_| NO_TIMELINE)?;
+        let parts = self.index.timeline(camera, rendition, &scale, Of::HereAlone).await.map_err(said)?;
+        Ok(Answer::Text(FromGateway::Timeline { ask, parts }))
     }
 
     async fn find(&self, camera: CameraId, recording: Hash, ask: u32) -> Result<Answer, Failed> {
@@ -147,6 +160,11 @@ impl Answering {
             ToGateway::List { ask, camera, rendition, from, to } => {
                 self.begin(ask, self.lists.clone(), async move {
                     asked.list((camera, rendition), (from, to), ask).await
+                });
+            }
+            ToGateway::Timeline { ask, camera, rendition, from, to, parts } => {
+                self.begin(ask, self.lists.clone(), async move {
+                    asked.timeline((camera, rendition), (from, to), (ask, parts)).await
                 });
             }
             ToGateway::Find { ask, camera, recording } => {

@@ -5,6 +5,7 @@
 mod forwarding;
 mod grants;
 mod hours;
+mod shown;
 mod stored;
 
 use std::path::Path;
@@ -25,9 +26,8 @@ use tracing::error;
 
 use crate::clock;
 
-/// No recording is as long: the index is looked through no further than this
-/// beyond what is asked for.
-const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
+pub(crate) use shown::Of;
+
 /// Between tries of a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -102,7 +102,7 @@ impl Index {
 
     /// As the site is set, and as events are, at the moment when it gets its row.
     pub(crate) async fn add_recording(&self, path: &str, report: &Recording) -> anyhow::Result<()> {
-        let ended_at = report.started_at.plus_ms(report.duration_ms);
+        let ended_at = report.ended_at();
         let mut transaction = self.begin().await?;
         let is_of_event =
             Self::is_event(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
@@ -260,73 +260,6 @@ impl Index {
         row.map(read).transpose()
     }
 
-    /// Recordings that reach into a stretch of time, in its order, and whether the
-    /// cloud has them.
-    pub(crate) async fn between(
-        &self,
-        camera: CameraId,
-        rendition: Rendition,
-        (from, to): (Timestamp, Timestamp),
-        limit: i64,
-    ) -> anyhow::Result<Vec<(Recording, bool)>> {
-        let rows = sqlx::query(
-            "SELECT report, state FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
-                 AND ended_at < ? AND started_at < ? ORDER BY ended_at LIMIT ?",
-        )
-        .bind(camera.to_string())
-        .bind(rendition.as_str())
-        .bind(number(from))
-        .bind(number(Timestamp(to.0.saturating_add(RECORDING_MS_MAX))))
-        .bind(number(to))
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
-        let confirmed = State::Confirmed as i64;
-        rows.iter()
-            .map(|row| Ok((serde_json::from_str(row.get(0))?, row.get::<i64, _>(1) == confirmed)))
-            .collect()
-    }
-
-    /// Undamaged recordings that reach into a stretch of time and that the cloud
-    /// does not have, in order of their beginnings.
-    pub(crate) async fn here_alone(
-        &self,
-        camera: CameraId,
-        rendition: Rendition,
-        (from, to): (Timestamp, Timestamp),
-        limit: i64,
-    ) -> anyhow::Result<Vec<Recording>> {
-        // The last bound says nothing new, and keeps to a part of the index by stream.
-        let reports: Vec<String> = sqlx::query_scalar(
-            "SELECT report FROM recordings WHERE camera = ? AND rendition = ? AND ended_at > ?
-                 AND started_at < ? AND ended_at < ? AND state NOT IN (?, ?)
-                 ORDER BY started_at, id LIMIT ?",
-        )
-        .bind(camera.to_string())
-        .bind(rendition.as_str())
-        .bind(number(from))
-        .bind(number(to))
-        .bind(number(to.plus_ms(RECORDING_MS_MAX)))
-        .bind(State::Confirmed as i64)
-        .bind(State::Damaged as i64)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
-        reports.iter().map(|report| Ok(serde_json::from_str(report)?)).collect()
-    }
-
-    /// A recording of this camera, unless it is damaged.
-    pub(crate) async fn undamaged(&self, camera: CameraId, id: Hash) -> anyhow::Result<Option<Pending>> {
-        let row =
-            sqlx::query("SELECT path, report FROM recordings WHERE id = ? AND camera = ? AND state <> ?")
-                .bind(id.to_string())
-                .bind(camera.to_string())
-                .bind(State::Damaged as i64)
-                .fetch_optional(&self.pool)
-                .await?;
-        row.map(|row| Ok(Pending { path: row.get(0), report: serde_json::from_str(row.get(1))? })).transpose()
-    }
-
     pub(crate) async fn remove_recording(&self, id: Hash) -> anyhow::Result<()> {
         sqlx::query("DELETE FROM recordings WHERE id = ?").bind(id.to_string()).execute(&self.pool).await?;
         Ok(())
@@ -457,31 +390,6 @@ mod tests {
             has_audio: false,
             codec: String::new(),
         }
-    }
-
-    #[tokio::test]
-    async fn what_is_damaged_or_confirmed_is_not_listed_as_here_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
-        let states = [State::Kept, State::Uploaded, State::Confirmed, State::Damaged, State::Refused];
-        for (n, state) in (1..).zip(states) {
-            index.add_recording("path", &recording(n)).await.unwrap();
-            index.set_state(recording(n).id, state).await.unwrap();
-        }
-        let camera = recording(1).camera;
-        let listed = async |from, to, limit| {
-            let stretch = (Timestamp(from), Timestamp(to));
-            let found = index.here_alone(camera, Rendition::Main, stretch, limit).await.unwrap();
-            found.iter().map(|recording| recording.id.0[0]).collect::<Vec<_>>()
-        };
-        assert_eq!(listed(0, u64::MAX, 9).await, [1, 2, 5]);
-        assert_eq!(listed(0, u64::MAX, 2).await, [1, 2]);
-        assert_eq!(listed(2_000, 5_000, 9).await, [2], "one ends as the stretch begins");
-        assert_eq!(listed(2_999, 5_001, 9).await, [2, 5]);
-        assert!(index.undamaged(camera, recording(3).id).await.unwrap().is_some());
-        assert!(index.undamaged(camera, recording(4).id).await.unwrap().is_none());
-        let other = CameraId::from_random([9; 16]);
-        assert!(index.undamaged(other, recording(1).id).await.unwrap().is_none());
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{ANSWERS_HEADER, ANSWERS_RECORDINGS, BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway};
+use model::wire::{
+    ANSWERS_HEADER, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway,
+};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -105,7 +107,10 @@ async fn open(cloud: &Cloud) -> anyhow::Result<Socket> {
         .max_frame_size(Some(BODY_MAX))
         .max_write_buffer_size(2 * LINK_FRAME_MAX);
     let mut request = url.as_str().into_client_request()?;
-    request.headers_mut().insert(ANSWERS_HEADER, HeaderValue::from_static(ANSWERS_RECORDINGS));
+    // A cloud of before reads the first of them alone.
+    for answers in [ANSWERS_RECORDINGS, ANSWERS_TIMELINES] {
+        request.headers_mut().append(ANSWERS_HEADER, HeaderValue::from_static(answers));
+    }
     let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(limits))
         .await
         .context("the cloud refused the link")?;

@@ -185,6 +185,7 @@ impl Supervision {
             News::Message(
                 ToGateway::RosterChanged
                 | ToGateway::List { .. }
+                | ToGateway::Timeline { .. }
                 | ToGateway::Find { .. }
                 | ToGateway::Read { .. },
             ) => {}

@@ -11,6 +11,7 @@ pub mod messages;
 mod range;
 mod slots;
 mod time;
+pub mod timeline;
 pub mod wire;
 
 pub use bytes::{Base64, Hash};

@@ -29,7 +29,10 @@ pub enum Before {
     /// which the roster binds to the gateway, its name says what its fields say,
     /// and there are not too many.
     AskedRecordings,
-    /// As above, and it has as many bytes as were asked for; else the read fails.
+    /// As `Asked`, and it has no more parts than were asked for. What of them does not
+    /// fit is left out, and nothing is read by them: they are drawn.
+    AskedTimeline,
+    /// As `Asked`, and it has as many bytes as were asked for; else the read fails.
     AskedBytes,
     /// The gateway records the stream. Bytes leave it sealed, whoever asks.
     OwnRecording,
@@ -67,6 +70,7 @@ impl FromGateway {
                 row(Sender::Gateway, Before::Asked)
             }
             FromGateway::Recordings { .. } => row(Sender::Gateway, Before::AskedRecordings),
+            FromGateway::Timeline { .. } => row(Sender::Gateway, Before::AskedTimeline),
         }
     }
 }
@@ -88,9 +92,10 @@ impl ToGateway {
             ToGateway::Watch { .. } | ToGateway::Event { .. } => row(Sender::Cloud, Before::OwnRecording),
             ToGateway::Unwatch { .. } | ToGateway::RosterChanged => row(Sender::Cloud, Before::Nothing),
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
-            ToGateway::List { .. } | ToGateway::Find { .. } | ToGateway::Read { .. } => {
-                row(Sender::Cloud, Before::OwnDisk)
-            }
+            ToGateway::List { .. }
+            | ToGateway::Timeline { .. }
+            | ToGateway::Find { .. }
+            | ToGateway::Read { .. } => row(Sender::Cloud, Before::OwnDisk),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::TimelinePart;
 use crate::{Bandwidth, CameraId, EpochId, Forwarding, GatewayId, Hash, Rendition, Timestamp};
 
 /// Most objects in one request for upload grants.
@@ -24,8 +25,14 @@ pub const PIECE_MAX: u64 = 64 << 10;
 /// Header with which a gateway opens its link if it answers what is asked of
 /// its disk. One of a version before would end the link at such a message.
 pub const ANSWERS_HEADER: &str = "x-lenskeep-answers";
-/// The header's value.
+/// The header's value of one that lists and reads recordings.
 pub const ANSWERS_RECORDINGS: &str = "recordings";
+/// And, in a header of its own, of one that adds them up to timelines, too.
+pub const ANSWERS_TIMELINES: &str = "timelines";
+/// No recording is as long: gateways close them after a minute or so, and 64 MiB
+/// of the thinnest stream end here, too. Whoever looks for what reaches into a
+/// stretch of time looks no further than this beyond it.
+pub const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
 
 /// A signed envelope (format.md section 1.2) as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,6 +248,12 @@ pub struct Recording {
     pub codec: String,
 }
 
+impl Recording {
+    pub fn ended_at(&self) -> Timestamp {
+        self.started_at.plus_ms(self.duration_ms)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
@@ -426,6 +439,16 @@ pub enum ToGateway {
         from: Timestamp,
         to: Timestamp,
     },
+    /// How much of what is on the gateway alone was recorded when: a timeline
+    /// (`crate::timeline`) of so many parts.
+    Timeline {
+        ask: u32,
+        camera: CameraId,
+        rendition: Rendition,
+        from: Timestamp,
+        to: Timestamp,
+        parts: u32,
+    },
     /// Whether one recording of this camera is there.
     Find {
         ask: u32,
@@ -468,6 +491,11 @@ pub enum FromGateway {
         ask: u32,
         recordings: Vec<Recording>,
         more: bool,
+    },
+    /// To `Timeline`: parts in which there is something, in order.
+    Timeline {
+        ask: u32,
+        parts: Vec<TimelinePart>,
     },
     /// What was asked cannot be answered.
     AskFailed {

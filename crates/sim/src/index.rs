@@ -61,7 +61,7 @@ impl Index {
 
     pub(crate) fn add_recording(&mut self, path: &str, report: &Recording) -> Result<(), IndexError> {
         self.writes()?;
-        let (from, to) = (report.started_at, report.started_at.plus_ms(report.duration_ms));
+        let (from, to) = (report.started_at, report.ended_at());
         let is_of_event =
             self.events.iter().any(|(camera, f, t)| *camera == report.camera && *f <= to && *t >= from);
         let row = Row {
@@ -166,7 +166,7 @@ impl Index {
             (row.report.camera, row.report.rendition) == (camera, rendition) && row.number < below
         });
         let last = before.max_by_key(|row| row.number)?;
-        Some(last.report.started_at.plus_ms(last.report.duration_ms))
+        Some(last.report.ended_at())
     }
 
     pub(crate) fn add_grants(

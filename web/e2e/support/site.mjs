@@ -127,6 +127,22 @@ export async function makeSite(seal) {
       const gaps = [{ camera, rendition, from: startedAt - GAP.from, to: startedAt - GAP.to, reason: 'camera_unreachable' }];
       return { recordings: found, gaps: gaps.filter((gap) => gap.to > from && gap.from < to), more_from: null, site_unreachable: false };
     },
+    async timeline(camera, rendition, from, to, parts) {
+      const part_ms = Math.max(1000, Math.ceil((to - from) / parts));
+      const { recordings, gaps } = await this.recordings(camera, rendition, from - RECORDING_MS, to);
+      const shared = new Map();
+      for (const { started_at, duration_ms, bytes } of recordings) {
+        const end = started_at + duration_ms;
+        for (let at = Math.max(from, started_at); at < Math.min(end, to); ) {
+          const part = Math.floor((at - from) / part_ms);
+          const ms = Math.min(end, from + (part + 1) * part_ms) - at;
+          const sum = shared.get(part) ?? { part, recorded_ms: 0, bytes: 0 };
+          shared.set(part, { part, recorded_ms: sum.recorded_ms + ms, bytes: sum.bytes + Math.floor((bytes * ms) / duration_ms) });
+          at += ms;
+        }
+      }
+      return { part_ms, parts: [...shared.values()], gaps: gaps.filter((gap) => gap.to - gap.from >= part_ms), site_unreachable: false };
+    },
     bytesOf: (recordingId) => [...made.values()].find(({ listing }) => listing.id === recordingId)?.bytes ?? null,
     /** Sends a live stream until `send` says that nobody listens any more. */
     async live(camera, rendition, send) {

@@ -114,6 +114,7 @@ export async function standIn() {
     'POST gateways/*/commands': async ({ body }) => (write('configure', site.gateway.id), { envelope: await site.command(body.envelope) }),
     'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, hears: true, streams: site.streams(id) })) }),
     'GET cameras/*/recordings': ({ part, query }) => site.recordings(part, query.get('rendition') ?? 'main', Number(query.get('from') ?? 0), Number(query.get('to') ?? Date.now())),
+    'GET cameras/*/timeline': ({ part, query }) => site.timeline(part, query.get('rendition') ?? 'main', Number(query.get('from')), Number(query.get('to')), Number(query.get('parts') ?? 1000)),
     'GET epochs/*/grants/*': async ({ last }) => site.grant(org.id, org.devices.find(({ id }) => id === last)),
     'POST cameras/*/live': () => ({ ticket: randomBytes(32).toString('hex'), expires_at: Date.now() + 30_000 }),
     'GET sessions': () => ({ sessions: [] }),

@@ -1,10 +1,14 @@
 //! Index of what is in the store: recordings, gaps, epoch grants.
 
-use model::wire::{Envelope, Gap, Recording};
+use model::timeline::{Begun, Scale, TimelinePart};
+use model::wire::{Envelope, Gap, RECORDING_MS_MAX, Recording};
 use model::{CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
 
 use super::value::Row;
 use super::{Database, params};
+
+/// Recordings whose ends one page fills in.
+const ENDS_AT_ONCE: u64 = 1_000;
 
 /// What a reader needs to find a recording's bytes.
 #[derive(Clone, Debug)]
@@ -64,12 +68,74 @@ impl Database {
     ) -> sqlx::Result<()> {
         let json = serde_json::to_string(recording).expect("a recording serialises");
         let sql = "INSERT INTO recordings \
-                   (org, camera, rendition, started_at, id, gateway, name, bytes, recording, confirmed_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+                   (org, camera, rendition, started_at, id, gateway, name, bytes, recording, confirmed_at, \
+                    ended_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
         let Recording { camera, rendition, started_at, id, name, bytes, .. } = recording;
-        let values =
-            params![org, *camera, *rendition, *started_at, *id, gateway, name.as_str(), *bytes, json, now];
+        let ended_at = recording.ended_at();
+        let values = params![
+            org,
+            *camera,
+            *rendition,
+            *started_at,
+            *id,
+            gateway,
+            name.as_str(),
+            *bytes,
+            json,
+            now,
+            ended_at
+        ];
         self.execute(sql, values).await.map(drop)
+    }
+
+    /// Fills in when recordings end that a version of before wrote. Returns how
+    /// many, of a page; none means that there are no more.
+    pub(crate) async fn fill_in_ends(&self) -> sqlx::Result<usize> {
+        let sql = "SELECT org, id, started_at, recording FROM recordings WHERE ended_at IS NULL \
+                   ORDER BY org, id LIMIT $1";
+        let rows = self.all(sql, params![ENDS_AT_ONCE]).await?;
+        for row in &rows {
+            let (org, id): (OrgId, Hash) = (row.parsed(0)?, row.parsed(1)?);
+            // One that cannot be read is in no timeline, and keeps no server from starting.
+            let started_at = row.time(2)?;
+            let ended_at = row.json(3).map_or(started_at, |recording: Recording| recording.ended_at());
+            let sql = "UPDATE recordings SET ended_at = $3 WHERE org = $1 AND id = $2";
+            self.execute(sql, params![org, id, ended_at]).await?;
+        }
+        Ok(rows.len())
+    }
+
+    /// How much of a camera was recorded when.
+    pub(crate) async fn timeline(
+        &self,
+        org: OrgId,
+        camera: CameraId,
+        rendition: Rendition,
+        scale: &Scale,
+    ) -> sqlx::Result<Vec<TimelinePart>> {
+        let lead = scale.lead(RECORDING_MS_MAX);
+        let first = scale.from().minus_ms(lead * scale.part_ms());
+        let before = scale.from().ms_since(first) / scale.part_ms();
+        // PostgreSQL adds BIGINT up to NUMERIC.
+        let sql = "SELECT (started_at - $4) / $5 AS part, CAST(sum(ended_at - started_at) AS BIGINT), \
+                          CAST(sum(bytes) AS BIGINT), max(ended_at) FROM recordings \
+                   WHERE org = $1 AND camera = $2 AND rendition = $3 AND started_at >= $4 AND started_at < $6 \
+                     AND ended_at > $7 \
+                   GROUP BY part";
+        let values = params![org, camera, rendition, first, scale.part_ms(), scale.to(), scale.from()];
+        let rows = self.all(sql, values).await?;
+        let begun = |row: &Row| {
+            let [part, recorded_ms, bytes] = [0, 1, 2].map(|column| row.number(column));
+            Ok(Begun {
+                part: part? as i64 - before as i64,
+                recorded_ms: recorded_ms?,
+                bytes: bytes?,
+                ended_at: row.time(3)?,
+            })
+        };
+        let begun: Vec<Begun> = rows.iter().map(begun).collect::<sqlx::Result<_>>()?;
+        Ok(scale.share_out(begun))
     }
 
     pub(crate) async fn recording(&self, org: OrgId, id: Hash) -> sqlx::Result<Option<FoundRecording>> {
@@ -117,19 +183,22 @@ impl Database {
         self.execute(sql, values).await.map(drop)
     }
 
-    /// Gaps that touch `[from, to)`.
+    /// Gaps that touch `[from, to)` and are as long as this.
     pub(crate) async fn gaps(
         &self,
         org: OrgId,
         camera: CameraId,
         rendition: Rendition,
         (from, to): (Timestamp, Timestamp),
+        shortest_ms: u64,
         limit: u64,
     ) -> sqlx::Result<Vec<Gap>> {
         let sql = "SELECT from_at, to_at, reason FROM gaps \
                    WHERE org = $1 AND camera = $2 AND rendition = $3 AND to_at > $4 AND from_at < $5 \
-                   ORDER BY from_at LIMIT $6";
-        let rows = self.all(sql, params![org, camera, rendition, from, to, limit]).await?;
+                     AND to_at - from_at >= $6 \
+                   ORDER BY from_at LIMIT $7";
+        let values = params![org, camera, rendition, from, to, shortest_ms, limit];
+        let rows = self.all(sql, values).await?;
         rows.iter()
             .map(|row| {
                 let reason = serde_json::from_value(serde_json::Value::String(row.text(2)?))

@@ -123,7 +123,10 @@ impl Database {
                  version of lenskeep-cloud again, or restore the database's backup from before the upgrade"
             );
         }
-        outcome.context("the database could not be brought to this version's schema")
+        let failed = "the database could not be brought to this version's schema";
+        outcome.context(failed)?;
+        while self.fill_in_ends().await.context(failed)? > 0 {}
+        Ok(())
     }
 
     pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
@@ -223,6 +226,10 @@ impl Transaction {
 
 #[cfg(test)]
 mod tests {
+    use model::timeline::Scale;
+    use model::wire::Recording;
+    use model::{CameraId, EpochId, GatewayId, Hash, OrgId, Rendition, Timestamp};
+
     use super::*;
 
     #[tokio::test]
@@ -236,5 +243,46 @@ mod tests {
         database.execute(later, vec![]).await.unwrap();
         let error = database.migrate().await.unwrap_err().to_string();
         assert!(error.contains("newer version (migration 9999)"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn recordings_of_a_version_before_get_their_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("cloud.db").display());
+        let database = Database::open(&url, Missing::Create).await.unwrap();
+        database.migrate().await.unwrap();
+        let org = OrgId::from_random([1; 16]);
+        let recording = Recording {
+            name: "name".to_owned(),
+            id: Hash([1; 32]),
+            camera: CameraId::from_random([1; 16]),
+            rendition: Rendition::Main,
+            epoch: EpochId::from_random([1; 16]),
+            started_at: Timestamp(1_000_000),
+            duration_ms: 60_000,
+            bytes: 600,
+            sha256: Hash([1; 32]),
+            key_frames: 1,
+            root: Hash([1; 32]),
+            previous_root: None,
+            has_audio: false,
+            codec: "avc1".to_owned(),
+        };
+        let damaged = Recording { id: Hash([2; 32]), started_at: Timestamp(1_060_000), ..recording.clone() };
+        for recording in [&recording, &damaged] {
+            let gateway = GatewayId::from_random([1; 16]);
+            database.add_recording(org, gateway, recording, Timestamp(1)).await.unwrap();
+        }
+        database.execute("UPDATE recordings SET ended_at = NULL", vec![]).await.unwrap();
+        let damage = "UPDATE recordings SET recording = '{' WHERE started_at = 1060000";
+        database.execute(damage, vec![]).await.unwrap();
+        let scale = Scale::new((Timestamp(1_000_000), Timestamp(1_120_000)), 4).unwrap();
+        let timeline = async || {
+            let found = database.timeline(org, recording.camera, Rendition::Main, &scale).await.unwrap();
+            found.iter().map(|part| (part.part, part.recorded_ms, part.bytes)).collect::<Vec<_>>()
+        };
+        assert_eq!(timeline().await, []);
+        database.migrate().await.unwrap();
+        assert_eq!(timeline().await, [(0, 30_000, 300), (1, 30_000, 300)]);
     }
 }

@@ -13,14 +13,16 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
-use model::wire::{ANSWERS_HEADER, ANSWERS_RECORDINGS, FromGateway, LINK_FRAME_MAX, ToGateway};
+use model::wire::{
+    ANSWERS_HEADER, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway, LINK_FRAME_MAX, ToGateway,
+};
 use tokio::time::Instant;
 
 use super::report::is_its_own;
 use crate::app::App;
 use crate::clock;
 use crate::http::guard::{GatewayCaller, gateway_in_force};
-use crate::hub::{LinkEnd, LinkStatus, Listed};
+use crate::hub::{Answers, LinkEnd, LinkStatus, Listed};
 use crate::serve::Peer;
 
 const RECHECK: Duration = Duration::from_secs(5);
@@ -35,7 +37,8 @@ pub(crate) async fn link(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let answers = headers.get(ANSWERS_HEADER).is_some_and(|value| value == ANSWERS_RECORDINGS);
+    let says = |answer: &str| headers.get_all(ANSWERS_HEADER).iter().any(|value| value == answer);
+    let answers = Answers { recordings: says(ANSWERS_RECORDINGS), timelines: says(ANSWERS_TIMELINES) };
     let tasks = app.tasks.clone();
     upgrade
         .max_message_size(LINK_FRAME_MAX)
@@ -43,7 +46,7 @@ pub(crate) async fn link(
         .on_upgrade(move |socket| tasks.track_future(serve(app, caller, peer, answers, socket)))
 }
 
-async fn serve(app: Arc<App>, caller: GatewayCaller, peer: Peer, answers: bool, socket: WebSocket) {
+async fn serve(app: Arc<App>, caller: GatewayCaller, peer: Peer, answers: Answers, socket: WebSocket) {
     let gateway = caller.gateway;
     let (mut sink, stream) = socket.split();
     let end = app.hub.link(caller.org, gateway, answers);
@@ -136,6 +139,7 @@ fn hear(end: &LinkEnd, caller: &GatewayCaller, text: &str) -> Result<(), &'stati
         FromGateway::Recordings { ask, recordings, more } => {
             end.recordings(ask, Listed { recordings, more }, |recording| is_its_own(caller, recording));
         }
+        FromGateway::Timeline { ask, parts } => end.timeline(ask, parts),
         FromGateway::AskFailed { ask, reason } => end.ask_failed(ask, reason),
     }
     Ok(())

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::policy::Operation;
 use cloud_core::{Action, Denial, allows};
-use model::wire::{EVENT_SECONDS_MAX, Gap, Recording, StreamStatus};
+use model::wire::{EVENT_SECONDS_MAX, Gap, RECORDING_MS_MAX, Recording, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -25,10 +25,7 @@ use crate::sessions::Caller;
 
 /// Recordings in one answer.
 const PAGE_MAX: usize = 1_000;
-const GAPS_MAX: u64 = 1_000;
-/// Longer than any recording: gateways close them after a minute or so, and
-/// 64 MiB of the thinnest stream end here too.
-const RECORDING_MS_MAX: u64 = 10 * Timestamp::MINUTE;
+pub(super) const GAPS_MAX: u64 = 1_000;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Cameras {
@@ -139,10 +136,10 @@ pub(crate) async fn recordings(
     let (all, more_from) = merge(rows, on_site.unwrap_or_default(), PAGE_MAX);
     let recordings = all
         .into_iter()
-        .filter(|(recording, _)| recording.started_at.plus_ms(recording.duration_ms) > from)
+        .filter(|(recording, _)| recording.ended_at() > from)
         .map(|(recording, on_site)| RecordingListing { recording, available: true, on_site })
         .collect();
-    let gaps = app.database.gaps(org, camera, rendition, (from, to), GAPS_MAX).await?;
+    let gaps = app.database.gaps(org, camera, rendition, (from, to), 0, GAPS_MAX).await?;
     Ok(Json(RecordingPage { recordings, gaps, more_from, site_unreachable }))
 }
 

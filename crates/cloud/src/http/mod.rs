@@ -38,6 +38,7 @@ pub(crate) mod setup;
 pub(crate) mod sheet;
 pub(crate) mod sites;
 pub(crate) mod status;
+pub(crate) mod timeline;
 pub(crate) mod types;
 pub(crate) mod verifications;
 pub(crate) mod witness;

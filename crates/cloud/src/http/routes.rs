@@ -17,7 +17,7 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, factors, headers, health, history, hours, live, login, page,
     passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
-    services, sessions, setup, sheet, sites, status, verifications, witness,
+    services, sessions, setup, sheet, sites, status, timeline, verifications, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -139,6 +139,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
+        viewer("GET", "/api/v1/cameras/{id}/timeline", Reader, get(timeline::timeline)),
         viewer("GET", "/api/v1/cameras/{id}/hours", Reader, get(hours::list)),
         viewer("GET", "/api/v1/cameras/{id}/hours/{hash}", Reader, get(hours::one)),
         viewer("POST", "/api/v1/cameras/{id}/events", Session, post(cameras::raise_event)),

@@ -233,6 +233,17 @@ pub(crate) struct GapSchema {
     reason: String,
 }
 
+#[derive(ToSchema)]
+#[schema(as = TimelinePart)]
+#[expect(dead_code, reason = "spells model::timeline::TimelinePart for OpenAPI")]
+pub(crate) struct TimelinePartSchema {
+    /// From 0.
+    part: u32,
+    /// At most the length of a part.
+    recorded_ms: u64,
+    bytes: u64,
+}
+
 /// SETTINGS of protocol.md.
 #[derive(ToSchema)]
 #[schema(as = SiteSettings)]

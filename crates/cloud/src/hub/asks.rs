@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use model::timeline::TimelinePart;
 use model::wire::{LISTED_MAX, Recording, ToGateway};
 use model::{ByteRange, CameraId, GatewayId, Hash, Rendition, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -26,6 +27,13 @@ const PIECES_WAITING_MAX: usize = 16;
 /// Recordings of one link whose sizes are remembered.
 const KNOWN_MAX: usize = 4_096;
 
+/// What a gateway says that it answers: versions before answer less.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) recordings: bool,
+    pub(crate) timelines: bool,
+}
+
 /// What one link was asked.
 #[derive(Debug)]
 pub(super) struct Asks {
@@ -33,6 +41,7 @@ pub(super) struct Asks {
     pieces: Arc<Semaphore>,
     waiting: HashMap<u32, Waiting>,
     known: Known,
+    draws_timelines: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +55,7 @@ struct Waiting {
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
     List { camera: CameraId, rendition: Rendition, from: Timestamp, to: Timestamp },
+    Timeline { camera: CameraId, rendition: Rendition, from: Timestamp, to: Timestamp, parts: u32 },
     Find { camera: CameraId, recording: Hash },
     Piece { camera: CameraId, recording: Hash, range: ByteRange },
 }
@@ -53,6 +63,7 @@ enum Wanted {
 #[derive(Debug)]
 enum Answer {
     Listed(Listed),
+    Timeline(Vec<TimelinePart>),
     Piece(Bytes),
 }
 
@@ -100,22 +111,14 @@ impl Known {
     }
 }
 
-impl Default for Asks {
-    fn default() -> Self {
-        Asks {
-            lists: Arc::new(Semaphore::new(LISTS_WAITING_MAX)),
-            pieces: Arc::new(Semaphore::new(PIECES_WAITING_MAX)),
-            waiting: HashMap::new(),
-            known: Known::default(),
-        }
-    }
-}
-
 impl Wanted {
     fn message(self, ask: u32) -> ToGateway {
         match self {
             Wanted::List { camera, rendition, from, to } => {
                 ToGateway::List { ask, camera, rendition, from, to }
+            }
+            Wanted::Timeline { camera, rendition, from, to, parts } => {
+                ToGateway::Timeline { ask, camera, rendition, from, to, parts }
             }
             Wanted::Find { camera, recording } => ToGateway::Find { ask, camera, recording },
             Wanted::Piece { camera, recording, range: ByteRange { first, last } } => {
@@ -126,7 +129,7 @@ impl Wanted {
 
     fn wait(self) -> Duration {
         match self {
-            Wanted::List { .. } | Wanted::Find { .. } => LIST_WAIT,
+            Wanted::List { .. } | Wanted::Timeline { .. } | Wanted::Find { .. } => LIST_WAIT,
             Wanted::Piece { .. } => PIECE_WAIT,
         }
     }
@@ -136,15 +139,25 @@ impl Wanted {
             Wanted::List { camera, rendition, from, to } => {
                 (found.camera, found.rendition) == (camera, rendition)
                     && found.started_at < to
-                    && found.started_at.plus_ms(found.duration_ms) > from
+                    && found.ended_at() > from
             }
             Wanted::Find { camera, recording } => (found.camera, found.id) == (camera, recording),
-            Wanted::Piece { .. } => false,
+            Wanted::Timeline { .. } | Wanted::Piece { .. } => false,
         }
     }
 }
 
 impl Asks {
+    pub(super) fn new(draws_timelines: bool) -> Self {
+        Asks {
+            lists: Arc::new(Semaphore::new(LISTS_WAITING_MAX)),
+            pieces: Arc::new(Semaphore::new(PIECES_WAITING_MAX)),
+            waiting: HashMap::new(),
+            known: Known::default(),
+            draws_timelines,
+        }
+    }
+
     /// What is answered too late gives its turn to others.
     fn expire(&mut self) {
         let now = Instant::now();
@@ -153,7 +166,7 @@ impl Asks {
 
     fn turns(&self, wanted: Wanted) -> Arc<Semaphore> {
         match wanted {
-            Wanted::List { .. } | Wanted::Find { .. } => self.lists.clone(),
+            Wanted::List { .. } | Wanted::Timeline { .. } | Wanted::Find { .. } => self.lists.clone(),
             Wanted::Piece { .. } => self.pieces.clone(),
         }
     }
@@ -168,7 +181,7 @@ impl Asks {
         let most = match wanted {
             Wanted::List { .. } => LISTED_MAX,
             Wanted::Find { .. } => 1,
-            Wanted::Piece { .. } => 0,
+            Wanted::Timeline { .. } | Wanted::Piece { .. } => return Err(NoAnswer::Wrong),
         };
         if count > most {
             return Err(NoAnswer::Wrong);
@@ -191,7 +204,29 @@ impl Hub {
     ) -> Result<Listed, NoAnswer> {
         match self.ask(gateway, Wanted::List { camera, rendition, from, to }).await? {
             Answer::Listed(listed) => Ok(listed),
-            Answer::Piece(_) => Err(NoAnswer::Wrong),
+            Answer::Timeline(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
+        }
+    }
+
+    /// How much of what is on the gateway alone was recorded when, as it says.
+    pub(crate) async fn timeline(
+        &self,
+        gateway: GatewayId,
+        (camera, rendition): (CameraId, Rendition),
+        (from, to): (Timestamp, Timestamp),
+        parts: u32,
+    ) -> Result<Vec<TimelinePart>, NoAnswer> {
+        let draws = {
+            let inner = lock(&self.inner);
+            let asks = inner.links.get(&gateway).and_then(|link| link.asks.as_ref());
+            asks.is_some_and(|asks| asks.draws_timelines)
+        };
+        if !draws {
+            return Err(NoAnswer::Offline);
+        }
+        match self.ask(gateway, Wanted::Timeline { camera, rendition, from, to, parts }).await? {
+            Answer::Timeline(parts) => Ok(parts),
+            Answer::Listed(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
         }
     }
 
@@ -212,7 +247,7 @@ impl Hub {
         }
         match self.ask(gateway, Wanted::Find { camera, recording }).await? {
             Answer::Listed(Listed { recordings, .. }) => Ok(recordings.first().map(|found| found.bytes)),
-            Answer::Piece(_) => Err(NoAnswer::Wrong),
+            Answer::Timeline(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
         }
     }
 
@@ -226,7 +261,7 @@ impl Hub {
     ) -> Result<Bytes, NoAnswer> {
         match self.ask(gateway, Wanted::Piece { camera, recording, range }).await? {
             Answer::Piece(bytes) => Ok(bytes),
-            Answer::Listed(_) => Err(NoAnswer::Wrong),
+            Answer::Listed(_) | Answer::Timeline(_) => Err(NoAnswer::Wrong),
         }
     }
 
@@ -263,6 +298,14 @@ impl LinkEnd {
     /// `is_own`: the roster binds it to this gateway, and its name fits.
     pub(crate) fn recordings(&self, ask: u32, listed: Listed, is_own: impl Fn(&Recording) -> bool) {
         self.answer(ask, |asks, wanted| asks.listed(wanted, listed, is_own));
+    }
+
+    /// No more parts than were asked for.
+    pub(crate) fn timeline(&self, ask: u32, drawn: Vec<TimelinePart>) {
+        self.answer(ask, |_, wanted| match wanted {
+            Wanted::Timeline { parts, .. } if drawn.len() <= parts as usize => Ok(Answer::Timeline(drawn)),
+            _ => Err(NoAnswer::Wrong),
+        });
     }
 
     pub(crate) fn ask_failed(&self, ask: u32, reason: String) {

@@ -110,6 +110,14 @@ async fn a_recording_arrives_and_is_read_by_ranges(world: World) {
     let none = api.get(&format!("/api/v1/cameras/{camera}/recordings?from={later}")).await;
     assert_eq!(none.body["recordings"], json!([]));
     assert_eq!(api.get("/api/v1/cameras").await.body["cameras"][0]["id"], json!(camera));
+    // It lies over the border of the second and third of ten parts of a second.
+    let from = recording.started_at.0 - 1_800;
+    let path = format!("/api/v1/cameras/{camera}/timeline?from={from}&to={}&parts=10", from + 10_000);
+    let timeline = api.get(&path).await.body;
+    let half = recording.bytes / 2;
+    let parts = [1, 2].map(|part| json!({ "part": part, "recorded_ms": 200, "bytes": half }));
+    assert_eq!((&timeline["part_ms"], &timeline["parts"]), (&json!(1_000), &json!(parts)));
+    assert_eq!((&timeline["gaps"], &timeline["site_unreachable"]), (&json!([gap]), &json!(true)));
 
     let path = format!("/api/v1/recordings/{}", recording.id);
     let read = async |range: &str| {

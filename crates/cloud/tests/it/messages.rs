@@ -25,11 +25,11 @@ fn names<T: DeserializeOwned>() -> Vec<String> {
 fn the_parsers_name_their_messages() {
     assert_eq!(
         names::<FromGateway>(),
-        ["status", "watch_failed", "command_result", "settings", "recordings", "ask_failed"]
+        ["status", "watch_failed", "command_result", "settings", "recordings", "timeline", "ask_failed"]
     );
     assert_eq!(
         names::<ToGateway>(),
-        ["watch", "unwatch", "command", "roster_changed", "event", "list", "find", "read"]
+        ["watch", "unwatch", "command", "roster_changed", "event", "list", "timeline", "find", "read"]
     );
     assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
 }
@@ -106,6 +106,7 @@ async fn no_gateway_speaks_of_what_is_not_its_own() {
             "command_result" => answer_of_another(&mut scene).await,
             "settings" => foreign_settings(&mut scene).await,
             "recordings" => recordings_of_another(&mut scene).await,
+            "timeline" => timeline_of_another(&mut scene).await,
             "ask_failed" => failure_of_another(&mut scene).await,
             name => panic!("{name} has no attack in this test"),
         }
@@ -254,6 +255,42 @@ async fn recordings_of_another(scene: &mut Scene) {
     };
     let (page, ()) = tokio::join!(api.get(&path), answering);
     assert_eq!((&page.body["recordings"], &page.body["site_unreachable"]), (&json!([]), &json!(true)));
+}
+
+/// As above: what is drawn of it lies within what was asked for.
+async fn timeline_of_another(scene: &mut Scene) {
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/cameras/{}/timeline?from=60000&to=100000&parts=4", scene.camera);
+    let drawn = |ask: &Value, parts: &[Value]| json!({ "type": "timeline", "ask": ask, "parts": parts });
+    let part = |part: u32, recorded_ms: u64| json!({ "part": part, "recorded_ms": recorded_ms, "bytes": 7 });
+    let answering = async {
+        let asked = scene.link.question().await;
+        let what = json!({
+            "type": "timeline", "ask": asked["ask"], "camera": scene.camera, "rendition": "main",
+            "from": 60_000, "to": 100_000, "parts": 4,
+        });
+        assert_eq!(asked, what);
+        scene.rogues.say(&drawn(&asked["ask"], &[part(0, 9)])).await;
+        let state = Hash([7; 32]);
+        scene.rogues.status(state).await;
+        until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+        let all = [part(1, 5), part(1, u64::MAX), part(4, 9), part(u32::MAX, 9)];
+        scene.link.say(&drawn(&asked["ask"], &all)).await;
+    };
+    let (answer, ()) = tokio::join!(api.get(&path), answering);
+    let full = json!({ "part": 1, "recorded_ms": 10_000, "bytes": 14 });
+    let whole = json!({ "part_ms": 10_000, "parts": [full], "gaps": [], "site_unreachable": false });
+    assert_eq!(answer.body, whole);
+    let answering = async {
+        let asked = scene.link.question().await;
+        scene.link.say(&drawn(&asked["ask"], &vec![part(0, 1); 5])).await;
+    };
+    let (answer, ()) = tokio::join!(api.get(&path), answering);
+    assert_eq!((&answer.body["parts"], &answer.body["site_unreachable"]), (&json!([]), &json!(true)));
+    for bad in ["from=5&to=5", "from=0&to=40000000000", "from=0&to=9&parts=0", "from=0&to=9&parts=1001"] {
+        let answer = api.get(&format!("/api/v1/cameras/{}/timeline?{bad}", scene.camera)).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+    }
 }
 
 async fn failure_of_another(scene: &mut Scene) {

@@ -16,6 +16,7 @@ const CAMERAS: u64 = 8;
 /// Thirty days, a minute each.
 const RECORDINGS: u64 = 30 * 24 * 60;
 const SEEKS: u64 = 60;
+const TIMELINES: u64 = 20;
 /// Asked for at once: header, or index, footer and trailer.
 const PART: usize = 4_096;
 
@@ -34,11 +35,11 @@ async fn figures_of_a_seek_in_thirty_days() {
     let rows = format!(
         "WITH RECURSIVE minute(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM minute WHERE i < {RECORDINGS} - 1), \
                         other(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM other WHERE k < {CAMERAS} - 1) \
-         INSERT INTO recordings (org, camera, rendition, started_at, id, gateway, name, bytes, recording, confirmed_at) \
+         INSERT INTO recordings (org, camera, rendition, started_at, id, gateway, name, bytes, recording, confirmed_at, ended_at) \
          SELECT org, CASE k WHEN 0 THEN camera ELSE camera || k END, rendition, {first} + i * 60000, \
                 printf('%064x', (k + 1) * 1000000 + i), gateway, name, bytes, \
                 json_set(recording, '$.id', printf('%064x', (k + 1) * 1000000 + i), \
-                         '$.started_at', {first} + i * 60000, '$.duration_ms', 60000), confirmed_at \
+                         '$.started_at', {first} + i * 60000, '$.duration_ms', 60000), confirmed_at, {first} + (i + 1) * 60000 \
          FROM recordings, minute, other WHERE id = '{}'",
         real.id,
         first = first.0,
@@ -84,10 +85,19 @@ async fn figures_of_a_seek_in_thirty_days() {
         opener.open(0, head, &mut rest[..length].to_vec()).unwrap();
         seeks.push(begun.elapsed());
     }
+    let mut timelines = Vec::new();
+    for _ in 0..TIMELINES {
+        let begun = Instant::now();
+        let path = format!("/api/v1/cameras/{camera}/timeline?from={}&to={}", first.0, now().0);
+        let timeline = api.get(&path).await.body;
+        timelines.push(begun.elapsed());
+        assert!(timeline["parts"].as_array().unwrap().len() > 990, "{timeline}");
+    }
     let count = RECORDINGS * CAMERAS;
     println!("the cloud, SQLite, {count} recordings of {CAMERAS} cameras: listed {}", p50_p99(lists));
     println!(
         "  from camera and time to the first chunk opened, five requests one after the other: {}",
         p50_p99(seeks)
     );
+    println!("  timeline of 30 days in 1000 parts: {}", p50_p99(timelines));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use gateway_core::uplink::GAPS_MAX;
+use model::timeline::{PARTS_MAX, Scale, TimelinePart};
 use model::wire::{Gap, ROSTER_PAGE_MAX, Recording, RosterAnswer, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::Way;
 use super::door::Caller;
 use super::problem::Problem;
 use crate::data::RosterLog;
+use crate::index::Of;
 
 const PAGE_MAX: usize = 1_000;
 
@@ -89,10 +91,7 @@ pub(super) async fn recordings(
         way.index.between(camera, rendition, (from, to), PAGE_MAX as i64 + 1).await.map_err(failed)?;
     let more_from = found.get(PAGE_MAX).map(|(recording, _)| recording.started_at);
     found.truncate(PAGE_MAX);
-    let gaps = way.index.gaps_to_report(GAPS_MAX as i64).await.map_err(failed)?;
-    let gaps = gaps.into_iter().map(|(_, gap)| gap);
-    let gaps = gaps.filter(|gap| gap.camera == camera && gap.rendition == rendition);
-    let gaps = gaps.filter(|gap| gap.from < to && gap.to > from).collect();
+    let gaps = way.gaps((camera, rendition), (from, to), 0).await?;
     let listing = |(recording, confirmed): (Recording, bool)| RecordingListing {
         recording,
         available: true,
@@ -100,6 +99,60 @@ pub(super) async fn recordings(
     };
     let recordings = found.into_iter().map(listing).collect();
     Ok(Json(RecordingPage { recordings, gaps, more_from, site_unreachable: false }))
+}
+
+impl Way {
+    /// Those of this time, as long as this, that the cloud was not told yet.
+    async fn gaps(
+        &self,
+        (camera, rendition): (CameraId, Rendition),
+        (from, to): (Timestamp, Timestamp),
+        shortest_ms: u64,
+    ) -> Result<Vec<Gap>, Problem> {
+        let gaps = self.index.gaps_to_report(GAPS_MAX as i64).await;
+        let gaps = gaps.map_err(|error| Problem::internal(&error))?.into_iter().map(|(_, gap)| gap);
+        let gaps = gaps.filter(|gap| (gap.camera, gap.rendition) == (camera, rendition));
+        let gaps = gaps.filter(|gap| gap.from < to && gap.to > from);
+        Ok(gaps.filter(|gap| gap.to.ms_since(gap.from) >= shortest_ms).collect())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InParts {
+    from: u64,
+    to: u64,
+    rendition: Option<Rendition>,
+    parts: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Timeline {
+    part_ms: u64,
+    parts: Vec<TimelinePart>,
+    gaps: Vec<Gap>,
+    site_unreachable: bool,
+}
+
+pub(super) async fn timeline(
+    State(way): State<Arc<Way>>,
+    Extension(caller): Extension<Caller>,
+    Path(camera): Path<CameraId>,
+    Query(InParts { from, to, rendition, parts }): Query<InParts>,
+) -> Result<Json<Timeline>, Problem> {
+    let view = way.view();
+    view.camera(caller.device, camera, way.now(&view)).ok_or_else(Problem::not_found)?;
+    let stretch = (Timestamp(from), Timestamp(to));
+    let scale = Scale::new(stretch, parts.unwrap_or(PARTS_MAX)).map_err(|_| {
+        Problem::invalid(
+            "A timeline ends after it begins, is at most 400 days long, and has 1 to 1000 parts.",
+        )
+    })?;
+    let rendition = rendition.unwrap_or(Rendition::Main);
+    let parts = way.index.timeline(camera, rendition, &scale, Of::Everybody).await;
+    let parts = parts.map_err(|error| Problem::internal(&error))?;
+    let gaps = way.gaps((camera, rendition), stretch, scale.part_ms()).await?;
+    Ok(Json(Timeline { part_ms: scale.part_ms(), parts, gaps, site_unreachable: false }))
 }
 
 #[derive(Debug, Deserialize)]

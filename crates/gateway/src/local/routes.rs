@@ -31,6 +31,7 @@ pub(super) fn router(way: Arc<Way>) -> Router {
         .route("/api/v1/roster", get(lists::roster))
         .route("/api/v1/cameras", get(lists::cameras))
         .route("/api/v1/cameras/{id}/recordings", get(lists::recordings))
+        .route("/api/v1/cameras/{id}/timeline", get(lists::timeline))
         .route("/api/v1/cameras/{id}/live", get(live::live))
         .route("/api/v1/recordings/{id}", get(footage::read))
         .route("/api/v1/epochs/{epoch}/grants/{device}", get(footage::grant))

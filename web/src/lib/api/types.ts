@@ -30,6 +30,8 @@ export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSet
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition }>;
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
+export type TimelinePart = Whole<'TimelinePart'>;
+export type Timeline = Narrow<Whole<'Timeline'>, { parts: TimelinePart[]; gaps: Gap[] }>;
 /** What it holds is read by seal. */
 export type PastEpoch = Narrow<Whole<'PastEpoch'>, { grant: unknown }>;
 export type HistoryEntry = Whole<'HistoryEntry'>;

@@ -1,16 +1,36 @@
 // What is recorded of one camera in the part of time that is shown. Grows as the person looks around; asks again for the newest part.
+// A few hours are listed, recording by recording; of more the server adds up as much as a screen can show.
 
 import { get } from '../api/client';
-import type { Gap, RecordingListing, RecordingPage, Rendition } from '../api/types';
-import { coverage, missing, type Span } from './timeline';
+import type { Gap, RecordingListing, RecordingPage, Rendition, Timeline } from '../api/types';
+import { type Activity, activityOf, activityOfSummary, coverage, missing, type Span, type Summary, summed } from './timeline';
 
 const PAGES_MAX = 10;
 const RECORDINGS_MAX = 20_000;
+/** Longest window that is listed. */
+const LISTED_MS_MAX = 8 * 3_600_000;
+/** The server's most. The window lies in the middle half of them. */
+const PARTS = 1000;
+/** The newest part grows all the time. */
+const FRESH_MS = 9000;
+
+interface Asked extends Summary {
+  to: number;
+  gaps: Gap[];
+  unreachable: boolean;
+  at: number;
+}
 
 export class Footage {
   private recordings = new Map<string, RecordingListing>();
   private gaps = new Map<string, Gap>();
+  private asked: Asked | null = null;
+  /** The newest question: answers to older ones come too late. */
+  private turn = 0;
   spans: Span[] = $state.raw([]);
+  /** Stretches of which only some was recorded; only where many hours are shown. */
+  some: Span[] = $state.raw([]);
+  activity: Activity[] = $state.raw([]);
   holes: ReturnType<typeof missing> = $state.raw([]);
   loaded = $state(false);
   /** The gateway did not say what it has and has not forwarded. */
@@ -21,20 +41,59 @@ export class Footage {
     private readonly rendition: Rendition,
   ) {}
 
-  async look({ from, to }: Span): Promise<void> {
+  async look(view: Span): Promise<void> {
+    const turn = (this.turn += 1);
+    const show = view.to - view.from > LISTED_MS_MAX ? await this.summary(view) : await this.list(view);
+    if (turn !== this.turn) return;
+    show();
+    this.loaded = true;
+  }
+
+  private async list({ from, to }: Span): Promise<() => void> {
     let unreachable = false;
     let start: number | null = Math.max(0, Math.floor(from));
     for (let page = 0; page < PAGES_MAX && start !== null; page += 1) {
-      const found: RecordingPage = await get<RecordingPage>(`/api/v1/cameras/${this.camera}/recordings?from=${start}&to=${Math.ceil(to)}&rendition=${this.rendition}`);
+      const found: RecordingPage = await get<RecordingPage>(`${this.path('recordings')}from=${start}&to=${Math.ceil(to)}`);
       if (this.recordings.size > RECORDINGS_MAX) this.recordings = new Map();
       for (const recording of found.recordings) this.recordings.set(recording.id, recording);
       unreachable ||= found.site_unreachable;
       for (const gap of found.gaps) this.gaps.set(`${gap.from}`, gap);
       start = found.more_from !== null && found.more_from > start ? found.more_from : null;
     }
-    this.spans = coverage(this.recordings.values());
-    this.holes = missing(this.spans, [...this.gaps.values()]);
-    this.siteUnreachable = unreachable;
-    this.loaded = true;
+    return () => {
+      this.spans = coverage(this.recordings.values());
+      this.some = [];
+      // Of what is shown alone: what is quiet at night may be busy by day.
+      this.activity = activityOf([...this.recordings.values()].filter(({ started_at, duration_ms }) => started_at < to && started_at + duration_ms > from));
+      this.holes = missing(this.spans, [...this.gaps.values()]);
+      this.siteUnreachable = unreachable;
+    };
+  }
+
+  private async summary(view: Span): Promise<() => void> {
+    const length = view.to - view.from;
+    const known = this.asked;
+    const covers = known && known.from <= view.from && view.to <= known.to && known.part_ms <= (length / PARTS) * 4;
+    const found = covers && Date.now() - known.at < FRESH_MS ? known : await this.sum({ from: view.from - length / 2, to: view.to + length / 2 });
+    this.asked = found;
+    return () => {
+      const { whole, some } = summed(found);
+      this.spans = whole;
+      this.some = some;
+      this.activity = activityOfSummary(found);
+      const any = [...whole, ...some].sort((a, b) => a.from - b.from);
+      this.holes = missing(any, found.gaps).filter(({ from, to }) => to > from);
+      this.siteUnreachable = found.unreachable;
+    };
+  }
+
+  private async sum({ from, to }: Span): Promise<Asked> {
+    const start = Math.max(0, Math.floor(from));
+    const found = await get<Timeline>(`${this.path('timeline')}from=${start}&to=${Math.ceil(to)}&parts=${PARTS}`);
+    return { from: start, to, part_ms: found.part_ms, parts: found.parts, gaps: found.gaps, unreachable: found.site_unreachable, at: Date.now() };
+  }
+
+  private path(what: 'recordings' | 'timeline'): string {
+    return `/api/v1/cameras/${this.camera}/${what}?rendition=${this.rendition}&`;
   }
 }

@@ -1,28 +1,55 @@
-// What a timeline shows, worked out from recordings and gaps. No clock and no drawing here: `now` and the window are arguments.
+// What a timeline shows, worked out from recordings, or from what the server added up of them, and gaps. No clock and no drawing here:
+// `now` and the window are arguments.
 
-import type { Gap, RecordingListing } from '../api/types';
+import type { Gap, RecordingListing, TimelinePart } from '../api/types';
 
 export interface Span {
   from: number;
   to: number;
 }
 
-export interface Known {
-  recordings: Map<string, RecordingListing>;
-  gaps: Gap[];
+/** How much goes on in a stretch, by the size of its pictures: 0 as in quiet times, 1 as in the busiest. */
+export interface Activity extends Span {
+  level: number;
+}
+
+/** A stretch in equal parts, of which the server says how much was recorded. */
+export interface Summary {
+  from: number;
+  part_ms: number;
+  parts: TimelinePart[];
 }
 
 /** Recordings follow each other with a frame's distance; less than this is no gap. */
 const JOIN_MS = 1500;
+/** A part that lacks no more than this was recorded throughout: one recording may end in it and the next one begin. */
+const WHOLE = 0.97;
+
+/** Shortest and longest window: a few dozen pictures, and somewhat more than a month. */
+export const SHORTEST_MS = 2000;
+export const LONGEST_MS = 32 * 86_400_000;
 
 /** Stretches with footage, joined where one recording follows the other. */
 export function coverage(recordings: Iterable<RecordingListing>): Span[] {
+  return joined(inOrder(recordings).map(({ started_at: from, duration_ms }) => ({ from, to: from + duration_ms })), JOIN_MS);
+}
+
+/** Those of a summary, and those of which only some was recorded. */
+export function summed({ from, part_ms, parts }: Summary): { whole: Span[]; some: Span[] } {
+  const spans = (chosen: TimelinePart[]) => joined(chosen.map(({ part }) => ({ from: from + part * part_ms, to: from + (part + 1) * part_ms })), 0);
+  const isWhole = ({ recorded_ms }: TimelinePart) => recorded_ms >= part_ms * WHOLE;
+  return { whole: spans(parts.filter(isWhole)), some: spans(parts.filter((part) => !isWhole(part))) };
+}
+
+function inOrder(recordings: Iterable<RecordingListing>): RecordingListing[] {
+  return [...recordings].filter(({ available }) => available).sort((a, b) => a.started_at - b.started_at);
+}
+
+function joined(inOrder: Span[], apart: number): Span[] {
   const spans: Span[] = [];
-  const inOrder = [...recordings].filter(({ available }) => available).sort((a, b) => a.started_at - b.started_at);
-  for (const { started_at: from, duration_ms } of inOrder) {
-    const to = from + duration_ms;
+  for (const { from, to } of inOrder) {
     const last = spans.at(-1);
-    if (last && from - last.to <= JOIN_MS) last.to = Math.max(last.to, to);
+    if (last && from - last.to <= apart) last.to = Math.max(last.to, to);
     else spans.push({ from, to });
   }
   return spans;
@@ -42,15 +69,86 @@ export function within(spans: Span[], time: number): boolean {
   return spans.some(({ from, to }) => from <= time && time < to);
 }
 
+/** A quiet picture compresses well, one in which something moves does not: that shows without opening anything. */
+export function activityOf(recordings: Iterable<RecordingListing>): Activity[] {
+  return levels(inOrder(recordings).map(({ started_at: from, duration_ms: ms, bytes }) => ({ from, to: from + ms, ms, bytes })));
+}
+
+export function activityOfSummary({ from, part_ms, parts }: Summary): Activity[] {
+  return levels(parts.map(({ part, recorded_ms: ms, bytes }) => ({ from: from + part * part_ms, to: from + (part + 1) * part_ms, ms, bytes })));
+}
+
+/** A fifth of all times is taken for quiet. Below this ratio to them nothing stands out, and noise is not drawn. */
+const STANDS_OUT = 1.25;
+
+function levels(known: (Span & { ms: number; bytes: number })[]): Activity[] {
+  const rates = known.filter(({ ms }) => ms > 0).map(({ from, to, ms, bytes }) => ({ from, to, rate: bytes / ms }));
+  const sorted = rates.map(({ rate }) => rate).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+  const quiet = at(0.2);
+  // A single outlier does not make all else look quiet, unless there is nothing else.
+  const busy = [at(0.98), at(1)].find((rate) => rate >= quiet * STANDS_OUT);
+  if (quiet <= 0 || busy === undefined) return [];
+  const level = (rate: number) => Math.min(1, Math.max(0, (rate - quiet) / (busy - quiet)));
+  return rates.map(({ from, to, rate }) => ({ from, to, level: level(rate) })).filter(({ level: high }) => high > 0);
+}
+
+/** The window, `factor` times as long; `around` stays where it is on the screen. */
+export function zoomed({ from, to }: Span, factor: number, around: number): Span {
+  const length = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, (to - from) * factor));
+  const share = Math.min(1, Math.max(0, (around - from) / (to - from)));
+  const start = around - share * length;
+  return { from: start, to: start + length };
+}
+
+const SECOND = 1000;
 const MINUTE = 60_000;
-const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE, 120 * MINUTE, 180 * MINUTE, 360 * MINUTE];
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
+  ...[1, 2, 3, 6, 12].map((n) => n * HOUR),
+  ...[1, 2, 7].map((n) => n * DAY),
+];
+
+export interface Mark {
+  at: number;
+  /** What tells it from its neighbours. */
+  names: 'day' | 'minute' | 'second';
+}
 
 /** Round times in the viewer's zone at which the timeline has a mark, at most `most` of them. */
-export function marks({ from, to }: Span, most: number): number[] {
+export function marks({ from, to }: Span, most: number): Mark[] {
   const step = STEPS.find((size) => (to - from) / size <= most) ?? STEPS.at(-1)!;
-  // Midnight of the viewer's zone, so that marks fall on whole hours there too (India, Nepal).
-  const midnight = new Date(from).setHours(0, 0, 0, 0);
-  const found: number[] = [];
-  for (let at = midnight + Math.ceil((from - midnight) / step) * step; at <= to; at += step) found.push(at);
+  const found: Mark[] = [];
+  // Midnight of the viewer's zone, so that marks fall on whole hours there too (India, Nepal). Days are not all as long.
+  const midnight = new Date(from);
+  midnight.setHours(0, 0, 0, 0);
+  if (step >= DAY) {
+    for (const day = midnight; day.getTime() <= to; day.setDate(day.getDate() + step / DAY)) {
+      if (day.getTime() >= from) found.push({ at: day.getTime(), names: 'day' });
+    }
+    return found;
+  }
+  const start = midnight.getTime();
+  for (let at = start + Math.ceil((from - start) / step) * step; at <= to; at += step) {
+    const isMidnight = new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0 && at % MINUTE === 0;
+    found.push({ at, names: isMidnight ? 'day' : step < MINUTE ? 'second' : 'minute' });
+  }
   return found;
+}
+
+/** Drawn as one SVG path of so many units: each a bar of its level, and none too thin to be seen. */
+export function bars(list: readonly (Span & { level?: number })[], view: Span, width: number, height: number, thin = 2): string {
+  const scale = width / (view.to - view.from);
+  let path = '';
+  for (const { from, to, level = 1 } of list) {
+    if (to <= view.from || from >= view.to) continue;
+    const left = (Math.max(from, view.from) - view.from) * scale;
+    const wide = Math.max(thin, (Math.min(to, view.to) - view.from) * scale - left);
+    const high = Math.max(1, height * level);
+    path += `M${left.toFixed(1)},${height}v${(-high).toFixed(1)}h${wide.toFixed(1)}v${high.toFixed(1)}z`;
+  }
+  return path;
 }

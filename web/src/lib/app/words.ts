@@ -5,14 +5,28 @@ import type { GapReason, StreamStatus } from '../api/types';
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+const dayAlone = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const both = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
 export const timeOfDay = (at: number): string => clock.format(at);
 export const hourMinute = (at: number): string => short.format(at);
 export const dayOf = (at: number): string => day.format(at);
+export const dayMonth = (at: number): string => dayAlone.format(at);
 export const dateTime = (at: number): string => both.format(at);
 export const zone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** How long something is, in its two largest units: "1 hour 20 minutes". */
+export function lengthOf(ms: number): string {
+  const units = [['day', 86_400_000], ['hour', 3_600_000], ['minute', 60_000], ['second', 1000]] as const;
+  const first = units.findIndex(([, size]) => ms >= size);
+  if (first === -1) return said(ms / 1000, 'second');
+  const [unit, size] = units[first]!;
+  const whole = Math.floor(ms / size);
+  const rest = units[first + 1] && Math.round((ms - whole * size) / units[first + 1]![1]);
+  return rest ? `${said(whole, unit)} ${said(rest, units[first + 1]![0])}` : said(Math.round(ms / size), unit);
+}
+const said = (value: number, unit: string) => new Intl.NumberFormat(undefined, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 
 export function ago(at: number, now = Date.now()): string {
   const seconds = Math.round((at - now) / 1000);

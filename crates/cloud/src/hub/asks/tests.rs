@@ -20,7 +20,7 @@ fn hub() -> Arc<Hub> {
 }
 
 fn link(hub: &Arc<Hub>, n: u8) -> LinkEnd {
-    hub.link(OrgId::from_random([1; 16]), gateway(n), true)
+    hub.link(OrgId::from_random([1; 16]), gateway(n), Answers { recordings: true, timelines: true })
 }
 
 fn recording(n: u8) -> Recording {
@@ -177,7 +177,7 @@ async fn a_link_that_ends_answers_nothing_more() {
 #[tokio::test]
 async fn a_gateway_of_the_version_before_is_asked_nothing() {
     let hub = hub();
-    let mut link = hub.link(OrgId::from_random([1; 16]), gateway(1), false);
+    let mut link = hub.link(OrgId::from_random([1; 16]), gateway(1), Answers::default());
     assert_eq!(list(&hub).await.unwrap().unwrap_err(), NoAnswer::Offline);
     assert_eq!(piece(&hub).await.unwrap(), Err(NoAnswer::Offline));
     assert!(link.outbox.try_recv().is_err());

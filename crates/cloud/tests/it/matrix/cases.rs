@@ -197,6 +197,9 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         | ("POST", "/api/v1/cameras/{id}/live") => [(Door, door), (Till, till)]
             .map(|(needs, id)| case(needs, route.path.replace("{id}", &id.to_string()), json!({})))
             .into(),
+        ("GET", "/api/v1/cameras/{id}/timeline") => [(Door, door), (Till, till)]
+            .map(|(needs, id)| case(needs, format!("/api/v1/cameras/{id}/timeline?from=0&to=9"), json!({})))
+            .into(),
         ("GET", "/api/v1/cameras/{id}/hours/{hash}") => [(Door, door, "door"), (Till, till, "till")]
             .map(|(needs, camera, name)| {
                 case(needs, format!("/api/v1/cameras/{camera}/hours/{}", hours[name]), json!({}))

@@ -115,6 +115,7 @@ fn expected_of_program(route: &Route, needs: Needs) -> Outcome {
         (
             cloud::Who::Reader,
             "/api/v1/cameras/{id}/recordings"
+            | "/api/v1/cameras/{id}/timeline"
             | "/api/v1/cameras/{id}/hours"
             | "/api/v1/cameras/{id}/hours/{hash}",
         ) if matches!(needs, Needs::Door) => Outcome::Through,

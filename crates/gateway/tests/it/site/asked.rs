@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::timeline::TimelinePart;
 use model::wire::{FRAME_CHUNK, FRAME_PIECE, FromGateway, PIECE_MAX, Recording, ToGateway};
 use model::{CameraId, Hash, Rendition, Timestamp};
 use seal::recording::Recording as Sealed;
@@ -15,7 +16,9 @@ const NEVER: u16 = 503;
 
 fn ask_of(answer: &FromGateway) -> u32 {
     match answer {
-        FromGateway::Recordings { ask, .. } | FromGateway::AskFailed { ask, .. } => *ask,
+        FromGateway::Recordings { ask, .. }
+        | FromGateway::Timeline { ask, .. }
+        | FromGateway::AskFailed { ask, .. } => *ask,
         other => panic!("{other:?}"),
     }
 }
@@ -75,13 +78,26 @@ async fn what_was_not_forwarded_is_listed_and_read_in_pieces() {
     // Not what is before, of another stream, or of another camera.
     let later = kept[1].started_at.0;
     let found = site.list(1, site.camera, Rendition::Main, later).await;
-    assert!(found.iter().all(|recording| recording.started_at.plus_ms(recording.duration_ms).0 > later));
+    assert!(found.iter().all(|recording| recording.ended_at().0 > later));
     assert_eq!(site.list(2, site.camera, Rendition::Sub, 0).await, []);
     let other = CameraId::from_random([8; 16]);
     assert_eq!(site.list(3, other, Rendition::Main, 0).await, []);
 
     let recording = &kept[0];
     let (camera, id) = (site.camera, recording.id);
+    // A timeline of its time has that much, and none of another camera.
+    let (from, to) = (recording.started_at, recording.ended_at());
+    let timeline =
+        |ask, camera| ToGateway::Timeline { ask, camera, rendition: Rendition::Main, from, to, parts: 1 };
+    let FromGateway::Timeline { parts, .. } = site.answer(timeline(6, camera), 6).await else {
+        panic!("parts")
+    };
+    let &[TimelinePart { part: 0, recorded_ms, bytes }] = &parts[..] else { panic!("{parts:?}") };
+    assert!(recorded_ms >= recording.duration_ms && bytes >= recording.bytes, "{parts:?}");
+    let FromGateway::Timeline { parts, .. } = site.answer(timeline(7, other), 7).await else {
+        panic!("parts")
+    };
+    assert_eq!(parts, []);
     let find = ToGateway::Find { ask: 4, camera, recording: id };
     let FromGateway::Recordings { recordings, .. } = site.answer(find, 4).await else { panic!("a list") };
     assert_eq!(recordings, std::slice::from_ref(recording));
@@ -131,6 +147,15 @@ async fn a_cloud_that_asks_for_what_is_not_there_gets_nothing() {
         let answer = site.answer(ToGateway::Read { ask, camera, recording, first, last }, ask).await;
         assert!(matches!(answer, FromGateway::AskFailed { .. }), "{n}: {answer:?}");
     }
+    let timeline = ToGateway::Timeline {
+        ask: 99,
+        camera,
+        rendition: Rendition::Main,
+        from: Timestamp(1),
+        to: Timestamp(u64::MAX),
+        parts: u32::MAX,
+    };
+    assert!(matches!(site.answer(timeline, 99).await, FromGateway::AskFailed { .. }));
     for (ask, camera, recording) in [(100, other, recording), (101, camera, Hash([9; 32]))] {
         let answer = site.answer(ToGateway::Find { ask, camera, recording }, ask).await;
         assert!(matches!(&answer, FromGateway::Recordings { recordings, .. } if recordings.is_empty()));

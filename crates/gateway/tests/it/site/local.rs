@@ -157,6 +157,13 @@ async fn without_the_cloud_live_and_recorded_open_on_the_site() {
 
     // A recording: whole, in part, and opened with the grant from here.
     let id = site.first_recording(&entered).await;
+    let (from, to) = (now().minus_ms(60_000).0, now().plus_ms(60_000).0);
+    let (_, timeline) =
+        get(&entered, &format!("/api/v1/cameras/{camera}/timeline?from={from}&to={to}")).await;
+    let recorded: u64 = (timeline["parts"].as_array().unwrap().iter())
+        .map(|part| part["recorded_ms"].as_u64().unwrap())
+        .sum();
+    assert!(recorded > 0, "{timeline}");
     let path = format!("/api/v1/recordings/{id}");
     let whole = request(&entered, Method::GET, &path).send().await.unwrap();
     assert_eq!(whole.headers()["content-type"], "application/vnd.lenskeep.recording");
@@ -238,6 +245,7 @@ async fn on_the_local_way_the_roster_decides_and_cuts() {
     assert_eq!(get(&outsider, "/api/v1/cameras").await.1, json!({ "cameras": [] }));
     let paths = [
         format!("/api/v1/cameras/{camera}/recordings"),
+        format!("/api/v1/cameras/{camera}/timeline?from=0&to=1000"),
         format!("/api/v1/recordings/{id}"),
         format!("/api/v1/epochs/{epoch}/grants/{}", site.administrator.device_id()),
         "/api/v1/history".to_owned(),

@@ -16,6 +16,7 @@ const CAMERAS: u64 = 8;
 /// A minute each; one day less than what retention deletes.
 const RECORDINGS: u64 = 29 * 24 * 60;
 const SEEKS: u64 = 60;
+const TIMELINES: u64 = 20;
 /// Asked for at once.
 const PART: usize = 4_096;
 
@@ -93,6 +94,14 @@ async fn figures_of_a_seek_in_thirty_days() {
         opener.open(0, head, &mut rest[..length].to_vec()).unwrap();
         seeks.push(begun.elapsed());
     }
+    let mut timelines = Vec::new();
+    for _ in 0..TIMELINES {
+        let begun = Instant::now();
+        let path = format!("/api/v1/cameras/{camera}/timeline?from={}&to={}", first.0, now().0);
+        let (_, timeline) = get(&entered, &path).await;
+        timelines.push(begun.elapsed());
+        assert!(timeline["parts"].as_array().unwrap().len() > 990, "{timeline}");
+    }
     let count = RECORDINGS * CAMERAS;
     println!(
         "the gateway, {count} recordings of {CAMERAS} cameras: started and recording after {:.2} s",
@@ -103,5 +112,6 @@ async fn figures_of_a_seek_in_thirty_days() {
         "  from camera and time to the first chunk opened, five requests one after the other: {}",
         p50_p99(seeks)
     );
+    println!("  timeline of 30 days in 1000 parts: {}", p50_p99(timelines));
     site.stop().await;
 }

@@ -9,6 +9,7 @@ import { minuteOf, timeOf } from '../src/lib/app/forwarding';
 import { rows } from '../src/lib/app/history';
 import { invitationLink, readDeviceLink, readInvitation } from '../src/lib/app/invitation';
 import { readReturn } from '../src/lib/app/returned';
+import { momentOf } from '../src/lib/app/moment';
 import { Panning } from '../src/lib/app/panning';
 import { activityOf, activityOfSummary, bars, coverage, LONGEST_MS, marks, missing, SHORTEST_MS, summed, within, zoomed } from '../src/lib/app/timeline';
 import { lengthOf } from '../src/lib/app/words';
@@ -80,6 +81,17 @@ describe('a timeline', () => {
   });
   it('says how much it shows', () => {
     expect([60_000, 86_400_000, 4_800_000, 5_000, 30 * 86_400_000].map(lengthOf)).toEqual(['1 minute', '1 day', '1 hour 20 minutes', '5 seconds', '30 days']);
+  });
+});
+
+describe('a link to a moment', () => {
+  it('names one that was, and nothing else', () => {
+    const now = Date.UTC(2026, 10, 27, 8);
+    expect(momentOf('?at=2026-11-27T07:59:59.250Z', now)).toBe(now - 750);
+    expect(momentOf('?at=2026-11-27T07:59:59Z', now)).toBe(now - 1000);
+    for (const bad of ['', '?at=', '?at=5', '?at=2026-11-27T08:00:01Z', '?at=2026-13-40T08:00:00Z', '?at=1960-01-01T00:00:00Z', '?at=2026-11-27T07:59:59%2B01:00', '?at=javascript:alert(1)']) {
+      expect(momentOf(bad, now), bad).toBeNull();
+    }
   });
 });
 

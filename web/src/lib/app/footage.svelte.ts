@@ -25,8 +25,9 @@ export class Footage {
   private recordings = new Map<string, RecordingListing>();
   private gaps = new Map<string, Gap>();
   private asked: Asked | null = null;
-  /** The newest question: answers to older ones come too late. */
   private turn = 0;
+  /** Of the newest question that was answered: answers to older ones come too late. */
+  private shown = 0;
   spans: Span[] = $state.raw([]);
   /** Stretches of which only some was recorded; only where many hours are shown. */
   some: Span[] = $state.raw([]);
@@ -44,7 +45,8 @@ export class Footage {
   async look(view: Span): Promise<void> {
     const turn = (this.turn += 1);
     const show = view.to - view.from > LISTED_MS_MAX ? await this.summary(view) : await this.list(view);
-    if (turn !== this.turn) return;
+    if (turn < this.shown) return;
+    this.shown = turn;
     show();
     this.loaded = true;
   }

@@ -109,7 +109,7 @@ const STEPS = [
   ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND),
   ...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
   ...[1, 2, 3, 6, 12].map((n) => n * HOUR),
-  ...[1, 2, 7].map((n) => n * DAY),
+  ...[1, 2, 4, 7].map((n) => n * DAY),
 ];
 
 export interface Mark {

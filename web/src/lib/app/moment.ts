@@ -1,0 +1,13 @@
+// A link to one moment of a camera. It gives nobody access: whoever opens it signs in and needs the keys, as always.
+
+export function linkTo(camera: string, at: number): string {
+  return `${location.origin}/cameras/${camera}?at=${new Date(at).toISOString()}`;
+}
+
+/** The moment that an address names; null if there is none that a camera can have seen. */
+export function momentOf(search: string, now: number): number | null {
+  const text = new URLSearchParams(search).get('at');
+  if (text === null || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text)) return null;
+  const at = Date.parse(text);
+  return at > 0 && at <= now ? at : null;
+}

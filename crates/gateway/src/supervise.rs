@@ -421,8 +421,8 @@ impl Supervision {
         Ok(())
     }
 
-    /// As the site is set. An index that does not take it now is told by the next
-    /// start; until then what is new goes by what was set before.
+    /// As the site is set. An index that does not take it now, or not for all that
+    /// is recorded, is told by the next start.
     async fn set_what_leaves(&self) {
         let Supervisor { site, index, bandwidth, policy, recording, wake, .. } = &self.own;
         bandwidth.send_replace(site.bandwidth.clone());

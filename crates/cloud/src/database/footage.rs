@@ -10,6 +10,12 @@ use super::{Database, params};
 /// Recordings whose ends one page fills in.
 const ENDS_AT_ONCE: u64 = 1_000;
 
+/// As its gateway says, but no longer than any recording is: whatever a gateway
+/// says, timelines add up.
+fn end_of(recording: &Recording) -> Timestamp {
+    recording.started_at.plus_ms(recording.duration_ms.min(RECORDING_MS_MAX))
+}
+
 /// What a reader needs to find a recording's bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundRecording {
@@ -72,7 +78,7 @@ impl Database {
                     ended_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
         let Recording { camera, rendition, started_at, id, name, bytes, .. } = recording;
-        let ended_at = recording.ended_at();
+        let ended_at = end_of(recording);
         let values = params![
             org,
             *camera,
@@ -89,20 +95,25 @@ impl Database {
         self.execute(sql, values).await.map(drop)
     }
 
-    /// Fills in when recordings end that a version of before wrote. Returns how
-    /// many, of a page; none means that there are no more.
-    pub(crate) async fn fill_in_ends(&self) -> sqlx::Result<usize> {
+    /// Fills in when recordings end that a version of before wrote, a page in a
+    /// transaction. Returns how many; none means that there are no more.
+    pub(super) async fn fill_in_ends(&self) -> sqlx::Result<usize> {
         let sql = "SELECT org, id, started_at, recording FROM recordings WHERE ended_at IS NULL \
                    ORDER BY org, id LIMIT $1";
         let rows = self.all(sql, params![ENDS_AT_ONCE]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut transaction = self.begin().await?;
         for row in &rows {
             let (org, id): (OrgId, Hash) = (row.parsed(0)?, row.parsed(1)?);
             // One that cannot be read is in no timeline, and keeps no server from starting.
             let started_at = row.time(2)?;
-            let ended_at = row.json(3).map_or(started_at, |recording: Recording| recording.ended_at());
+            let ended_at = row.json(3).map_or(started_at, |recording: Recording| end_of(&recording));
             let sql = "UPDATE recordings SET ended_at = $3 WHERE org = $1 AND id = $2";
-            self.execute(sql, params![org, id, ended_at]).await?;
+            transaction.execute(sql, params![org, id, ended_at]).await?;
         }
+        transaction.commit().await?;
         Ok(rows.len())
     }
 

@@ -147,6 +147,7 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
 
   it('copies a link to a moment, and opens it there', async () => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.locator('.stage[data-state=paused]').waitFor();
     const at = await shownTime(page);
     await page.getByRole('button', { name: 'Link', exact: true }).click();
     await page.getByRole('button', { name: 'Copied', exact: true }).waitFor();

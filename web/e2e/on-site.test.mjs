@@ -16,6 +16,8 @@ describe('a recording that was not forwarded', { timeout: 400_000, skip: givenLi
   const seen = async (name) => void found.push(...(await look(page, name)));
   const footage = () => join(product.data, 'cloud/store/footage');
   const seek = async () => {
+    // The buttons above it take more room while a recording plays.
+    await page.getByRole('slider', { name: 'Recorded time' }).scrollIntoViewIfNeeded();
     const covered = await page.locator('.timeline .covered').last().boundingBox();
     // Of the stand-in the newest alone; and far from the end, so that it plays for a while.
     await page.mouse.click(covered.x + covered.width * (isReal ? 0.2 : 0.75), covered.y + covered.height / 2);
@@ -23,7 +25,6 @@ describe('a recording that was not forwarded', { timeout: 400_000, skip: givenLi
   const play = async () => {
     await page.getByLabel('Shown time').selectOption({ label: '10 minutes' });
     await until('footage on the timeline', () => page.locator('.timeline .covered').count());
-    await page.getByRole('slider', { name: 'Recorded time' }).scrollIntoViewIfNeeded();
     await seek();
     // Of the stand-in the newest alone is asked for.
     const behind = isReal ? 5000 : 1500;
@@ -89,7 +90,6 @@ describe('a recording that was not forwarded', { timeout: 400_000, skip: givenLi
   });
 
   it('says no more of it when the store has it', { skip: !isReal && 'the stand-in forwards nothing' }, async () => {
-    await page.getByRole('slider', { name: 'Recorded time' }).scrollIntoViewIfNeeded();
     await seek();
     await page.getByText(NOTE).waitFor();
     await rm(footage());

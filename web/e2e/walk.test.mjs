@@ -109,8 +109,45 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     await length.selectOption({ label: '10 minutes' });
   });
 
+  it('is moved and pinched by fingers, also when one of them lifts out of turn', async () => {
+    const cdp = await page.context().newCDPSession(page);
+    const touch = (type, ...points) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([id, x, y]) => ({ id, x, y })) });
+    const window_ = async () => ({ from: Number(await timeline().getAttribute('aria-valuemin')), to: Number(await timeline().getAttribute('aria-valuemax')) });
+    const long = ({ from, to }) => to - from;
+    await timeline().scrollIntoViewIfNeeded();
+    // Asked for anew each time: what stands above it may have changed.
+    const place = async () => {
+      const { x, y, width, height } = await page.locator('.timeline .band').boundingBox();
+      return [x + width * 0.2, y + height / 2];
+    };
+    let [left, at] = await place();
+    const first = await window_();
+    await touch('touchStart', [1, left, at], [2, left + 100, at]);
+    await touch('touchMove', [1, left, at], [2, left + 200, at]);
+    await until('half the time', async () => Math.abs(long(await window_()) / long(first) - 0.5) < 0.1);
+    await touch('touchEnd', [1, left, at], [2, left + 200, at]);
+    // One that looks by the cursor's handle, and another beside it that lifts first: it does nothing, and leaves nothing behind.
+    await page.getByLabel('Shown time').selectOption({ label: '1 hour' });
+    [left, at] = await place();
+    const handle = await page.locator('.timeline .cursor').boundingBox();
+    await touch('touchStart', [1, handle.x, at], [2, left, at]);
+    await touch('touchMove', [1, handle.x - 20, at], [2, left, at]);
+    await touch('touchEnd', [2, left, at]);
+    await touch('touchEnd', [1, handle.x - 20, at]);
+    [left, at] = await place();
+    const second = await window_();
+    await touch('touchStart', [1, left, at]);
+    for (let step = 1; step <= 6; step += 1) await touch('touchMove', [1, left + step * 25, at]);
+    await touch('touchEnd', [1, left + 150, at]);
+    await until('what is earlier', async () => (await window_()).from < second.from - long(second) * 0.05);
+    assert.ok(Math.abs(long(await window_()) - long(second)) < 10, 'it was moved, not zoomed');
+    await cdp.detach();
+    await page.getByLabel('Shown time').selectOption({ label: '10 minutes' });
+  });
+
   it('copies a link to a moment, and opens it there', async () => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.locator('.stage[data-state=paused]').waitFor();
     const at = await shownTime(page);
     await page.getByRole('button', { name: 'Link', exact: true }).click();
     await page.getByRole('button', { name: 'Copied', exact: true }).waitFor();

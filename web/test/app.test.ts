@@ -36,7 +36,7 @@ describe('a timeline', () => {
   });
   it('tells whole parts of a summary from those with holes', () => {
     const part = (number: number, recorded_ms: number) => ({ part: number, recorded_ms, bytes: 1 });
-    expect(summed({ from: 1000, part_ms: 100, parts: [part(0, 100), part(1, 98), part(2, 40), part(5, 1)] })).toEqual({
+    expect(summed({ from: 1000, part_ms: 100, parts: [part(0, 100), part(1, 95), part(2, 40), part(5, 1)] })).toEqual({
       whole: [{ from: 1000, to: 1200 }],
       some: [{ from: 1200, to: 1300 }, { from: 1500, to: 1600 }],
     });
@@ -75,12 +75,21 @@ describe('a timeline', () => {
       for (const { at, names } of found) {
         const date = new Date(at);
         if (names !== 'second') expect(date.getSeconds()).toBe(0);
-        if (names === 'day') expect([date.getHours(), date.getMinutes()]).toEqual([0, 0]);
+        expect([date.getHours(), date.getMinutes(), date.getSeconds()].every((part) => part === 0), `${date}`).toBe(names === 'day');
       }
     }
+    // They stay where they are while the window moves, by whole days too.
+    const days = (from_: number) => marks({ from: from_, to: from_ + 30 * 86_400_000 }, 8).map(({ at }) => at);
+    const [here, there] = [days(from), days(from + 86_400_000)];
+    expect(there.filter((at) => at <= here.at(-1)!)).toEqual(here.filter((at) => at >= from + 86_400_000));
+    // By the clock on the wall also after it was changed.
+    const hours = marks({ from, to: from + 3 * 86_400_000 }, 8).map(({ at }) => new Date(at).getHours());
+    expect(hours.every((hour) => hour % 12 === 0), `${hours}`).toBe(true);
   });
   it('says how much it shows', () => {
     expect([60_000, 86_400_000, 4_800_000, 5_000, 30 * 86_400_000].map(lengthOf)).toEqual(['1 minute', '1 day', '1 hour 20 minutes', '5 seconds', '30 days']);
+    // Rounded before it is divided.
+    expect([7_199_999, 7 * 86_400_000 - 1, 59_999, 900].map(lengthOf)).toEqual(['2 hours', '7 days', '1 minute', '1 second']);
   });
 });
 
@@ -89,7 +98,7 @@ describe('a link to a moment', () => {
     const now = Date.UTC(2026, 10, 27, 8);
     expect(momentOf('?at=2026-11-27T07:59:59.250Z', now)).toBe(now - 750);
     expect(momentOf('?at=2026-11-27T07:59:59Z', now)).toBe(now - 1000);
-    for (const bad of ['', '?at=', '?at=5', '?at=2026-11-27T08:00:01Z', '?at=2026-13-40T08:00:00Z', '?at=1960-01-01T00:00:00Z', '?at=2026-11-27T07:59:59%2B01:00', '?at=javascript:alert(1)']) {
+    for (const bad of ['', '?at=', '?at=5', '?at=2026-11-27T08:05:01Z', '?at=2026-13-40T08:00:00Z', '?at=1960-01-01T00:00:00Z', '?at=2026-11-27T07:59:59%2B01:00', '?at=javascript:alert(1)']) {
       expect(momentOf(bad, now), bad).toBeNull();
     }
   });

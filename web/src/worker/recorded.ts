@@ -188,6 +188,8 @@ class Run {
       return;
     }
     let position = Math.max(target, listing.started_at);
+    // Another moment than the one that was asked for is never shown without a word.
+    if (mode === 'at' && position - target > GAP_MS) emit({ type: 'skipped_gap', from: target, to: position });
     while (listing && !this.abort.signal.aborted) {
       // As it is listed now: it may have been forwarded since it was opened.
       const opened: OpenRecording = { ...(await catalogue.openAt(listing)), listing };

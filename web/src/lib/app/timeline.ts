@@ -22,8 +22,8 @@ export interface Summary {
 
 /** Recordings follow each other with a frame's distance; less than this is no gap. */
 const JOIN_MS = 1500;
-/** A part that lacks no more than this was recorded throughout: one recording may end in it and the next one begin. */
-const WHOLE = 0.97;
+/** A part of which so much was recorded was recorded throughout: each recording counts until its last picture begins, not until it ends. */
+const WHOLE = 0.94;
 
 /** Shortest and longest window: a few dozen pictures, and somewhat more than a month. */
 export const SHORTEST_MS = 2000;
@@ -45,7 +45,8 @@ function inOrder(recordings: Iterable<RecordingListing>): RecordingListing[] {
   return [...recordings].filter(({ available }) => available).sort((a, b) => a.started_at - b.started_at);
 }
 
-function joined(inOrder: Span[], apart: number): Span[] {
+/** Stretches in order, those in one that lie no further apart than this. */
+export function joined(inOrder: Span[], apart: number): Span[] {
   const spans: Span[] = [];
   for (const { from, to } of inOrder) {
     const last = spans.at(-1);
@@ -112,6 +113,17 @@ const STEPS = [
   ...[1, 2, 4, 7].map((n) => n * DAY),
 ];
 
+/** That hour of the day in which this is, or of one so many days later, by the clock on the wall: days are not all as long, and not all zones begin at whole hours. */
+function wall(at: number, days: number, hour: number): number {
+  const date = new Date(at);
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate() + days, hour).getTime();
+}
+/** Counts days alike wherever the window begins, so that marks stay while it moves. */
+function dayNumber(at: number): number {
+  const date = new Date(at);
+  return Math.round(Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) / DAY);
+}
+
 export interface Mark {
   at: number;
   /** What tells it from its neighbours. */
@@ -122,19 +134,19 @@ export interface Mark {
 export function marks({ from, to }: Span, most: number): Mark[] {
   const step = STEPS.find((size) => (to - from) / size <= most) ?? STEPS.at(-1)!;
   const found: Mark[] = [];
-  // Midnight of the viewer's zone, so that marks fall on whole hours there too (India, Nepal). Days are not all as long.
-  const midnight = new Date(from);
-  midnight.setHours(0, 0, 0, 0);
-  if (step >= DAY) {
-    for (const day = midnight; day.getTime() <= to; day.setDate(day.getDate() + step / DAY)) {
-      if (day.getTime() >= from) found.push({ at: day.getTime(), names: 'day' });
-    }
+  const add = (at: number, names: Mark['names']) => {
+    // An hour that a clock change leaves out is the next one again.
+    if (at >= from && at <= to && at !== found.at(-1)?.at) found.push({ at, names: wall(at, 0, 0) === at ? 'day' : names });
+  };
+  if (step < HOUR) {
+    const hour = wall(from, 0, new Date(from).getHours());
+    for (let at = hour + Math.floor((from - hour) / step) * step; at <= to; at += step) add(at, step < MINUTE ? 'second' : 'minute');
     return found;
   }
-  const start = midnight.getTime();
-  for (let at = start + Math.ceil((from - start) / step) * step; at <= to; at += step) {
-    const isMidnight = new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0 && at % MINUTE === 0;
-    found.push({ at, names: isMidnight ? 'day' : step < MINUTE ? 'second' : 'minute' });
+  const hours = step < DAY ? step / HOUR : 24;
+  for (let day = 0; wall(from, day, 0) <= to; day += 1) {
+    if (step >= DAY && dayNumber(wall(from, day, 0)) % (step / DAY) !== 0) continue;
+    for (let hour = 0; hour < 24; hour += hours) add(wall(from, day, hour), 'minute');
   }
   return found;
 }

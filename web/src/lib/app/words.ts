@@ -19,14 +19,18 @@ export const zone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZo
 /** How long something is, in its two largest units: "1 hour 20 minutes". */
 export function lengthOf(ms: number): string {
   const units = [['day', 86_400_000], ['hour', 3_600_000], ['minute', 60_000], ['second', 1000]] as const;
-  const first = units.findIndex(([, size]) => ms >= size);
-  if (first === -1) return said(ms / 1000, 'second');
-  const [unit, size] = units[first]!;
-  const whole = Math.floor(ms / size);
-  const rest = units[first + 1] && Math.round((ms - whole * size) / units[first + 1]![1]);
-  return rest ? `${said(whole, unit)} ${said(rest, units[first + 1]![0])}` : said(Math.round(ms / size), unit);
+  for (const [n, [unit, size]] of units.entries()) {
+    const [smaller, part] = units[n + 1] ?? [unit, size];
+    // Rounded before it is divided: 7 days, not 6 days 24 hours.
+    const rounded = Math.round(ms / part) * part;
+    if (rounded < size) continue;
+    const rest = Math.round((rounded % size) / part);
+    return `${counted(Math.floor(rounded / size), unit)}${rest > 0 ? ` ${counted(rest, smaller)}` : ''}`;
+  }
+  return counted(ms / 1000, 'second');
 }
-const said = (value: number, unit: string) => new Intl.NumberFormat(undefined, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
+// In the language of the words around it.
+const counted = (value: number, unit: string) => new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 
 export function ago(at: number, now = Date.now()): string {
   const seconds = Math.round((at - now) / 1000);

@@ -390,6 +390,8 @@ fn person_floor(
         Action::AppendRoster { .. } => Ok(None),
         // A person may always say more.
         Action::StateReason { .. } => Ok(None),
+        // It opens nothing. Whose wall it is the database knows.
+        Action::ArrangeWall { .. } => Ok(None),
         // The handler has checked by what.
         Action::SignIn { .. } => Ok(None),
         // Whoever comes from a provider, about oneself, and never whether one

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use model::wire::UploadObject;
 use model::{
-    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId, Timestamp,
+    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId,
+    Timestamp, WallId,
 };
 use seal::action::ServicePermission;
 use seal::role::Roles;
@@ -154,6 +155,11 @@ pub enum Action {
     /// Saying why one looks at what one looks at.
     StateReason {
         reference: Hash,
+    },
+    /// Saving or removing an arrangement of cameras, one's own or, as an
+    /// administrator, one that is shared.
+    ArrangeWall {
+        wall: WallId,
     },
     /// Opening a session.
     SignIn {
@@ -386,6 +392,7 @@ impl Action {
             Action::ErasePerson { .. } => "erase_person",
             Action::SetPolicy { .. } => "set_policy",
             Action::StateReason { .. } => "state_reason",
+            Action::ArrangeWall { .. } => "arrange_wall",
             Action::SignIn { .. } => "sign_in",
             Action::EndSessions { .. } => "end_sessions",
             Action::Provision { about, change } => change.name(*about),
@@ -430,6 +437,7 @@ impl Action {
             | Action::ErasePerson { person, .. }
             | Action::ChangeFactors { person, .. } => person.to_string(),
             Action::DeclineDevice { device } => device.to_string(),
+            Action::ArrangeWall { wall } => wall.to_string(),
             Action::OpenPast { device, from, .. } => format!("{device} {}", from.0),
             Action::HandOn { device, epochs } => format!("{device} {epochs}"),
             Action::SignIn { way } => way.name().to_owned(),

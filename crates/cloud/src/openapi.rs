@@ -10,7 +10,7 @@ use crate::http::types::{
 use crate::http::{
     actions, cameras, devices, enrolments, factors, history, hours, live, login, passwords, past, people,
     proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions, setup, sheet,
-    sites, status, timeline, verifications,
+    sites, status, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -82,6 +82,9 @@ use crate::problem::ProblemBody;
         cameras::list,
         cameras::recordings,
         timeline::timeline,
+        walls::list,
+        walls::save,
+        walls::remove,
         hours::list,
         hours::one,
         cameras::raise_event,

@@ -84,6 +84,8 @@ ids! {
     EpochId = "ep_";
     /// A program with an account of its own.
     ServiceId = "svc_";
+    /// Cameras side by side, as a person arranged them.
+    WallId = "wall_";
     /// One request to a server, for its log and the history.
     RequestId = "req_";
 }

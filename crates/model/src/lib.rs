@@ -17,7 +17,9 @@ pub mod wire;
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
-pub use id::{CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId};
+pub use id::{
+    CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId, WallId,
+};
 pub use range::{AskedRange, ByteRange};
 pub use slots::{Slot, Slots};
 pub use time::Timestamp;

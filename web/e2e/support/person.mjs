@@ -85,3 +85,33 @@ export async function liveMoves(page, picture) {
 export async function playState(page) {
   return page.getByRole('button', { name: 'Play', exact: true }).isVisible().then((paused) => (paused ? 'paused' : 'playing'));
 }
+
+/** An encrypted camera of the tests, whose certificate is trusted. */
+export async function addEncryptedCamera(page, camera, name) {
+  await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+  await page.getByRole('link', { name: 'Add a camera' }).click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Address', { exact: true }).fill(camera.address);
+  await page.getByLabel('User name of the camera').fill('viewer');
+  await page.getByLabel('Password of the camera').fill('secret');
+  await page.getByRole('button', { name: 'Test the connection' }).click();
+  await page.getByLabel('I trust this certificate').check({ timeout: 45_000 });
+  await page.getByRole('button', { name: 'Go on with the test' }).click();
+  await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
+  await page.getByRole('button', { name: 'Add the camera' }).click();
+  await page.getByRole('link', { name: new RegExp(name) }).waitFor({ timeout: 30_000 });
+}
+
+/** A camera that takes whoever comes, with its small stream. */
+export async function addPlainCamera(page, camera, name) {
+  await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+  await page.getByRole('link', { name: 'Add a camera' }).click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Address', { exact: true }).fill(camera.address);
+  await page.getByText('A second, smaller stream').click();
+  await page.getByLabel('Address of the small stream').fill(camera.subAddress);
+  await page.getByRole('button', { name: 'Test the connection' }).click();
+  await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
+  await page.getByRole('button', { name: 'Add the camera' }).click();
+  await page.getByRole('link', { name: new RegExp(`^${name} `) }).waitFor({ timeout: 30_000 });
+}

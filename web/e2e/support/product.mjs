@@ -79,7 +79,21 @@ export async function encryptedCamera() {
   const binary = join(dirname(process.env.LENSKEEP_BIN), 'camera-sim');
   const child = spawn(binary, ['--listen', `127.0.0.1:${port}`, '--tls', String(port + 1), '--user', 'viewer'], { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  return { address: `rtsps://127.0.0.1:${port + 1}/main`, stop: () => child.kill() };
+  return {
+    address: `rtsps://127.0.0.1:${port + 1}/main`,
+    stop: () => child.kill(),
+    /** Keeps its connections and sends nothing. */
+    freeze: () => child.kill('SIGSTOP'),
+    thaw: () => child.kill('SIGCONT'),
+  };
+}
+
+/** One that speaks RTSP to everybody, as often as one likes. */
+export async function plainCamera() {
+  const port = await freePort();
+  const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), ['--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, stop: () => child.kill() };
 }
 
 /** `up` takes the ports after the first for gateways, metrics, the demonstration camera and `lenskeep app`. */

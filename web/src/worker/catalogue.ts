@@ -45,6 +45,17 @@ export class Catalogue {
     return pick(recordings, time);
   }
 
+  /** Whether nothing was recorded where somebody looked last. */
+  get empty(): boolean {
+    return this.window?.recordings.length === 0;
+  }
+
+  /** The recording that holds this time. */
+  async holding(time: number): Promise<RecordingListing | null> {
+    const found = pick(await this.around(time), time);
+    return found && found.started_at <= time ? found : null;
+  }
+
   /** The last recording that ends at or before this time. */
   async before(time: number): Promise<RecordingListing | null> {
     return (await this.around(time)).findLast((entry) => entry.available && entry.started_at < time) ?? null;

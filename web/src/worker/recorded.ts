@@ -18,6 +18,8 @@ const LATE_MS = 120;
 
 export class RecordedView {
   private readonly catalogue: Catalogue;
+  /** While somebody drags, the small stream shows where they are: it comes and decodes sooner. Null where there is none. */
+  private previews: Catalogue | null;
   private run: Run | null = null;
   private playing = false;
   private speed = 1;
@@ -32,6 +34,7 @@ export class RecordedView {
     private audioOn: boolean,
   ) {
     this.catalogue = new Catalogue(camera, rendition, keyring);
+    this.previews = rendition === 'main' ? new Catalogue(camera, 'sub', keyring) : null;
   }
 
   seek(at: number, play: boolean, preview: boolean): void {
@@ -83,6 +86,8 @@ export class RecordedView {
     const run: Run = new Run(goal, {
       camera: this.camera,
       catalogue: this.catalogue,
+      previews: goal.mode === 'key' ? this.previews : null,
+      noPreviews: () => (this.previews = null),
       screen: this.screen,
       emit: (event) => this.run === run && !this.closed && this.emit(event),
       playing: () => this.playing && this.run === run,
@@ -108,6 +113,9 @@ interface Goal {
 interface Surroundings {
   camera: string;
   catalogue: Catalogue;
+  previews: Catalogue | null;
+  /** There is no small stream where there is a large one. */
+  noPreviews: () => void;
   screen: Screen;
   emit: (event: PlayerEvent) => void;
   playing: () => boolean;
@@ -182,11 +190,13 @@ class Run {
   private async read(): Promise<void> {
     const { catalogue, emit } = this.around;
     const { target, mode } = this.goal;
+    if (await this.preview()) return;
     let listing = mode === 'before' ? await catalogue.before(target) : await catalogue.at(target);
     if (!listing) {
       emit({ type: 'state', state: 'ended', note: mode === 'before' ? 'There is nothing earlier.' : 'There is no recording at or after this time yet.' });
       return;
     }
+    if (this.around.previews?.empty && listing.started_at <= target) this.around.noPreviews();
     let position = Math.max(target, listing.started_at);
     // Another moment than the one that was asked for is never shown without a word.
     if (mode === 'at' && position - target > GAP_MS) emit({ type: 'skipped_gap', from: target, to: position });
@@ -210,6 +220,20 @@ class Run {
     if (this.abort.signal.aborted) return;
     await this.drained();
     if (mode === 'at') emit({ type: 'state', state: 'ended', note: 'This is the end of what is recorded.' });
+  }
+
+  /** Whether the small stream has shown it. Whatever keeps it from that, the other one is asked. */
+  private async preview(): Promise<boolean> {
+    const { previews } = this.around;
+    const { target } = this.goal;
+    try {
+      const listing = await previews?.holding(target);
+      if (!previews || !listing) return false;
+      await this.readOne({ ...(await previews.openAt(listing)), listing }, target);
+    } catch {
+      // The large one says what is wrong, if it fails as well.
+    }
+    return this.found || this.abort.signal.aborted;
   }
 
   private async readOne({ listing, recording, keys }: OpenRecording, position: number): Promise<void> {

@@ -126,6 +126,8 @@ impl Transaction {
             "DELETE FROM one_time_tokens WHERE org = $1 AND person = $2",
             "DELETE FROM device_requests WHERE org = $1 AND person = $2",
             "DELETE FROM reasons WHERE org = $1 AND person = $2",
+            "DELETE FROM walls WHERE org = $1 AND person = $2 AND shared = 0",
+            "UPDATE walls SET person = NULL WHERE org = $1 AND person = $2",
             "UPDATE proposals SET reason = '' WHERE org = $1 AND person = $2",
             "DELETE FROM identities WHERE org = $1 AND person = $2",
             "DELETE FROM provider_groups WHERE org = $1 AND person = $2",

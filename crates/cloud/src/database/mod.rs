@@ -20,6 +20,7 @@ mod roster;
 mod rules;
 mod services;
 mod value;
+mod walls;
 mod witnesses;
 
 use std::str::FromStr as _;
@@ -47,6 +48,7 @@ pub(crate) use rules::{PolicySetRow, ReasonRow, RolesRow};
 pub(crate) use services::ServiceRow;
 pub(crate) use value::params;
 pub(crate) use value::{Row, Value};
+pub(crate) use walls::{Arrangement, Arranger, Tile, WallRow};
 pub(crate) use witnesses::{OutsideRow, WitnessRow};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

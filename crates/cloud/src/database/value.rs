@@ -82,7 +82,8 @@ from_id!(
     model::EpochId,
     model::Hash,
     model::Rendition,
-    model::ServiceId
+    model::ServiceId,
+    model::WallId
 );
 
 pub(super) fn sqlite(sql: &'static str, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {

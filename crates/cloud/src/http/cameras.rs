@@ -9,6 +9,7 @@ use cloud_core::policy::Operation;
 use cloud_core::{Action, Denial, allows};
 use model::wire::{EVENT_SECONDS_MAX, Gap, RECORDING_MS_MAX, Recording, StreamStatus};
 use model::{CameraId, GatewayId, Rendition, Timestamp};
+use seal::roster::{Camera, Roster};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -87,21 +88,31 @@ pub(crate) async fn list(
     if let Asker::Service(_) = &asker {
         app.reads(&asker, &roster, Action::ListCameras, now).await?;
     }
-    let rules = app.rules.current(&app.database, &roster).await?;
+    let listing = |(camera, hears): (&Camera, bool)| {
+        let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
+        let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();
+        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, hears, streams }
+    };
+    let cameras = visible(&app, &asker, &roster, now).await?.into_iter().map(listing).collect();
+    Ok(Json(Cameras { cameras }))
+}
+
+/// Cameras that whoever asks may see, and whether they may hear them, too.
+pub(super) async fn visible<'a>(
+    app: &App,
+    asker: &Asker,
+    roster: &'a Roster,
+    now: Timestamp,
+) -> Result<Vec<(&'a Camera, bool)>, Problem> {
+    let rules = app.rules.current(&app.database, roster).await?;
     let policies = rules.policies.as_ref().ok_or(Denial::NoPolicies)?;
-    let (principal, mut facts) = asker.facts(&roster, &rules, roster.cameras().map(|camera| camera.id), now);
-    if let Asker::Person(caller) = &asker {
+    let (principal, mut facts) = asker.facts(roster, &rules, roster.cameras().map(|camera| camera.id), now);
+    if let Asker::Person(caller) = asker {
         app.state_reason(caller, &mut facts, now).await?;
     }
     let may = |operation, camera| allows(principal, &facts, operation, camera, policies, now);
-    let visible = roster.cameras().filter(|camera| may(Operation::See, camera.id));
-    let listing = |camera: &seal::roster::Camera| {
-        let streams = app.hub.status(camera.gateway).map_or_else(Vec::new, |status| status.cameras);
-        let streams = streams.into_iter().filter(|stream| stream.camera == camera.id).collect();
-        let hears = may(Operation::Audio, camera.id);
-        CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, hears, streams }
-    };
-    Ok(Json(Cameras { cameras: visible.map(listing).collect() }))
+    let seen = roster.cameras().filter(|camera| may(Operation::See, camera.id));
+    Ok(seen.map(|camera| (camera, may(Operation::Audio, camera.id))).collect())
 }
 
 #[utoipa::path(get, path = "/api/v1/cameras/{id}/recordings",

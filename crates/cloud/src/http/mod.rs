@@ -41,4 +41,5 @@ pub(crate) mod status;
 pub(crate) mod timeline;
 pub(crate) mod types;
 pub(crate) mod verifications;
+pub(crate) mod walls;
 pub(crate) mod witness;

@@ -17,7 +17,7 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, factors, headers, health, history, hours, live, login, page,
     passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
-    services, sessions, setup, sheet, sites, status, timeline, verifications, witness,
+    services, sessions, setup, sheet, sites, status, timeline, verifications, walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -138,6 +138,9 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/gateways", Reader, get(sites::list)),
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
+        viewer("GET", "/api/v1/walls", Session, get(walls::list)),
+        viewer("PUT", "/api/v1/walls/{id}", Session, put(walls::save)),
+        viewer("DELETE", "/api/v1/walls/{id}", Session, delete(walls::remove)),
         viewer("GET", "/api/v1/cameras/{id}/recordings", Reader, get(cameras::recordings)),
         viewer("GET", "/api/v1/cameras/{id}/timeline", Reader, get(timeline::timeline)),
         viewer("GET", "/api/v1/cameras/{id}/hours", Reader, get(hours::list)),

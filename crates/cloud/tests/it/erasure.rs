@@ -1,6 +1,6 @@
 //! Forgetting a person, and what stays of them.
 
-use model::Hash;
+use model::{Hash, WallId};
 use reqwest::StatusCode;
 use seal::action::{Action, SignedAction};
 use seal::roster::{Scope, Statement};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::scim::directory;
 use crate::support::world::{Answer, Person};
-use crate::support::{Organisation, World, fresh, now, on_both_databases};
+use crate::support::{Organisation, World, fresh, fresh_id, now, on_both_databases};
 
 on_both_databases!(somebody_is_forgotten_and_the_log_is_as_it_was,);
 
@@ -45,6 +45,12 @@ async fn somebody_is_forgotten_and_the_log_is_as_it_was(world: World) {
         world.as_person(&ada.cookie).post("/api/v1/reasons", &reason).await.status,
         StatusCode::NO_CONTENT
     );
+
+    for (name, shared) in [("Her own", false), ("The shop", true)] {
+        let path = format!("/api/v1/walls/{}", WallId::from_random(fresh_id()));
+        let wall = json!({ "name": name, "shared": shared, "columns": 1, "tiles": [], "revision": 0 });
+        assert_eq!(world.as_person(&ada.cookie).put(&path, &wall).await.status, StatusCode::OK);
+    }
 
     let head = |ours: &Organisation| ours.roster.head().1;
     let admin = &ours.admin;
@@ -87,6 +93,13 @@ async fn somebody_is_forgotten_and_the_log_is_as_it_was(world: World) {
     let listed = ours.api(&world).get("/api/v1/people").await.body;
     assert!(!listed.to_string().contains(&id), "{listed}");
     assert_eq!(directory.get(&format!("Users/{id}")).await.status, StatusCode::NOT_FOUND);
+    // What was shared is still there, and an administrator's to change.
+    let walls = ours.api(&world).get("/api/v1/walls").await.body["walls"].clone();
+    assert_eq!(world.sql("UPDATE walls SET name = name").await, 1);
+    assert_eq!(
+        (&walls[0]["name"], &walls[0]["person"], &walls[0]["changeable"]),
+        (&json!("The shop"), &Value::Null, &json!(true))
+    );
     // The id stays taken.
     let invite = json!({ "person": id, "person_name": "Eve" });
     assert_eq!(ours.api(&world).post("/api/v1/invitations", &invite).await.code(), "invalid");

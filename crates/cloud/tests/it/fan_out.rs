@@ -147,6 +147,8 @@ async fn measure(server: &Runtime, world: World) {
             );
         }
     }
+    // First, or they would be told that the gateway is gone.
+    drop(viewers);
     sending.abort();
 }
 

@@ -32,5 +32,6 @@ mod sheet;
 mod sites;
 mod support;
 mod syslog;
+mod walls;
 mod web;
 mod witness;

@@ -38,6 +38,7 @@ const ACTIONS: Record<string, string> = {
   set_policy: 'put policies in force',
   erase_person: 'erased',
   state_reason: 'said why',
+  arrange_wall: 'arranged a wall',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',

@@ -62,6 +62,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         reason,
         passkey,
         service,
+        wall,
         size,
     } = things;
     let case = |needs, path: String, body: Value| Case { needs, path, body };
@@ -97,7 +98,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         (
             "GET",
             "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions"
-            | "/api/v1/factors",
+            | "/api/v1/factors" | "/api/v1/walls",
         )
         | (
             "POST",
@@ -116,6 +117,13 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         }
         ("DELETE", "/api/v1/sessions/{id}") => {
             vec![case(Ada, format!("/api/v1/sessions/{session}"), json!({}))]
+        }
+        ("PUT", "/api/v1/walls/{id}") => {
+            let body = json!({ "name": "Mine", "shared": true, "columns": 1, "tiles": [], "revision": 1 });
+            vec![case(Ada, format!("/api/v1/walls/{wall}"), body)]
+        }
+        ("DELETE", "/api/v1/walls/{id}") => {
+            vec![case(Ada, format!("/api/v1/walls/{wall}"), json!({}))]
         }
         ("POST", "/api/v1/factors/passkeys/{id}") => {
             vec![case(Ada, format!("/api/v1/factors/passkeys/{passkey}"), json!({ "name": "Key" }))]

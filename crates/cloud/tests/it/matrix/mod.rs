@@ -165,7 +165,7 @@ async fn ask(world: &World, who: Who, shows: &Shows, route: &Route, case: &Case)
     if let Shows::Token(token) = shows {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    if method == Method::POST {
+    if [Method::POST, Method::PUT].contains(&method) {
         request = request.json(&case.body);
     }
     let response = request.send().await.unwrap();

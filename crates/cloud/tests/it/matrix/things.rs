@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{CameraId, DeviceId, Hash, PersonId, Timestamp};
+use model::{CameraId, DeviceId, Hash, PersonId, Timestamp, WallId};
 use reqwest::StatusCode;
 use seal::roster::{Scope, Statement};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Shows, Who};
 use crate::rules::assign;
 use crate::support::world::{Organisation, Person};
-use crate::support::{Gateway, World, fresh};
+use crate::support::{Gateway, World, fresh, fresh_id};
 
 /// Things of the first organisation, by the names that paths use.
 pub(super) struct Things {
@@ -36,6 +36,8 @@ pub(super) struct Things {
     pub(super) passkey: String,
     /// An account of a program.
     pub(super) service: String,
+    /// Ada's own.
+    pub(super) wall: WallId,
     /// A size of the log that was published.
     pub(super) size: u64,
 }
@@ -120,6 +122,10 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
     assert_eq!(asked.status, StatusCode::ACCEPTED);
     let waiting = waiting.id;
     let service = ours.service(world, &["list_cameras"], Scope::All).await;
+    let wall = WallId::from_random(fresh_id());
+    let kept = json!({ "name": "Shop", "shared": false, "columns": 1, "tiles": [], "revision": 0 });
+    let saved = ours.api(world).put(&format!("/api/v1/walls/{wall}"), &kept).await;
+    assert_eq!(saved.status, StatusCode::OK, "{}", saved.body);
     let the_door = Scope::Cameras { cameras: BTreeSet::from([door]) };
     let program = ours.service(world, &["list_cameras", "list_recordings"], the_door).await;
     let (org, ada) = (ours.org, ours.admin.id);
@@ -170,6 +176,7 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
         reason,
         passkey: "AAAA".to_owned(),
         service: service.id.to_string(),
+        wall,
         size,
     };
     (ours, things, who)

@@ -406,7 +406,15 @@ impl Api<'_> {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        let request = self.request(Method::POST, path).header("x-lenskeep", "1");
+        self.send(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self.request(method, path).header("x-lenskeep", "1");
         Answer::of(request.json(body).send().await.unwrap()).await
     }
 }

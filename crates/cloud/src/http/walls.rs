@@ -1,0 +1,280 @@
+//! Walls: cameras side by side, as people arranged them for themselves or for
+//! everybody. A wall opens nothing: whoever looks at a shared one is shown the
+//! cameras that they may see, and told how many there are besides.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use cloud_core::Action;
+use model::{CameraId, PersonId, Timestamp, WallId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::cameras::visible;
+use super::extract::{Json, Path};
+use super::types::NAME_MAX;
+use crate::app::App;
+use crate::clock;
+use crate::database::{Arrangement, Arranger, Tile, WallRow};
+use crate::permits::is_administrator;
+use crate::problem::Problem;
+use crate::services::Asker;
+use crate::sessions::Caller;
+
+/// That one person may keep.
+const WALLS_MAX: u64 = 50;
+/// Shown to one person, their own and those that others share.
+const LISTED_MAX: u64 = 500;
+const TILES_MAX: usize = 64;
+const COLUMNS_MAX: u32 = 12;
+const ROWS_MAX: u32 = 64;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Walls {
+    /// By name.
+    walls: Vec<Wall>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Wall {
+    #[schema(value_type = String)]
+    id: WallId,
+    name: String,
+    /// Whether everybody in the organisation sees it.
+    shared: bool,
+    /// Who saved it; null once that person was erased.
+    #[schema(value_type = Option<String>)]
+    person: Option<PersonId>,
+    /// Whether who asks may change it.
+    changeable: bool,
+    columns: u32,
+    tiles: Vec<Tile>,
+    /// Tiles of cameras that who asks may not see.
+    hidden: usize,
+    /// For `PUT` and `DELETE`.
+    revision: u64,
+    #[schema(value_type = u64)]
+    changed_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewWall {
+    name: String,
+    shared: bool,
+    columns: u32,
+    tiles: Vec<Tile>,
+    /// Of the wall that this replaces; 0 makes a new one.
+    revision: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Saved {
+    revision: u64,
+}
+
+#[utoipa::path(get, path = "/api/v1/walls", responses((status = 200, body = Walls)))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Walls>, Problem> {
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    let arranger =
+        Arranger { person: caller.person, is_administrator: is_administrator(&roster, caller.person, now) };
+    let rows = app.database.walls(caller.org, caller.person, LISTED_MAX).await?;
+    let seen = seen(&app, &caller, now).await?;
+    let listing = |row: WallRow| {
+        let changeable = arranger.may_change(&row);
+        let WallRow { wall, person, name, shared, arrangement, revision, changed_at } = row;
+        let Arrangement { columns, mut tiles } = arrangement;
+        let all = tiles.len();
+        tiles.retain(|tile| seen.contains(&tile.camera));
+        let hidden = all - tiles.len();
+        Wall { id: wall, name, shared, person, changeable, columns, tiles, hidden, revision, changed_at }
+    };
+    Ok(Json(Walls { walls: rows.into_iter().map(listing).collect() }))
+}
+
+async fn seen(app: &App, caller: &Caller, now: Timestamp) -> Result<BTreeSet<CameraId>, Problem> {
+    let roster = app.roster(caller.org, now).await?;
+    let visible = visible(app, &Asker::Person(*caller), &roster, now).await?;
+    Ok(visible.into_iter().map(|(camera, _)| camera.id).collect())
+}
+
+#[utoipa::path(put, path = "/api/v1/walls/{id}", params(("id" = String, Path, description = "`wall_` and 32 hex digits, drawn by who asks")),
+    request_body = NewWall,
+    responses((status = 200, body = Saved),
+              (status = 403, description = "`not_yours`: somebody else shares it"),
+              (status = 409, description = "`wall_moved`: it was changed meanwhile; `too_many_walls`"),
+              (status = 422, description = "the message names the tile")))]
+pub(crate) async fn save(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(wall): Path<WallId>,
+    Json(body): Json<NewWall>,
+) -> Result<Json<Saved>, Problem> {
+    let now = clock::now();
+    let name = body.name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!("A wall's name has 1 to {NAME_MAX} printable characters.")));
+    }
+    let NewWall { shared, columns, tiles, revision, .. } = body;
+    let arrangement = Arrangement { columns, tiles };
+    check(&arrangement, &seen(&app, &caller, now).await?)?;
+    let roster = app.roster(caller.org, now).await?;
+    let row =
+        WallRow { wall, person: Some(caller.person), name, shared, arrangement, revision, changed_at: now };
+    if revision == 0 {
+        if app.database.count_walls(caller.org, caller.person).await? >= WALLS_MAX {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "too_many_walls",
+                format!("A person keeps {WALLS_MAX} walls at most."),
+                "Remove one that you no longer use.",
+            ));
+        }
+        let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
+        let row = WallRow { revision: 1, ..row };
+        if !app.database.add_wall(caller.org, &row, &audited).await? {
+            return Err(moved());
+        }
+        return Ok(Json(Saved { revision: 1 }));
+    }
+    let arranger = theirs(&app, &caller, wall, now).await?;
+    let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
+    if !app.database.change_wall(caller.org, arranger, &row, &audited).await? {
+        return Err(moved());
+    }
+    Ok(Json(Saved { revision: revision + 1 }))
+}
+
+#[utoipa::path(delete, path = "/api/v1/walls/{id}", params(("id" = String, Path)),
+    responses((status = 204), (status = 403, description = "`not_yours`: somebody else shares it"), (status = 404)))]
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(wall): Path<WallId>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let arranger = theirs(&app, &caller, wall, now).await?;
+    let roster = app.roster(caller.org, now).await?;
+    let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
+    if !app.database.remove_wall(caller.org, arranger, wall, &audited).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whose change it is, if the wall is theirs to change.
+async fn theirs(app: &App, caller: &Caller, wall: WallId, now: Timestamp) -> Result<Arranger, Problem> {
+    let roster = app.roster(caller.org, now).await?;
+    let arranger =
+        Arranger { person: caller.person, is_administrator: is_administrator(&roster, caller.person, now) };
+    let row = app.database.wall(caller.org, caller.person, wall).await?.ok_or_else(Problem::not_found)?;
+    if !arranger.may_change(&row) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not_yours",
+            "Somebody else shares this wall.",
+            "Save it under a name of your own, or ask an administrator to change it.",
+        ));
+    }
+    Ok(arranger)
+}
+
+fn moved() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "wall_moved",
+        "This wall was changed meanwhile.",
+        "Look at it as it is now, and change it again.",
+    )
+}
+
+/// Whether all tiles are of cameras that the person sees, each once, and stand
+/// side by side.
+fn check(arrangement: &Arrangement, seen: &BTreeSet<CameraId>) -> Result<(), Problem> {
+    let Arrangement { columns, tiles } = arrangement;
+    if !(1..=COLUMNS_MAX).contains(columns) {
+        return Err(Problem::invalid(format!("A wall has 1 to {COLUMNS_MAX} columns.")));
+    }
+    if tiles.len() > TILES_MAX {
+        return Err(Problem::invalid(format!("A wall has {TILES_MAX} tiles at most.")));
+    }
+    let within = |first: u32, length: u32, max: u32| {
+        length >= 1 && first.checked_add(length).is_some_and(|end| end <= max)
+    };
+    for (number, tile) in tiles.iter().enumerate() {
+        let Tile { camera, x, y, w, h } = *tile;
+        let wrong = |what: &str| Err(Problem::invalid(format!("tiles[{number}] {what}")));
+        if !seen.contains(&camera) {
+            return wrong("is of a camera that you may not see, or that there is not.");
+        }
+        if !within(x, w, *columns) || !within(y, h, ROWS_MAX) {
+            return wrong(&format!("reaches out of {columns} columns or {ROWS_MAX} rows."));
+        }
+        for (other, before) in tiles[..number].iter().enumerate() {
+            if before.camera == camera {
+                return wrong(&format!("is of the same camera as tiles[{other}]."));
+            }
+            let apart = x >= before.x + before.w
+                || before.x >= x + w
+                || y >= before.y + before.h
+                || before.y >= y + h;
+            if !apart {
+                return wrong(&format!("lies over tiles[{other}]."));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(n: u8) -> CameraId {
+        CameraId::from_random([n; 16])
+    }
+
+    fn said(columns: u32, tiles: &[(u8, [u32; 4])]) -> String {
+        let tile = |&(n, [x, y, w, h]): &(u8, [u32; 4])| Tile { camera: camera(n), x, y, w, h };
+        let arrangement = Arrangement { columns, tiles: tiles.iter().map(tile).collect() };
+        let seen = (1..100).map(camera).collect();
+        check(&arrangement, &seen).err().map_or_else(String::new, |problem| problem.body.error.message)
+    }
+
+    #[test]
+    fn tiles_stand_side_by_side_within_the_wall() {
+        assert_eq!(said(4, &[]), "");
+        assert_eq!(
+            said(4, &[(1, [0, 0, 2, 2]), (2, [2, 0, 2, 1]), (3, [2, 1, 2, 1]), (4, [0, 2, 4, 62])]),
+            ""
+        );
+        assert!(said(0, &[]).contains("1 to 12 columns"));
+        assert!(said(13, &[]).contains("1 to 12 columns"));
+        for tile in [
+            [3, 0, 2, 1],
+            [0, 0, 0, 1],
+            [0, 0, 1, 0],
+            [0, 63, 1, 2],
+            [u32::MAX, 0, 1, 1],
+            [0, 0, 1, u32::MAX],
+        ] {
+            assert!(said(4, &[(1, tile)]).starts_with("tiles[0] reaches out"), "{tile:?}");
+        }
+        assert_eq!(said(4, &[(1, [0, 0, 2, 2]), (2, [1, 1, 1, 1])]), "tiles[1] lies over tiles[0].");
+        assert_eq!(
+            said(4, &[(1, [0, 0, 1, 1]), (1, [1, 1, 1, 1])]),
+            "tiles[1] is of the same camera as tiles[0]."
+        );
+        assert!(said(4, &[(100, [0, 0, 1, 1])]).starts_with("tiles[0] is of a camera that you may not see"));
+        let many: Vec<_> = (1..=65).map(|n| (n, [u32::from(n % 12), u32::from(n / 12), 1, 1])).collect();
+        assert_eq!(said(12, &many[..64]), "");
+        assert!(said(12, &many).contains("64 tiles at most"));
+    }
+}

@@ -1,0 +1,108 @@
+// One live picture among many: which stream it takes, whether it rests, and whether pictures still come. What stops is said within two seconds,
+// and asked for again.
+
+import type { PlayerEvent } from '../../worker/protocol';
+import type { Rendition } from '../api/types';
+import { PlayerHandle } from './keeper';
+
+/** Without a picture for so long, a stream has stopped; slow ones get longer. */
+const STOPPED_MS = 2000;
+const SLOW_MS_MAX = 15_000;
+const LOOK_EVERY_MS = 500;
+/** Then it is asked for again, whatever the connection says; each time later. */
+const AGAIN_MS = 10_000;
+const AGAIN_MS_MAX = 120_000;
+/** Pictures that were left out for want of time on the way or in this browser: the small stream has to do for a while. */
+const STRAINED_MS = 60_000;
+const GAPS_KEPT = 5;
+
+export class LiveTile {
+  /** Null while it rests. */
+  rendition: Rendition | null = $state(null);
+  /** Whether a picture was shown, which stays until the next one. */
+  shown = $state(false);
+  /** When the last picture came, if no other did for too long. */
+  stopped: number | null = $state(null);
+  note: string | null = $state(null);
+  problem: string | null = $state(null);
+  unsupported: string | null = $state(null);
+  /** The full-size stream was too much. */
+  strained = $state(false);
+  private readonly handle: PlayerHandle;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private last: { at: number; date: number } | null = null;
+  private gaps: number[] = [];
+  private asked = 0;
+  private again = AGAIN_MS;
+  private skipped = 0;
+  private strainedUntil = 0;
+
+  constructor(camera: string, canvas: HTMLCanvasElement) {
+    this.handle = new PlayerHandle(camera, 'sub', canvas, (event) => this.take(event));
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+  }
+
+  /** Another stream, or none. What is shown stays until there is something newer. */
+  show(rendition: Rendition | null): void {
+    if (rendition === this.rendition) return;
+    this.rendition = rendition;
+    this.stopped = null;
+    this.gaps = [];
+    if (rendition === null) this.handle.control({ do: 'hold' });
+    else {
+      this.handle.control({ do: 'rendition', rendition });
+      this.ask();
+    }
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.handle.close();
+  }
+
+  private ask(): void {
+    this.asked = performance.now();
+    this.problem = this.unsupported = null;
+    this.skipped = 0;
+    this.handle.control({ do: 'live' });
+  }
+
+  private look(): void {
+    const now = performance.now();
+    this.strained = now < this.strainedUntil;
+    if (this.rendition === null || this.unsupported) return;
+    const since = Math.max(this.asked, this.last?.at ?? 0);
+    const patience = Math.min(Math.max(STOPPED_MS, 2.5 * Math.max(0, ...this.gaps)), SLOW_MS_MAX);
+    this.stopped = this.last && now - since > patience ? this.last.date : null;
+    if (now - since > this.again && now - this.asked > this.again) {
+      this.again = Math.min(this.again * 2, AGAIN_MS_MAX);
+      this.ask();
+    }
+  }
+
+  private take(event: PlayerEvent): void {
+    switch (event.type) {
+      case 'picture': {
+        const now = performance.now();
+        if (this.last && this.asked < this.last.at) this.gaps = [...this.gaps.slice(1 - GAPS_KEPT), now - this.last.at];
+        this.last = { at: now, date: Date.now() };
+        this.again = AGAIN_MS;
+        this.shown = true;
+        this.stopped = this.note = this.problem = null;
+        return;
+      }
+      case 'state':
+        this.note = event.state === 'playing' ? null : event.note;
+        return;
+      case 'stats':
+        if (this.rendition === 'main' && event.stats.skipped > this.skipped) this.strainedUntil = performance.now() + STRAINED_MS;
+        this.skipped = event.stats.skipped;
+        return;
+      case 'error':
+        this.problem = event.message;
+        return;
+      case 'unsupported':
+        this.unsupported = event.codec;
+    }
+  }
+}

@@ -121,9 +121,13 @@ describe('a wall', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 
     const ben = await visitor(browser);
     await letIn(page, ben.page, 'Ben');
     await ben.page.getByRole('navigation').getByRole('link', { name: 'Wall', exact: true }).click();
-    // No camera was opened to Ben.
-    await ben.page.getByRole('heading', { name: 'No cameras yet' }).waitFor();
-    assert.equal(await ben.page.locator('.tile').count(), 0);
+    await ben.page.getByLabel('Which wall').selectOption({ label: 'Shop (shared)' });
+    await ben.page.getByRole('heading', { name: 'Shop', level: 1 }).waitFor();
+    await until('both pictures', async () => (await ben.page.locator('.tile[data-state=playing]').count()) === 2);
+    assert.equal(await ben.page.getByRole('button', { name: 'Arrange', exact: true }).count(), 0);
+    await ben.page.getByRole('button', { name: 'Arrange my own' }).click();
+    assert.equal(await ben.page.getByLabel('Name', { exact: true }).inputValue(), 'Shop (copy)');
+    assert.equal(await ben.page.getByRole('button', { name: 'Remove this wall' }).count(), 0);
     await ben.context.close();
   });
 

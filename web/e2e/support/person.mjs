@@ -99,7 +99,7 @@ export async function addEncryptedCamera(page, camera, name) {
   await page.getByRole('button', { name: 'Go on with the test' }).click();
   await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
   await page.getByRole('button', { name: 'Add the camera' }).click();
-  await page.getByRole('link', { name: new RegExp(name) }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { name, level: 1 }).waitFor({ timeout: 30_000 });
 }
 
 /** A camera that takes whoever comes, with its small stream. */
@@ -113,5 +113,5 @@ export async function addPlainCamera(page, camera, name) {
   await page.getByRole('button', { name: 'Test the connection' }).click();
   await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
   await page.getByRole('button', { name: 'Add the camera' }).click();
-  await page.getByRole('link', { name: new RegExp(`^${name} `) }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { name, level: 1 }).waitFor({ timeout: 30_000 });
 }

@@ -12,7 +12,10 @@ const LOOK_EVERY_MS = 500;
 /** Then it is asked for again, whatever the connection says; each time later. */
 const AGAIN_MS = 10_000;
 const AGAIN_MS_MAX = 120_000;
-/** Pictures that were left out for want of time on the way or in this browser: the small stream has to do for a while. */
+/** Pictures are left out for want of time, on the way or in this browser, in so many seconds more than not: the small stream has to do for a while.
+ * At the beginning of a stream that means nothing. */
+const STRAINED_SECONDS = 3;
+const SETTLING_MS = 5000;
 const STRAINED_MS = 60_000;
 const GAPS_KEPT = 5;
 
@@ -35,6 +38,7 @@ export class LiveTile {
   private asked = 0;
   private again = AGAIN_MS;
   private skipped = 0;
+  private bad = 0;
   private strainedUntil = 0;
 
   constructor(camera: string, canvas: HTMLCanvasElement) {
@@ -63,7 +67,7 @@ export class LiveTile {
   private ask(): void {
     this.asked = performance.now();
     this.problem = this.unsupported = null;
-    this.skipped = 0;
+    this.skipped = this.bad = 0;
     this.handle.control({ do: 'live' });
   }
 
@@ -95,8 +99,9 @@ export class LiveTile {
         this.note = event.state === 'playing' ? null : event.note;
         return;
       case 'stats':
-        if (this.rendition === 'main' && event.stats.skipped > this.skipped) this.strainedUntil = performance.now() + STRAINED_MS;
+        if (performance.now() > this.asked + SETTLING_MS) this.bad = Math.max(0, this.bad + (event.stats.skipped > this.skipped ? 1 : -1));
         this.skipped = event.stats.skipped;
+        if (this.rendition === 'main' && this.bad >= STRAINED_SECONDS) this.strainedUntil = performance.now() + STRAINED_MS;
         return;
       case 'error':
         this.problem = event.message;

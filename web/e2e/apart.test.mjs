@@ -68,7 +68,11 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     await page.getByRole('button', { name: 'Unlock and go there' }).click();
     await page.getByText('Without the cloud.').waitFor({ timeout: 30_000 });
     await seen('apart-cameras');
-    assert.deepEqual(await page.getByRole('navigation').getByRole('link').allTextContents(), ['Cameras']);
+    assert.deepEqual(await page.getByRole('navigation').getByRole('link').allTextContents(), ['Cameras', 'Wall']);
+    await page.getByRole('navigation').getByRole('link', { name: 'Wall', exact: true }).click();
+    await until('the wall to play', () => page.locator('.tile[data-state=playing]').count());
+    assert.equal(await page.getByRole('button', { name: /Arrange/ }).count(), 0, 'nobody keeps it here');
+    await page.getByRole('navigation').getByRole('link', { name: 'Cameras', exact: true }).click();
     await page.getByRole('link', { name: /Back door/ }).click();
     await liveMoves(page, picture);
     await seen('apart-camera');

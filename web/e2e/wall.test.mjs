@@ -51,7 +51,7 @@ describe('a wall', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 
     await page.getByRole('button', { name: 'Enlarge Demo camera' }).click();
     await until('the stream in full size', async () => (await demo()) === 'main');
     await moves('Demo camera');
-    assert.equal(await tile('Yard').getAttribute('data-rendition'), null, 'nobody sees it');
+    await until('the other to rest, which nobody sees', async () => (await tile('Yard').getAttribute('data-rendition')) === null);
     await seen('wall-enlarged');
     await page.keyboard.press('Escape');
     await until('the others again', () => tile('Yard').getAttribute('data-rendition'));

@@ -55,11 +55,21 @@ describe('an arrangement', () => {
       const kind = below(8);
       if (kind < 4) tiles = move(tiles, columns, camera, below(14) - 1, below(14) - 1);
       else if (kind < 7) tiles = resize(tiles, columns, camera, below(6), below(6));
-      else tiles = inColumns(tiles, (columns = 1 + below(12)));
+      else {
+        const wanted = 1 + below(12);
+        const fitted = inColumns(tiles, wanted);
+        if (fitted) [tiles, columns] = [fitted, wanted];
+      }
       drawn(tiles, columns);
       expect(tiles.map((each) => each.camera)).toEqual([...'abcdefghijk']);
       expect(rowsOf(tiles)).toBeLessThanOrEqual(64);
     }
+  });
+
+  it('is no higher than the server takes', () => {
+    const column = Array.from({ length: 64 }, (_, n) => tile(`${n}`, 0, n));
+    expect(rowsOf(resize(column, 1, '0', 1, 2))).toBe(64);
+    expect(inColumns([tile('a', 0, 0, 1, 40), tile('b', 1, 0, 1, 40)], 1)).toBe(null);
   });
 
   it('is walked with the arrow keys', () => {

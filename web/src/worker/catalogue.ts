@@ -45,11 +45,6 @@ export class Catalogue {
     return pick(recordings, time);
   }
 
-  /** Whether nothing was recorded where somebody looked last. */
-  get empty(): boolean {
-    return this.window?.recordings.length === 0;
-  }
-
   /** The recording that holds this time. */
   async holding(time: number): Promise<RecordingListing | null> {
     const found = pick(await this.around(time), time);

@@ -18,8 +18,8 @@ const LATE_MS = 120;
 
 export class RecordedView {
   private readonly catalogue: Catalogue;
-  /** While somebody drags, the small stream shows where they are: it comes and decodes sooner. Null where there is none. */
-  private previews: Catalogue | null;
+  /** While somebody drags, the small stream shows where they are: it comes and decodes sooner. Null where it is shown anyway. */
+  private readonly previews: Catalogue | null;
   private run: Run | null = null;
   private playing = false;
   private speed = 1;
@@ -87,7 +87,6 @@ export class RecordedView {
       camera: this.camera,
       catalogue: this.catalogue,
       previews: goal.mode === 'key' ? this.previews : null,
-      noPreviews: () => (this.previews = null),
       screen: this.screen,
       emit: (event) => this.run === run && !this.closed && this.emit(event),
       playing: () => this.playing && this.run === run,
@@ -114,8 +113,6 @@ interface Surroundings {
   camera: string;
   catalogue: Catalogue;
   previews: Catalogue | null;
-  /** There is no small stream where there is a large one. */
-  noPreviews: () => void;
   screen: Screen;
   emit: (event: PlayerEvent) => void;
   playing: () => boolean;
@@ -196,7 +193,6 @@ class Run {
       emit({ type: 'state', state: 'ended', note: mode === 'before' ? 'There is nothing earlier.' : 'There is no recording at or after this time yet.' });
       return;
     }
-    if (this.around.previews?.empty && listing.started_at <= target) this.around.noPreviews();
     let position = Math.max(target, listing.started_at);
     // Another moment than the one that was asked for is never shown without a word.
     if (mode === 'at' && position - target > GAP_MS) emit({ type: 'skipped_gap', from: target, to: position });

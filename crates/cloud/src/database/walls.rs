@@ -72,10 +72,12 @@ fn json(arrangement: &Arrangement) -> String {
 }
 
 impl Database {
-    /// A person's own and those that are shared, by name.
+    /// A person's own, and then those that others share, by name: who shares
+    /// many pushes nobody's own out of the list.
     pub(crate) async fn walls(&self, org: OrgId, person: PersonId, limit: u64) -> sqlx::Result<Vec<WallRow>> {
         let sql = "SELECT wall, person, name, shared, arrangement, revision, changed_at FROM walls \
-                   WHERE org = $1 AND (person = $2 OR shared = 1) ORDER BY name, wall LIMIT $3";
+                   WHERE org = $1 AND (person = $2 OR shared = 1) \
+                   ORDER BY CASE WHEN person = $2 THEN 0 ELSE 1 END, name, wall LIMIT $3";
         self.all(sql, params![org, person, limit]).await?.iter().map(read).collect()
     }
 
@@ -96,20 +98,23 @@ impl Database {
         self.optional(sql, params![org, person]).await?.map_or(Ok(0), |row| row.number(0))
     }
 
-    /// False if the id is in use.
+    /// False if the id is in use, or the person keeps `limit` walls.
     pub(crate) async fn add_wall(
         &self,
         org: OrgId,
         row: &WallRow,
+        limit: u64,
         _audited: &Audited<Permit>,
     ) -> sqlx::Result<bool> {
         let sql = "INSERT INTO walls (org, wall, person, name, shared, arrangement, revision, changed_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+                   SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+                   WHERE (SELECT COUNT(*) FROM walls WHERE org = $1 AND person = $3) < $9 \
+                   ON CONFLICT DO NOTHING";
         let WallRow { wall, person, name, shared, arrangement, revision, changed_at } = row;
         let person = person.map(|person| person.to_string());
         let (name, arrangement) = (name.as_str(), json(arrangement));
         let values =
-            params![org, *wall, person, name, u64::from(*shared), arrangement, *revision, *changed_at];
+            params![org, *wall, person, name, u64::from(*shared), arrangement, *revision, *changed_at, limit];
         Ok(self.execute(sql, values).await? == 1)
     }
 

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
 use model::{CameraId, PersonId, Timestamp, WallId};
+use seal::roster::Roster;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,7 +35,7 @@ const ROWS_MAX: u32 = 64;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Walls {
-    /// By name.
+    /// Their own first, then those of others; each by name.
     walls: Vec<Wall>,
 }
 
@@ -83,8 +84,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Walls>, Problem> {
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
-    let arranger =
-        Arranger { person: caller.person, is_administrator: is_administrator(&roster, caller.person, now) };
+    let arranger = arranger(&caller, &roster, now);
     let rows = app.database.walls(caller.org, caller.person, LISTED_MAX).await?;
     let seen = seen(&app, &caller, now).await?;
     let listing = |row: WallRow| {
@@ -108,7 +108,7 @@ async fn seen(app: &App, caller: &Caller, now: Timestamp) -> Result<BTreeSet<Cam
 #[utoipa::path(put, path = "/api/v1/walls/{id}", params(("id" = String, Path, description = "`wall_` and 32 hex digits, drawn by who asks")),
     request_body = NewWall,
     responses((status = 200, body = Saved),
-              (status = 403, description = "`not_yours`: somebody else shares it"),
+              (status = 403, description = "`not_yours`: somebody else shares it"), (status = 404),
               (status = 409, description = "`wall_moved`: it was changed meanwhile; `too_many_walls`"),
               (status = 422, description = "the message names the tile")))]
 pub(crate) async fn save(
@@ -123,11 +123,14 @@ pub(crate) async fn save(
         return Err(Problem::invalid(format!("A wall's name has 1 to {NAME_MAX} printable characters.")));
     }
     let NewWall { shared, columns, tiles, revision, .. } = body;
-    let arrangement = Arrangement { columns, tiles };
-    check(&arrangement, &seen(&app, &caller, now).await?)?;
+    let mut arrangement = Arrangement { columns, tiles };
+    let seen = seen(&app, &caller, now).await?;
+    check(&arrangement, &seen)?;
     let roster = app.roster(caller.org, now).await?;
-    let row =
-        WallRow { wall, person: Some(caller.person), name, shared, arrangement, revision, changed_at: now };
+    let row = |arrangement| {
+        let person = Some(caller.person);
+        WallRow { wall, person, name, shared, arrangement, revision: revision.max(1), changed_at: now }
+    };
     if revision == 0 {
         if app.database.count_walls(caller.org, caller.person).await? >= WALLS_MAX {
             return Err(Problem::new(
@@ -138,15 +141,18 @@ pub(crate) async fn save(
             ));
         }
         let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
-        let row = WallRow { revision: 1, ..row };
-        if !app.database.add_wall(caller.org, &row, &audited).await? {
+        if !app.database.add_wall(caller.org, &row(arrangement), WALLS_MAX, &audited).await? {
             return Err(moved());
         }
         return Ok(Json(Saved { revision: 1 }));
     }
-    let arranger = theirs(&app, &caller, wall, now).await?;
+    let (arranger, before) = theirs(&app, &caller, wall, now).await?;
+    if before.person != Some(caller.person) && !shared {
+        return Err(not_yours("Somebody else shares this wall, who alone ends that."));
+    }
+    keep_hidden(&mut arrangement, &before.arrangement, &seen)?;
     let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
-    if !app.database.change_wall(caller.org, arranger, &row, &audited).await? {
+    if !app.database.change_wall(caller.org, arranger, &row(arrangement), &audited).await? {
         return Err(moved());
     }
     Ok(Json(Saved { revision: revision + 1 }))
@@ -160,7 +166,7 @@ pub(crate) async fn remove(
     Path(wall): Path<WallId>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
-    let arranger = theirs(&app, &caller, wall, now).await?;
+    let (arranger, _) = theirs(&app, &caller, wall, now).await?;
     let roster = app.roster(caller.org, now).await?;
     let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
     if !app.database.remove_wall(caller.org, arranger, wall, &audited).await? {
@@ -169,21 +175,31 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whose change it is, if the wall is theirs to change.
-async fn theirs(app: &App, caller: &Caller, wall: WallId, now: Timestamp) -> Result<Arranger, Problem> {
+/// Whose change it is, and what there is, if the wall is theirs to change.
+async fn theirs(
+    app: &App,
+    caller: &Caller,
+    wall: WallId,
+    now: Timestamp,
+) -> Result<(Arranger, WallRow), Problem> {
     let roster = app.roster(caller.org, now).await?;
-    let arranger =
-        Arranger { person: caller.person, is_administrator: is_administrator(&roster, caller.person, now) };
+    let arranger = arranger(caller, &roster, now);
     let row = app.database.wall(caller.org, caller.person, wall).await?.ok_or_else(Problem::not_found)?;
     if !arranger.may_change(&row) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not_yours",
-            "Somebody else shares this wall.",
-            "Save it under a name of your own, or ask an administrator to change it.",
-        ));
+        return Err(not_yours("Somebody else shares this wall."));
     }
-    Ok(arranger)
+    Ok((arranger, row))
+}
+
+/// An administrator who came with one factor arranges what is theirs alone.
+fn arranger(caller: &Caller, roster: &Roster, now: Timestamp) -> Arranger {
+    let two = caller.second_factor || caller.device.is_some();
+    Arranger { person: caller.person, is_administrator: two && is_administrator(roster, caller.person, now) }
+}
+
+fn not_yours(message: &str) -> Problem {
+    let remedy = "Save it under a name of your own, or ask an administrator to change it.";
+    Problem::new(StatusCode::FORBIDDEN, "not_yours", message, remedy)
 }
 
 fn moved() -> Problem {
@@ -221,16 +237,40 @@ fn check(arrangement: &Arrangement, seen: &BTreeSet<CameraId>) -> Result<(), Pro
             if before.camera == camera {
                 return wrong(&format!("is of the same camera as tiles[{other}]."));
             }
-            let apart = x >= before.x + before.w
-                || before.x >= x + w
-                || y >= before.y + before.h
-                || before.y >= y + h;
-            if !apart {
+            if overlap(tile, before) {
                 return wrong(&format!("lies over tiles[{other}]."));
             }
         }
     }
     Ok(())
+}
+
+/// What others see on the wall stays on it, whoever changes it: in its place, or
+/// below all others if that is taken.
+fn keep_hidden(
+    arrangement: &mut Arrangement,
+    before: &Arrangement,
+    seen: &BTreeSet<CameraId>,
+) -> Result<(), Problem> {
+    let Arrangement { columns, tiles } = arrangement;
+    for tile in before.tiles.iter().filter(|tile| !seen.contains(&tile.camera)) {
+        let w = tile.w.min(*columns);
+        let mut kept = Tile { w, x: tile.x.min(*columns - w), ..*tile };
+        if tiles.iter().any(|other| overlap(other, &kept)) {
+            kept.y = tiles.iter().map(|tile| tile.y + tile.h).max().unwrap_or(0);
+        }
+        if kept.y + kept.h > ROWS_MAX || tiles.len() == TILES_MAX {
+            return Err(Problem::invalid(
+                "There is no room left for the cameras of this wall that you may not see.",
+            ));
+        }
+        tiles.push(kept);
+    }
+    Ok(())
+}
+
+fn overlap(a: &Tile, b: &Tile) -> bool {
+    a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h
 }
 
 #[cfg(test)]
@@ -246,6 +286,26 @@ mod tests {
         let arrangement = Arrangement { columns, tiles: tiles.iter().map(tile).collect() };
         let seen = (1..100).map(camera).collect();
         check(&arrangement, &seen).err().map_or_else(String::new, |problem| problem.body.error.message)
+    }
+
+    #[test]
+    fn what_somebody_may_not_see_stays_where_it_is_or_goes_below() {
+        let tile = |n, [x, y, w, h]: [u32; 4]| Tile { camera: camera(n), x, y, w, h };
+        let seen = BTreeSet::from([camera(1)]);
+        let before = Arrangement {
+            columns: 4,
+            tiles: vec![tile(1, [0, 0, 1, 1]), tile(2, [1, 0, 1, 1]), tile(3, [2, 0, 2, 2])],
+        };
+        let keeping = |columns, mine: [u32; 4]| {
+            let mut changed = Arrangement { columns, tiles: vec![tile(1, mine)] };
+            keep_hidden(&mut changed, &before, &seen).map(|()| changed.tiles)
+        };
+        let kept = keeping(4, [0, 0, 1, 2]).unwrap();
+        assert_eq!(kept[1..], [tile(2, [1, 0, 1, 1]), tile(3, [2, 0, 2, 2])]);
+        let kept = keeping(2, [0, 0, 2, 2]).unwrap();
+        assert_eq!(kept[1..], [tile(2, [1, 2, 1, 1]), tile(3, [0, 3, 2, 2])]);
+        let full = keeping(2, [0, 0, 2, 64]).unwrap_err().body.error.message;
+        assert!(full.contains("may not see"), "{full}");
     }
 
     #[test]

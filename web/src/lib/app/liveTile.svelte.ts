@@ -1,5 +1,5 @@
-// One live picture among many: which stream it takes, whether it rests, and whether pictures still come. What stops is said within two seconds,
-// and asked for again.
+// One live picture among many: which stream it takes, whether it rests, and whether pictures still come. What stops is said after two seconds, and
+// asked for again; what is old is said as well, whoever sends it.
 
 import type { PlayerEvent } from '../../worker/protocol';
 import type { Rendition } from '../api/types';
@@ -9,7 +9,11 @@ import { PlayerHandle } from './keeper';
 const STOPPED_MS = 2000;
 const SLOW_MS_MAX = 15_000;
 const LOOK_EVERY_MS = 500;
-/** Then it is asked for again, whatever the connection says; each time later. */
+/** By the gateway's clock and this one: what is older is not live. */
+const OLD_MS = 30_000;
+/** Out of sight for so long before it rests: whoever scrolls past asks for nothing anew. */
+const REST_AFTER_MS = 4000;
+/** Then a connection that stands is asked for again; each time later. */
 const AGAIN_MS = 10_000;
 const AGAIN_MS_MAX = 120_000;
 /** Pictures are left out for want of time, on the way or in this browser, in so many seconds more than not: the small stream has to do for a while.
@@ -22,21 +26,25 @@ const GAPS_KEPT = 5;
 export class LiveTile {
   /** Null while it rests. */
   rendition: Rendition | null = $state(null);
-  /** Whether a picture was shown, which stays until the next one. */
-  shown = $state(false);
+  /** When the camera saw what is shown; null before the first picture. Kept while it rests. */
+  at: number | null = $state(null);
   /** When the last picture came, if no other did for too long. */
   stopped: number | null = $state(null);
+  /** Pictures come, and are not of now. */
+  old = $state(false);
   note: string | null = $state(null);
   problem: string | null = $state(null);
   unsupported: string | null = $state(null);
-  /** The full-size stream was too much. */
+  /** The full-size stream was too much, or is of no use here. */
   strained = $state(false);
   private readonly handle: PlayerHandle;
   private readonly timer: ReturnType<typeof setInterval>;
-  private last: { at: number; date: number } | null = null;
+  private resting: ReturnType<typeof setTimeout> | undefined;
+  private last: { at: number; date: number; seen: number } | null = null;
   private gaps: number[] = [];
   private asked = 0;
   private again = AGAIN_MS;
+  private connecting = false;
   private skipped = 0;
   private bad = 0;
   private strainedUntil = 0;
@@ -48,37 +56,49 @@ export class LiveTile {
 
   /** Another stream, or none. What is shown stays until there is something newer. */
   show(rendition: Rendition | null): void {
+    clearTimeout(this.resting);
     if (rendition === this.rendition) return;
-    this.rendition = rendition;
-    this.stopped = null;
-    this.gaps = [];
-    if (rendition === null) this.handle.control({ do: 'hold' });
-    else {
-      this.handle.control({ do: 'rendition', rendition });
-      this.ask();
+    if (rendition === null) {
+      this.resting = setTimeout(() => this.rest(), REST_AFTER_MS);
+      return;
     }
+    this.rendition = rendition;
+    this.handle.control({ do: 'rendition', rendition });
+    this.ask();
   }
 
   close(): void {
     clearInterval(this.timer);
+    clearTimeout(this.resting);
     this.handle.close();
+  }
+
+  private rest(): void {
+    this.rendition = null;
+    this.stopped = this.note = this.problem = null;
+    this.old = false;
+    this.handle.control({ do: 'hold' });
   }
 
   private ask(): void {
     this.asked = performance.now();
-    this.problem = this.unsupported = null;
+    this.stopped = this.problem = this.unsupported = null;
+    this.gaps = [];
     this.skipped = this.bad = 0;
+    this.connecting = true;
     this.handle.control({ do: 'live' });
   }
 
   private look(): void {
     const now = performance.now();
     this.strained = now < this.strainedUntil;
+    if (this.last) this.at = this.last.seen;
     if (this.rendition === null || this.unsupported) return;
+    this.old = this.at !== null && Date.now() - this.at > OLD_MS;
     const since = Math.max(this.asked, this.last?.at ?? 0);
     const patience = Math.min(Math.max(STOPPED_MS, 2.5 * Math.max(0, ...this.gaps)), SLOW_MS_MAX);
     this.stopped = this.last && now - since > patience ? this.last.date : null;
-    if (now - since > this.again && now - this.asked > this.again) {
+    if (!this.connecting && now - since > this.again) {
       this.again = Math.min(this.again * 2, AGAIN_MS_MAX);
       this.ask();
     }
@@ -89,13 +109,14 @@ export class LiveTile {
       case 'picture': {
         const now = performance.now();
         if (this.last && this.asked < this.last.at) this.gaps = [...this.gaps.slice(1 - GAPS_KEPT), now - this.last.at];
-        this.last = { at: now, date: Date.now() };
+        this.last = { at: now, date: Date.now(), seen: event.at };
         this.again = AGAIN_MS;
-        this.shown = true;
+        this.at ??= event.at;
         this.stopped = this.note = this.problem = null;
         return;
       }
       case 'state':
+        this.connecting = event.state === 'connecting';
         this.note = event.state === 'playing' ? null : event.note;
         return;
       case 'stats':
@@ -108,6 +129,8 @@ export class LiveTile {
         return;
       case 'unsupported':
         this.unsupported = event.codec;
+        // The small one may be of another kind.
+        if (event.rendition === 'main') this.strainedUntil = Infinity;
     }
   }
 }

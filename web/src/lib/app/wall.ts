@@ -28,6 +28,9 @@ export function automatic(cameras: readonly string[]): { columns: number; tiles:
   return { columns, tiles: cameras.map((camera, n) => ({ camera, x: n % columns, y: Math.floor(n / columns), w: 1, h: 1 })) };
 }
 
+/** A step too far changes nothing. */
+const bounded = (before: readonly Tile[], after: Tile[]): Tile[] => (rowsOf(after) > ROWS_MAX ? [...before] : after);
+
 export function move(tiles: readonly Tile[], columns: number, camera: string, x: number, y: number): Tile[] {
   const before = tiles.find((tile) => tile.camera === camera);
   if (!before) return [...tiles];
@@ -36,14 +39,15 @@ export function move(tiles: readonly Tile[], columns: number, camera: string, x:
   const [other] = under;
   // Two of a size change places.
   const swaps = under.length === 1 && other!.w === moved.w && other!.h === moved.h;
-  return settle(tiles.map((tile) => (tile.camera === camera ? moved : swaps && tile === other ? { ...tile, x: before.x, y: before.y } : tile)), moved);
+  const swapped = tiles.map((tile) => (tile.camera === camera ? moved : swaps && tile === other ? { ...tile, x: before.x, y: before.y } : tile));
+  return bounded(tiles, settle(swapped, moved));
 }
 
 export function resize(tiles: readonly Tile[], columns: number, camera: string, w: number, h: number): Tile[] {
   const before = tiles.find((tile) => tile.camera === camera);
   if (!before) return [...tiles];
   const resized = { ...before, w: within(w, 1, columns - before.x), h: within(h, 1, ROWS_MAX - before.y) };
-  return settle(tiles.map((tile) => (tile.camera === camera ? resized : tile)), resized);
+  return bounded(tiles, settle(tiles.map((tile) => (tile.camera === camera ? resized : tile)), resized));
 }
 
 /** In the first place that is free. */
@@ -59,13 +63,14 @@ export function add(tiles: readonly Tile[], columns: number, camera: string): Ti
 
 export const remove = (tiles: readonly Tile[], camera: string): Tile[] => settle(tiles.filter((tile) => tile.camera !== camera), null);
 
-/** The same in another number of columns. */
-export function inColumns(tiles: readonly Tile[], columns: number): Tile[] {
+/** The same in another number of columns, or null if that takes too many rows. */
+export function inColumns(tiles: readonly Tile[], columns: number): Tile[] | null {
   const fitted = tiles.map((tile) => {
     const w = Math.min(tile.w, columns);
     return { ...tile, w, x: Math.min(tile.x, columns - w) };
   });
-  return settle(fitted, null);
+  const settled = settle(fitted, null);
+  return rowsOf(settled) > ROWS_MAX ? null : settled;
 }
 
 /** The next tile in a direction, for the arrow keys. */

@@ -28,13 +28,16 @@ export class Walls {
   }
 
   async save({ id, ...wall }: Draft): Promise<void> {
-    await put(`/api/v1/walls/${id}`, wall);
-    await this.load();
+    const { revision } = await put<{ revision: number }>(`/api/v1/walls/${id}`, wall);
+    // It is saved, whether or not the list comes.
+    const saved = { hidden: 0, person: null, ...this.find(id), ...wall, id, revision, changeable: true, changed_at: Date.now() };
+    this.all = [...this.all.filter((each) => each.id !== id), saved];
+    await this.load().catch(() => undefined);
   }
 
   async remove(id: string): Promise<void> {
     await remove(`/api/v1/walls/${id}`);
-    await this.load();
+    this.all = this.all.filter((wall) => wall.id !== id);
   }
 }
 
@@ -47,6 +50,9 @@ export function draftOf(wall: WallListing | null, cameras: readonly string[], ow
   const { columns, tiles } = wall ?? automatic(cameras);
   return { id: newId(), revision: 0, name: wall ? `${wall.name} (copy)` : 'My wall', shared: false, columns, tiles };
 }
+
+/** What somebody else changed meanwhile is kept beside theirs. */
+export const copyOf = (draft: Draft): Draft => ({ ...draft, id: newId(), revision: 0, name: `${draft.name} (copy)`, shared: false });
 
 function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

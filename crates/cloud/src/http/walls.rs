@@ -55,7 +55,7 @@ pub(crate) struct Wall {
     tiles: Vec<Tile>,
     /// Tiles of cameras that who asks may not see.
     hidden: usize,
-    /// For `PUT` and `DELETE`.
+    /// For `PUT`.
     revision: u64,
     #[schema(value_type = u64)]
     changed_at: Timestamp,
@@ -86,7 +86,7 @@ pub(crate) async fn list(
     let roster = app.roster(caller.org, now).await?;
     let arranger = arranger(&caller, &roster, now);
     let rows = app.database.walls(caller.org, caller.person, LISTED_MAX).await?;
-    let seen = seen(&app, &caller, now).await?;
+    let seen = seen(&app, &caller, &roster, now).await?;
     let listing = |row: WallRow| {
         let changeable = arranger.may_change(&row);
         let WallRow { wall, person, name, shared, arrangement, revision, changed_at } = row;
@@ -99,9 +99,13 @@ pub(crate) async fn list(
     Ok(Json(Walls { walls: rows.into_iter().map(listing).collect() }))
 }
 
-async fn seen(app: &App, caller: &Caller, now: Timestamp) -> Result<BTreeSet<CameraId>, Problem> {
-    let roster = app.roster(caller.org, now).await?;
-    let visible = visible(app, &Asker::Person(*caller), &roster, now).await?;
+async fn seen(
+    app: &App,
+    caller: &Caller,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<BTreeSet<CameraId>, Problem> {
+    let visible = visible(app, &Asker::Person(*caller), roster, now).await?;
     Ok(visible.into_iter().map(|(camera, _)| camera.id).collect())
 }
 
@@ -124,9 +128,9 @@ pub(crate) async fn save(
     }
     let NewWall { shared, columns, tiles, revision, .. } = body;
     let mut arrangement = Arrangement { columns, tiles };
-    let seen = seen(&app, &caller, now).await?;
-    check(&arrangement, &seen)?;
     let roster = app.roster(caller.org, now).await?;
+    let seen = seen(&app, &caller, &roster, now).await?;
+    check(&arrangement, &seen)?;
     let row = |arrangement| {
         let person = Some(caller.person);
         WallRow { wall, person, name, shared, arrangement, revision: revision.max(1), changed_at: now }
@@ -146,7 +150,7 @@ pub(crate) async fn save(
         }
         return Ok(Json(Saved { revision: 1 }));
     }
-    let (arranger, before) = theirs(&app, &caller, wall, now).await?;
+    let (arranger, before) = theirs(&app, &caller, &roster, wall, now).await?;
     if before.person != Some(caller.person) && !shared {
         return Err(not_yours("Somebody else shares this wall, who alone ends that."));
     }
@@ -166,8 +170,8 @@ pub(crate) async fn remove(
     Path(wall): Path<WallId>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
-    let (arranger, _) = theirs(&app, &caller, wall, now).await?;
     let roster = app.roster(caller.org, now).await?;
+    let (arranger, _) = theirs(&app, &caller, &roster, wall, now).await?;
     let audited = app.permit(&caller, &roster, Action::ArrangeWall { wall }, now).await?;
     if !app.database.remove_wall(caller.org, arranger, wall, &audited).await? {
         return Err(Problem::not_found());
@@ -179,11 +183,11 @@ pub(crate) async fn remove(
 async fn theirs(
     app: &App,
     caller: &Caller,
+    roster: &Roster,
     wall: WallId,
     now: Timestamp,
 ) -> Result<(Arranger, WallRow), Problem> {
-    let roster = app.roster(caller.org, now).await?;
-    let arranger = arranger(caller, &roster, now);
+    let arranger = arranger(caller, roster, now);
     let row = app.database.wall(caller.org, caller.person, wall).await?.ok_or_else(Problem::not_found)?;
     if !arranger.may_change(&row) {
         return Err(not_yours("Somebody else shares this wall."));

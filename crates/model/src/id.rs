@@ -82,6 +82,8 @@ ids! {
     CameraId = "cam_";
     /// The time during which one set of epoch keys is used by a gateway.
     EpochId = "ep_";
+    /// Something that happened at a camera, from its beginning to its end.
+    EventId = "ev_";
     /// A program with an account of its own.
     ServiceId = "svc_";
     /// Cameras side by side, as a person arranged them.

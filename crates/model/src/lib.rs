@@ -5,6 +5,7 @@
 mod bytes;
 mod camera;
 pub mod config;
+mod event;
 mod forwarding;
 mod id;
 pub mod messages;
@@ -16,9 +17,10 @@ pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
+pub use event::{CameraEvent, EventKind, EventPhase, EventSource};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{
-    CameraId, DeviceId, EpochId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId, WallId,
+    CameraId, DeviceId, EpochId, EventId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId, WallId,
 };
 pub use range::{AskedRange, ByteRange};
 pub use slots::{Slot, Slots};

@@ -19,6 +19,7 @@ mod index;
 mod keep;
 mod link;
 pub mod local;
+pub mod onvif;
 mod paced;
 mod random;
 mod recover;

@@ -21,7 +21,7 @@ mod limits;
 mod own_socket;
 mod scan;
 mod source;
-mod tls;
+pub(crate) mod tls;
 
 pub use backoff::Backoff;
 pub use check::{Report, StreamReport, test_camera};

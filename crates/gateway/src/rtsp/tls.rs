@@ -1,8 +1,8 @@
-//! The TLS leg of RTSPS. Cameras have self-signed certificates, so trust is a
-//! pin: the SHA-256 of the certificate (DER) that an administrator confirmed.
-//! Names, dates and issuers say nothing here and are not looked at. The
-//! signature over the handshake is verified: whoever copied a camera's
-//! certificate still has not its key.
+//! The TLS leg of RTSPS, and whom ONVIF trusts over HTTPS. Cameras have
+//! self-signed certificates, so trust is a pin: the SHA-256 of the certificate
+//! (DER) that an administrator confirmed. Names, dates and issuers say nothing
+//! here and are not looked at. The signature over the handshake is verified:
+//! whoever copied a camera's certificate still has not its key.
 
 use std::sync::{Arc, OnceLock};
 
@@ -64,11 +64,11 @@ async fn handshake(
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     match timeout(limits.connect, connecting).await {
         Ok(Ok(stream)) => {
-            let found = pinned_trust.found.get().copied();
+            let found = pinned_trust.found();
             Ok((stream, found.ok_or_else(|| tls("the camera showed no certificate".into()))?))
         }
-        Ok(Err(error)) => match (pinned_trust.found.get(), pin) {
-            (Some(&found), Some(pinned)) if found != pinned => {
+        Ok(Err(error)) => match (pinned_trust.found(), pin) {
+            (Some(found), Some(pinned)) if found != pinned => {
                 Err(SourceError::WrongCertificate { found, pinned })
             }
             _ => Err(tls(error.to_string())),
@@ -85,7 +85,8 @@ pub fn pinned_config(pin: Hash) -> Result<ClientConfig, rustls::Error> {
     Ok(client_config(Some(pin))?.0)
 }
 
-fn client_config(pin: Option<Hash>) -> Result<(ClientConfig, Arc<Pinned>), rustls::Error> {
+/// Beside it, what will say which certificate was shown.
+pub(crate) fn client_config(pin: Option<Hash>) -> Result<(ClientConfig, Arc<Pinned>), rustls::Error> {
     let pinned = Arc::new(Pinned { pin, found: OnceLock::new() });
     let mut config = trust::client(Arc::clone(&pinned))?.with_no_client_auth();
     // A resumed session shows no certificate, and the pin may have changed.
@@ -99,10 +100,17 @@ fn bare(host: &str) -> &str {
 }
 
 #[derive(Debug)]
-struct Pinned {
+pub(crate) struct Pinned {
     /// `None` accepts any certificate, for a probe that sends nothing.
     pin: Option<Hash>,
     found: OnceLock<Hash>,
+}
+
+impl Pinned {
+    /// The certificate of the first connection.
+    pub(crate) fn found(&self) -> Option<Hash> {
+        self.found.get().copied()
+    }
 }
 
 impl Trust for Pinned {

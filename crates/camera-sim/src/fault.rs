@@ -2,7 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What a camera can do wrong. Those of the stream begin after
-/// [`crate::Options::fault_after`] pictures, those of the dialogue at once.
+/// [`crate::Options::fault_after`] pictures, those of the dialogue and of ONVIF
+/// at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Takes requests and never answers.
@@ -47,10 +48,28 @@ pub enum Fault {
     Stall,
     /// The connection is closed.
     Disconnect,
+    /// PullMessages brings 1 500 notifications, however few were asked for.
+    OnvifFlood,
+    /// PullMessages answers at once, and with nothing.
+    OnvifNothing,
+    /// Answers end in the middle of an element.
+    OnvifCutOff,
+    /// Answers declare entities that would grow to 10^29 words.
+    OnvifEntities,
+    /// Answers have 10 MB.
+    OnvifHuge,
+    /// Subscriptions are not renewed.
+    OnvifNoRenew,
+    /// Pull points are gone as soon as somebody asks.
+    OnvifForgets,
+    /// Sends clients to [`crate::OnvifOptions::named`].
+    OnvifRedirect,
+    /// Refuses everything, and says what it was told.
+    OnvifEcho,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 30] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -72,6 +91,15 @@ impl Fault {
         Fault::GarbagePackets,
         Fault::Stall,
         Fault::Disconnect,
+        Fault::OnvifFlood,
+        Fault::OnvifNothing,
+        Fault::OnvifCutOff,
+        Fault::OnvifEntities,
+        Fault::OnvifHuge,
+        Fault::OnvifNoRenew,
+        Fault::OnvifForgets,
+        Fault::OnvifRedirect,
+        Fault::OnvifEcho,
     ];
 }
 

@@ -1,7 +1,7 @@
 //! A camera that is not there: RTSP and RTSPS with Basic and Digest, a moving
-//! picture with clock and number burned in, a tone, and faults on request. The
-//! demo of `lenskeep up` is one, and so are the cameras of the tests; hundreds
-//! fit in one process when they play a [`Prepared`] loop.
+//! picture with clock and number burned in, a tone, ONVIF events, and faults on
+//! request. The demo of `lenskeep up` is one, and so are the cameras of the
+//! tests; hundreds fit in one process when they play a [`Prepared`] loop.
 //!
 //! Refuses nothing that real cameras do wrong, but bounds what a client may
 //! send. It is no server for real pictures.
@@ -13,6 +13,7 @@ mod feed;
 mod font;
 mod identity;
 mod message;
+mod onvif;
 mod picture;
 mod playing;
 mod rtp;
@@ -28,6 +29,7 @@ use model::Secret;
 pub use fault::Fault;
 pub use feed::Prepared;
 pub use identity::Identity;
+pub use onvif::{OnvifAuth, OnvifOptions};
 pub use running::{Played, Running, start};
 
 /// Each field has a default: a camera on a free port of 127.0.0.1 whom everybody
@@ -38,6 +40,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where RTSPS is spoken, and as whom.
     pub rtsps: Option<(SocketAddr, Identity)>,
+    /// Where ONVIF's device and event service are offered, if they are.
+    pub onvif: Option<SocketAddr>,
+    pub onvif_options: OnvifOptions,
     /// `None` lets everybody watch.
     pub credentials: Option<Credentials>,
     pub auth: Auth,
@@ -59,6 +64,8 @@ impl Default for Options {
         Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             rtsps: None,
+            onvif: None,
+            onvif_options: OnvifOptions::default(),
             credentials: None,
             auth: Auth::Digest,
             name: "LENSKEEP DEMO".into(),

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use camera_sim::{Auth, Credentials, Fault, Identity, Options, Pictures, Prepared};
+use camera_sim::{Auth, Credentials, Fault, Identity, Options, Pictures, Prepared, Running};
 use clap::Parser;
 use model::{Rendition, Secret};
 
@@ -16,6 +17,12 @@ struct Arguments {
     /// Speak RTSPS too, on this port, with a new self-signed certificate
     #[arg(long, value_name = "PORT")]
     tls: Option<u16>,
+    /// Offer ONVIF's device and event service here
+    #[arg(long, value_name = "ADDRESS")]
+    onvif: Option<SocketAddr>,
+    /// Every so many seconds motion begins, and lasts a third of that
+    #[arg(long, value_name = "SECONDS", requires = "onvif", value_parser = clap::value_parser!(u64).range(1..))]
+    event_every: Option<u64>,
     #[arg(long, requires = "password")]
     user: Option<String>,
     /// Better through the environment, where other users do not see it
@@ -56,6 +63,7 @@ async fn main() -> anyhow::Result<()> {
     let camera = camera_sim::start(Options {
         listen: arguments.listen,
         rtsps: rtsps.transpose()?,
+        onvif: arguments.onvif,
         credentials: credentials
             .map(|(username, password)| Credentials { username, password: Secret::new(password) }),
         auth: if arguments.basic { Auth::Both } else { Auth::Digest },
@@ -75,7 +83,25 @@ async fn main() -> anyhow::Result<()> {
     if let Some(certificate) = camera.certificate() {
         println!("certificate SHA-256 {certificate}");
     }
-    tokio::signal::ctrl_c().await?;
+    if let Some(url) = camera.onvif_url() {
+        println!("{url}");
+    }
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped?,
+        () = move_now_and_then(&camera, arguments.event_every) => {}
+    }
     camera.shutdown().await;
     Ok(())
+}
+
+/// For ever; without a rhythm nothing moves.
+async fn move_now_and_then(camera: &Running, every: Option<u64>) {
+    let Some(every) = every.map(Duration::from_secs) else { return std::future::pending().await };
+    let motion = |is_on| camera.raise("tns1:RuleEngine/CellMotionDetector/Motion", "Yard", Some(is_on));
+    loop {
+        tokio::time::sleep(every - every / 3).await;
+        motion(true);
+        tokio::time::sleep(every / 3).await;
+        motion(false);
+    }
 }

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::feed::{Feed, Live};
+use crate::onvif::{self, Onvif};
 use crate::{Fault, Options, Pictures, session};
 
 /// Clients of one camera; the next ones are turned away.
@@ -27,6 +28,7 @@ pub(crate) struct Camera {
     fault: Mutex<Option<Fault>>,
     pub(crate) requests: AtomicU64,
     played: Mutex<Vec<Arc<Played>>>,
+    onvif: Option<Arc<Onvif>>,
 }
 
 /// What one client was sent since it said PLAY.
@@ -89,13 +91,22 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         None => None,
     };
     let rtsps_addr = tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+    let services = match options.onvif {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let onvif = services.as_ref().map(|listener| offer(listener, &options)).transpose()?.map(Arc::new);
     let fault = Mutex::new(options.fault);
     let (requests, played) = (AtomicU64::new(0), Mutex::default());
-    let camera = Arc::new(Camera { options, main, sub, fault, requests, played });
+    let camera = Arc::new(Camera { options, main, sub, fault, requests, played, onvif });
 
-    let mut tasks = vec![tokio::spawn(accept(plain, None, Arc::clone(&camera)))];
+    let mut tasks = vec![tokio::spawn(accept(plain, None, Protocol::Rtsp, Arc::clone(&camera)))];
     if let Some((listener, config)) = tls {
-        tasks.push(tokio::spawn(accept(listener, Some(config.into()), Arc::clone(&camera))));
+        tasks.push(tokio::spawn(accept(listener, Some(config.into()), Protocol::Rtsp, Arc::clone(&camera))));
+    }
+    if let Some(listener) = services {
+        let tls = camera.options.onvif_options.tls.as_ref().map(|identity| identity.config().into());
+        tasks.push(tokio::spawn(accept(listener, tls, Protocol::Onvif, Arc::clone(&camera))));
     }
     Ok(Running { addr, rtsps_addr, camera, tasks })
 }
@@ -134,6 +145,30 @@ impl Running {
             certificate: self.certificate(),
             ..self.access()
         })
+    }
+
+    /// ONVIF's device service, if it is offered.
+    pub fn onvif_url(&self) -> Option<String> {
+        self.camera.onvif.as_ref().map(|onvif| onvif.url())
+    }
+
+    /// Something begins (`true`), ends (`false`) or happens (`None`), and
+    /// whoever has a pull point hears of it. The topic with its prefix, such as
+    /// `tns1:RuleEngine/CellMotionDetector/Motion`.
+    pub fn raise(&self, topic: &str, rule: &str, state: Option<bool>) {
+        if let Some(onvif) = &self.camera.onvif {
+            onvif.events.raise(topic, rule, state);
+        }
+    }
+
+    /// Pull points that clients have now, and how many there ever were.
+    pub fn pull_points(&self) -> (usize, u32) {
+        self.camera.onvif.as_ref().map_or((0, 0), |onvif| (onvif.events.points(), onvif.events.made()))
+    }
+
+    /// ONVIF requests read so far, from any client.
+    pub fn onvif_requests(&self) -> u64 {
+        self.camera.onvif.as_ref().map_or(0, |onvif| onvif.requests())
     }
 
     /// From now on, or never mind.
@@ -177,8 +212,20 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("the simulated camera cannot listen on {address}"))
 }
 
+fn offer(listener: &TcpListener, options: &Options) -> anyhow::Result<Onvif> {
+    let scheme = if options.onvif_options.tls.is_some() { "https" } else { "http" };
+    let origin = format!("{scheme}://{}", listener.local_addr()?);
+    Ok(Onvif::new(options.onvif_options.clone(), options.credentials.clone(), origin))
+}
+
+#[derive(Clone, Copy)]
+enum Protocol {
+    Rtsp,
+    Onvif,
+}
+
 /// Clients end with it: the set aborts them when it is dropped.
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, camera: Arc<Camera>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, protocol: Protocol, camera: Arc<Camera>) {
     let mut clients = JoinSet::new();
     loop {
         let (tcp, peer) = tokio::select! {
@@ -198,20 +245,30 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, camera: Arc<Cam
         }
         let (tls, camera) = (tls.clone(), Arc::clone(&camera));
         clients.spawn(async move {
-            if let Err(error) = Box::pin(greet(tcp, tls, &camera)).await {
+            if let Err(error) = Box::pin(greet(tcp, tls, protocol, &camera)).await {
                 tracing::debug!(%peer, "a client of the simulated camera left: {error}");
             }
         });
     }
 }
 
-async fn greet(tcp: TcpStream, tls: Option<TlsAcceptor>, camera: &Camera) -> std::io::Result<()> {
+async fn greet(
+    tcp: TcpStream,
+    tls: Option<TlsAcceptor>,
+    protocol: Protocol,
+    camera: &Camera,
+) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
     let (local, peer) = (tcp.local_addr()?, tcp.peer_addr()?);
-    match tls {
-        None => session::serve(tcp, Some((local.ip(), peer.ip())), camera).await,
-        Some(tls) => session::serve(tls.accept(tcp).await?, None, camera).await,
+    match (protocol, &camera.onvif, tls) {
+        (Protocol::Onvif, Some(onvif), None) => onvif::serve(tcp, onvif, || camera.fault()).await,
+        (Protocol::Onvif, Some(onvif), Some(tls)) => {
+            onvif::serve(tls.accept(tcp).await?, onvif, || camera.fault()).await;
+        }
+        (_, _, None) => session::serve(tcp, Some((local.ip(), peer.ip())), camera).await?,
+        (_, _, Some(tls)) => session::serve(tls.accept(tcp).await?, None, camera).await?,
     }
+    Ok(())
 }
 
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}

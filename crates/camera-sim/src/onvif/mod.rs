@@ -1,0 +1,277 @@
+//! ONVIF's device and event service, as far as hearing events needs them:
+//! real-time pull points (Core Specification section 9), UsernameToken or HTTP
+//! Digest, and whatever cameras do wrong there.
+
+mod answers;
+mod auth;
+mod events;
+mod request;
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Credentials, Fault, Identity};
+use answers::Answer;
+use events::Events;
+use request::Request;
+
+/// Each field has a default: UsernameToken, a clock that is right, and pull
+/// points that are told apart by their addresses.
+#[derive(Clone, Debug, Default)]
+pub struct OnvifOptions {
+    /// Over HTTPS, as whom.
+    pub tls: Option<Identity>,
+    pub auth: OnvifAuth,
+    /// Seconds by which the camera's clock is ahead.
+    pub clock_ahead: i64,
+    /// Pull points are told apart by a reference parameter, as at AXIS.
+    pub reference_parameters: bool,
+    /// What the camera takes for its own address, such as
+    /// `http://192.168.1.64`. As behind a translation of addresses, or as a
+    /// hostile camera would.
+    pub named: Option<String>,
+}
+
+/// How a client shows that it has the password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnvifAuth {
+    /// WS-Security with a digest.
+    #[default]
+    UsernameToken,
+    /// HTTP Digest.
+    Md5,
+    Sha256,
+    /// HTTP Basic.
+    Basic,
+}
+
+/// Of a request's body, in bytes.
+const BODY_MAX: usize = 64 << 10;
+/// A client that asks to be held back longer is answered then.
+const POLL_MAX: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Onvif {
+    options: OnvifOptions,
+    credentials: Option<Credentials>,
+    /// Such as `http://127.0.0.1:8000`.
+    origin: String,
+    guard: Mutex<auth::Guard>,
+    pub(crate) events: Events,
+    requests: AtomicU64,
+}
+
+impl Onvif {
+    pub(crate) fn new(options: OnvifOptions, credentials: Option<Credentials>, origin: String) -> Self {
+        let (guard, events, requests) = Default::default();
+        Onvif { options, credentials, origin, guard, events, requests }
+    }
+
+    /// Of the device service.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/onvif/device_service", self.origin)
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Where the camera says that it is.
+    fn named(&self) -> &str {
+        self.options.named.as_deref().unwrap_or(&self.origin)
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + time::Duration::seconds(self.options.clock_ahead)
+    }
+
+    async fn answer(
+        &self,
+        target: &str,
+        authorization: Option<&str>,
+        body: &[u8],
+        fault: Option<Fault>,
+    ) -> Answer {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        match fault {
+            Some(Fault::NoAnswer) => std::future::pending().await,
+            Some(Fault::OnvifRedirect) => return Answer::Redirect(format!("{}{target}", self.named())),
+            Some(Fault::OnvifEcho) => return Answer::echo(authorization, body),
+            _ => {}
+        }
+        let Some(request) = Request::read(body) else {
+            return Answer::fault("Sender", "WellFormed", "this is no SOAP request");
+        };
+        if request.name != "GetSystemDateAndTime"
+            && let Err(refused) = self.check(&request, target, authorization, fault)
+        {
+            return refused;
+        }
+        match (request.name.as_str(), fault) {
+            (_, Some(Fault::OnvifCutOff)) => return Answer::cut_off(),
+            (_, Some(Fault::OnvifEntities)) => return Answer::entities(),
+            (_, Some(Fault::OnvifHuge)) => return Answer::huge(),
+            ("Renew", Some(Fault::OnvifNoRenew)) => {
+                return Answer::fault("Receiver", "ActionNotSupported", "subscriptions are not renewed");
+            }
+            ("PullMessages", Some(Fault::OnvifFlood)) => return answers::flood(self.now()),
+            ("PullMessages", Some(Fault::OnvifNothing)) => {
+                return answers::pulled(self.now(), Duration::from_secs(60), &[]);
+            }
+            ("PullMessages", Some(Fault::OnvifForgets)) => {
+                self.events.forget_all();
+            }
+            _ => {}
+        }
+        match request.name.as_str() {
+            "GetSystemDateAndTime" => answers::system_time(self.now()),
+            "GetServices" => answers::services(self.named()),
+            "GetCapabilities" => answers::capabilities(self.named()),
+            "GetDeviceInformation" => answers::device_information(),
+            "GetEventProperties" => answers::event_properties(),
+            "GetServiceCapabilities" => answers::service_capabilities(),
+            "CreatePullPointSubscription" => {
+                let lifetime = request.duration("InitialTerminationTime", self.now());
+                match self.events.subscribe(lifetime) {
+                    Some(id) => answers::pull_point(
+                        self.named(),
+                        id,
+                        self.options.reference_parameters,
+                        (self.now(), lifetime),
+                    ),
+                    None => Answer::fault("Receiver", "MaxPullPoints", "there are too many pull points"),
+                }
+            }
+            name => match self.point(&request, target) {
+                Some(point) => self.answer_at_point(name, point, &request).await,
+                None => Answer::fault("Sender", "ResourceUnknown", "there is no such pull point"),
+            },
+        }
+    }
+
+    async fn answer_at_point(&self, name: &str, point: u32, request: &Request) -> Answer {
+        match name {
+            "PullMessages" => {
+                let patience = request.duration("Timeout", self.now()).min(POLL_MAX);
+                let limit = request.number("MessageLimit").unwrap_or(1);
+                match self.events.pull(point, patience, limit).await {
+                    Some((told, left)) => answers::pulled(self.now(), left, &told),
+                    None => Answer::fault("Sender", "ResourceUnknown", "the pull point is gone"),
+                }
+            }
+            "SetSynchronizationPoint" => {
+                self.events.synchronise(point);
+                answers::synchronised()
+            }
+            "Renew" => {
+                let lifetime = request.duration("TerminationTime", self.now());
+                self.events.renew(point, lifetime);
+                answers::renewed(self.now(), lifetime)
+            }
+            "Unsubscribe" => {
+                self.events.unsubscribe(point);
+                answers::unsubscribed()
+            }
+            _ => Answer::fault("Sender", "ActionNotSupported", "there is no such action"),
+        }
+    }
+
+    /// Which pull point a request is for, if there is one.
+    fn point(&self, request: &Request, target: &str) -> Option<u32> {
+        let id = match self.options.reference_parameters {
+            true => request.text("SubscriptionId")?,
+            false => target.rsplit_once("?Idx=")?.1,
+        };
+        id.parse().ok().filter(|id| self.events.has(*id))
+    }
+
+    fn check(
+        &self,
+        request: &Request,
+        target: &str,
+        authorization: Option<&str>,
+        fault: Option<Fault>,
+    ) -> Result<(), Answer> {
+        let Some(credentials) = self.credentials.as_ref() else { return Ok(()) };
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = fault == Some(Fault::WrongPassword);
+        match self.options.auth {
+            OnvifAuth::UsernameToken => {
+                let right = !wrong && guard.accepts_token(request, credentials, self.now());
+                let refused = || Answer::fault("Sender", "NotAuthorized", "Sender not authorized");
+                right.then_some(()).ok_or_else(refused)
+            }
+            way => {
+                let right = authorization
+                    .is_some_and(|header| guard.accepts_header(header, way, credentials, target));
+                let refused = || Answer::Unauthorized(guard.challenge(way));
+                (right && !wrong).then_some(()).ok_or_else(refused)
+            }
+        }
+    }
+}
+
+/// One connection of a client, until it ends. `fault` is asked for each request.
+pub(crate) async fn serve<S>(stream: S, onvif: &Onvif, fault: impl Fn() -> Option<Fault>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let fault = &fault;
+    let service = service_fn(|request: hyper::Request<Incoming>| async move {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let header = request.headers().get(AUTHORIZATION);
+        let authorization = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let answer = match collect(request.into_body()).await {
+            Some(body) => Box::pin(onvif.answer(&target, authorization.as_deref(), &body, fault())).await,
+            None => Answer::fault("Sender", "TooLong", "the request is too long"),
+        };
+        Ok::<_, Infallible>(response(answer))
+    });
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!("a client of the simulated ONVIF service left: {error}");
+    }
+}
+
+async fn collect(mut body: Incoming) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
+        let Some(frame) = frame else { return Some(bytes) };
+        if let Some(data) = frame.ok()?.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+        if bytes.len() > BODY_MAX {
+            return None;
+        }
+    }
+}
+
+fn response(answer: Answer) -> Response<String> {
+    let (status, header, body) = match answer {
+        Answer::Content(body) => (StatusCode::OK, None, body),
+        Answer::Fault(body) => (StatusCode::BAD_REQUEST, None, body),
+        Answer::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, Some((LOCATION, to)), String::new()),
+        Answer::Unauthorized(challenge) => {
+            (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge)), String::new())
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let soap = HeaderValue::from_static("application/soap+xml; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, soap);
+    if let Some((name, value)) = header.and_then(|(name, value)| Some((name, value.parse().ok()?))) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

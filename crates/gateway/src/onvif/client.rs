@@ -275,24 +275,24 @@ impl Client {
     }
 
     fn failed(&self, error: reqwest::Error, step: &'static str, patience: Duration) -> OnvifError {
-        if let Some((pinned, trust)) = &self.pinned
-            && let Some(found) = trust.found()
-            && error.is_connect()
-        {
-            let pinned = *pinned;
-            return if found == pinned {
-                OnvifError::Tls
-            } else {
-                OnvifError::WrongCertificate { found, pinned }
-            };
-        }
         if error.is_connect() {
+            let kind = io_kind(&error);
+            if let Some((pinned, trust)) = &self.pinned {
+                match trust.found() {
+                    Some(found) if found != *pinned => {
+                        return OnvifError::WrongCertificate { found, pinned: *pinned };
+                    }
+                    // As rustls says it through the system's errors.
+                    _ if kind == Some(std::io::ErrorKind::InvalidData) => return OnvifError::Tls,
+                    _ => {}
+                }
+            }
             let address = format!(
                 "{}:{}",
                 self.device.host_str().unwrap_or_default(),
                 self.device.port_or_known_default().unwrap_or(0)
             );
-            let reason = match (io_kind(&error), error.is_timeout()) {
+            let reason = match (kind, error.is_timeout()) {
                 (Some(kind), _) => kind.to_string(),
                 (None, true) => format!("no answer within {} s", self.limits.connect.as_secs()),
                 (None, false) => "the connection failed".into(),

@@ -74,7 +74,7 @@ pub(super) fn clean(text: &str) -> String {
         }
         rest = after;
     }
-    out.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
+    out.trim().chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Offer {
 /// When a camera does not say how long a subscription lives.
 const LIFETIME_UNKNOWN: Duration = Duration::from_secs(60);
 /// What a camera may say, so that it is neither renewed all the time nor never.
-const LIFETIME_MIN: Duration = Duration::from_secs(10);
+const LIFETIME_MIN: Duration = Duration::from_secs(4);
 const LIFETIME_MAX: Duration = Duration::from_secs(3_600);
 
 impl From<Unfit> for OnvifError {
@@ -162,6 +162,7 @@ impl Subscription {
         let (point, lifetime) = Box::pin(subscribe(&mut self.client, &self.service, &self.limits)).await?;
         self.point = point;
         self.made_at = now;
+        self.pull_at = now + self.limits.pause_empty;
         self.set_lifetime(now, lifetime);
         // What ended meanwhile is told by it, too: the memory stays.
         Box::pin(self.synchronise()).await;
@@ -235,18 +236,20 @@ async fn find_service(client: &mut Client) -> Result<Target, OnvifError> {
         Err(error) => return Err(error),
     }
     // Old cameras know the second question alone.
+    let (mut answered, mut refused) = (false, OnvifError::NoEventService);
     for request in [messages::ask_services(), messages::ask_capabilities()] {
         match client.ask(&device, &request).await {
             Ok(answer) => {
                 if let Some(named) = messages::event_service(&answer) {
                     return client.target(named, String::new());
                 }
+                answered = true;
             }
-            Err(OnvifError::Fault { .. } | OnvifError::Status { .. }) => {}
+            Err(error @ (OnvifError::Fault { .. } | OnvifError::Status { .. })) => refused = error,
             Err(error) => return Err(error),
         }
     }
-    Err(OnvifError::NoEventService)
+    Err(if answered { OnvifError::NoEventService } else { refused })
 }
 
 async fn subscribe(

@@ -1,2 +1,3 @@
+mod onvif;
 mod rtsp;
 mod site;

@@ -1,0 +1,6 @@
+//! What cameras answer over ONVIF, and what it tells.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    gateway::onvif::fuzzing::fuzz_answer(data);
+});

@@ -43,8 +43,9 @@ impl Request {
                 }
                 Event::End(_) => drop(path.pop()),
                 Event::Text(text) => {
-                    let name = path.last()?.clone();
-                    *request.texts.entry(name).or_default() += &text.xml10_content().ok()?;
+                    // Between declaration and envelope there may be a line's end.
+                    let Some(name) = path.last() else { continue };
+                    *request.texts.entry(name.clone()).or_default() += &text.xml10_content().ok()?;
                 }
                 Event::GeneralRef(reference) => {
                     let name = reference.decode().ok()?;
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_request_is_its_name_and_its_texts() {
-        let text = "<E:Envelope xmlns:E='x'><E:Header><a:To xmlns:a='y'>h?a&amp;b</a:To></E:Header>\
+        let text = "<?xml version='1.0'?>\n<E:Envelope xmlns:E='x'><E:Header><a:To xmlns:a='y'>h?a&amp;b</a:To></E:Header>\
                     <E:Body><t:PullMessages xmlns:t='z'><t:Timeout>PT1.5S</t:Timeout></t:PullMessages></E:Body></E:Envelope>";
         let request = Request::read(text.as_bytes()).unwrap();
         assert_eq!((request.name.as_str(), request.text("To")), ("PullMessages", Some("h?a&b")));

@@ -236,7 +236,8 @@ mod tests {
         let declared = |count| (0..count).fold(String::new(), |text, n| format!("{text} xmlns:a{n}='u'"));
         let here = format!("<x{}/>", declared(NAMESPACES_MAX + 1));
         let nested = format!("<x{0}><y{0}/></x>", declared(NAMESPACES_MAX / 2 + 1));
-        let rows: [(&str, fn(&XmlError) -> bool); 14] = [
+        type Expected = fn(&XmlError) -> bool;
+        let rows: [(&str, Expected); 14] = [
             ("", |e| *e == XmlError::CutOff),
             ("no XML", |e| *e == XmlError::CutOff),
             ("<x><y>", |e| *e == XmlError::CutOff),

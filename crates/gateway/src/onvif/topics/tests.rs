@@ -35,7 +35,9 @@ fn told(memory: &mut Memory, topic: &str, operation: &str, data: &str) -> Vec<(E
 }
 
 /// Topic, data, and what it is when it begins or happens.
-const ROWS: &[(&str, &str, &[(EventKind, EventPhase)])] = &[
+type Row = (&'static str, &'static str, &'static [(EventKind, EventPhase)]);
+
+const ROWS: &[Row] = &[
     // ONVIF, and most makes.
     ("tns1:RuleEngine/CellMotionDetector/Motion", "IsMotion=true", &[(Motion, Began)]),
     ("tns1:RuleEngine/MotionRegionDetector/Motion", "State=1", &[(Motion, Began)]),

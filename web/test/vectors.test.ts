@@ -13,12 +13,13 @@ import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
 import { type EpochKeys, handOn, openGrant, openPastGrant } from '../src/lib/seal/grants';
 import { readHeader, recordingKeys } from '../src/lib/seal/header';
+import { readEventBatch } from '../src/lib/seal/event';
 import { hpkeOpen, kemPublicKey } from '../src/lib/seal/hpke';
 import { answerTo } from '../src/lib/seal/local';
 import { checkPairingMac, pairingCode, pairingProof, readPairing, writePairing } from '../src/lib/seal/pairing';
 import { memorySource, Recording } from '../src/lib/seal/reader';
 import { Roster } from '../src/lib/seal/roster';
-import { bool, hash, id, int, list, literal, nullable, object, text } from '../src/lib/seal/shape';
+import { bool, hash, id, int, list, literal, nullable, object, text, writeCanonical } from '../src/lib/seal/shape';
 import { offeredDevice } from '../src/lib/seal/statements';
 import { isConsistent, isIncluded, openCheckpoint, readWitnessKey, witnessedAt, witnessKey } from '../src/lib/seal/tlog';
 
@@ -28,7 +29,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording-checkpoint.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'pairing.json', 'past-grant.json', 'recording-checkpoint.json', 'recording-events.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -188,6 +189,25 @@ describe('shared vectors', () => {
       const head = readChunkHead(bytes.subarray(entry.offset));
       expect(head.keyFrame && head.time === entry.time).toBe(true);
     }
+  });
+
+  it('recording of events: every batch, by the key of pictures', async () => {
+    const vector = load('recording-events');
+    const bytes = fromBase64(vector.file);
+    const { gateway } = load('enrolment');
+    const recording = await Recording.open(memorySource(bytes), () => gateway);
+    expect(recording.read.header).toEqual(vector.header);
+    expect(recording.tail?.footer).toEqual(vector.footer);
+    const keys = await recordingKeys(recording.read, { video: fromBase64(vector.video_key), audio: null });
+    const batches = [];
+    for await (const chunk of recording.chunks(recording.keyFrameBefore(0))) batches.push(readEventBatch((await openChunk(recording.read, keys, chunk))!));
+    expect(batches).toEqual(vector.batches);
+    await recording.verify(keys);
+    const event = batches[0]!.events[0]!;
+    const batch = (change: object) => () => readEventBatch(writeCanonical({ events: [{ ...event, ...change }], left_out: 0 }));
+    expect(batch({})).not.toThrow();
+    // Bytes are counted, not letters.
+    for (const change of [{ rule: 'é'.repeat(33) }, { topic: 'x'.repeat(129) }, { kind: 'alien' }, { at: -1 }, { at: 2 ** 53 - 1 }, { more: 1 }]) expect(batch(change)).toThrow();
   });
 
   it('recording: a checkpoint in the header, and none that is too long', async () => {

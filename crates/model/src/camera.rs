@@ -59,6 +59,10 @@ pub enum CameraUrlError {
     Credentials,
     #[error("the URL is longer than {} characters", CameraUrl::LENGTH_MAX)]
     TooLong,
+    #[error(
+        "the address of a camera's event service begins with http:// or https://, as http://192.0.2.10/onvif/device_service"
+    )]
+    OnvifScheme,
 }
 
 impl CameraUrl {
@@ -173,6 +177,70 @@ impl<'de> Deserialize<'de> for CameraUrl {
     }
 }
 
+/// The `http://` or `https://` address of a camera's ONVIF device service, without
+/// credentials.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct OnvifUrl(Url);
+
+impl OnvifUrl {
+    /// Refuses embedded credentials: the camera's own are used.
+    pub fn parse(text: &str) -> Result<Self, CameraUrlError> {
+        if text.len() > CameraUrl::LENGTH_MAX {
+            return Err(CameraUrlError::TooLong);
+        }
+        let url = Url::parse(text.trim()).map_err(CameraUrlError::NotAUrl)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(CameraUrlError::OnvifScheme);
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(CameraUrlError::NoHost);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(CameraUrlError::Credentials);
+        }
+        if url.as_str().len() > CameraUrl::LENGTH_MAX {
+            return Err(CameraUrlError::TooLong);
+        }
+        Ok(OnvifUrl(url))
+    }
+
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for OnvifUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for OnvifUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for OnvifUrl {
+    type Err = CameraUrlError;
+
+    fn from_str(text: &str) -> Result<Self, CameraUrlError> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for OnvifUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for OnvifUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Everything a gateway needs to pull from one camera (format.md section 3,
 /// SEALED). Exists in clear on the administrator's device and the gateway only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +252,9 @@ pub struct CameraAccess {
     pub password: Option<Secret>,
     /// SHA-256 of the pinned TLS certificate (DER). `rtsps` without it is refused.
     pub certificate: Option<Hash>,
+    /// Where the camera says what it sees; `None`: it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onvif_url: Option<OnvifUrl>,
 }
 
 #[cfg(test)]
@@ -213,6 +284,15 @@ mod tests {
         let grows = format!("rtsp://cam.example/{}", "\u{fc}".repeat(CameraUrl::LENGTH_MAX / 4));
         assert!(grows.len() < CameraUrl::LENGTH_MAX);
         assert_eq!(CameraUrl::parse(&grows), Err(CameraUrlError::TooLong));
+    }
+
+    #[test]
+    fn an_event_service_is_reached_by_http_and_without_credentials_in_its_address() {
+        let good = "http://192.0.2.10/onvif/device_service";
+        assert_eq!(OnvifUrl::parse(good).unwrap().to_string(), good);
+        assert_eq!(OnvifUrl::parse("rtsp://192.0.2.10/"), Err(CameraUrlError::OnvifScheme));
+        assert_eq!(OnvifUrl::parse("http://admin:x@192.0.2.10/"), Err(CameraUrlError::Credentials));
+        assert!(OnvifUrl::parse("192.0.2.10").is_err());
     }
 
     #[test]

@@ -46,8 +46,6 @@ pub enum EventPhase {
 pub enum EventSource {
     /// ONVIF's event service of the camera.
     Onvif,
-    /// A person, in the app or on the command line.
-    Person,
 }
 
 /// One thing that a camera said, before it has a time and an id.

@@ -39,6 +39,9 @@ impl Forwarding {
         match rendition {
             Rendition::Main => self.main,
             Rendition::Sub => self.sub,
+            // Small, and what everything else is found by; but nothing is nothing.
+            Rendition::Events if (self.main, self.sub) == (Forward::Never, Forward::Never) => Forward::Never,
+            Rendition::Events => Forward::Always,
         }
     }
 }

@@ -16,7 +16,7 @@ pub mod timeline;
 pub mod wire;
 
 pub use bytes::{Base64, Hash};
-pub use camera::{CameraAccess, CameraUrl, CameraUrlError, Secret};
+pub use camera::{CameraAccess, CameraUrl, CameraUrlError, OnvifUrl, Secret};
 pub use event::{CameraEvent, EventKind, EventPhase, EventSource};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{
@@ -29,19 +29,23 @@ pub use time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Which of a camera's streams: `main` is the full picture, `sub` the small
-/// one for walls, previews and phones.
+/// one for walls, previews and phones; `events` is what the camera says that it saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rendition {
     Main,
     Sub,
+    Events,
 }
 
 impl Rendition {
+    pub const ALL: [Rendition; 3] = [Rendition::Main, Rendition::Sub, Rendition::Events];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Rendition::Main => "main",
             Rendition::Sub => "sub",
+            Rendition::Events => "events",
         }
     }
 }
@@ -59,11 +63,12 @@ impl std::str::FromStr for Rendition {
         match s {
             "main" => Ok(Rendition::Main),
             "sub" => Ok(Rendition::Sub),
+            "events" => Ok(Rendition::Events),
             _ => Err(RenditionError),
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a rendition is `main` or `sub`")]
+#[error("a rendition is `main`, `sub` or `events`")]
 pub struct RenditionError;

@@ -74,6 +74,17 @@ pub struct CameraReport {
     pub main: Option<StreamReport>,
     pub sub: Option<StreamReport>,
     pub certificate: Option<Hash>,
+    /// `None` if no event service was to be asked, or could not be yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsReport>,
+}
+
+/// What the camera's event service said. Pictures do not depend on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsReport {
+    /// Why no events can be had from it.
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ pub mod dating;
 pub mod dpop;
 pub mod enrolment;
 pub mod envelope;
+pub mod event;
 pub mod grant;
 mod hash;
 pub mod hour;

@@ -88,6 +88,8 @@ pub struct Track {
 pub enum TrackKind {
     Video,
     Audio,
+    /// What the camera said that it saw ([`crate::event`]). Whoever may watch may read it.
+    Events,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

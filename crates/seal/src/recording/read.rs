@@ -1,7 +1,7 @@
 //! Reading bytes of anybody: bounded, no panic, and nothing is believed before
 //! its signature, commitment or tag fits.
 
-use model::Hash;
+use model::{Hash, Rendition};
 
 use super::layout::{
     CHECKPOINT_BYTES_MAX, CHUNK_BYTES_MAX, CHUNK_HEAD_LEN, CHUNKS_MAX, ChunkHead, FOOTER_BYTES_MAX, Footer,
@@ -123,6 +123,8 @@ fn check_header(header: &Header) -> Result<(), ReadError> {
             seen.get_mut(usize::from(track.id)).ok_or(ReadError::HeaderRule("track ids are 0 to 7"))?;
         rule(!std::mem::replace(slot, true), "track ids differ")?;
         rule(track.timescale > 0, "a timescale is not 0")?;
+        let is_apart = (track.kind == TrackKind::Events) == (header.rendition == Rendition::Events);
+        rule(is_apart, "events have recordings of their own")?;
     }
     Ok(())
 }
@@ -339,7 +341,7 @@ impl ChunkOpener {
         let mut secrets: [Option<TrackSecret>; TRACKS_MAX] = Default::default();
         for track in tracks {
             let key = match track.kind {
-                TrackKind::Video => Some(&keys.video),
+                TrackKind::Video | TrackKind::Events => Some(&keys.video),
                 TrackKind::Audio => keys.audio.as_ref(),
             };
             secrets[usize::from(track.id)] = key.map(|key| TrackSecret::new(key, &salt.0, header.id));

@@ -67,7 +67,7 @@ impl RecordingWriter {
         let mut secrets: [Option<TrackSecret>; TRACKS_MAX] = Default::default();
         for track in &header.tracks {
             let key = match track.kind {
-                TrackKind::Video => video,
+                TrackKind::Video | TrackKind::Events => video,
                 TrackKind::Audio => audio,
             };
             secrets[usize::from(track.id)] = Some(TrackSecret::new(key, &header.salt.0, hash));

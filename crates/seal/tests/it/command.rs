@@ -27,6 +27,7 @@ fn access() -> CameraAccess {
         username: Some("viewer".to_owned()),
         password: Some(Secret::new("correct horse")),
         certificate: None,
+        onvif_url: None,
     }
 }
 

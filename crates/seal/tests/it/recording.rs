@@ -1,7 +1,8 @@
 //! Recordings: written, read, cut off, and tampered with byte by byte.
 
-use model::Rendition;
+use model::{EventId, EventKind, EventPhase, EventSource, Rendition};
 use proptest::prelude::*;
+use seal::event::{Batch, Event};
 use seal::grant::{CameraKeys, EpochKey};
 use seal::keys::SigningKey;
 use seal::recording::{
@@ -65,6 +66,95 @@ pub(crate) fn chunks() -> Vec<(u8, u8, u32, Vec<u8>)> {
 /// With the checkpoint of the vectors of logs.
 pub(crate) fn header_with_checkpoint() -> Header {
     Header { checkpoint: Some(crate::tlog::note().0), ..header() }
+}
+
+pub(crate) fn header_of_events() -> Header {
+    Header { rendition: Rendition::Events, tracks: vec![seal::event::track()], ..header() }
+}
+
+/// A person who comes and goes, a bell, and a camera that told too much.
+pub(crate) fn batches() -> Vec<Batch> {
+    let event = |n: u8, ms, phase, kind, rule: Option<&str>, topic: &str| Event {
+        id: EventId::from_random([n; 16]),
+        at: T0.plus_ms(ms),
+        phase,
+        kind,
+        rule: rule.map(str::to_owned),
+        source: EventSource::Onvif,
+        topic: topic.to_owned(),
+    };
+    let person = |ms, phase| {
+        let topic = "RuleEngine/FieldDetector/ObjectsInside";
+        event(1, ms, phase, EventKind::Person, Some("Einfahrt \u{2192} Tor"), topic)
+    };
+    let bell =
+        event(2, 900, EventPhase::Happened, EventKind::Doorbell, None, "RuleEngine/MyRuleDetector/Visitor");
+    vec![
+        Batch { events: vec![person(0, EventPhase::Began)], left_out: 0 },
+        Batch { events: vec![bell, person(850, EventPhase::Ended)], left_out: 0 },
+        Batch { events: vec![], left_out: 970 },
+    ]
+}
+
+pub(crate) fn write_events() -> (Vec<u8>, Finished) {
+    let keys = camera_keys();
+    let (_, signer) = gateway_keys();
+    let mut bytes = Vec::new();
+    let audio = keys.audio.unwrap();
+    let mut writer = RecordingWriter::begin(header_of_events(), &keys.video, &audio, &signer, &mut bytes);
+    for (batch, time) in batches().iter().zip([0, 900, 2_000]) {
+        writer.seal(0, flags::KEY_FRAME, time, &[&batch.encode()], &mut bytes).unwrap();
+    }
+    let finished = writer.finish(Ended::Closed, 2_000, None, &signer, &mut bytes);
+    (bytes, finished)
+}
+
+#[test]
+fn whoever_may_watch_reads_events_and_nobody_by_the_key_of_sound() {
+    let (bytes, finished) = write_events();
+    let recording = Recording::parse(&bytes).unwrap();
+    recording.verify(&Log::populated().roster).unwrap();
+    assert_eq!((finished.footer.key_frames, recording.index.len()), (0, 0), "nobody seeks in it");
+    let deaf = CameraKeys { audio: None, ..camera_keys() };
+    let opener = ChunkOpener::new(&recording.header, &deaf).unwrap();
+    for (chunk, batch) in recording.chunks.iter().zip(batches()) {
+        let mut buffer = chunk.ciphertext.to_vec();
+        let plaintext = opener.open(chunk.number, chunk.head_bytes, &mut buffer).unwrap();
+        assert_eq!(Batch::read(plaintext).unwrap(), batch);
+    }
+}
+
+#[test]
+fn events_and_pictures_do_not_share_a_recording() {
+    let pictures = Header { rendition: Rendition::Events, ..header() };
+    let both = Header {
+        tracks: vec![track(1, TrackKind::Video, "avc1.64001f", 90_000), seal::event::track()],
+        ..header()
+    };
+    for header in [pictures, both, Header { tracks: vec![seal::event::track()], ..header() }] {
+        let keys = camera_keys();
+        let mut bytes = Vec::new();
+        let signer = gateway_keys().1;
+        RecordingWriter::begin(header, &keys.video, &keys.audio.unwrap(), &signer, &mut bytes);
+        assert!(matches!(SignedHeader::parse(&bytes), Err(ReadError::HeaderRule(_))));
+    }
+}
+
+#[test]
+fn a_batch_of_events_is_read_within_its_bounds() {
+    let [first, ..] = &batches()[..] else { panic!() };
+    let with = |change: &dyn Fn(&mut Batch)| {
+        let mut batch = first.clone();
+        change(&mut batch);
+        Batch::read(&batch.encode())
+    };
+    assert!(with(&|_| ()).is_ok());
+    assert!(with(&|batch| batch.events = vec![first.events[0].clone(); 65]).is_err());
+    assert!(with(&|batch| batch.events[0].rule = Some("\u{e9}".repeat(33))).is_err());
+    assert!(with(&|batch| batch.events[0].topic = "x".repeat(129)).is_err());
+    assert!(with(&|batch| batch.events[0].at = model::Timestamp(1 << 53)).is_err());
+    assert!(Batch::read(b"{\"events\":[],\"left_out\":0,\"more\":1}").is_err());
+    assert!(Batch::read(b"{\"left_out\":0,\"events\":[]}").is_err());
 }
 
 pub(crate) fn write() -> (Vec<u8>, Finished) {
@@ -251,6 +341,7 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         let _ = Recording::parse(&bytes);
+        let _ = Batch::read(&bytes);
         let (good, _) = write();
         let header = SignedHeader::parse(&good).unwrap().len;
         let _ = Recording::parse(&[&good[..header], &bytes].concat());

@@ -244,7 +244,23 @@ fn recording() {
     );
 }
 
-/// The same, begun after the checkpoint of `tlog.json`.
+#[test]
+fn recording_of_events() {
+    let (bytes, finished) = crate::recording::write_events();
+    check(
+        "recording-events",
+        &json!({
+            "file": base64(&bytes),
+            "sha256": finished.sha256,
+            "video_key": base64(&[0x11; 32]),
+            "header": crate::recording::header_of_events(),
+            "footer": finished.footer,
+            "batches": crate::recording::batches(),
+        }),
+    );
+}
+
+/// As `recording.json`, begun after the checkpoint of `tlog.json`.
 #[test]
 fn recording_after_a_checkpoint() {
     let (bytes, finished) = crate::recording::write_with(crate::recording::header_with_checkpoint());

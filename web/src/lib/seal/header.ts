@@ -16,7 +16,7 @@ const MAGIC = Uint8Array.of(0x4c, 0x4b, 0x52, 0x45, 0x43, 0, 0, 3);
 
 const trackShape = object({
   id: int,
-  kind: literal('video', 'audio'),
+  kind: literal('video', 'audio', 'events'),
   codec: pattern(/^[A-Za-z0-9.]{1,64}$/, 'a codec'),
   timescale: int,
   description: nullable(b64(1, 32_768)),
@@ -30,7 +30,7 @@ const headerShape = object({
   algorithm: literal('A256GCM'),
   org: id('org_'),
   camera: id('cam_'),
-  rendition: literal('main', 'sub'),
+  rendition: literal('main', 'sub', 'events'),
   gateway: id('gw_'),
   epoch: id('ep_'),
   commitment_video: hash,
@@ -74,6 +74,7 @@ export async function readHeader(bytes: Uint8Array): Promise<ReadHeader> {
   if (utf8(header.checkpoint ?? '').length > CHECKPOINT_BYTES_MAX) refuse(`a checkpoint of more than ${CHECKPOINT_BYTES_MAX} bytes`);
   for (const track of header.tracks) {
     if (track.id > 7 || track.timescale === 0 || track.timescale > 0xffff_ffff) refuse(`track ${track.id} has an impossible id or timescale`);
+    if ((track.kind === 'events') !== (header.rendition === 'events')) refuse('events have recordings of their own');
   }
   return { header, json, hash: await sha256(json), signature: bytes.slice(length - SIGNATURE_BYTES, length) as Bytes, length };
 }

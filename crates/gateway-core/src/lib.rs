@@ -1,13 +1,16 @@
 //! What a gateway decides, without doing any of it: when a recording begins
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
 //! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
-//! looks healthy and is not ([`health`]), when epoch keys change and who gets them
+//! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]) and
+//! how it is kept ([`event_recorder`]), when epoch keys change and who gets them
 //! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
 //! ([`retention`]), and how the site's configuration changes by command ([`site`]).
 //!
 //! Pure: no tokio, no sockets, no files, no clock, no ambient randomness.
 
 pub mod epoch;
+pub mod event_recorder;
+pub mod events;
 pub mod gop;
 pub mod health;
 pub mod hours;

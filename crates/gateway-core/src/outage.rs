@@ -39,6 +39,8 @@ pub fn gaps_around(report: &Recording, around: Around) -> Vec<Gap> {
     let Around { last_end, was_lost, promised_end } = around;
     let &Recording { camera, rendition, started_at, duration_ms, previous_root, .. } = report;
     let mut gaps = match last_end {
+        // Nothing happened there, which is no gap.
+        _ if rendition == Rendition::Events => Vec::new(),
         // It goes on a chain: what is missing before it, a camera left out.
         Some(end) if previous_root.is_some() => {
             let is_long = started_at.ms_since(end) >= GAP_MS_MIN;

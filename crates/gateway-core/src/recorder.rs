@@ -266,29 +266,15 @@ impl Recorder {
             .map(|t| (t.id, t.timescale, (i128::from(time) * i128::from(t.timescale) / timescale) as i64))
             .collect();
         let offset_ms = (i128::from(time) * 1_000 / timescale).max(0) as u64;
-        let EpochContext { epoch, roster_head, keys } = &self.epoch;
-        let Identity { org, gateway, camera, rendition, ref signer } = self.identity;
-        let header = Header {
-            algorithm: Algorithm::A256GCM,
-            org,
-            camera,
-            rendition,
-            gateway,
-            epoch: *epoch,
-            commitment_video: keys.video.commitment(),
-            commitment_audio: keys.audio.commitment(),
-            salt: salt.into(),
-            roster_head: *roster_head,
-            checkpoint: self.checkpoint.as_deref().map(str::to_owned),
+        let beginning = Beginning {
+            checkpoint: self.checkpoint.as_deref(),
             started_at: run.started_at.plus_ms(offset_ms),
-            clock: Clock::Unknown,
             starts_with_key_frame: key_frame,
             tracks: run.tracks.iter().map(sealed_track).collect(),
+            salt,
         };
-        let mut bytes = Vec::with_capacity(2_048);
-        let started_at = header.started_at;
-        let writer = RecordingWriter::begin(header, &keys.video, &keys.audio, signer, &mut bytes);
-        self.outputs.push_back(Output::Begun { id: writer.id(), started_at, bytes: bytes.into() });
+        let (writer, begun) = beginning.of(&self.identity, &self.epoch);
+        self.outputs.push_back(begun);
         self.open = Some(Open { writer, base, end_ms: 0, key_frames: 0 });
     }
 
@@ -315,6 +301,43 @@ impl Recorder {
         self.previous_root = Some(finished.footer.root);
         let recording = Box::new(Closed { header, id, finished });
         self.outputs.push_back(Output::Closed { recording, bytes: bytes.into() });
+    }
+}
+
+/// What differs between the recordings of a stream.
+pub(crate) struct Beginning<'a> {
+    pub(crate) checkpoint: Option<&'a str>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) starts_with_key_frame: bool,
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) salt: [u8; 32],
+}
+
+impl Beginning<'_> {
+    pub(crate) fn of(self, identity: &Identity, context: &EpochContext) -> (RecordingWriter, Output) {
+        let EpochContext { epoch, roster_head, ref keys } = *context;
+        let Identity { org, gateway, camera, rendition, ref signer } = *identity;
+        let header = Header {
+            algorithm: Algorithm::A256GCM,
+            org,
+            camera,
+            rendition,
+            gateway,
+            epoch,
+            commitment_video: keys.video.commitment(),
+            commitment_audio: keys.audio.commitment(),
+            salt: self.salt.into(),
+            roster_head,
+            checkpoint: self.checkpoint.map(str::to_owned),
+            started_at: self.started_at,
+            clock: Clock::Unknown,
+            starts_with_key_frame: self.starts_with_key_frame,
+            tracks: self.tracks,
+        };
+        let mut bytes = Vec::with_capacity(2_048);
+        let writer = RecordingWriter::begin(header, &keys.video, &keys.audio, signer, &mut bytes);
+        let begun = Output::Begun { id: writer.id(), started_at: self.started_at, bytes: bytes.into() };
+        (writer, begun)
     }
 }
 

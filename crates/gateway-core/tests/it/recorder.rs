@@ -12,7 +12,7 @@ use seal::recording::{ChunkOpener, Ended, Recording};
 
 use crate::site_fixture::{T0, camera_id, gateway_id, keys};
 
-fn epoch(n: u8) -> EpochContext {
+pub(crate) fn epoch(n: u8) -> EpochContext {
     EpochContext {
         epoch: EpochId::from_random([n; 16]),
         roster_head: Hash([n; 32]),
@@ -79,8 +79,12 @@ pub(crate) fn feed(recorder: &mut Recorder, seconds: std::ops::Range<i64>, gop: 
 
 /// Files as they would stand on disk; the last may be open.
 pub(crate) fn files(recorder: &mut Recorder) -> Vec<Vec<u8>> {
+    files_of(std::iter::from_fn(|| recorder.pull()))
+}
+
+pub(crate) fn files_of(outputs: impl Iterator<Item = Output>) -> Vec<Vec<u8>> {
     let mut files: Vec<Vec<u8>> = Vec::new();
-    while let Some(output) = recorder.pull() {
+    for output in outputs {
         match output {
             Output::Begun { bytes, .. } => files.push(bytes.to_vec()),
             Output::Chunk { bytes, .. } | Output::Closed { bytes, .. } => {

@@ -27,6 +27,7 @@ fn put(n: u8, url: &str, state: Hash) -> SiteCommand {
         username: Some("viewer".to_owned()),
         password: Some(Secret::new("pw")),
         certificate: None,
+        onvif_url: None,
     };
     let kem = KemPublic::from_bytes(&roster().gateway(gateway_id()).unwrap().kem.0).unwrap();
     let place = (OrgId::from_random([2; 16]), gateway_id(), camera_id(1));

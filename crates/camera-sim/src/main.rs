@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use camera_sim::{Auth, Credentials, Fault, Identity, Options, Pictures, Prepared, Running};
+use camera_sim::{Auth, Credentials, Fault, Identity, OnvifOptions, Options, Pictures, Prepared};
 use clap::Parser;
 use model::{Rendition, Secret};
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// Every so many seconds motion begins, and lasts a third of that
     #[arg(long, value_name = "SECONDS", requires = "onvif", value_parser = clap::value_parser!(u64).range(1..))]
     event_every: Option<u64>,
+    /// By which rule of the camera
+    #[arg(long, requires = "event_every")]
+    event_rule: Option<String>,
     #[arg(long, requires = "password")]
     user: Option<String>,
     /// Better through the environment, where other users do not see it
@@ -64,6 +67,11 @@ async fn main() -> anyhow::Result<()> {
         listen: arguments.listen,
         rtsps: rtsps.transpose()?,
         onvif: arguments.onvif,
+        onvif_options: OnvifOptions {
+            event_every: arguments.event_every.map(Duration::from_secs),
+            event_rule: arguments.event_rule,
+            ..OnvifOptions::default()
+        },
         credentials: credentials
             .map(|(username, password)| Credentials { username, password: Secret::new(password) }),
         auth: if arguments.basic { Auth::Both } else { Auth::Digest },
@@ -86,22 +94,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(url) = camera.onvif_url() {
         println!("{url}");
     }
-    tokio::select! {
-        stopped = tokio::signal::ctrl_c() => stopped?,
-        () = move_now_and_then(&camera, arguments.event_every) => {}
-    }
+    tokio::signal::ctrl_c().await?;
     camera.shutdown().await;
     Ok(())
-}
-
-/// For ever; without a rhythm nothing moves.
-async fn move_now_and_then(camera: &Running, every: Option<u64>) {
-    let Some(every) = every.map(Duration::from_secs) else { return std::future::pending().await };
-    let motion = |is_on| camera.raise("tns1:RuleEngine/CellMotionDetector/Motion", "Yard", Some(is_on));
-    loop {
-        tokio::time::sleep(every - every / 3).await;
-        motion(true);
-        tokio::time::sleep(every / 3).await;
-        motion(false);
-    }
 }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use model::{CameraAccess, CameraUrl, Hash, Rendition};
+use model::{CameraAccess, CameraUrl, Hash, OnvifUrl, Rendition};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -108,6 +108,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         let tls = camera.options.onvif_options.tls.as_ref().map(|identity| identity.config().into());
         tasks.push(tokio::spawn(accept(listener, tls, Protocol::Onvif, Arc::clone(&camera))));
     }
+    if let Some(every) = camera.options.onvif_options.event_every {
+        tasks.push(tokio::spawn(move_now_and_then(Arc::clone(&camera), every)));
+    }
     Ok(Running { addr, rtsps_addr, camera, tasks })
 }
 
@@ -134,6 +137,7 @@ impl Running {
             username: credentials.map(|c| c.username.clone()),
             password: credentials.map(|c| c.password.clone()),
             certificate: None,
+            onvif_url: self.onvif_url().map(|url| OnvifUrl::parse(&url).expect("our own address is one")),
         }
     }
 
@@ -199,6 +203,19 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn move_now_and_then(camera: Arc<Camera>, every: Duration) {
+    let Some(onvif) = &camera.onvif else { return };
+    let rule = camera.options.onvif_options.event_rule.as_deref().unwrap_or("Yard");
+    let topic = "tns1:RuleEngine/CellMotionDetector/Motion";
+    let motion = |is_on| onvif.events.raise(topic, rule, Some(is_on));
+    loop {
+        tokio::time::sleep(every - every / 3).await;
+        motion(true);
+        tokio::time::sleep(every / 3).await;
+        motion(false);
     }
 }
 

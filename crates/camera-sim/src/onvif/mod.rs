@@ -40,6 +40,10 @@ pub struct OnvifOptions {
     /// `http://192.168.1.64`. As behind a translation of addresses, or as a
     /// hostile camera would.
     pub named: Option<String>,
+    /// Something moves this often, for a third of the time.
+    pub event_every: Option<Duration>,
+    /// By which rule; none is "Yard".
+    pub event_rule: Option<String>,
 }
 
 /// How a client shows that it has the password.

@@ -3,21 +3,39 @@
 //! person confirms it before anything else is said to it.
 
 use model::CameraAccess;
-use seal::command::{CameraReport, StreamReport};
+use seal::command::{CameraReport, EventsReport, StreamReport};
 
+use crate::onvif::{Offer, OnvifError};
 use crate::rtsp::{self, Limits, SourceError};
+use crate::{events, onvif};
 
 pub(crate) async fn test(access: &CameraAccess) -> Result<CameraReport, SourceError> {
     let limits = Limits::default();
     if access.url.is_tls() && access.certificate.is_none() {
         let found = rtsp::probe_certificate(access.url.host(), access.url.port(), &limits).await?;
-        return Ok(CameraReport { main: None, sub: None, certificate: Some(found) });
+        return Ok(CameraReport { main: None, sub: None, certificate: Some(found), events: None });
     }
     let report = rtsp::test_camera(access, &limits).await?;
+    let events = match &access.onvif_url {
+        Some(url) => {
+            let offer = onvif::probe(&events::access(url, access), &onvif::Limits::default()).await;
+            let error = match offer {
+                Ok(Offer { pull_points: true, .. }) => None,
+                Ok(Offer { events: true, .. }) => {
+                    Some("the camera's event service makes no pull points".into())
+                }
+                Ok(Offer { events: false, .. }) => Some(OnvifError::NoEventService.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            Some(EventsReport { error })
+        }
+        None => None,
+    };
     Ok(CameraReport {
         main: Some(stream(report.main)),
         sub: report.sub.map(stream),
         certificate: report.certificate,
+        events,
     })
 }
 

@@ -14,6 +14,7 @@ mod connect;
 mod data;
 mod disk;
 mod enrol;
+mod events;
 mod forward;
 mod index;
 mod keep;

@@ -11,7 +11,7 @@ use gateway_core::outage::Outage;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use media::{Codec, TrackDescription, TrackKind};
 use model::wire::{Gap, StreamState, StreamStatus};
-use model::{CameraAccess, Timestamp};
+use model::{CameraAccess, OnvifUrl, Timestamp};
 use seal::recording::Ended;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::cloud::Cloud;
 use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::events::{EventsTask, Happening};
 use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
 use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
@@ -93,19 +94,7 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn start(settings: Settings, disk: Disk, gaps: mpsc::Sender<Gap>) -> Self {
         let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
-        let status = StreamStatus {
-            camera: settings.identity.camera,
-            rendition: settings.identity.rendition,
-            state: StreamState::Connecting,
-            since: clock::now(),
-            reason: None,
-            bits_per_second: 0,
-            codec: None,
-            width: 0,
-            height: 0,
-            has_audio: false,
-        };
-        let (status_sender, status) = watch::channel(status);
+        let (status_sender, status) = watch::channel(connecting(&settings.identity));
         let cancel = CancellationToken::new();
         let Identity { camera, rendition, .. } = settings.identity;
         let outage = match settings.recorded_until {
@@ -136,6 +125,32 @@ impl Stream {
             bytes: 0,
         };
         Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
+    }
+
+    /// Of what the camera says that it saw.
+    pub(crate) fn of_events(
+        settings: Settings,
+        url: &OnvifUrl,
+        disk: Disk,
+        gaps: mpsc::Sender<Gap>,
+        happening: mpsc::Sender<Happening>,
+    ) -> Self {
+        let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
+        let (status_sender, status) = watch::channel(connecting(&settings.identity));
+        let cancel = CancellationToken::new();
+        let task = EventsTask::new(
+            settings,
+            url,
+            (disk, gaps, happening),
+            (order_receiver, status_sender),
+            cancel.clone(),
+        );
+        let task = tokio::spawn(async move {
+            Box::pin(task.run()).await;
+            // Silence is no gap, so where events end says nothing.
+            None
+        });
+        Stream { orders, status, cancel, task }
     }
 
     pub(crate) fn outlet(&self) -> Outlet {
@@ -351,7 +366,9 @@ impl StreamTask {
                 Output::Begun { id, started_at, bytes } => {
                     self.viewers.header(bytes.clone());
                     self.bytes += bytes.len() as u64;
-                    self.file = Some(self.disk.open(self.folder(started_at), (started_at, id), bytes).await?);
+                    self.file = Some(
+                        self.disk.open(folder(&self.identity, started_at), (started_at, id), bytes).await?,
+                    );
                     self.picture_is_back(started_at);
                 }
                 Output::Chunk { number, key_frame, at, bytes } => {
@@ -366,13 +383,6 @@ impl StreamTask {
             }
         }
         Ok(())
-    }
-
-    /// Below the data folder.
-    fn folder(&self, started_at: Timestamp) -> String {
-        let (year, month, day) = started_at.utc_date();
-        let (camera, rendition) = (self.identity.camera, self.identity.rendition);
-        format!("{RECORDINGS}/{camera}/{rendition}/{year:04}-{month:02}-{day:02}")
     }
 
     fn take_order(&mut self, order: Order) {
@@ -470,6 +480,28 @@ impl StreamTask {
             false
         });
     }
+}
+
+fn connecting(identity: &Identity) -> StreamStatus {
+    StreamStatus {
+        camera: identity.camera,
+        rendition: identity.rendition,
+        state: StreamState::Connecting,
+        since: clock::now(),
+        reason: None,
+        bits_per_second: 0,
+        codec: None,
+        width: 0,
+        height: 0,
+        has_audio: false,
+    }
+}
+
+/// Where a recording lies, below the data folder.
+pub(crate) fn folder(identity: &Identity, started_at: Timestamp) -> String {
+    let (year, month, day) = started_at.utc_date();
+    let Identity { camera, rendition, .. } = identity;
+    format!("{RECORDINGS}/{camera}/{rendition}/{year:04}-{month:02}-{day:02}")
 }
 
 /// The channel on which streams report their gaps.

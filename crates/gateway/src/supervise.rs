@@ -27,6 +27,7 @@ use crate::config::RecordingSection;
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
+use crate::events::Happening;
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::local::View;
@@ -39,6 +40,8 @@ const TICK: Duration = Duration::from_secs(1);
 const STATUS: Duration = Duration::from_secs(10);
 /// Watches on the link; the cloud has one for each stream that people watch.
 const WATCHES_MAX: usize = 4_096;
+/// Events of cameras that wait to be seen to; more are told again while they go on.
+const HAPPENINGS: usize = 256;
 /// Connection tests at the same time.
 const TESTS_MAX: usize = 4;
 
@@ -82,6 +85,8 @@ struct Supervision {
     tests: JoinSet<(u64, Envelope)>,
     /// Goes up with every stream that ends or begins.
     streams_version: u64,
+    /// On which streams of events say that something happens.
+    happening: mpsc::Sender<Happening>,
     /// What the local way was shown last.
     shown: Option<(Hash, usize, u64)>,
 }
@@ -102,6 +107,7 @@ impl Supervisor {
         let now = self.now();
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
         self.keep_grants(&epoch).await?;
+        let (happening, mut happenings) = mpsc::channel(HAPPENINGS);
         let mut supervision = Supervision {
             own: self,
             epoch,
@@ -112,6 +118,7 @@ impl Supervisor {
             told: None,
             tests: JoinSet::new(),
             streams_version: 0,
+            happening,
             shown: None,
         };
         supervision.take_up_events().await;
@@ -128,6 +135,9 @@ impl Supervisor {
                     if let Ok((id, envelope)) = tested {
                         supervision.answer(id, envelope);
                     }
+                }
+                Some(Happening { camera, seconds }) = happenings.recv() => {
+                    supervision.event(camera, seconds).await;
                 }
                 _ = tick.tick() => supervision.tick().await?,
             }
@@ -250,6 +260,9 @@ impl Supervision {
                 if access.sub_url.is_some() {
                     wanted.insert((camera, Rendition::Sub), access.clone());
                 }
+                if access.onvif_url.is_some() {
+                    wanted.insert((camera, Rendition::Events), access.clone());
+                }
             }
         }
         let unwanted = |key: &(CameraId, Rendition), running: &Supervised| {
@@ -324,7 +337,13 @@ impl Supervision {
             is_in_the_dark: *self.own.is_in_the_dark.borrow(),
             short_until: self.short.get(&camera).copied(),
         };
-        Ok(Stream::start(settings, disk.clone(), gaps.clone()))
+        let (disk, gaps) = (disk.clone(), gaps.clone());
+        Ok(match (rendition, settings.access.onvif_url.clone()) {
+            (Rendition::Events, Some(url)) => {
+                Stream::of_events(settings, &url, disk, gaps, self.happening.clone())
+            }
+            _ => Stream::start(settings, disk, gaps),
+        })
     }
 
     async fn order(&self, key: (CameraId, Rendition), order: Order) {

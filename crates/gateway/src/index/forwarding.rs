@@ -27,7 +27,7 @@ impl Index {
         let mut transaction = self.begin().await?;
         sqlx::query("DELETE FROM forwarding").execute(&mut *transaction).await?;
         let renditions = forwarding.iter().flat_map(|(camera, forwarding)| {
-            [Rendition::Main, Rendition::Sub].map(|rendition| (camera, rendition, forwarding.of(rendition)))
+            Rendition::ALL.map(|rendition| (camera, rendition, forwarding.of(rendition)))
         });
         for (camera, rendition, forward) in renditions.filter(|(.., forward)| *forward != Forward::Always) {
             sqlx::query("INSERT INTO forwarding (camera, rendition, forward) VALUES (?, ?, ?)")
@@ -126,13 +126,13 @@ impl Index {
                 .bind(until.0 as i64)
                 .execute(&mut *transaction)
                 .await?;
-            // What ended just before belongs to it, and may be all that goes. Both
+            // What ended just before belongs to it, and may be all that goes. All
             // renditions are named for the sake of the index.
             sqlx::query(
                 "UPDATE recordings SET of_event = 1, state = iif(state = ?1 AND NOT EXISTS (
                          SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
                          AND f.rendition = recordings.rendition AND f.forward = 'never'), ?2, state)
-                     WHERE camera = ?3 AND rendition IN ('main', 'sub') AND of_event = 0
+                     WHERE camera = ?3 AND rendition IN ('main', 'sub', 'events') AND of_event = 0
                          AND ended_at >= ?4 AND started_at <= ?5",
             )
             .bind(State::Held as i64)

@@ -4,6 +4,7 @@
 
 use model::Hash;
 
+use super::topics::turns_text;
 use super::xml::XmlError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +75,7 @@ pub(super) fn clean(text: &str) -> String {
         }
         rest = after;
     }
-    out.trim().chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
+    out.trim().chars().filter(|c| !c.is_control() && !turns_text(*c)).take(WORDS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -90,6 +91,7 @@ mod tests {
             ("response=\"6629fae49393a05397450978507c4ef1\"", "response=\"…\""),
             ("two\nlines\u{1b}[31m", "two lines[31m"),
             ("…ünïcödé…", "…ünïcödé…"),
+            ("a\u{202e}b\u{2066}c", "abc"),
             ("", ""),
         ];
         for (text, expected) in rows {

@@ -90,7 +90,7 @@ impl Subscription {
         let pulled = match Box::pin(self.pull()).await {
             Ok(pulled) => pulled,
             // Cameras exist that hang up when the time of a question is over.
-            Err(OnvifError::Closed { .. }) if !self.hung_up => {
+            Err(OnvifError::Closed { .. }) if !self.hung_up || asked_at.elapsed() >= self.limits.poll / 2 => {
                 self.hung_up = true;
                 self.pull_at = asked_at + self.limits.pause_empty;
                 return Ok(Vec::new());

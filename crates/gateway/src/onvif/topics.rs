@@ -8,16 +8,25 @@ use model::{CameraEvent, EventKind, EventPhase};
 use super::messages::{Item, Notification, Operation};
 use super::xml::cut;
 
-/// What lasts at one camera, so that an event begins once however often it is
-/// told, and ends as what it began as.
+/// What lasts at one camera, so that an event ends as what it began as, and when
+/// the last of those who caused it has gone.
 #[derive(Debug, Default)]
-pub(super) struct Memory(BTreeMap<String, EventKind>);
+pub(super) struct Memory(BTreeMap<String, Lasting>);
+
+#[derive(Debug, PartialEq)]
+struct Lasting {
+    kind: EventKind,
+    topic: String,
+    rule: Option<String>,
+}
 
 impl Memory {
-    /// Of one camera at a time; what begins beyond is left out.
+    /// Of one camera at a time. Some never say that anything is over: beyond, one
+    /// is forgotten, whose end is not told then.
     const ACTIVE_MAX: usize = 128;
 
-    /// None of what is housekeeping, or is known already.
+    /// None of what is housekeeping. What lasts is begun each time that it is told:
+    /// whoever listens knows whether it goes on.
     pub(super) fn take(&mut self, notification: &Notification) -> Vec<CameraEvent> {
         let topic = plain(&notification.topic);
         let Some(kind) = kind_of_topic(&topic) else { return Vec::new() };
@@ -41,15 +50,25 @@ impl Memory {
         let key = key(topic, notification, state.item);
         let is_on = state.on && notification.operation != Some(Operation::Deleted);
         if !is_on {
-            let kind = self.0.remove(&key)?;
-            return (!is_momentary(kind)).then_some((kind, EventPhase::Ended));
+            return self.end(&key);
         }
-        if self.0.contains_key(&key) || self.0.len() >= Self::ACTIVE_MAX {
-            return None;
+        if let Some(known) = self.0.get(&key) {
+            return (!is_momentary(known.kind)).then_some((known.kind, EventPhase::Began));
         }
-        self.0.insert(key, state.kind);
-        let phase = if is_momentary(state.kind) { EventPhase::Happened } else { EventPhase::Began };
-        Some((state.kind, phase))
+        if self.0.len() >= Self::ACTIVE_MAX {
+            self.0.pop_first();
+        }
+        let kind = state.kind;
+        self.0.insert(key, Lasting { kind, topic: topic.to_owned(), rule: rule(notification) });
+        let phase = if is_momentary(kind) { EventPhase::Happened } else { EventPhase::Began };
+        Some((kind, phase))
+    }
+
+    /// While another object is in the same zone, the event goes on.
+    fn end(&mut self, key: &str) -> Option<(EventKind, EventPhase)> {
+        let ended = self.0.remove(key)?;
+        let goes_on = self.0.values().any(|lasting| *lasting == ended);
+        (!goes_on && !is_momentary(ended.kind)).then_some((ended.kind, EventPhase::Ended))
     }
 
     fn take_stateless(
@@ -71,9 +90,7 @@ impl Memory {
                     .map(|(key, _)| key.clone())
                     .take_while(|key| key.starts_with(&prefix))
                     .collect();
-                let kinds: Vec<EventKind> = keys.iter().filter_map(|key| self.0.remove(key)).collect();
-                let lasted = kinds.into_iter().filter(|kind| !is_momentary(*kind));
-                lasted.map(|kind| (kind, EventPhase::Ended)).collect()
+                keys.iter().filter_map(|key| self.end(key)).collect()
             }
         }
     }
@@ -102,12 +119,18 @@ fn plain(topic: &str) -> String {
     segments.filter(|segment| !matches!(*segment, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
+/// Controls of bidirectional text (Unicode Annex 9), by which a text could turn
+/// round what stands beside it.
+pub(super) fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn shown(topic: &str) -> String {
     bounded(topic, CameraEvent::TOPIC_MAX)
 }
 
 fn bounded(text: &str, bytes: usize) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let text: String = text.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
     cut(text.trim(), bytes).trim_end().to_owned()
 }
 

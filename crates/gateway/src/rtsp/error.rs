@@ -13,6 +13,8 @@ use super::scan::ScanError;
 pub enum SourceError {
     #[error("the camera has no sub stream configured")]
     NoSubStream,
+    #[error("events are not pulled by RTSP")]
+    NoPicture,
     #[error("cannot connect to {address}: {reason}")]
     Connect { address: String, reason: String },
     #[error("{address} did not answer within {seconds} s")]
@@ -69,6 +71,7 @@ impl SourceError {
             | Self::Closed
             | Self::Local { .. } => GapReason::CameraUnreachable,
             Self::NoSubStream
+            | Self::NoPicture
             | Self::NoPin
             | Self::PinWithoutTls
             | Self::UdpWithTls
@@ -140,6 +143,7 @@ mod tests {
             username: Some("admin".into()),
             password: Some(Secret::new("hunter2")),
             certificate: None,
+            onvif_url: None,
         };
         let words = Scrubber::new(&access);
         let text = "401 \u{1b}[31mbad Basic YWRtaW46aHVudGVyMg== for hunter2\nconn: x";

@@ -107,6 +107,7 @@ impl RtspSource {
         let url = match rendition {
             Rendition::Main => &access.url,
             Rendition::Sub => access.sub_url.as_ref().ok_or(SourceError::NoSubStream)?,
+            Rendition::Events => return Err(SourceError::NoPicture),
         };
         let upstream = open_upstream(access, url, transport, limits).await?;
         let bridge = Bridge::open(upstream, limits).await?;

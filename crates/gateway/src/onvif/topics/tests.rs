@@ -123,14 +123,18 @@ fn topics_of_many_makes_are_of_a_dozen_kinds() {
 }
 
 #[test]
-fn an_event_begins_once_and_ends_once() {
+fn an_event_ends_once_and_only_after_it_began() {
     let mut memory = Memory::default();
     let mut motion = |operation, data| told(&mut memory, "tns1:VideoSource/MotionAlarm", operation, data);
     assert_eq!(motion("Initialized", "State=false"), [], "nothing ends that never began");
     assert_eq!(motion("Changed", "State=false"), []);
     assert_eq!(motion("Changed", "State=true"), [(Motion, Began)]);
-    assert_eq!(motion("Changed", "State=true"), [], "some makes repeat it each second");
-    assert_eq!(motion("Initialized", "State=true"), [], "another subscription tells it again");
+    assert_eq!(
+        motion("Changed", "State=true"),
+        [(Motion, Began)],
+        "it goes on, as some makes say each second"
+    );
+    assert_eq!(motion("Initialized", "State=true"), [(Motion, Began)], "and another subscription");
     assert_eq!(motion("Initialized", "State=false"), [(Motion, Ended)], "it ended between two");
     assert_eq!(motion("Initialized", "State=true"), [(Motion, Began)], "it lasts when we come");
     assert_eq!(motion("Deleted", "State=true"), [(Motion, Ended)]);
@@ -207,7 +211,7 @@ fn rules_are_named_by_what_says_most() {
 }
 
 #[test]
-fn what_lasts_is_bounded_and_each_beginning_has_its_end() {
+fn whoever_never_ends_anything_is_still_heard() {
     let mut memory = Memory::default();
     let mut all = |data: &str| -> Vec<EventPhase> {
         let each = (0..2 * Memory::ACTIVE_MAX).flat_map(|n| {
@@ -215,6 +219,20 @@ fn what_lasts_is_bounded_and_each_beginning_has_its_end() {
         });
         each.map(|event| event.phase).collect()
     };
-    assert_eq!(all("State=true"), [Began; Memory::ACTIVE_MAX]);
-    assert_eq!(all("State=false"), [Ended; Memory::ACTIVE_MAX]);
+    assert_eq!(all("State=true"), [Began; 2 * Memory::ACTIVE_MAX]);
+    assert_eq!(all("State=false"), [Ended; Memory::ACTIVE_MAX], "the others were forgotten");
+}
+
+#[test]
+fn while_another_object_is_in_the_zone_the_event_goes_on() {
+    let mut memory = Memory::default();
+    let mut inside = |object: u8, data: &str| -> Vec<EventPhase> {
+        let topic = "tns1:RuleEngine/FieldDetector/ObjectsInside";
+        let source = format!("Rule=Drive ObjectId={object}");
+        memory.take(&notification(topic, "Changed", &source, data)).iter().map(|event| event.phase).collect()
+    };
+    assert_eq!(inside(1, "IsInside=true"), [Began]);
+    assert_eq!(inside(2, "IsInside=true"), [Began]);
+    assert_eq!(inside(1, "IsInside=false"), []);
+    assert_eq!(inside(2, "IsInside=false"), [Ended]);
 }

@@ -55,6 +55,7 @@ impl Server {
             username: Some("admin".into()),
             password: Some(Secret::new("hunter2")),
             certificate: None,
+            onvif_url: None,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn access(addr: SocketAddr) -> CameraAccess {
         username: None,
         password: None,
         certificate: None,
+        onvif_url: None,
     }
 }
 

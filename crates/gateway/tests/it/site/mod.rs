@@ -5,6 +5,7 @@ mod administrator;
 mod asked;
 mod cameras;
 mod durability;
+mod events;
 mod ext4;
 mod footage;
 mod forwarding;

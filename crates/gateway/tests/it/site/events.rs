@@ -1,0 +1,139 @@
+//! What a camera says that it saw, from its event service to the store.
+
+use std::time::Duration;
+
+use model::wire::{GapReason, StreamState};
+use model::{CameraAccess, EventId, EventKind, EventPhase, Forward, Forwarding, OnvifUrl, Rendition};
+use seal::command::Command;
+use seal::event::{Batch, Event};
+use seal::recording::{ChunkOpener, Recording};
+
+use super::hostile::open_grants;
+use super::{Site, until};
+
+const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
+
+/// Enrolled, with a camera that has an event service; nothing of it is recorded yet.
+async fn site() -> Site {
+    let mut site = Site::enrolled().await;
+    let options = camera_sim::Options {
+        main: crate::rtsp::support::pictures(),
+        sub: None,
+        onvif: Some(([127, 0, 0, 1], 0).into()),
+        ..Default::default()
+    };
+    site.simulated = camera_sim::start(options).await.unwrap();
+    site
+}
+
+/// Every event that the store has, opened with the administrator's keys.
+fn stored(site: &Site) -> Vec<Event> {
+    read(
+        site,
+        site.objects().into_iter().filter(|(name, _)| name.contains("/events/")).map(|(_, bytes)| bytes),
+    )
+}
+
+fn read(site: &Site, files: impl Iterator<Item = Vec<u8>>) -> Vec<Event> {
+    let keys = open_grants(site);
+    let mut events: Vec<Event> = Vec::new();
+    for bytes in files {
+        let recording = Recording::parse(&bytes).unwrap();
+        recording.verify(&site.administrator.roster()).unwrap();
+        assert!(recording.footer.is_some(), "it was closed");
+        let header = &recording.header.header;
+        let (_, cameras) = keys.iter().find(|(grant, _)| grant.epoch == header.epoch).unwrap();
+        let opener = ChunkOpener::new(&recording.header, &cameras[&header.camera]).unwrap();
+        for chunk in &recording.chunks {
+            let mut buffer = chunk.ciphertext.to_vec();
+            let plaintext = opener.open(chunk.number, chunk.head_bytes, &mut buffer).unwrap();
+            events.extend(Batch::read(plaintext).unwrap().events);
+        }
+    }
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+fn has(site: &Site, rendition: Rendition, state: StreamState) -> bool {
+    let streams = site.cloud.last_status().map(|(_, streams)| streams).unwrap_or_default();
+    streams.iter().any(|stream| stream.rendition == rendition && stream.state == state)
+}
+
+async fn listens(site: &Site) {
+    until("the camera is listened to", || has(site, Rendition::Events, StreamState::Recording)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_camera_says_is_sealed_and_leaves_the_site_with_the_pictures_of_it() {
+    let site = site().await;
+    let forwarding = Forwarding { main: Forward::Events, sub: Forward::Never, short_in_events: false };
+    site.add_camera().await;
+    listens(&site).await;
+    site.order(Command::SetForwarding { camera: site.camera, forwarding }).await;
+    let pictures = || site.objects().iter().filter(|(name, _)| name.contains("/main/")).count();
+    let before = pictures();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(pictures() <= before + 1, "nothing happens, so nothing leaves but what was on its way");
+
+    site.simulated.raise(MOTION, "Yard", Some(true));
+    until("the event is stored", || stored(&site).iter().any(|event| event.phase == EventPhase::Began)).await;
+    until("its pictures are stored", || pictures() > before + 1).await;
+    site.simulated.raise(MOTION, "Yard", Some(false));
+    until("its end is stored", || stored(&site).len() == 2).await;
+    let [began, ended] = &stored(&site)[..] else { panic!() };
+    assert_eq!((began.id, began.kind, began.rule.as_deref()), (ended.id, EventKind::Motion, Some("Yard")));
+    assert_eq!(
+        (ended.phase, began.topic.as_str()),
+        (EventPhase::Ended, "RuleEngine/CellMotionDetector/Motion")
+    );
+    assert!(ended.at > began.at);
+    let reported = site.cloud.reports().into_iter().flat_map(|report| report.recordings);
+    let of_events: Vec<_> = reported.filter(|recording| recording.rendition == Rendition::Events).collect();
+    assert!(of_events.iter().all(|recording| !recording.has_audio && recording.codec.is_empty()));
+    assert!(of_events.len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_do_not_depend_on_the_event_service_and_its_silence_is_told() {
+    let site = site().await;
+    let nobody = OnvifUrl::parse("http://127.0.0.1:9/onvif/device_service").unwrap();
+    let deaf = CameraAccess { onvif_url: Some(nobody), ..site.simulated.access() };
+    assert!(site.put_camera(&deaf).await.ok);
+    site.bind_camera();
+    until("pictures are recorded", || has(&site, Rendition::Main, StreamState::Recording)).await;
+    until("the failure is told", || has(&site, Rendition::Events, StreamState::Failed)).await;
+    let (_, streams) = site.cloud.last_status().unwrap();
+    let events = streams.iter().find(|stream| stream.rendition == Rendition::Events).unwrap();
+    assert!(
+        events.reason.as_ref().unwrap().starts_with("cannot connect to 127.0.0.1:9"),
+        "{:?}",
+        events.reason
+    );
+
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(site.put_camera(&site.simulated.access()).await.ok);
+    listens(&site).await;
+    until("what was missed is told as a gap", || {
+        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+        gaps.filter(|gap| gap.rendition == Rendition::Events)
+            .any(|gap| gap.reason == GapReason::CameraUnreachable && gap.to.ms_since(gap.from) > 1_500)
+    })
+    .await;
+    assert!(has(&site, Rendition::Main, StreamState::Recording));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_ends_what_goes_on_and_begins_it_again() {
+    let mut site = site().await;
+    site.add_camera().await;
+    listens(&site).await;
+    site.simulated.raise(MOTION, "Yard", Some(true));
+    until("it begins", || !stored(&site).is_empty()).await;
+    site.restart().await;
+    until("its end is stored, and it begins once more", || stored(&site).len() >= 3).await;
+    let phases: Vec<(EventId, EventPhase)> =
+        stored(&site).iter().map(|event| (event.id, event.phase)).collect();
+    assert_eq!((phases[1].0, phases[1].1), (phases[0].0, EventPhase::Ended));
+    assert_eq!(phases[2].1, EventPhase::Began);
+    assert_ne!(phases[2].0, phases[0].0);
+}

@@ -5,8 +5,8 @@ use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, bail, ensure};
 use model::wire::{GatewayKeys, StreamStatus};
-use model::{CameraAccess, CameraId, CameraUrl, GatewayId, Hash, Secret};
-use seal::command::{CameraReport, Command, StreamReport, seal_access};
+use model::{CameraAccess, CameraId, CameraUrl, GatewayId, Hash, OnvifUrl, Secret};
+use seal::command::{CameraReport, Command, EventsReport, StreamReport, seal_access};
 use seal::keys::KemPublic;
 use seal::roster::{Camera, Statement};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,10 @@ pub(crate) struct Access {
     /// Address of the small stream.
     #[arg(long, value_name = "URL")]
     sub_url: Option<String>,
+    /// Address of the camera's ONVIF device service, for its events; often
+    /// http://ADDRESS/onvif/device_service.
+    #[arg(long, value_name = "URL")]
+    onvif_url: Option<String>,
     #[arg(long)]
     username: Option<String>,
     /// File with the password; without it the terminal asks. Not an argument:
@@ -268,7 +272,8 @@ impl Access {
             (None, Some((username, password))) => (Some(username), Some(password)),
             (None, None) => (None, None),
         };
-        Ok(CameraAccess { url, sub_url, username, password, certificate: self.certificate })
+        let onvif_url = self.onvif_url.as_deref().map(OnvifUrl::parse).transpose()?;
+        Ok(CameraAccess { url, sub_url, username, password, certificate: self.certificate, onvif_url })
     }
 }
 
@@ -350,5 +355,10 @@ fn print_report(report: &CameraReport) {
         println!(
             "{name}: {video_codec} {width}×{height}, {audio}, first key frame after {key_frame_after_ms} ms"
         );
+    }
+    match &report.events {
+        Some(EventsReport { error: None }) => println!("events: the camera tells what it sees"),
+        Some(EventsReport { error: Some(error) }) => println!("events: none, {error}"),
+        None => {}
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Source {
 impl Source {
     /// With all tracks, or those of pictures alone.
     pub(crate) fn of(header: &Header, sound: bool) -> Self {
-        let tracks = header.tracks.iter().map(describe);
+        let tracks = header.tracks.iter().filter_map(describe);
         let tracks = tracks.filter(|track| sound || track.kind != TrackKind::Audio).collect();
         Source { tracks, started_at: header.started_at }
     }
@@ -195,12 +195,14 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}.mp4"))
 }
 
-fn describe(track: &seal::recording::Track) -> TrackDescription {
-    TrackDescription {
+/// `None` for what is no picture and no sound.
+fn describe(track: &seal::recording::Track) -> Option<TrackDescription> {
+    Some(TrackDescription {
         id: track.id,
         kind: match track.kind {
             seal::recording::TrackKind::Video => TrackKind::Video,
             seal::recording::TrackKind::Audio => TrackKind::Audio,
+            seal::recording::TrackKind::Events => return None,
         },
         codec: track.codec.clone(),
         timescale: track.timescale,
@@ -209,5 +211,5 @@ fn describe(track: &seal::recording::Track) -> TrackDescription {
         height: track.height,
         sample_rate: track.sample_rate,
         channels: track.channels,
-    }
+    })
 }

@@ -243,6 +243,7 @@ fn judged(judge: &Judge<'_>, excerpt: &Excerpt<'_>) -> anyhow::Result<Proven> {
             (named(&gateway.name, &gateway.id), named(&camera.name, &camera.id))
         }
     };
+    ensure!(header.rendition != Rendition::Events, "it shows events, and this command checks pictures");
     let source = Source::of(header, true);
     let is_sound =
         |id: u8| header.tracks.iter().any(|track| track.id == id && track.kind == TrackKind::Audio);

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use gateway::Enrolment;
@@ -20,6 +21,7 @@ use crate::client::random;
 /// Where `lenskeep app` serves the web app: passkeys need a fixed origin.
 pub(crate) const APP_PORT: u16 = 8475;
 const DEMO_USER: &str = "demo";
+const DEMO_EVENT_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -27,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "lenskeep-data")]
     data: PathBuf,
     /// Address of the web app. The three ports after it are for gateways, metrics
-    /// and the demonstration camera.
+    /// and the demonstration camera, whose events have the sixth.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8470")]
     listen: SocketAddr,
     /// No demonstration camera.
@@ -139,6 +141,8 @@ async fn start_demo(
         listen: beside(site, 3),
         credentials: Some(credentials),
         audio: true,
+        onvif: Some(beside(site, 6)),
+        onvif_options: camera_sim::OnvifOptions { event_every: Some(DEMO_EVENT_EVERY), ..Default::default() },
         ..Default::default()
     };
     let running =
@@ -146,6 +150,7 @@ async fn start_demo(
     let camera = cloud::DemoCamera {
         url: running.url(Rendition::Main).to_string(),
         sub_url: Some(running.url(Rendition::Sub).to_string()),
+        onvif_url: running.onvif_url(),
         username: Some(DEMO_USER.to_owned()),
         password: Some(password),
     };

@@ -123,7 +123,7 @@ async fn lists(
     (begin, to): (Timestamp, Timestamp),
 ) -> anyhow::Result<Lists> {
     let mut lists = Lists::default();
-    for rendition in [Rendition::Main, Rendition::Sub] {
+    for rendition in Rendition::ALL {
         let mut from = begin;
         loop {
             let stretch = format!("from={}&to={}&rendition={rendition}", from.0, to.0);

@@ -23,7 +23,7 @@ impl OneBox {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let device = Device::new(folder.path());
-        let mut started = OneBox { folder, device, port: free_ports(5), up: None, link: None };
+        let mut started = OneBox { folder, device, port: free_ports(7), up: None, link: None };
         started.start();
         started
     }

@@ -331,7 +331,9 @@ fn person_floor(
     };
     let of_organisation = |operation| Ok(Some((operation, organisation())));
     match &request.action {
-        Action::Playback { camera, .. } => of_camera(Operation::Playback, *camera),
+        Action::Playback { camera, .. } | Action::ReadEvents { camera } => {
+            of_camera(Operation::Playback, *camera)
+        }
         // Whoever may see what happens may say that it does.
         Action::Live { camera, .. } | Action::RaiseEvent { camera, .. } => {
             of_camera(Operation::Live, *camera)

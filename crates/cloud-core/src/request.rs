@@ -45,6 +45,11 @@ pub enum Action {
         camera: CameraId,
         recording: Hash,
     },
+    /// Reading sealed events: what the camera said, and no picture. Without a
+    /// recording, since an hour of them is read in one go.
+    ReadEvents {
+        camera: CameraId,
+    },
     /// Saying that something happens at a camera: what is recorded meanwhile is
     /// forwarded first.
     RaiseEvent {
@@ -367,6 +372,7 @@ impl Action {
         match self {
             Action::MintUpload(_) => "mint_upload",
             Action::Playback { .. } => "playback",
+            Action::ReadEvents { .. } => "read_events",
             Action::Live { .. } => "live",
             Action::RaiseEvent { .. } => "raise_event",
             Action::ListRecordings { .. } => "list_recordings",
@@ -428,7 +434,7 @@ impl Action {
             Action::Playback { camera, recording } => format!("{camera} {recording}"),
             Action::Live { camera, rendition } => format!("{camera} {rendition}"),
             Action::RaiseEvent { camera, seconds } => format!("{camera} {seconds}"),
-            Action::ListRecordings { camera } => camera.to_string(),
+            Action::ListRecordings { camera } | Action::ReadEvents { camera } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person }
             | Action::LinkDevice { person }

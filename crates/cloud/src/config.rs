@@ -266,6 +266,7 @@ pub enum CredentialKind {
 pub struct DemoCamera {
     pub url: String,
     pub sub_url: Option<String>,
+    pub onvif_url: Option<String>,
     pub username: Option<String>,
     pub password: Option<Secret>,
 }

@@ -371,7 +371,7 @@ impl LinkEnd {
                     return Err("a header of another stream");
                 }
                 let video =
-                    clear.tracks.iter().filter(|track| track.kind == TrackKind::Video && track.id < 8);
+                    clear.tracks.iter().filter(|track| track.kind != TrackKind::Audio && track.id < 8);
                 state.video_tracks = video.fold(0, |bits, track| bits | 1 << track.id);
                 state.relay.push_header(for_viewers(frame, FRAME_HEADER));
             }

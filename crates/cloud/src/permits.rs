@@ -278,6 +278,7 @@ fn facts_of_person(
         | Action::Live { camera, .. }
         | Action::RaiseEvent { camera, .. }
         | Action::ListRecordings { camera }
+        | Action::ReadEvents { camera }
         | Action::Export { camera, .. } => Some(*camera),
         _ => None,
     };

@@ -20,13 +20,19 @@ fn end_of(recording: &Recording) -> Timestamp {
 #[derive(Clone, Debug)]
 pub(crate) struct FoundRecording {
     pub(crate) camera: CameraId,
+    pub(crate) rendition: Rendition,
     pub(crate) name: String,
     pub(crate) bytes: u64,
 }
 
 impl FoundRecording {
     fn read(row: &Row) -> sqlx::Result<Self> {
-        Ok(FoundRecording { camera: row.parsed(0)?, name: row.text(1)?, bytes: row.number(2)? })
+        Ok(FoundRecording {
+            camera: row.parsed(0)?,
+            name: row.text(1)?,
+            bytes: row.number(2)?,
+            rendition: row.parsed(3)?,
+        })
     }
 }
 
@@ -150,7 +156,7 @@ impl Database {
     }
 
     pub(crate) async fn recording(&self, org: OrgId, id: Hash) -> sqlx::Result<Option<FoundRecording>> {
-        let sql = "SELECT camera, name, bytes FROM recordings WHERE org = $1 AND id = $2";
+        let sql = "SELECT camera, name, bytes, rendition FROM recordings WHERE org = $1 AND id = $2";
         let row = self.optional(sql, params![org, id]).await?;
         row.map(|row| FoundRecording::read(&row)).transpose()
     }
@@ -162,7 +168,7 @@ impl Database {
         gateway: GatewayId,
         id: Hash,
     ) -> sqlx::Result<Option<FoundRecording>> {
-        let sql = "SELECT camera, name, bytes FROM recordings WHERE org = $1 AND id = $2 AND gateway = $3";
+        let sql = "SELECT camera, name, bytes, rendition FROM recordings WHERE org = $1 AND id = $2 AND gateway = $3";
         let row = self.optional(sql, params![org, id, gateway]).await?;
         row.map(|row| FoundRecording::read(&row)).transpose()
     }

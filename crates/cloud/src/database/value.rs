@@ -80,6 +80,7 @@ from_id!(
     model::GatewayId,
     model::CameraId,
     model::EpochId,
+    model::EventId,
     model::Hash,
     model::Rendition,
     model::ServiceId,

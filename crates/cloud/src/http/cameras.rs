@@ -104,6 +104,17 @@ pub(super) async fn visible<'a>(
     roster: &'a Roster,
     now: Timestamp,
 ) -> Result<Vec<(&'a Camera, bool)>, Problem> {
+    allowing(app, asker, roster, Operation::See, now).await
+}
+
+/// Cameras with which whoever asks may do this, and whether they may hear them, too.
+pub(super) async fn allowing<'a>(
+    app: &App,
+    asker: &Asker,
+    roster: &'a Roster,
+    operation: Operation,
+    now: Timestamp,
+) -> Result<Vec<(&'a Camera, bool)>, Problem> {
     let rules = app.rules.current(&app.database, roster).await?;
     let policies = rules.policies.as_ref().ok_or(Denial::NoPolicies)?;
     let (principal, mut facts) = asker.facts(roster, &rules, roster.cameras().map(|camera| camera.id), now);
@@ -111,15 +122,15 @@ pub(super) async fn visible<'a>(
         app.state_reason(caller, &mut facts, now).await?;
     }
     let may = |operation, camera| allows(principal, &facts, operation, camera, policies, now);
-    let seen = roster.cameras().filter(|camera| may(Operation::See, camera.id));
-    Ok(seen.map(|camera| (camera, may(Operation::Audio, camera.id))).collect())
+    let allowed = roster.cameras().filter(|camera| may(operation, camera.id));
+    Ok(allowed.map(|camera| (camera, may(Operation::Audio, camera.id))).collect())
 }
 
 #[utoipa::path(get, path = "/api/v1/cameras/{id}/recordings",
     params(("id" = String, Path),
            ("from" = Option<u64>, Query, description = "milliseconds since 1970"),
            ("to" = Option<u64>, Query, description = "milliseconds since 1970, exclusive"),
-           ("rendition" = Option<String>, Query, description = "`main` (default) or `sub`")),
+           ("rendition" = Option<String>, Query, description = "`main` (default), `sub` or `events`")),
     responses((status = 200, body = RecordingPage)))]
 pub(crate) async fn recordings(
     State(app): State<Arc<App>>,

@@ -7,6 +7,7 @@ pub(crate) mod cameras;
 mod commands;
 pub(crate) mod devices;
 pub(crate) mod enrolments;
+pub(crate) mod events;
 pub(crate) mod extract;
 pub(crate) mod factors;
 pub(crate) mod guard;

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use cloud_core::Action;
 use model::wire::{Container, Envelope};
-use model::{AskedRange, ByteRange, CameraId, DeviceId, EpochId, Hash};
+use model::{AskedRange, ByteRange, CameraId, DeviceId, EpochId, Hash, Rendition};
 use seal::dating::Dating;
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ use super::extract::{Json, Path, Query};
 use super::on_site::OnSite;
 use super::types::{DatingSchema, EnvelopeSchema};
 use crate::app::App;
+use crate::database::FoundRecording;
 use crate::problem::Problem;
 use crate::sessions::Caller;
 use crate::store::Range;
@@ -60,12 +61,20 @@ pub(crate) async fn read(
     if camera.is_some_and(|camera| camera != found.camera) {
         return Err(Problem::not_found());
     }
-    app.read_permit(&caller, &roster, Action::Playback { camera: found.camera, recording: id }, now).await?;
+    app.read_permit(&caller, &roster, reading(id, &found), now).await?;
     ranged(found.bytes, &method, &headers, async |range| {
         let read = app.store.read(Container::Footage, &found.name, range).await?;
         Ok(Body::from_stream(read.ok_or_else(Problem::not_found)?))
     })
     .await
+}
+
+/// What reading it is, for policies and the history.
+fn reading(recording: Hash, found: &FoundRecording) -> Action {
+    match *found {
+        FoundRecording { rendition: Rendition::Events, camera, .. } => Action::ReadEvents { camera },
+        FoundRecording { camera, .. } => Action::Playback { camera, recording },
+    }
 }
 
 /// Answers with the range that was asked for, of something of `size` bytes.

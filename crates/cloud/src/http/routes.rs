@@ -15,8 +15,8 @@ use tower_http::compression::CompressionLayer;
 
 use super::guard::{Guard, Who, guard};
 use super::{
-    actions, cameras, devices, enrolments, factors, headers, health, history, hours, live, login, page,
-    passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
+    actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
+    page, passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
     services, sessions, setup, sheet, sites, status, timeline, verifications, walls, witness,
 };
 use crate::app::App;
@@ -138,6 +138,8 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/gateways", Reader, get(sites::list)),
         viewer("POST", "/api/v1/gateways/{id}/commands", Session, post(sites::command)),
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
+        viewer("GET", "/api/v1/events", Session, get(events::list)),
+        viewer("POST", "/api/v1/events/reviewed", Session, post(events::review)),
         viewer("GET", "/api/v1/walls", Session, get(walls::list)),
         viewer("PUT", "/api/v1/walls/{id}", Session, put(walls::save)),
         viewer("DELETE", "/api/v1/walls/{id}", Session, delete(walls::remove)),

@@ -37,6 +37,7 @@ pub(crate) struct Status {
 pub(crate) struct DemoCameraBody {
     url: String,
     sub_url: Option<String>,
+    onvif_url: Option<String>,
     username: Option<String>,
     password: Option<String>,
 }
@@ -51,6 +52,7 @@ pub(crate) async fn status(
     let demo_camera = app.config.demo_camera.as_ref().filter(|_| local).map(|camera| DemoCameraBody {
         url: camera.url.clone(),
         sub_url: camera.sub_url.clone(),
+        onvif_url: camera.onvif_url.clone(),
         username: camera.username.clone(),
         password: camera.password.as_ref().map(|password| password.expose().to_owned()),
     });

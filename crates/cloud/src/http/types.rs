@@ -183,7 +183,7 @@ pub(crate) struct GatewayKeysSchema {
 #[expect(dead_code, reason = "spells model::wire::StreamStatus for OpenAPI")]
 pub(crate) struct StreamStatusSchema {
     camera: String,
-    /// `main` or `sub`.
+    /// `main`, `sub` or `events`.
     rendition: String,
     /// `connecting`, `recording` or `failed`.
     state: String,
@@ -204,7 +204,7 @@ pub(crate) struct RecordingSchema {
     name: String,
     id: String,
     camera: String,
-    /// `main` or `sub`.
+    /// `main`, `sub` or `events`.
     rendition: String,
     epoch: String,
     started_at: u64,

@@ -1,6 +1,6 @@
 //! Forgetting a person, and what stays of them.
 
-use model::{Hash, WallId};
+use model::{EventId, Hash, WallId};
 use reqwest::StatusCode;
 use seal::action::{Action, SignedAction};
 use seal::roster::{Scope, Statement};
@@ -52,6 +52,10 @@ async fn somebody_is_forgotten_and_the_log_is_as_it_was(world: World) {
         assert_eq!(world.as_person(&ada.cookie).put(&path, &wall).await.status, StatusCode::OK);
     }
 
+    let seen = json!({ "events": [{ "id": EventId::from_random(fresh_id()), "at": 1 }], "reviewed": true });
+    let marked = world.as_person(&ada.cookie).post("/api/v1/events/reviewed", &seen).await;
+    assert_eq!(marked.status, StatusCode::NO_CONTENT);
+
     let head = |ours: &Organisation| ours.roster.head().1;
     let admin = &ours.admin;
     assert_eq!(erase(&ours, &world, &ada, admin, head(&ours)).await.code(), "still_in_roster");
@@ -87,6 +91,7 @@ async fn somebody_is_forgotten_and_the_log_is_as_it_was(world: World) {
         format!("UPDATE reasons SET reason = reason WHERE person = '{id}'"),
         format!("UPDATE sessions SET client = client WHERE person = '{id}'"),
         "UPDATE directory_people SET user_name = user_name".to_owned(),
+        "UPDATE reviewed_events SET at = at".to_owned(),
     ] {
         assert_eq!(world.sql(&sql).await, 0, "{sql}");
     }

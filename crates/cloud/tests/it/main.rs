@@ -7,6 +7,7 @@ mod batches;
 mod commands;
 mod devices;
 mod erasure;
+mod events;
 mod factors;
 mod fan_out;
 mod figures;

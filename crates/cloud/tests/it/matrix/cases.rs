@@ -2,7 +2,7 @@
 //! the test.
 
 use cloud::Route;
-use model::Hash;
+use model::{EventId, Hash};
 use serde_json::{Value, json};
 
 use super::things::Things;
@@ -110,6 +110,11 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
             | "/api/v1/reasons"
             | "/api/v1/factors",
         ) => plain(Session),
+        ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
+        ("POST", "/api/v1/events/reviewed") => {
+            let events = json!([{ "id": EventId::from_random([7; 16]), "at": 1 }]);
+            vec![case(Session, route.path.to_owned(), json!({ "events": events, "reviewed": true }))]
+        }
         // They would end the callers of the cases that follow.
         ("POST", "/api/v1/logout") | ("DELETE", "/api/v1/sessions") => vec![],
         ("DELETE", "/api/v1/people/{id}/sessions") => {

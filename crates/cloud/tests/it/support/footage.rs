@@ -44,11 +44,32 @@ impl Epoch {
     }
 
     pub(crate) fn begin(&self, gateway: &Gateway, roster: &Roster, out: &mut Vec<u8>) -> RecordingWriter {
+        let track = Track {
+            id: 0,
+            kind: TrackKind::Video,
+            codec: "avc1.64001f".to_owned(),
+            timescale: 90_000,
+            description: None,
+            width: 640,
+            height: 360,
+            sample_rate: 0,
+            channels: 0,
+        };
+        self.begin_of((Rendition::Main, track), gateway, roster, out)
+    }
+
+    fn begin_of(
+        &self,
+        (rendition, track): (Rendition, Track),
+        gateway: &Gateway,
+        roster: &Roster,
+        out: &mut Vec<u8>,
+    ) -> RecordingWriter {
         let header = Header {
             algorithm: Algorithm::A256GCM,
             org: self.org,
             camera: self.camera,
-            rendition: Rendition::Main,
+            rendition,
             gateway: gateway.id,
             epoch: self.id,
             commitment_video: self.video.commitment(),
@@ -59,17 +80,7 @@ impl Epoch {
             started_at: now(),
             clock: Clock::Synchronised,
             starts_with_key_frame: true,
-            tracks: vec![Track {
-                id: 0,
-                kind: TrackKind::Video,
-                codec: "avc1.64001f".to_owned(),
-                timescale: 90_000,
-                description: None,
-                width: 640,
-                height: 360,
-                sample_rate: 0,
-                channels: 0,
-            }],
+            tracks: vec![track],
         };
         RecordingWriter::begin(header, &self.video, &self.audio, &gateway.sign, out)
     }
@@ -94,14 +105,30 @@ impl Epoch {
                 .seal(0, flag, picture * 3_600, &[&vec![picture as u8; picture_bytes]], &mut bytes)
                 .unwrap();
         }
-        let (id, started_at) = (writer.id(), writer.header().started_at);
-        let finished = writer.finish(Ended::Closed, 400, None, &gateway.sign, &mut bytes);
-        let root = finished.footer.root;
-        let recording = Recording {
-            name: object_name(self.org, self.camera, Rendition::Main, started_at, root),
+        let recording = self.finish(writer, gateway, &mut bytes);
+        (bytes, recording)
+    }
+
+    /// The same of events: what they are matters to nobody here.
+    pub(crate) fn record_events(&self, gateway: &Gateway, roster: &Roster) -> (Vec<u8>, Recording) {
+        let mut bytes = Vec::new();
+        let mut writer =
+            self.begin_of((Rendition::Events, seal::event::track()), gateway, roster, &mut bytes);
+        writer.seal(0, flags::KEY_FRAME, 0, &[b"events"], &mut bytes).unwrap();
+        let recording = self.finish(writer, gateway, &mut bytes);
+        (bytes, recording)
+    }
+
+    fn finish(&self, writer: RecordingWriter, gateway: &Gateway, bytes: &mut Vec<u8>) -> Recording {
+        let (id, header) = (writer.id(), writer.header().clone());
+        let finished = writer.finish(Ended::Closed, 400, None, &gateway.sign, bytes);
+        let (rendition, started_at, root) = (header.rendition, header.started_at, finished.footer.root);
+        let is_video = rendition != Rendition::Events;
+        Recording {
+            name: object_name(self.org, self.camera, rendition, started_at, root),
             id,
             camera: self.camera,
-            rendition: Rendition::Main,
+            rendition,
             epoch: self.id,
             started_at,
             duration_ms: 400,
@@ -111,9 +138,8 @@ impl Epoch {
             root,
             previous_root: None,
             has_audio: false,
-            codec: "avc1.64001f".to_owned(),
-        };
-        (bytes, recording)
+            codec: if is_video { header.tracks[0].codec.clone() } else { String::new() },
+        }
     }
 }
 
@@ -168,6 +194,14 @@ impl Gateway {
         assert_eq!(self.upload(bytes, &recording).await, StatusCode::CREATED);
         assert_eq!(self.report(&recording).await, "confirmed");
         (epoch, recording)
+    }
+
+    /// The same of events, in an epoch that the store has.
+    pub(crate) async fn recorded_events(&self, organisation: &Organisation, epoch: &Epoch) -> Recording {
+        let (bytes, recording) = epoch.record_events(self, &organisation.roster);
+        assert_eq!(self.upload(bytes, &recording).await, StatusCode::CREATED);
+        assert_eq!(self.report(&recording).await, "confirmed");
+        recording
     }
 
     pub(crate) async fn hand_in(&self, grants: &[Envelope]) -> StatusCode {

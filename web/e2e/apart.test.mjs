@@ -68,7 +68,9 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     await page.getByRole('button', { name: 'Unlock and go there' }).click();
     await page.getByText('Without the cloud.').waitFor({ timeout: 30_000 });
     await seen('apart-cameras');
-    assert.deepEqual(await page.getByRole('navigation').getByRole('link').allTextContents(), ['Cameras', 'Wall']);
+    assert.deepEqual(await page.getByRole('navigation').getByRole('link').allTextContents(), ['Cameras', 'Wall', 'Events']);
+    await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByRole('heading', { name: 'No camera tells events yet' }).waitFor();
     await page.getByRole('navigation').getByRole('link', { name: 'Wall', exact: true }).click();
     await until('the wall to play', () => page.locator('.tile[data-state=playing]').count());
     assert.equal(await page.getByRole('button', { name: /Arrange/ }).count(), 0, 'nobody keeps it here');

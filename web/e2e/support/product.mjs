@@ -88,6 +88,16 @@ export async function encryptedCamera() {
   };
 }
 
+/** One that says every few seconds that something moves, by a rule of this name; with user name `viewer` and password `secret`. */
+export async function watchfulCamera(rule) {
+  const port = await freePort();
+  const events = `127.0.0.1:${port + 1}`;
+  const says = ['--onvif', events, '--event-every', '9', '--event-rule', rule];
+  const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), ['--listen', `127.0.0.1:${port}`, '--user', 'viewer', ...says], { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, onvif: `http://${events}/onvif/device_service`, stop: () => child.kill() };
+}
+
 /** One that speaks RTSP to everybody, as often as one likes. */
 export async function plainCamera() {
   const port = await freePort();
@@ -96,11 +106,11 @@ export async function plainCamera() {
   return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, stop: () => child.kill() };
 }
 
-/** `up` takes the ports after the first for gateways, metrics, the demonstration camera and `lenskeep app`. */
+/** `up` takes the ports after the first for gateways, metrics, the demonstration camera, `lenskeep app` and that camera's events. */
 export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const free = await Promise.all([0, 1, 2, 3, 4].map((offset) => isFree(port + offset)));
+    const free = await Promise.all([0, 1, 2, 3, 4, 6].map((offset) => isFree(port + offset)));
     if (free.every(Boolean)) return port;
   }
 }

@@ -58,7 +58,7 @@ export async function standIn() {
   const enter = (person) => ((signedIn = person), { cookie: true, body: me() });
   const open = new Set(['GET status', 'POST setup/passkey', 'POST setup', 'POST login/passkey/begin', 'POST login/passkey', 'POST login/device/challenge', 'POST login/device', 'POST invitations/passkey', 'POST invitations/accept']);
 
-  const demo = { url: 'rtsp://127.0.0.1:8554/main', sub_url: 'rtsp://127.0.0.1:8554/sub', username: 'demo', password: 'demo' };
+  const demo = { url: 'rtsp://127.0.0.1:8554/main', sub_url: 'rtsp://127.0.0.1:8554/sub', onvif_url: null, username: 'demo', password: 'demo' };
   const routes = {
     'GET status': () => ({ set_up: org.log.length > 0, version: '0.1.0', rp_id: 'localhost', gateway_port: 8471, ca_sha256: 'cd'.repeat(32), demo_camera: demo }),
     'POST setup/passkey': ({ body }) => {

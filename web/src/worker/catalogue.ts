@@ -4,7 +4,7 @@ import { ApiError, ask as askServer, failure, get } from '../lib/api/client';
 import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';
-import { Recording, type Source } from '../lib/seal/reader';
+import { memorySource, Recording, type Source } from '../lib/seal/reader';
 import type { Keyring } from './keyring';
 
 /** Recordings are closed after a minute; this looks back far enough to find one that began before the wanted time. */
@@ -91,6 +91,11 @@ export class Catalogue {
 
 function pick(recordings: RecordingListing[], time: number): RecordingListing | null {
   return recordings.find((entry) => entry.available && entry.started_at + entry.duration_ms > time) ?? null;
+}
+
+/** All of a small recording, in one request. */
+export async function wholeSource(listing: RecordingListing): Promise<Source> {
+  return memorySource(new Uint8Array(await httpSource(listing).range(0, listing.bytes)));
 }
 
 function httpSource(listing: RecordingListing): Source {

@@ -3,10 +3,11 @@
 
 import { explain, goApart } from '../lib/api/client';
 import { signCommand } from '../lib/seal/commands';
+import { EventReader } from './events';
 import { Heads } from './heads';
 import { Keyring } from './keyring';
 import { LiveView } from './live';
-import { pictureOf } from './picture';
+import { pictureAt, pictureOf } from './picture';
 import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from './protocol';
 import { RecordedView } from './recorded';
 import { Screen } from './screen';
@@ -28,6 +29,7 @@ const keyring = new Keyring(
   new Heads(fetchRoster, (signer) => send({ kind: 'split', signer })),
   (gateway, since) => send({ kind: 'unheard', gateway, since }),
 );
+const events = new EventReader(keyring);
 const players = new Map<number, Player>();
 
 const handlers: Handlers = {
@@ -39,6 +41,7 @@ const handlers: Handlers = {
   lock: async () => {
     for (const player of players.values()) player.close();
     players.clear();
+    events.forget();
     keyring.lock();
     return null;
   },
@@ -52,6 +55,8 @@ const handlers: Handlers = {
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),
+  pictureAt: ({ camera, at }) => pictureAt(camera, at, keyring),
+  events: (listings) => events.read(listings),
   snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
 };
 

@@ -55,6 +55,26 @@ async function fromRecordings(camera: string, keyring: Keyring): Promise<Picture
   return null;
 }
 
+/** A little after it began, there is more to see of what happens. */
+const AFTER_MS = 1500;
+
+export async function pictureAt(camera: string, at: number, keyring: Keyring): Promise<Picture | null> {
+  for (const rendition of ['sub', 'main'] as const) {
+    const catalogue = new Catalogue(camera, rendition, keyring);
+    const listing = (await catalogue.holding(at + AFTER_MS)) ?? (await catalogue.holding(at));
+    if (!listing) continue;
+    const { recording, keys } = await catalogue.openAt(listing);
+    const { header } = recording.read;
+    const track = header.tracks.find(({ kind }) => kind === 'video');
+    if (!track) continue;
+    const from = recording.keyFrameBefore(((at + AFTER_MS - header.started_at) * track.timescale) / 1000);
+    for await (const chunk of recording.chunks(from)) {
+      if (chunk.keyFrame && chunk.track === track.id) return decodeOne(recording.read, keys, chunk);
+    }
+  }
+  return null;
+}
+
 async function decodeOne(read: ReadHeader, keys: RecordingKeys, chunk: Chunk): Promise<Picture | null> {
   const plain = await openChunk(read, keys, chunk);
   if (plain === null) return null;

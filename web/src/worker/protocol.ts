@@ -7,7 +7,8 @@ import type { Bytes } from '../lib/seal/bytes';
 import type { CameraCommand, SignedCommand } from '../lib/seal/commands';
 import type { Envelope } from '../lib/seal/dsse';
 import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
-import type { PastEpoch, Rendition } from '../lib/api/types';
+import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
+import type { OpenedEvents } from './events';
 
 export interface Trust {
   org: string;
@@ -53,6 +54,9 @@ export interface Calls {
   /** Requests go to a gateway from now on, with this key. */
   apart: (input: string) => null;
   picture: (input: { camera: string; live: Rendition | null }) => { bitmap: ImageBitmap; at: number } | null;
+  /** What is recorded of a moment; null if nothing is, or not yet. */
+  pictureAt: (input: { camera: string; at: number }) => { bitmap: ImageBitmap; at: number } | null;
+  events: (input: RecordingListing[]) => OpenedEvents[];
   snapshot: (input: { player: number }) => Blob | null;
 }
 

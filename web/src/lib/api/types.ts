@@ -11,6 +11,7 @@ type Schemas = components['schemas'];
 type Whole<K extends keyof Schemas> = Required<Schemas[K]>;
 type Narrow<T, N> = Omit<T, keyof N> & N;
 
+/** What has pictures. */
 export type Rendition = 'main' | 'sub';
 export type GapReason = 'camera_unreachable' | 'camera_refused' | 'stalled' | 'restarted' | 'disk_full' | 'disabled' | 'bad_stream' | 'damaged';
 
@@ -23,11 +24,16 @@ export type PasswordCeremony = Whole<'PasswordCeremony'>;
 export type Recovery = Whole<'Recovery'>;
 export type ServiceListing = Narrow<Whole<'ServiceListing'>, { scope: Scope; permissions: ServicePermission[] }>;
 export type Ceremony = Narrow<Whole<'Ceremony'>, { options: unknown }>;
-export type StreamStatus = Narrow<Whole<'StreamStatus'>, { rendition: Rendition; state: 'connecting' | 'recording' | 'failed' }>;
-export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: StreamStatus[] }>;
+type AnyStatus<R> = Narrow<Whole<'StreamStatus'>, { rendition: R; state: 'connecting' | 'recording' | 'failed' }>;
+export type StreamStatus = AnyStatus<Rendition>;
+/** How it is with what a camera tells of what it sees. */
+export type EventsStatus = AnyStatus<'events'>;
+export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: (StreamStatus | EventsStatus)[] }>;
 export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth; forwarding: Record<string, Forwarding> }>;
 export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSettings | null }>;
-export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition }>;
+export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition | 'events' }>;
+/** Sealed; what it holds is read by seal. */
+export type EventPage = Narrow<Whole<'EventPage'>, { recordings: RecordingListing[] }>;
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;
 export type RecordingPage = Narrow<Whole<'RecordingPage'>, { recordings: RecordingListing[]; gaps: Gap[] }>;
 export type TimelinePart = Whole<'TimelinePart'>;

@@ -21,6 +21,21 @@ export function splitCameraUrl(text: string): SplitUrl {
   return { url, username: decode(username!), password: password.length > 0 ? decode(password.join(':')) : null };
 }
 
+/** Where most cameras have their ONVIF device service: at the same host, as encrypted as the pictures. */
+export function guessedOnvifUrl(cameraUrl: string): string {
+  const { protocol, hostname } = new URL(cameraUrl.replace(/^rtsp/, 'http'));
+  return `${protocol}//${hostname}/onvif/device_service`;
+}
+
+export function checkedOnvifUrl(text: string): string {
+  const trimmed = text.trim();
+  const url = /^https?:\/\//i.test(trimmed) && URL.canParse(trimmed) ? new URL(trimmed) : null;
+  if (!url || url.username !== '' || url.password !== '' || trimmed.length > 2048) {
+    throw new Error('The address of a camera’s events begins with http:// or https:// and has no password in it, for example http://192.168.1.20/onvif/device_service.');
+  }
+  return url.href;
+}
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

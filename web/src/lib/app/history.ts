@@ -39,6 +39,7 @@ const ACTIONS: Record<string, string> = {
   erase_person: 'erased',
   state_reason: 'said why',
   arrange_wall: 'arranged a wall',
+  read_events: 'read the events of',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',

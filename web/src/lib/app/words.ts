@@ -1,6 +1,7 @@
 // Plain words for what machines say, and times in the viewer's zone.
 
 import type { GapReason, StreamStatus } from '../api/types';
+import type { EventKind } from '../seal/event';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -49,6 +50,22 @@ export const GAP_WORDS: Record<GapReason, string> = {
   damaged: 'The recording was lost or changed on the gateway’s disk',
   disabled: 'Recording was switched off',
   bad_stream: 'The camera sent a stream that cannot be recorded',
+};
+
+export const KIND_WORDS: Record<EventKind, string> = {
+  motion: 'Motion',
+  person: 'Person',
+  vehicle: 'Vehicle',
+  animal: 'Animal',
+  package: 'Package',
+  face: 'Face',
+  line: 'Line crossed',
+  zone: 'In a zone',
+  tampering: 'Camera tampered with',
+  sound: 'Sound',
+  input: 'Input',
+  doorbell: 'Doorbell',
+  other: 'Something else',
 };
 
 export function streamWords(stream: StreamStatus | undefined): { text: string; tone: 'good' | 'busy' | 'bad' | 'idle' } {

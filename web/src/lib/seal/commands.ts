@@ -6,7 +6,7 @@ import { random, sha256, type Signer } from './crypto';
 import { type Envelope, openSignedBy, peek, sign, signersOf } from './dsse';
 import { hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
-import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, tagged, text, writeCanonical } from './shape';
+import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, type Shape, tagged, text, writeCanonical } from './shape';
 import type { Gateway, State } from './statements';
 
 const EXPIRY_MS = 5 * 60 * 1000;
@@ -20,6 +20,8 @@ export interface CameraAccess {
   username: string | null;
   password: string | null;
   certificate: string | null;
+  /** Of the ONVIF device service, where the camera says what it sees. */
+  onvif_url: string | null;
 }
 
 export type CameraCommand =
@@ -82,9 +84,14 @@ export interface CommandAgreement {
 
 const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
 // `main` is null for a camera whose certificate nobody has trusted yet: it was asked for nothing else.
-const reportShape = object({ main: nullable(streamShape), sub: nullable(streamShape), certificate: nullable(hash) });
+const streams = { main: nullable(streamShape), sub: nullable(streamShape), certificate: nullable(hash) };
+const withoutEvents = object(streams);
+// `error` says why no events can be had.
+const withEvents = object({ ...streams, events: object({ error: nullable(text(4096)) }) });
 export type StreamReport = Of<typeof streamShape>;
-export type CameraReport = Of<typeof reportShape>;
+export type CameraReport = Of<typeof withoutEvents> & { events?: { error: string | null } };
+/** The last key is left out where no event service was asked. */
+const reportShape: Shape<CameraReport> = (value, at) => (Object.hasOwn(Object(value), 'events') ? withEvents(value, at) : withoutEvents(value, at));
 
 const resultShape = object({
   org: id('org_'),
@@ -162,8 +169,8 @@ async function written(org: string, gateway: Gateway, nonce: string, command: Ca
 }
 
 async function sealAccess(org: string, gateway: Gateway, camera: string, nonce: string, access: CameraAccess): Promise<{ enc: string; ciphertext: string }> {
-  const { url, sub_url, username, password, certificate } = access;
-  const plain = writeCanonical({ url, sub_url, username, password, certificate });
+  const { url, sub_url, username, password, certificate, onvif_url } = access;
+  const plain = writeCanonical({ url, sub_url, username, password, certificate, ...(onvif_url === null ? {} : { onvif_url }) });
   const { enc, ciphertext } = await hpkeSeal(fromBase64(gateway.kem), 'lenskeep camera access v1', [org, gateway.id, camera, nonce].join('|'), plain);
   plain.fill(0);
   return { enc: base64(enc), ciphertext: base64(ciphertext) };

@@ -19,7 +19,7 @@ pub const BEGINNINGS_MAX: usize = 30;
 /// A moment, by a clock that only goes forward and by the one on the wall.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// Since the gateway began.
+    /// Since the caller began to count.
     pub ms: u64,
     pub at: Timestamp,
 }
@@ -192,8 +192,9 @@ mod tests {
 
     #[test]
     fn what_never_ends_is_ended_and_begins_again_when_the_camera_says_so() {
-        let steps = [(0, Some(Began)), (LENGTH_MS_MAX, None), (LENGTH_MS_MAX + 1, Some(Ended))];
-        assert_eq!(run(&steps, 1), [(0, Began), (LENGTH_MS_MAX, Ended)]);
+        let ended = LENGTH_MS_MAX;
+        let steps = [(0, Some(Began)), (ended, None), (ended + 1, Some(Ended)), (ended + 2, Some(Began))];
+        assert_eq!(run(&steps, 2), [(0, Began), (ended, Ended), (ended + 2, Began)]);
     }
 
     #[test]

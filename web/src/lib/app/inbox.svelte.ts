@@ -14,7 +14,7 @@ const LATE_MS = 15 * 60_000;
 const AHEAD_MS = 86_400_000;
 /** What did not open is tried again after this: a grant can come late. */
 const RETRY_MS = 60_000;
-/** Sites asked at the same time, so that a gateway is not flooded. */
+/** Cameras asked about at the same time, so that a gateway is not flooded. */
 const AT_ONCE = 4;
 /** Of one refresh, should there be very much that is new. */
 const PAGES_MAX = 20;
@@ -75,10 +75,12 @@ export class Inbox {
     this.loading = true;
     try {
       const oldest = this.start - OLDEST_DAYS * DAY_MS;
-      const more = await this.ask(this.site === null ? oldest : this.olderFrom - SITE_PAGE_MS, this.olderFrom + (this.loaded ? 0 : AHEAD_MS));
+      const from = this.site === null ? oldest : this.olderFrom - SITE_PAGE_MS;
+      const more = await this.ask(from, this.olderFrom + (this.loaded ? 0 : AHEAD_MS));
       if (more === undefined) return;
-      this.olderFrom = more;
-      this.more = more !== null;
+      // A site tells all of a stretch; the page before it is the stretch before.
+      this.olderFrom = more ?? (from > oldest ? from : null);
+      this.more = this.olderFrom !== null;
       this.loaded = true;
     } finally {
       this.loading = false;
@@ -153,7 +155,6 @@ export class Inbox {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    const reachesBack = from > this.start - OLDEST_DAYS * DAY_MS;
-    return { recordings: lists.flatMap(({ recordings }) => recordings), more_to: reachesBack ? from : null, reviewed: [] };
+    return { recordings: lists.flatMap(({ recordings }) => recordings), more_to: null, reviewed: [] };
   }
 }

@@ -30,6 +30,7 @@ pub enum PayloadType {
     LocalLogin,
     LocalJournal,
     Hour,
+    NoticeOrder,
 }
 
 impl PayloadType {
@@ -50,6 +51,7 @@ impl PayloadType {
             PayloadType::LocalLogin => "application/vnd.lenskeep.local-login.v1+json",
             PayloadType::LocalJournal => "application/vnd.lenskeep.local-journal.v1+json",
             PayloadType::Hour => "application/vnd.lenskeep.hour.v1+json",
+            PayloadType::NoticeOrder => "application/vnd.lenskeep.notice-order.v1+json",
         }
     }
 }

@@ -8,6 +8,7 @@ mod fixture;
 mod grant;
 mod hour;
 mod local;
+mod notice;
 mod recording;
 mod roster;
 mod roster_cases;

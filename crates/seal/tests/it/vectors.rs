@@ -313,3 +313,17 @@ fn pairing() {
         }),
     );
 }
+
+#[test]
+fn notices() {
+    let order = crate::notice::order();
+    let notice = crate::notice::notice();
+    check(
+        "notice",
+        &json!({
+            "gateway_kem_seed": base64(gateway_keys().0.seed()),
+            "order": { "wishes": crate::notice::wishes(), "payload": order, "envelope": order.sign(&keys(2).sign) },
+            "notice": { "text": notice, "sealed": notice.seal(&crate::notice::key(), &crate::notice::channel(), [5; 12]) },
+        }),
+    );
+}

@@ -340,13 +340,12 @@ fn person_floor(
         }
         Action::ListRecordings { camera } => of_camera(Operation::ListRecordings, *camera),
         Action::Export { camera, .. } => of_camera(Operation::Export, *camera),
-        Action::ReadGrants { device, .. } => match facts.device_owners.get(device) {
-            Some(owner) if *owner == id && person.devices.contains(device) => {
-                let object = Object::Device { id: device.to_string(), owner: owner.to_string() };
-                Ok(Some((Operation::ReadGrants, object)))
-            }
-            _ => Err(Denial::Device),
-        },
+        Action::ReadGrants { device, .. } => {
+            let owner = own_device(id, person, *device, facts)?;
+            let object = Object::Device { id: device.to_string(), owner: owner.to_string() };
+            Ok(Some((Operation::ReadGrants, object)))
+        }
+        Action::OrderNotices { device } => own_device(id, person, *device, facts).map(|_| None),
         Action::Configure { gateway, signers, changes_site, .. } => {
             let object = gateway_in_force(request, facts, *gateway)?;
             if !signers.iter().any(|signer| facts.administrators.contains(signer)) {
@@ -411,6 +410,18 @@ fn person_floor(
         Action::ChangeFactors { .. } | Action::MintUpload(_) | Action::UseSheet { .. } => {
             Err(Denial::Principal)
         }
+    }
+}
+
+fn own_device(
+    id: PersonId,
+    person: &PersonFacts,
+    device: DeviceId,
+    facts: &Facts,
+) -> Result<PersonId, Denial> {
+    match facts.device_owners.get(&device) {
+        Some(owner) if *owner == id && person.devices.contains(&device) => Ok(id),
+        _ => Err(Denial::Device),
     }
 }
 

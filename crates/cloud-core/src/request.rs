@@ -185,6 +185,11 @@ pub enum Action {
         person: PersonId,
         change: FactorChange,
     },
+    /// Having gateways tell a device of events by way of a push service. It opens
+    /// nothing: whether a notice goes out is decided for each.
+    OrderNotices {
+        device: DeviceId,
+    },
     /// Reading the keys that were sealed to a device.
     ReadGrants {
         epoch: EpochId,
@@ -403,6 +408,7 @@ impl Action {
             Action::EndSessions { .. } => "end_sessions",
             Action::Provision { about, change } => change.name(*about),
             Action::ChangeFactors { change, .. } => change.name(),
+            Action::OrderNotices { .. } => "order_notices",
             Action::ReadGrants { .. } => "read_grants",
         }
     }
@@ -461,6 +467,7 @@ impl Action {
                 account.to_string()
             }
             Action::ReadHistory | Action::ListCameras | Action::ListGateways => String::new(),
+            Action::OrderNotices { device } => device.to_string(),
             Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
         }
     }

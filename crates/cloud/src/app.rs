@@ -28,6 +28,7 @@ use crate::passwords::Hasher;
 use crate::problem::Problem;
 use crate::proofs::Proofs;
 use crate::providers::Provider;
+use crate::push::Push;
 use crate::rate::Limiter;
 use crate::recorder::Recorder;
 use crate::refusals::Refusals;
@@ -70,6 +71,7 @@ pub(crate) struct App {
     pub(crate) journal: Journal,
     pub(crate) passkeys: Passkeys,
     pub(crate) providers: Vec<Provider>,
+    pub(crate) push: Push,
     pub(crate) limiter: Limiter,
     pub(crate) attempts: Attempts,
     pub(crate) vault: Arc<Vault>,

@@ -167,7 +167,7 @@ fn make_ca() -> anyhow::Result<(String, String)> {
     Ok((key.serialize_pem(), certificate.pem()))
 }
 
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || {
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;

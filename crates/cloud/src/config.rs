@@ -34,6 +34,8 @@ pub struct Config {
     pub witness: WitnessSection,
     /// Where the history is sent to. Default: nowhere.
     pub syslog: Option<SyslogSection>,
+    /// How people's browsers are told of events while nobody looks.
+    pub push: PushSection,
     /// OpenID providers whose people may sign in. Default none.
     pub identity_providers: Vec<IdentityProviderSection>,
     /// Directories that provision people by SCIM.
@@ -161,6 +163,22 @@ pub struct SyslogSection {
     pub key: Option<PathBuf>,
 }
 
+/// Push services (RFC 8030). They learn that, and when, a browser is told
+/// something, and not what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PushSection {
+    /// Hosts to which messages are sent, and no others: where a message goes a
+    /// browser says. `*.` stands for one label or more. Default: the services of
+    /// Chrome, Edge, Firefox and Safari. An empty list: nobody is told anything.
+    pub services: Vec<String>,
+    /// Where a push service can complain: `mailto:` or `https://` (RFC 8292).
+    /// Default `listen.public_url`.
+    pub contact: Option<String>,
+    /// CA of the services' certificates, PEM, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// An OpenID provider (OpenID Connect Core 1.0, code flow with PKCE).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -281,11 +299,20 @@ impl Default for Config {
             history: HistorySection::default(),
             witness: WitnessSection::default(),
             syslog: None,
+            push: PushSection::default(),
             identity_providers: Vec::new(),
             scim: ScimSection::default(),
             app_origins: Vec::new(),
             demo_camera: None,
         }
+    }
+}
+
+impl Default for PushSection {
+    fn default() -> Self {
+        let services =
+            ["fcm.googleapis.com", "*.notify.windows.com", "*.push.services.mozilla.com", "*.push.apple.com"];
+        PushSection { services: services.map(str::to_owned).into(), contact: None, ca_file: None }
     }
 }
 
@@ -366,6 +393,7 @@ impl Config {
             check_origin("app_origins", origin)?;
         }
         self.validate_witnesses()?;
+        self.validate_push()?;
         let mut ids = BTreeSet::new();
         for provider in &self.identity_providers {
             let IdentityProviderSection { id, issuer, .. } = provider;
@@ -406,6 +434,26 @@ impl Config {
                     "store.credential = \"token-file\" needs store.token_file"
                 );
             }
+        }
+        Ok(())
+    }
+
+    fn validate_push(&self) -> anyhow::Result<()> {
+        let PushSection { services, contact, .. } = &self.push;
+        for service in services {
+            let host = service.strip_prefix("*.").unwrap_or(service);
+            let is_host =
+                host.contains('.') && !host.contains(['*', '/', ':', '@']) && !host.starts_with('.');
+            ensure!(
+                is_host,
+                "push.services: \"{service}\" must be a host such as push.example.org or *.example.org"
+            );
+        }
+        if let Some(contact) = contact {
+            ensure!(
+                contact.starts_with("mailto:") || contact.starts_with("https://"),
+                "push.contact = \"{contact}\" must begin with mailto: or https://"
+            );
         }
         Ok(())
     }

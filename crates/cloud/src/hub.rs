@@ -69,6 +69,8 @@ struct Link {
     commands: HashMap<u64, oneshot::Sender<Envelope>>,
     /// None for a gateway that answers no questions about its disk.
     asks: Option<Asks>,
+    /// It tells people's devices what happens.
+    tells_notices: bool,
 }
 
 /// What a gateway last said of itself.
@@ -164,6 +166,7 @@ impl Hub {
             settings: None,
             commands: HashMap::new(),
             asks: answers.recordings.then(|| Asks::new(answers.timelines)),
+            tells_notices: answers.notices,
         };
         let mut inner = lock(&self.inner);
         if let Some(older) = inner.links.insert(gateway, link) {
@@ -225,6 +228,14 @@ impl Hub {
         }
         drop(inner);
         self.rights_changed();
+    }
+
+    /// To gateways that know what it is about.
+    pub(crate) fn notices_changed(&self, org: OrgId) {
+        let inner = lock(&self.inner);
+        for (gateway, _) in inner.links.iter().filter(|(_, link)| link.org == org && link.tells_notices) {
+            inner.send(*gateway, ToGateway::NoticesChanged);
+        }
     }
 
     pub(crate) fn rights_changed(&self) {

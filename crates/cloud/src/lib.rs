@@ -35,6 +35,7 @@ mod permits;
 mod problem;
 mod proofs;
 mod providers;
+mod push;
 mod random;
 mod rate;
 mod recorder;

@@ -58,6 +58,8 @@ metrics! {
         logins_refused: "Sign-ins that were refused.",
         upload_tokens: "Upload tokens made.",
         recordings_confirmed: "Recordings whose length and digest were read back.",
+        push_messages: "Messages that push services took.",
+        push_messages_lost: "Messages that no push service took in time, or that were too many.",
         relay_chunks_in: "Sealed chunks from gateways.",
         relay_chunks_out: "Sealed chunks to viewers.",
         relay_chunks_skipped: "Sealed chunks that viewers missed because they were slow.",

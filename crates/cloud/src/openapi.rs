@@ -8,9 +8,9 @@ use crate::http::types::{
     RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema, TimelinePartSchema,
 };
 use crate::http::{
-    actions, cameras, devices, enrolments, events, factors, history, hours, live, login, passwords, past,
-    people, proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions, setup,
-    sheet, sites, status, timeline, verifications, walls,
+    actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
+    past, people, proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions,
+    setup, sheet, sites, status, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -84,6 +84,10 @@ use crate::problem::ProblemBody;
         timeline::timeline,
         events::list,
         events::review,
+        notices::read,
+        notices::order,
+        notices::end,
+        notices::test,
         walls::list,
         walls::save,
         walls::remove,

@@ -3,12 +3,16 @@
 
 use model::Hash;
 
-pub(crate) fn bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
+pub(crate) fn fill(bytes: &mut [u8]) {
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random
-        .fill(&mut bytes)
+        .fill(bytes)
         .expect("the operating system gives random bytes");
+}
+
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill(&mut bytes);
     bytes
 }
 

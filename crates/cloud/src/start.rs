@@ -35,6 +35,7 @@ use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::proofs::Proofs;
 use crate::providers::Provider;
+use crate::push::Push;
 use crate::recorder::Recorder;
 use crate::refusals::{self, Refusals};
 use crate::rosters::Rosters;
@@ -44,7 +45,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::witness::Witness;
 use crate::witnesses::{self, Witnesses};
-use crate::{clock, log, random, sessions, syslog};
+use crate::{clock, log, push, random, sessions, syslog};
 
 /// What is under way gets so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -97,6 +98,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let metrics = Arc::default();
     let vault = Arc::new(Vault::open(&config.data)?);
     let providers = config.identity_providers.iter().map(Provider::open).collect::<anyhow::Result<_>>()?;
+    let push = Push::open(&config.data, &config.push, &public_url)?;
     let witness = Witness::open(&config, &public_url)?;
     let witnesses = Witnesses::open(&config.history)?;
     let app = Arc::new(App {
@@ -110,6 +112,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         hub: Hub::new(Arc::clone(&metrics), LINGER),
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
         providers,
+        push,
         limiter: crate::rate::Limiter::default(),
         attempts: Attempts::default(),
         decoy: Decoy::new(&vault),
@@ -147,6 +150,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     app.tasks.spawn(witnesses::run(app.clone()));
     app.tasks.spawn(refusals::run(app.clone()));
     app.tasks.spawn(syslog::run(app.clone()));
+    app.tasks.spawn(push::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {
@@ -313,6 +317,9 @@ async fn purge(app: Arc<App>) {
         }
         if let Err(error) = sessions::purge(&app.database, clock::now().max(Timestamp(1))).await {
             tracing::warn!("sessions that have ended could not be removed: {error}");
+        }
+        if let Err(error) = app.database.purge_notices(clock::now()).await {
+            tracing::warn!("orders of notices that have ended could not be removed: {error}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
 //! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
 //! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]) and
-//! how it is kept ([`event_recorder`]), when epoch keys change and who gets them
+//! how it is kept ([`event_recorder`]), who is told of it ([`notices`]), when epoch keys change and who gets them
 //! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
 //! ([`retention`]), and how the site's configuration changes by command ([`site`]).
 //!
@@ -14,6 +14,7 @@ pub mod events;
 pub mod gop;
 pub mod health;
 pub mod hours;
+pub mod notices;
 pub mod outage;
 pub mod pace;
 pub mod recorder;

@@ -10,11 +10,11 @@ use futures_util::StreamExt as _;
 use gateway_core::retention::is_agreed;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LogOffer, ReadBackAnswer,
-    ReadBackPart, ReadBackRequest, RecordingReport, RecordingReportAnswer, RosterAnswer, UploadGrantAnswer,
-    UploadGrantRequest, WitnessReport,
+    EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LogOffer, NoticeOrders,
+    Notices, ReadBackAnswer, ReadBackPart, ReadBackRequest, RecordingReport, RecordingReportAnswer,
+    RosterAnswer, SealedNotice, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
-use model::{Base64, GatewayId, Hash, OrgId, Timestamp};
+use model::{Base64, DeviceId, GatewayId, Hash, OrgId, Timestamp};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::pem::PemObject as _;
@@ -235,6 +235,18 @@ impl Cloud {
         request: &UploadGrantRequest,
     ) -> Result<UploadGrantAnswer, CloudError> {
         self.post("the upload grants", "/gateway/v1/upload-grants", request).await
+    }
+
+    /// What devices want to be told, a page of it.
+    pub(crate) async fn notice_orders(&self, after: Option<DeviceId>) -> Result<NoticeOrders, CloudError> {
+        let after = after.map_or_else(String::new, |device| format!("?after={device}"));
+        self.get("the orders of notices", &format!("/gateway/v1/notice-orders{after}")).await
+    }
+
+    pub(crate) async fn tell(&self, notices: Vec<SealedNotice>) -> Result<(), CloudError> {
+        let _: serde_json::Value =
+            self.post("the notices", "/gateway/v1/notices", &Notices { notices }).await?;
+        Ok(())
     }
 
     /// A signed part of the local way's journal.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::notices::Told;
 use crate::onvif::{Limits, OnvifAccess, OnvifError, Subscription};
 use crate::rtsp::Backoff;
 use crate::stream::{Order, Settings, folder};
@@ -49,6 +50,15 @@ pub(crate) struct Happening {
     pub(crate) seconds: u32,
 }
 
+/// Who is told that something happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Tells {
+    /// The supervisor: pictures of that time are of an event.
+    pub(crate) happening: mpsc::Sender<Happening>,
+    /// Those who tell people.
+    pub(crate) told: mpsc::Sender<Told>,
+}
+
 /// What the one who listens tells the one who writes.
 enum Heard {
     Listening,
@@ -65,7 +75,7 @@ pub(crate) struct EventsTask {
     gaps: mpsc::Sender<Gap>,
     /// That found no room yet.
     untold: Vec<Gap>,
-    happening: mpsc::Sender<Happening>,
+    tells: Tells,
     orders: mpsc::Receiver<Order>,
     status: watch::Sender<StreamStatus>,
     cancel: CancellationToken,
@@ -95,7 +105,7 @@ impl EventsTask {
     pub(crate) fn new(
         settings: Settings,
         url: &OnvifUrl,
-        (disk, gaps, happening): (Disk, mpsc::Sender<Gap>, mpsc::Sender<Happening>),
+        (disk, gaps, tells): (Disk, mpsc::Sender<Gap>, Tells),
         (orders, status): (mpsc::Receiver<Order>, watch::Sender<StreamStatus>),
         cancel: CancellationToken,
     ) -> Self {
@@ -107,7 +117,7 @@ impl EventsTask {
             disk,
             gaps,
             untold: Vec::new(),
-            happening,
+            tells,
             orders,
             status,
             cancel,
@@ -212,6 +222,11 @@ impl EventsTask {
             Some(_) if self.tell_again.is_none() => self.tell(AFTERWARDS),
             _ => {}
         }
+        let camera = self.identity.camera;
+        for event in events.iter().filter(|event| event.phase != EventPhase::Ended) {
+            // Never waited for: an event is kept whether or not somebody is told of it.
+            let _ = self.tells.told.try_send(Told { camera, event: event.clone() });
+        }
         for events in events.chunks(seal::event::EVENTS_MAX) {
             self.write(events.to_vec(), 0);
         }
@@ -242,7 +257,7 @@ impl EventsTask {
     /// waits for this task at times.
     fn tell(&mut self, lasts: Duration) {
         let seconds = lasts.as_secs() as u32;
-        let _ = self.happening.try_send(Happening { camera: self.identity.camera, seconds });
+        let _ = self.tells.happening.try_send(Happening { camera: self.identity.camera, seconds });
         self.tell_again = self.events.is_active().then(|| Instant::now() + lasts / 2);
     }
 

@@ -20,6 +20,7 @@ mod index;
 mod keep;
 mod link;
 pub mod local;
+mod notices;
 pub mod onvif;
 mod paced;
 mod random;

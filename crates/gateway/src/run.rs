@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use gateway_core::recovery;
 use gateway_core::volume::Stored;
 use model::{GatewayId, OrgId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -25,6 +25,7 @@ use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
 use crate::keep::{Keeper, Scope};
 use crate::local::{self, LocalWay, View};
+use crate::notices::{TOLD_QUEUE, Telling};
 use crate::recover::recover;
 use crate::stream;
 use crate::supervise::{Supervisor, retention_policy};
@@ -143,7 +144,7 @@ async fn run(
     let keeping_stored = tokio::spawn(keep_stored(index.clone(), stored, wake.clone(), cancel.clone()));
     let own = (root.clone(), identity.clone());
     let keeper_view = view_receiver.clone();
-    let way = LocalWay::open(config.local, own, view_receiver, local_address).await;
+    let way = LocalWay::open(config.local, own, view_receiver.clone(), local_address).await;
     let local = tokio::spawn(local(way, identity.clone(), org, cloud_receiver.clone(), cancel.clone()));
     let (checkpoint, checkpoint_receiver) = watch::channel(None);
     let witness = Witness::new(org, identity.clone(), &root, &config.history, checkpoint);
@@ -158,6 +159,15 @@ async fn run(
         stores,
         wake: wake.clone(),
         bandwidth: bandwidth_receiver,
+    };
+    let (told, told_receiver) = mpsc::channel(TOLD_QUEUE);
+    let notices_changed = Arc::new(Notify::new());
+    let telling = Telling {
+        identity: identity.clone(),
+        cloud: cloud_receiver.clone(),
+        view: view_receiver.clone(),
+        told: told_receiver,
+        changed: notices_changed.clone(),
     };
     let connection = Connection {
         membership,
@@ -188,6 +198,8 @@ async fn run(
     // A disk that is full takes no grants: room is made first.
     keeper.sweep(Scope::Room).await;
     let keeping = tokio::spawn(keeper.run());
+    // Ends with the last stream.
+    tokio::spawn(Box::pin(telling.run()));
     let mut network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
     });
@@ -209,6 +221,8 @@ async fn run(
         wake,
         bandwidth,
         view,
+        told,
+        notices_changed,
     };
     let mut supervising = Box::pin(supervisor.run(news_receiver, cancel.clone()));
     let outcome = tokio::select! {

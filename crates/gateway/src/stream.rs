@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::cloud::Cloud;
 use crate::disk::{Disk, DiskError, OpenRecording};
-use crate::events::{EventsTask, Happening};
+use crate::events::{EventsTask, Tells};
 use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
 use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
@@ -133,7 +133,7 @@ impl Stream {
         url: &OnvifUrl,
         disk: Disk,
         gaps: mpsc::Sender<Gap>,
-        happening: mpsc::Sender<Happening>,
+        tells: Tells,
     ) -> Self {
         let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
         let (status_sender, status) = watch::channel(connecting(&settings.identity));
@@ -141,7 +141,7 @@ impl Stream {
         let task = EventsTask::new(
             settings,
             url,
-            (disk, gaps, happening),
+            (disk, gaps, tells),
             (order_receiver, status_sender),
             cancel.clone(),
         );

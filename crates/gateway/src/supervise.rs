@@ -15,7 +15,7 @@ use gateway_core::site::Site;
 use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
 use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
 use seal::command::{CameraReport, Command, CommandResult, SiteCommand};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -27,10 +27,11 @@ use crate::config::RecordingSection;
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
-use crate::events::Happening;
+use crate::events::{Happening, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::local::View;
+use crate::notices::Told;
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -70,6 +71,10 @@ pub(crate) struct Supervisor {
     pub(crate) bandwidth: watch::Sender<Bandwidth>,
     /// What the local way sees.
     pub(crate) view: watch::Sender<Arc<View>>,
+    /// Those who tell people of events.
+    pub(crate) told: mpsc::Sender<Told>,
+    /// There may be other orders of notices.
+    pub(crate) notices_changed: Arc<Notify>,
 }
 
 struct Supervision {
@@ -85,8 +90,8 @@ struct Supervision {
     tests: JoinSet<(u64, Envelope)>,
     /// Goes up with every stream that ends or begins.
     streams_version: u64,
-    /// On which streams of events say that something happens.
-    happening: mpsc::Sender<Happening>,
+    /// Whom streams of events tell that something happens.
+    tells: Tells,
     /// What the local way was shown last.
     shown: Option<(Hash, usize, u64)>,
 }
@@ -108,6 +113,7 @@ impl Supervisor {
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
         self.keep_grants(&epoch).await?;
         let (happening, mut happenings) = mpsc::channel(HAPPENINGS);
+        let tells = Tells { happening, told: self.told.clone() };
         let mut supervision = Supervision {
             own: self,
             epoch,
@@ -118,7 +124,7 @@ impl Supervisor {
             told: None,
             tests: JoinSet::new(),
             streams_version: 0,
-            happening,
+            tells,
             shown: None,
         };
         supervision.take_up_events().await;
@@ -174,6 +180,7 @@ impl Supervision {
                 self.told = None;
                 self.tell_status().await;
                 self.tell_settings();
+                self.own.notices_changed.notify_one();
             }
             News::Down => {
                 self.link = None;
@@ -191,6 +198,7 @@ impl Supervision {
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
             News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
+            News::Message(ToGateway::NoticesChanged) => self.own.notices_changed.notify_one(),
             // The connection has seen to these.
             News::Message(
                 ToGateway::RosterChanged
@@ -216,6 +224,7 @@ impl Supervision {
         }
         // Whoever was shut out is cut off before anything else is seen to.
         self.show();
+        self.own.notices_changed.notify_one();
         self.tick().await
     }
 
@@ -340,7 +349,7 @@ impl Supervision {
         let (disk, gaps) = (disk.clone(), gaps.clone());
         Ok(match (rendition, settings.access.onvif_url.clone()) {
             (Rendition::Events, Some(url)) => {
-                Stream::of_events(settings, &url, disk, gaps, self.happening.clone())
+                Stream::of_events(settings, &url, disk, gaps, self.tells.clone())
             }
             _ => Stream::start(settings, disk, gaps),
         })

@@ -90,7 +90,9 @@ impl ToGateway {
     pub fn row(&self) -> Row {
         match self {
             ToGateway::Watch { .. } | ToGateway::Event { .. } => row(Sender::Cloud, Before::OwnRecording),
-            ToGateway::Unwatch { .. } | ToGateway::RosterChanged => row(Sender::Cloud, Before::Nothing),
+            ToGateway::Unwatch { .. } | ToGateway::RosterChanged | ToGateway::NoticesChanged => {
+                row(Sender::Cloud, Before::Nothing)
+            }
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
             ToGateway::List { .. }
             | ToGateway::Timeline { .. }

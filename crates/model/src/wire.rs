@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::TimelinePart;
-use crate::{Bandwidth, CameraId, EpochId, Forwarding, GatewayId, Hash, Rendition, Timestamp};
+use crate::{
+    Bandwidth, Base64, CameraId, DeviceId, EpochId, Forwarding, GatewayId, Hash, Rendition, Timestamp,
+};
 
 /// Most objects in one request for upload grants.
 pub const UPLOAD_OBJECTS_MAX: usize = 256;
@@ -29,6 +31,10 @@ pub const ANSWERS_HEADER: &str = "x-lenskeep-answers";
 pub const ANSWERS_RECORDINGS: &str = "recordings";
 /// And, in a header of its own, of one that adds them up to timelines, too.
 pub const ANSWERS_TIMELINES: &str = "timelines";
+/// And of one that tells people's devices what happens.
+pub const ANSWERS_NOTICES: &str = "notices";
+/// Most notices in one request, and most orders in one answer.
+pub const NOTICES_MAX: usize = 64;
 /// No recording is as long: gateways close them after a minute or so, and 64 MiB
 /// of the thinnest stream end here, too. Whoever looks for what reaches into a
 /// stretch of time looks no further than this beyond it.
@@ -113,6 +119,32 @@ pub struct RosterAnswer {
 #[serde(deny_unknown_fields)]
 pub struct EpochGrants {
     pub grants: Vec<Envelope>,
+}
+
+/// What people's devices want to be told (format.md section 9), by device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeOrders {
+    /// At most [`NOTICES_MAX`].
+    pub orders: Vec<Envelope>,
+    /// With it as `after`, the next page; none after the last.
+    pub more_after: Option<DeviceId>,
+}
+
+/// At most [`NOTICES_MAX`], each for one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notices {
+    pub notices: Vec<SealedNotice>,
+}
+
+/// A notice that the device alone can open (format.md section 9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedNotice {
+    pub device: DeviceId,
+    pub camera: CameraId,
+    pub notice: Base64,
 }
 
 /// A part of the local way's journal (format.md section 8), signed.
@@ -426,6 +458,8 @@ pub enum ToGateway {
         envelope: Envelope,
     },
     RosterChanged,
+    /// Somebody wants to be told of other things than before.
+    NoticesChanged,
     /// Something happens at a camera, and for so long.
     Event {
         camera: CameraId,

@@ -57,14 +57,16 @@ impl Database {
         events: &[(EventId, Timestamp)],
         most: u64,
     ) -> sqlx::Result<()> {
+        let mut transaction = self.begin().await?;
         for (event, at) in events {
             let sql = "INSERT INTO reviewed_events (org, person, event, at) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT DO NOTHING";
-            self.execute(sql, params![org, person, *event, *at]).await?;
+            transaction.execute(sql, params![org, person, *event, *at]).await?;
         }
         let sql = "DELETE FROM reviewed_events WHERE org = $1 AND person = $2 AND at < \
                    (SELECT at FROM reviewed_events WHERE org = $1 AND person = $2 ORDER BY at DESC LIMIT 1 OFFSET $3)";
-        self.execute(sql, params![org, person, most.saturating_sub(1)]).await.map(drop)
+        transaction.execute(sql, params![org, person, most.saturating_sub(1)]).await?;
+        transaction.commit().await
     }
 
     pub(crate) async fn forget_reviewed(
@@ -73,10 +75,11 @@ impl Database {
         person: PersonId,
         events: &[(EventId, Timestamp)],
     ) -> sqlx::Result<()> {
+        let mut transaction = self.begin().await?;
         for (event, _) in events {
             let sql = "DELETE FROM reviewed_events WHERE org = $1 AND person = $2 AND event = $3";
-            self.execute(sql, params![org, person, *event]).await?;
+            transaction.execute(sql, params![org, person, *event]).await?;
         }
-        Ok(())
+        transaction.commit().await
     }
 }

@@ -128,6 +128,8 @@ impl Transaction {
             "DELETE FROM reasons WHERE org = $1 AND person = $2",
             "DELETE FROM walls WHERE org = $1 AND person = $2 AND shared = 0",
             "DELETE FROM reviewed_events WHERE org = $1 AND person = $2",
+            "DELETE FROM notice_orders WHERE org = $1 AND person = $2",
+            "DELETE FROM push_subscriptions WHERE org = $1 AND person = $2",
             "UPDATE walls SET person = NULL WHERE org = $1 AND person = $2",
             "UPDATE proposals SET reason = '' WHERE org = $1 AND person = $2",
             "DELETE FROM identities WHERE org = $1 AND person = $2",

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::wire::{
-    ANSWERS_HEADER, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway, LINK_FRAME_MAX, ToGateway,
+    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway, LINK_FRAME_MAX,
+    ToGateway,
 };
 use tokio::time::Instant;
 
@@ -38,7 +39,11 @@ pub(crate) async fn link(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let says = |answer: &str| headers.get_all(ANSWERS_HEADER).iter().any(|value| value == answer);
-    let answers = Answers { recordings: says(ANSWERS_RECORDINGS), timelines: says(ANSWERS_TIMELINES) };
+    let answers = Answers {
+        recordings: says(ANSWERS_RECORDINGS),
+        timelines: says(ANSWERS_TIMELINES),
+        notices: says(ANSWERS_NOTICES),
+    };
     let tasks = app.tasks.clone();
     upgrade
         .max_message_size(LINK_FRAME_MAX)

@@ -18,6 +18,7 @@ pub(crate) mod hours;
 pub(crate) mod live;
 pub(crate) mod login;
 mod merge;
+pub(crate) mod notices;
 pub(crate) mod on_site;
 pub(crate) mod orders;
 pub(crate) mod page;

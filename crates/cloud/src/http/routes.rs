@@ -16,8 +16,8 @@ use tower_http::compression::CompressionLayer;
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
-    page, passwords, past, people, proposals, providers, reasons, recordings, recovery, roster, rules, scim,
-    services, sessions, setup, sheet, sites, status, timeline, verifications, walls, witness,
+    notices, page, passwords, past, people, proposals, providers, reasons, recordings, recovery, roster,
+    rules, scim, services, sessions, setup, sheet, sites, status, timeline, verifications, walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -140,6 +140,10 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/cameras", Reader, get(cameras::list)),
         viewer("GET", "/api/v1/events", Session, get(events::list)),
         viewer("POST", "/api/v1/events/reviewed", Session, post(events::review)),
+        viewer("GET", "/api/v1/notices/{device}", Session, get(notices::read)),
+        viewer("PUT", "/api/v1/notices/{device}", Session, put(notices::order)),
+        viewer("DELETE", "/api/v1/notices/{device}", Session, delete(notices::end)),
+        viewer("POST", "/api/v1/notices/{device}/test", Session, post(notices::test)),
         viewer("GET", "/api/v1/walls", Session, get(walls::list)),
         viewer("PUT", "/api/v1/walls/{id}", Session, put(walls::save)),
         viewer("DELETE", "/api/v1/walls/{id}", Session, delete(walls::remove)),
@@ -220,7 +224,9 @@ pub fn web_app() -> Router {
 #[rustfmt::skip]
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
-    use gateways::{certificate, enrol, hours, journal, link, read_back, report, roster, upload, witness};
+    use gateways::{
+        certificate, enrol, hours, journal, link, notices, read_back, report, roster, upload, witness,
+    };
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
         call("POST", "/gateway/v1/enrolments", Token, post(enrol::enrol)),
@@ -234,6 +240,8 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/upload-grants", Gateway, post(upload::grants)),
         call("POST", "/gateway/v1/recordings", Gateway, post(report::recordings)).transfer(),
         call("POST", "/gateway/v1/hours", Gateway, post(hours::hours)).transfer(),
+        call("GET", "/gateway/v1/notice-orders", Gateway, get(notices::orders)),
+        call("POST", "/gateway/v1/notices", Gateway, post(notices::tell)),
         call("POST", "/gateway/v1/read-back", Gateway, post(read_back::read_back)),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),

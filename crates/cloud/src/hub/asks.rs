@@ -32,6 +32,7 @@ const KNOWN_MAX: usize = 4_096;
 pub(crate) struct Answers {
     pub(crate) recordings: bool,
     pub(crate) timelines: bool,
+    pub(crate) notices: bool,
 }
 
 /// What one link was asked.

@@ -19,6 +19,7 @@ mod local;
 mod login;
 mod matrix;
 mod messages;
+mod notices;
 mod on_site;
 mod outside;
 mod past;

@@ -29,7 +29,18 @@ fn the_parsers_name_their_messages() {
     );
     assert_eq!(
         names::<ToGateway>(),
-        ["watch", "unwatch", "command", "roster_changed", "event", "list", "timeline", "find", "read"]
+        [
+            "watch",
+            "unwatch",
+            "command",
+            "roster_changed",
+            "notices_changed",
+            "event",
+            "list",
+            "timeline",
+            "find",
+            "read"
+        ]
     );
     assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
 }

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod event_recorder;
+mod notices;
 mod recorder;
 mod recovery;
 mod site;

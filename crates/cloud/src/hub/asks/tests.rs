@@ -20,7 +20,11 @@ fn hub() -> Arc<Hub> {
 }
 
 fn link(hub: &Arc<Hub>, n: u8) -> LinkEnd {
-    hub.link(OrgId::from_random([1; 16]), gateway(n), Answers { recordings: true, timelines: true })
+    hub.link(
+        OrgId::from_random([1; 16]),
+        gateway(n),
+        Answers { recordings: true, timelines: true, notices: true },
+    )
 }
 
 fn recording(n: u8) -> Recording {

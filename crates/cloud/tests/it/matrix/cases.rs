@@ -127,6 +127,15 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
             let body = json!({ "name": "Mine", "shared": true, "columns": 1, "tiles": [], "revision": 1 });
             vec![case(Ada, format!("/api/v1/walls/{wall}"), body)]
         }
+        ("GET" | "PUT" | "DELETE", "/api/v1/notices/{device}")
+        | ("POST", "/api/v1/notices/{device}/test") => {
+            let path = route.path.replace("{device}", &device.to_string());
+            vec![case(
+                Ada,
+                path,
+                json!({ "subscription": { "endpoint": "", "p256dh": "", "auth": "" }, "orders": [] }),
+            )]
+        }
         ("DELETE", "/api/v1/walls/{id}") => {
             vec![case(Ada, format!("/api/v1/walls/{wall}"), json!({}))]
         }

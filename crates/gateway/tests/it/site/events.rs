@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use model::wire::{GapReason, StreamState};
-use model::{CameraAccess, EventId, EventKind, EventPhase, Forward, Forwarding, OnvifUrl, Rendition};
+use model::wire::{GapReason, SealedNotice, StreamState, ToGateway};
+use model::{
+    CameraAccess, EventId, EventKind, EventPhase, Forward, Forwarding, OnvifUrl, Rendition, Timestamp,
+};
 use seal::command::Command;
 use seal::event::{Batch, Event};
+use seal::notice::{Channel, Notice, NoticeKey, NoticeOrder, Rule, Wishes};
 use seal::recording::{ChunkOpener, Recording};
 
+use super::administrator::now;
 use super::hostile::open_grants;
 use super::{Site, until};
 
@@ -119,7 +123,7 @@ async fn pictures_do_not_depend_on_the_event_service_and_its_silence_is_told() {
             .any(|gap| gap.reason == GapReason::CameraUnreachable && gap.to.ms_since(gap.from) > 1_500)
     })
     .await;
-    assert!(has(&site, Rendition::Main, StreamState::Recording));
+    until("pictures go on", || has(&site, Rendition::Main, StreamState::Recording)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,4 +140,58 @@ async fn a_restart_ends_what_goes_on_and_begins_it_again() {
     assert_eq!((phases[1].0, phases[1].1), (phases[0].0, EventPhase::Ended));
     assert_eq!(phases[2].1, EventPhase::Began);
     assert_ne!(phases[2].0, phases[0].0);
+}
+
+/// The administrator's device wants to be told of motion.
+fn order_notices(site: &Site, key: u8) -> Channel {
+    let (administrator, gateway) = (&site.administrator, site.administrator.gateway());
+    let channel =
+        Channel { org: administrator.roster().org(), gateway: gateway.id, device: administrator.device_id() };
+    let wishes = Wishes {
+        key: NoticeKey::from_random([key; 32]),
+        rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
+        quiet: Vec::new(),
+        pause_ms: 0,
+    };
+    let kem = seal::keys::KemPublic::from_bytes(&gateway.kem.0).unwrap();
+    let times = (now(), now().plus_ms(Timestamp::DAY));
+    let order = NoticeOrder::new(channel, times, &wishes, &kem, [key; 64]);
+    let envelope = order.sign(&administrator.keys().sign);
+    site.cloud.script(|script| script.notice_orders = vec![envelope]);
+    site.cloud.send(ToGateway::NoticesChanged);
+    channel
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_told_to_devices_that_ordered_it_though_the_cloud_is_away_meanwhile() {
+    let site = site().await;
+    site.add_camera().await;
+    listens(&site).await;
+    let channel = order_notices(&site, 3);
+    // The order arrives some time; until then nobody is told.
+    until("an event is told", || {
+        site.simulated.raise(MOTION, "Yard", None);
+        std::thread::sleep(Duration::from_millis(500));
+        !site.cloud.notices().is_empty()
+    })
+    .await;
+    let told = site.cloud.notices().swap_remove(0);
+    assert_eq!((told.device, told.camera), (site.administrator.device_id(), site.camera));
+    let key = NoticeKey::from_random([3; 32]);
+    let notice = Notice::open(&told.notice.0, &key, &channel).unwrap();
+    assert_eq!(
+        (notice.kind, notice.rule.as_deref(), notice.camera),
+        (EventKind::Motion, Some("Yard"), site.camera)
+    );
+
+    // Another order, and a cloud that takes nothing for a while: what is said then comes later, once.
+    site.cloud.script(|script| script.notice_answers = [503, 429].into());
+    site.simulated.raise(MOTION, "Gate", None);
+    let of_the_gate = || {
+        let opened = |told: &SealedNotice| Notice::open(&told.notice.0, &key, &channel).unwrap().rule;
+        site.cloud.notices().iter().filter_map(opened).filter(|rule| rule == "Gate").count()
+    };
+    until("it is told", || of_the_gate() > 0).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(of_the_gate(), 1);
 }

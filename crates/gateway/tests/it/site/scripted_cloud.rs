@@ -16,9 +16,10 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, HourReport, HourReportAnswer, JournalPart, LogOffer, ReadBackAnswer, ReadBackRequest,
-    RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer, SiteSettings,
-    StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    FromGateway, HourReport, HourReportAnswer, JournalPart, LogOffer, NoticeOrders, Notices, ReadBackAnswer,
+    ReadBackRequest, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer,
+    SealedNotice, SiteSettings, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
+    WitnessReport,
 };
 use model::{Base64, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -55,6 +56,7 @@ struct Heard {
     reports: Vec<RecordingReport>,
     journal: Vec<Envelope>,
     witness: Vec<WitnessReport>,
+    notices: Vec<SealedNotice>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     settings: Option<SiteSettings>,
     frames: Vec<Bytes>,
@@ -91,6 +93,10 @@ pub(super) struct Script {
     pub(super) keeps_digests_alone: bool,
     /// It shows no part of what it has stored.
     pub(super) shows_nothing: bool,
+    /// What devices want to be told.
+    pub(super) notice_orders: Vec<Envelope>,
+    /// Answers to notices, in turn; then 200.
+    pub(super) notice_answers: VecDeque<u16>,
 }
 
 type Cloud = State<Arc<ScriptedCloud>>;
@@ -125,6 +131,8 @@ impl ScriptedCloud {
             .route("/gateway/v1/read-back", post(read_back))
             .route("/gateway/v1/hours", post(hours))
             .route("/gateway/v1/journal", post(journal))
+            .route("/gateway/v1/notice-orders", get(notice_orders))
+            .route("/gateway/v1/notices", post(notices))
             .route("/gateway/v1/history/checkpoint", get(log_offer))
             .route("/gateway/v1/history/witness", post(witness))
             .route("/gateway/v1/link", get(link))
@@ -234,6 +242,10 @@ impl ScriptedCloud {
     /// What the gateway found of the history, in order.
     pub(super) fn witness_reports(&self) -> Vec<WitnessReport> {
         self.heard.lock().unwrap().witness.clone()
+    }
+
+    pub(super) fn notices(&self) -> Vec<SealedNotice> {
+        self.heard.lock().unwrap().notices.clone()
     }
 
     pub(super) fn hours(&self) -> Vec<String> {
@@ -457,6 +469,20 @@ async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<J
         script.silent_journals -= 1;
         return Err(StatusCode::GATEWAY_TIMEOUT);
     }
+    Ok(Json(json!({})))
+}
+
+async fn notice_orders(State(cloud): Cloud) -> Json<NoticeOrders> {
+    let orders = cloud.script.lock().unwrap().notice_orders.clone();
+    Json(NoticeOrders { orders, more_after: None })
+}
+
+async fn notices(State(cloud): Cloud, Json(told): Json<Notices>) -> Result<Json<Value>, StatusCode> {
+    let answer = cloud.script.lock().unwrap().notice_answers.pop_front().unwrap_or(200);
+    if answer != 200 {
+        return Err(StatusCode::from_u16(answer).unwrap());
+    }
+    cloud.heard.lock().unwrap().notices.extend(told.notices);
     Ok(Json(json!({})))
 }
 

@@ -1,0 +1,101 @@
+//! What devices want to be told by a gateway, and what it tells them. Whether a
+//! notice goes out is decided for each: by the roster, the person's roles and
+//! the organisation's policies, as if the person asked for the event now.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use cloud_core::Principal;
+use cloud_core::policy::Operation;
+use model::wire::{NOTICES_MAX, NoticeOrders, Notices, SealedNotice};
+use model::{DeviceId, Timestamp};
+use seal::notice::NOTICE_BYTES;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::clock;
+use crate::http::extract::{Json, Query};
+use crate::http::guard::GatewayCaller;
+use crate::http::notices::reached;
+use crate::permits::facts_about;
+use crate::problem::Problem;
+use crate::push::Message;
+use crate::rate::{Key, Rate};
+
+/// Notices to one device: an event flood is no message flood.
+const PER_DEVICE: Rate = Rate { burst: 30, refill_ms: 10_000 };
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AfterDevice {
+    after: Option<DeviceId>,
+}
+
+pub(crate) async fn orders(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<GatewayCaller>,
+    Query(AfterDevice { after }): Query<AfterDevice>,
+) -> Result<Json<NoticeOrders>, Problem> {
+    let to = (caller.org, caller.gateway);
+    let rows = app.database.orders_to(to, after, clock::now(), NOTICES_MAX as u64).await?;
+    let more_after = rows.last().filter(|_| rows.len() >= NOTICES_MAX).map(|(device, _)| *device);
+    let orders = rows.into_iter().map(|(_, envelope)| envelope).collect();
+    Ok(Json(NoticeOrders { orders, more_after }))
+}
+
+pub(crate) async fn tell(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<GatewayCaller>,
+    Json(Notices { notices }): Json<Notices>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    if notices.len() > NOTICES_MAX {
+        return Err(Problem::invalid(format!("There are at most {NOTICES_MAX} notices in a request.")));
+    }
+    let now = clock::now();
+    for notice in notices {
+        // Why one does not go out is nothing to a gateway.
+        let Some(message) = outgoing(&app, &caller, &notice, now).await? else {
+            tracing::debug!(device = %notice.device, camera = %notice.camera, "a notice is held back");
+            continue;
+        };
+        if !app.push.send(message) {
+            app.metrics.push_messages_lost.add(1);
+        }
+    }
+    Ok(Json(serde_json::json!({})))
+}
+
+/// None: it may not go out, or there is nobody to send it to.
+async fn outgoing(
+    app: &App,
+    caller: &GatewayCaller,
+    SealedNotice { device, camera, notice }: &SealedNotice,
+    now: Timestamp,
+) -> Result<Option<Message>, Problem> {
+    let (org, roster) = (caller.org, &caller.roster);
+    let is_its_own = roster.camera(*camera).is_some_and(|camera| camera.gateway == caller.gateway);
+    let Some(known) = roster.device_in_force(*device, now) else { return Ok(None) };
+    if !is_its_own || notice.0.len() != NOTICE_BYTES {
+        return Ok(None);
+    }
+    if !app.database.has_order((org, caller.gateway), *device, now).await? {
+        return Ok(None);
+    }
+    let rules = app.rules.current(&app.database, roster).await?;
+    let Some(policies) = &rules.policies else { return Ok(None) };
+    let facts = facts_about((org, known.person), roster, &rules, [*camera], now);
+    let principal = Principal::Person { person: known.person, device: Some(*device) };
+    if !cloud_core::allows(principal, &facts, Operation::Playback, *camera, policies, now) {
+        return Ok(None);
+    }
+    let Some(row) = app.database.subscription(org, *device).await? else { return Ok(None) };
+    let key = Key::Account(format!("notices {device}"));
+    // The browser's person may be another one by now.
+    if row.person != known.person || !app.limiter.allow(key, PER_DEVICE, now) {
+        return Ok(None);
+    }
+    let body = serde_json::json!({ "gateway": caller.gateway, "notice": notice });
+    let body = serde_json::to_vec(&body).map_err(anyhow::Error::from)?;
+    Ok(reached(app, &row).map(|subscription| Message { org, device: *device, subscription, body }))
+}

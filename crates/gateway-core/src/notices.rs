@@ -1,0 +1,124 @@
+//! Whom to tell of an event: devices that ordered it, that the roster lets see
+//! the camera, and that were not told of this camera a moment ago.
+
+use std::collections::BTreeMap;
+
+use model::wire::{Envelope, SealedNotice};
+use model::{CameraId, DeviceId, EventPhase, GatewayId, Hash, Timestamp};
+use seal::event::Event;
+use seal::keys::KemSecret;
+use seal::notice::{Notice, NoticeError, NoticeOrder, Wishes};
+use seal::roster::Roster;
+
+use crate::events::Now;
+
+/// Devices that can be told by one gateway.
+pub const DEVICES_MAX: usize = 4_096;
+
+/// The orders in force.
+#[derive(Debug, Default)]
+pub struct Notices {
+    orders: BTreeMap<DeviceId, Placed>,
+    /// When a device was told last of a camera.
+    told: BTreeMap<(DeviceId, CameraId), u64>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    /// Of the signed payload.
+    hash: Hash,
+    order: NoticeOrder,
+    wishes: Wishes,
+}
+
+/// An order that is not taken.
+#[derive(Debug)]
+pub struct Refused {
+    /// Number in the list.
+    pub number: usize,
+    pub error: NoticeError,
+}
+
+impl Notices {
+    /// Takes the cloud's whole list in place of the one before. What is refused
+    /// leaves the others in force.
+    pub fn set(
+        &mut self,
+        envelopes: &[Envelope],
+        roster: &Roster,
+        (me, key): (GatewayId, &KemSecret),
+        now: Timestamp,
+    ) -> Vec<Refused> {
+        let mut before = std::mem::take(&mut self.orders);
+        let mut refused = Vec::new();
+        for (number, envelope) in envelopes.iter().take(DEVICES_MAX).enumerate() {
+            match self.place(envelope, &mut before, roster, (me, key), now) {
+                Ok(()) => {}
+                Err(error) => refused.push(Refused { number, error }),
+            }
+        }
+        self.told.retain(|(device, _), _| self.orders.contains_key(device));
+        refused
+    }
+
+    fn place(
+        &mut self,
+        envelope: &Envelope,
+        before: &mut BTreeMap<DeviceId, Placed>,
+        roster: &Roster,
+        (me, key): (GatewayId, &KemSecret),
+        now: Timestamp,
+    ) -> Result<(), NoticeError> {
+        let order = NoticeOrder::verify(envelope, roster, now)?;
+        if order.gateway != me {
+            return Err(NoticeError::Channel);
+        }
+        let device = order.device;
+        let hash = seal::sha256(&envelope.payload.0);
+        let known = self.orders.remove(&device).or_else(|| before.remove(&device));
+        let placed = match known {
+            // An older one is shown again: whoever shows it has nothing to say in this.
+            Some(known) if known.hash == hash || known.order.issued_at >= order.issued_at => known,
+            _ => Placed { hash, wishes: order.open(key)?, order },
+        };
+        self.orders.insert(device, placed);
+        Ok(())
+    }
+
+    /// Notices of one event, sealed. `nonce` draws 12 random bytes.
+    pub fn of(
+        &mut self,
+        camera: CameraId,
+        event: &Event,
+        roster: &Roster,
+        now: Now,
+        nonce: &mut dyn FnMut() -> [u8; 12],
+    ) -> Vec<SealedNotice> {
+        // Once for each event, when it is news.
+        if event.phase == EventPhase::Ended {
+            return Vec::new();
+        }
+        let Notices { orders, told } = self;
+        let notice =
+            Notice { event: event.id, camera, at: event.at, kind: event.kind, rule: event.rule.clone() };
+        let tell = |(&device, Placed { order, wishes, .. }): (&DeviceId, &Placed)| {
+            let may_see = roster.right_of_device(device, camera, now.at).is_some();
+            let is_told = told
+                .get(&(device, camera))
+                .is_some_and(|last| now.ms.saturating_sub(*last) < wishes.pause_ms);
+            let in_force = now.at < order.expires_at;
+            if !may_see || is_told || !in_force || !wishes.wants(camera, event.kind, now.at) {
+                return None;
+            }
+            told.insert((device, camera), now.ms);
+            let sealed = notice.seal(&wishes.key, &order.channel(), nonce());
+            Some(SealedNotice { device, camera, notice: sealed })
+        };
+        orders.iter().filter_map(tell).collect()
+    }
+
+    /// Whether anybody wants to be told of anything.
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+}

@@ -58,6 +58,8 @@ export class EventReader {
       if (listing.bytes > BYTES_MAX) refuse(`a recording of events of ${listing.bytes} bytes`);
       const recording = await Recording.open(await wholeSource(listing), (id) => this.keyring.gateway(id));
       if (recording.id !== listing.id || recording.read.header.rendition !== 'events') refuse('the server sent another recording than the one asked for');
+      const [track, ...others] = recording.read.header.tracks;
+      if (track?.codec !== 'events.v1' || others.length > 0) refuse('events in a form that this version of the app does not read. Load the page again');
       const keys = await this.keyring.keysOf(recording.read, listing.camera);
       await recording.verify(keys);
       for await (const chunk of recording.chunks({ offset: recording.read.length, chunk: 0, time: 0 })) {

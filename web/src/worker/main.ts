@@ -52,6 +52,12 @@ const handlers: Handlers = {
     return keyring.handOn(input, { device: input.sheet.device, kem }).finally(() => kem.fill(0));
   },
   command: ({ org, gateway, state, command, lifeMs }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
+  orderNotices: async ({ org, orders }) => {
+    const { placeOrder } = await import('../lib/seal/noticeOrder');
+    const placed = [];
+    for (const { gateway, wishes } of orders) placed.push(await placeOrder(org, gateway, wishes, Date.now(), keyring.signer));
+    return placed;
+  },
   trust: async (trust) => (keyring.trust(trust), null),
   apart: async (key) => (goApart(key), null),
   picture: ({ camera, live }) => pictureOf(camera, live, keyring),

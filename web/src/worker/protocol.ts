@@ -6,6 +6,8 @@ import type { Opener } from '../lib/device/wrap';
 import type { Bytes } from '../lib/seal/bytes';
 import type { CameraCommand, SignedCommand } from '../lib/seal/commands';
 import type { Envelope } from '../lib/seal/dsse';
+import type { Wishes } from '../lib/seal/noticeLimits';
+import type { PlacedOrder } from '../lib/seal/noticeOrder';
 import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
 import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
 import type { OpenedEvents } from './events';
@@ -50,6 +52,8 @@ export interface Calls {
   /** Seals to another device what this one was granted, a page at a time. */
   handOn: (input: HandOn) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand; lifeMs?: number }) => SignedCommand;
+  /** Each to its gateway, with a key of its own. */
+  orderNotices: (input: { org: string; orders: { gateway: Gateway; wishes: Wishes }[] }) => PlacedOrder[];
   trust: (input: Trust) => null;
   /** Requests go to a gateway from now on, with this key. */
   apart: (input: string) => null;

@@ -32,6 +32,7 @@ export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: (StreamSta
 export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth; forwarding: Record<string, Forwarding> }>;
 export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSettings | null }>;
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition | 'events' }>;
+export type NoticeState = Narrow<Whole<'NoticeState'>, { subscription: Whole<'SubscriptionState'> | null }>;
 /** Sealed; what it holds is read by seal. */
 export type EventPage = Narrow<Whole<'EventPage'>, { recordings: RecordingListing[] }>;
 export type Gap = Narrow<Whole<'Gap'>, { rendition: Rendition; reason: GapReason }>;

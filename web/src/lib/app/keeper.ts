@@ -3,7 +3,7 @@
 import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from '../../worker/protocol';
 import { explain } from '../api/client';
 import type { Rendition } from '../api/types';
-import workerUrl from '../../worker/main.ts?worker&url';
+import { worker as workerScript } from './scripts';
 
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
 const listeners = new Map<number, (event: PlayerEvent) => void>();
@@ -53,7 +53,7 @@ function send(message: ToWorker, transfer: Transferable[] = []): void {
 
 function worker(): Worker {
   if (started) return started;
-  const made = new Worker(scriptUrl(), { type: 'module', name: 'lenskeep' });
+  const made = new Worker(workerScript(), { type: 'module', name: 'lenskeep' });
   made.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === 'event') return listeners.get(data.player)?.(data.event);
     if (data.kind === 'split') return wanted.split(data.signer);
@@ -69,21 +69,4 @@ function worker(): Worker {
     waiting.clear();
   };
   return (started = made);
-}
-
-interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL(url: string): URL };
-}
-
-// Trusted Types: the one script URL that this page may start, and no other.
-function scriptUrl(): string | URL {
-  const trusted = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
-  if (!trusted) return workerUrl;
-  const policy = trusted.createPolicy('lenskeep-worker', {
-    createScriptURL: (url) => {
-      if (url !== workerUrl) throw new TypeError('not the Worker of Lenskeep');
-      return url;
-    },
-  });
-  return policy.createScriptURL(workerUrl);
 }

@@ -1,8 +1,7 @@
 // A link to one moment of a camera. It gives nobody access: whoever opens it signs in and needs the keys, as always.
 
-export function linkTo(camera: string, at: number): string {
-  return `${location.origin}/cameras/${camera}?at=${new Date(at).toISOString()}`;
-}
+export const linkTo = (camera: string, at: number): string => location.origin + pathTo(camera, at);
+export const pathTo = (camera: string, at: number): string => `/cameras/${camera}?at=${new Date(at).toISOString()}`;
 
 /** The clock of whoever made the link may be ahead of ours. */
 const AHEAD_MS = 5 * 60_000;

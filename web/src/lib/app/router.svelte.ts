@@ -2,17 +2,24 @@
 
 class Router {
   path = $state(location.pathname);
+  /** With what follows it: another moment of the same camera is another page. */
+  address = $state(location.pathname + location.search);
 
   constructor() {
-    addEventListener('popstate', () => (this.path = location.pathname));
+    addEventListener('popstate', () => this.look());
     document.addEventListener('click', (event) => this.click(event));
   }
 
   go(path: string, replace = false): void {
     if (replace) history.replaceState(null, '', path);
     else history.pushState(null, '', path);
-    this.path = location.pathname;
+    this.look();
     scrollTo(0, 0);
+  }
+
+  private look(): void {
+    this.path = location.pathname;
+    this.address = location.pathname + location.search;
   }
 
   private click(event: MouseEvent): void {

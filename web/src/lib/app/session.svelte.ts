@@ -1,10 +1,10 @@
 // Who sits at this browser: signed in or not, device unlocked or not, and the organisation once it is replayed.
 // The page shows what `stage` says. Keys are in the Worker; this holds none.
 
-import { ApiError, find, get, goApart, on, open, post } from '../api/client';
+import { ApiError, find, get, goApart, on, open, post, remove } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
-import { forgetDevice, loadDevice, saveDevice, type StoredDevice } from '../device/store';
+import { forgetDevice, loadDevice, loadNotices, saveDevice, type StoredDevice } from '../device/store';
 import type { Opener } from '../device/wrap';
 import { sign } from '../seal/dsse';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
@@ -243,6 +243,11 @@ class Session {
   }
 
   async signOut(): Promise<void> {
+    // Whoever signs out is not told any more; best while the server still knows who asks.
+    if (this.stored && (await loadNotices())) {
+      await remove(`/api/v1/notices/${this.stored.device.id}`).catch(() => undefined);
+      await (await import('./notices.svelte')).unsubscribe().catch(() => undefined);
+    }
     await this.lock();
     await post('/api/v1/logout').catch(() => undefined);
     this.me = null;

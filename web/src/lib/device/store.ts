@@ -2,6 +2,7 @@
 // No secret is stored in the clear: the seeds are sealed by wrap.ts, under a key that is derived anew at each unlock.
 
 import type { Bytes } from '../seal/bytes';
+import type { EventKind } from '../seal/event';
 import type { KnownGateway } from '../seal/local';
 import type { Head } from '../seal/roster';
 import type { Device } from '../seal/statements';
@@ -37,6 +38,31 @@ export interface SessionKey {
   jwk: Pick<JsonWebKey, 'crv' | 'kty' | 'x' | 'y'>;
 }
 
+/** What this browser was asked to tell, and the keys by which it reads what it is told while nobody has unlocked it. They open notices of this
+ * device and nothing else. */
+export interface NoticeMemory {
+  org: string;
+  device: string;
+  choice: NoticeChoice;
+  /** By gateway, the newest first: notices of the order before may still be on their way. */
+  keys: Record<string, CryptoKey[]>;
+  /** What the cameras are called, for a notification. */
+  names: Record<string, string>;
+  placedAt: number;
+  /** Events that were shown, the newest last. */
+  shown: string[];
+}
+
+export interface NoticeChoice {
+  /** Null: all of them, also those that are added. */
+  cameras: string[] | null;
+  kinds: EventKind[];
+  /** Minutes since midnight in this browser's zone, each night from one to the other. */
+  quiet: { from: number; to: number } | null;
+  pause_minutes: number;
+  snoozed_until: number;
+}
+
 const STORE = 'kept';
 
 /** The history's log as this browser has seen it: whose key signs it, and the highest checkpoint. */
@@ -63,6 +89,28 @@ export async function keepRosterMemory(memory: RosterMemory): Promise<void> {
     return request;
   });
 }
+
+export const loadNotices = (): Promise<NoticeMemory | null> => load<NoticeMemory>('notices');
+export const saveNotices = (memory: NoticeMemory): Promise<void> => save('notices', memory);
+export const forgetNotices = async (): Promise<void> => void (await transact('readwrite', (store) => store.delete('notices')));
+/** In one step: the page may save another choice meanwhile. False if the event was shown already. */
+export async function keepShown(event: string, most: number): Promise<boolean> {
+  let isNews = false;
+  await transact('readwrite', (store) => {
+    const request = store.get('notices') as IDBRequest<NoticeMemory | undefined>;
+    request.onsuccess = () => {
+      const memory = request.result;
+      isNews = memory !== undefined && !memory.shown.includes(event);
+      if (memory && isNews) store.put({ ...memory, shown: [...memory.shown, event].slice(-most) }, 'notices');
+    };
+    return request;
+  });
+  return isNews;
+}
+
+/** After how many minutes without use this browser locks itself. */
+export const loadLockAfter = (): Promise<number | null> => load<number>('lockAfter');
+export const saveLockAfter = (minutes: number): Promise<void> => save('lockAfter', minutes);
 
 /** Where a gateway of this network answered last. */
 export const loadSite = (): Promise<string | null> => load<string>('site');

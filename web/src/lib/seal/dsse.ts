@@ -20,7 +20,8 @@ export type PayloadType =
   | 'action.v1+json'
   | 'local-gateway.v1+json'
   | 'local-login.v1+json'
-  | 'hour.v1+json';
+  | 'hour.v1+json'
+  | 'notice-order.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),

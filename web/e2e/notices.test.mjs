@@ -1,0 +1,190 @@
+// Notifications, from a camera through gateway, cloud and push service to the service worker. The push service is ours, as there is none
+// without the internet; what it is sent is opened by an implementation that is not.
+
+import assert from 'node:assert/strict';
+import { createECDH, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { after, before, describe, it } from 'node:test';
+import { decrypt } from 'http_ece';
+import { launch, look, until, visitor } from './support/browser.mjs';
+import { setUp } from './support/person.mjs';
+import { givenLink, isReal, start, watchfulCamera } from './support/product.mjs';
+
+const RULE = '<img src=x onerror=alert(1)>Yard';
+
+/** A push service that keeps what comes, and the keys of the one browser that is subscribed. */
+async function pushService() {
+  const got = [];
+  const server = createServer((request, response) => {
+    const pieces = [];
+    request.on('data', (piece) => pieces.push(piece));
+    request.on('end', () => {
+      got.push({ headers: request.headers, body: Buffer.concat(pieces) });
+      response.writeHead(201).end();
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const keys = createECDH('prime256v1');
+  keys.generateKeys();
+  const auth = randomBytes(16);
+  return {
+    got,
+    /** As a browser would open it. */
+    open: ({ body }) => decrypt(body, { version: 'aes128gcm', privateKey: keys, authSecret: auth.toString('base64url') }).toString(),
+    subscription: { endpoint: `http://127.0.0.1:${server.address().port}/one`, keys: { p256dh: keys.getPublicKey('base64url'), auth: auth.toString('base64url') } },
+    stop: () => server.close(),
+  };
+}
+
+/** Chromium subscribes at a service of its maker, which is not there: the page gets the one of the test. */
+function subscribesHere({ endpoint, keys }) {
+  let subscribed = localStorage.getItem('subscribed') !== null;
+  const subscription = {
+    endpoint,
+    options: { applicationServerKey: null },
+    toJSON: () => ({ endpoint, keys }),
+    unsubscribe: async () => ((subscribed = false), localStorage.removeItem('subscribed'), true),
+  };
+  PushManager.prototype.getSubscription = async () => (subscribed ? subscription : null);
+  PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey }) => {
+    if (!userVisibleOnly || applicationServerKey.length !== 65) throw new TypeError('no browser takes this');
+    localStorage.setItem('subscribed', '');
+    subscribed = true;
+    return subscription;
+  };
+}
+
+describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 'the stand-in has no camera that tells anything' }, () => {
+  let product, camera, service, browser, context, page, cdp, problems, registration;
+  const found = [];
+  const seen = async (name) => void found.push(...(await look(page, name)));
+  const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map(({ title, body, tag, silent, data }) => ({ title, body, tag, silent, path: data.path })));
+  const deliver = (data) => cdp.send('ServiceWorker.deliverPushMessage', { origin: new URL(page.url()).origin, registrationId: registration, data });
+  const notices = () => service.got.map((message) => service.open(message)).filter((text) => text.includes('notice'));
+
+  before(async () => {
+    service = await pushService();
+    [product, camera] = await Promise.all([start({ configure: () => '[push]\nservices = ["127.0.0.1"]\n' }), watchfulCamera(RULE)]);
+    browser = await launch();
+    ({ context, page, cdp, problems } = await visitor(browser, { permissions: ['notifications'] }));
+    await context.addInitScript(subscribesHere, service.subscription);
+    await page.reload();
+    await cdp.send('ServiceWorker.enable');
+    cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => (registration = registrations.at(-1)?.registrationId ?? registration));
+    await setUp(page, product.link);
+    await page.getByRole('button', { name: 'Go to your cameras' }).click();
+    await page.getByRole('link', { name: 'Add a camera' }).first().click();
+    await page.getByLabel('Name', { exact: true }).fill('Gate');
+    await page.getByLabel('Address', { exact: true }).fill(camera.address);
+    await page.getByLabel('User name of the camera').fill('viewer');
+    await page.getByLabel('Password of the camera').fill('secret');
+    await page.getByText('Events that the camera tells').click();
+    await page.getByLabel('Address of its ONVIF service').fill(camera.onvif);
+    await page.getByRole('button', { name: 'Test the connection' }).click();
+    await page.getByText('The camera says what it sees').waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Add the camera' }).click();
+    await page.getByRole('heading', { name: 'Gate' }).waitFor({ timeout: 60_000 });
+  });
+  after(async () => {
+    await browser?.close();
+    camera?.stop();
+    service?.stop();
+    await product?.stop();
+  });
+
+  it('are turned on for one browser, with what is wanted', async () => {
+    await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await page.getByRole('heading', { name: 'Be told while this page is closed' }).waitFor();
+    await seen('notifications-off');
+    await page.getByLabel('After one, nothing more of the same camera').selectOption('0');
+    await page.getByRole('button', { name: 'Turn on notifications' }).click();
+    await page.getByRole('heading', { name: 'On in this browser' }).waitFor();
+    await page.getByLabel('Quiet each night').check();
+    await seen('notifications-on');
+    await page.getByLabel('Quiet each night').uncheck();
+    await page.getByRole('button', { name: 'Send a test' }).click();
+    await until('the test', async () => service.got.length > 0);
+    assert.equal(service.open(service.got[0]), '{"test":true}');
+    await until('the registration', async () => registration !== undefined);
+    await deliver('{"test":true}');
+    await until('its notification', async () => (await shown()).some(({ title }) => title === 'Notifications work'));
+  });
+
+  it('say what happened to this browser, though it is locked, and to nobody on the way', async () => {
+    await until('a notice', async () => notices().length > 0, 60_000);
+    const message = notices()[0];
+    for (const word of ['Yard', 'motion', 'Gate', 'cam_']) assert.ok(!message.includes(word), `the server could read ${word}`);
+    await page.getByRole('navigation').getByRole('link', { name: 'Security' }).click();
+    await page.getByRole('button', { name: 'Lock now' }).click();
+    await page.getByRole('button', { name: 'Unlock with your passkey' }).waitFor();
+    await deliver(message);
+    const notice = await until('the notification', async () => (await shown()).find(({ title }) => title === 'Motion · Gate'));
+    assert.ok(notice.body.startsWith(`${RULE} · `), `the camera’s words as they are: ${notice.body}`);
+    assert.match(notice.path, /^\/cameras\/cam_[0-9a-f]{32}\?at=\d{4}-/);
+    assert.equal(notice.silent, false);
+    await deliver(message);
+    await until('the same once more, without a sound', async () => (await shown()).some(({ tag, silent }) => tag === notice.tag && silent));
+  });
+
+  it('lead to the moment, in the page that is open', async () => {
+    await page.getByRole('button', { name: 'Unlock with your passkey' }).click();
+    await page.getByRole('heading', { name: 'Security' }).waitFor();
+    const path = (await shown()).find(({ title }) => title === 'Motion · Gate').path;
+    const [worker] = context.serviceWorkers();
+    const send = (open) => worker.evaluate(async (open) => (await self.clients.matchAll({ type: 'window', includeUncontrolled: true })).forEach((client) => client.postMessage({ open })), open);
+    await send('https://example.org/');
+    await send('/setup#x');
+    await send(path);
+    await page.getByRole('heading', { name: 'Gate' }).waitFor();
+    assert.ok(page.url().endsWith(path), page.url());
+  });
+
+  it('that a hostile server or push service makes say nothing', async () => {
+    const { gateway } = JSON.parse(notices()[0]);
+    const forged = JSON.stringify({ gateway, notice: randomBytes(668).toString('base64') });
+    for (const text of ['', 'not JSON', '[]', '{"gateway":1}', forged, JSON.stringify({ title: 'Pay here', body: 'https://example.org' }), 'x'.repeat(5000)]) await deliver(text);
+    await until('something was told', async () => (await shown()).some(({ tag, silent }) => tag === 'unreadable' && silent));
+    assert.ok((await shown()).every(({ title, body }) => !/Pay|example/.test(title + body)));
+  });
+
+  it('keep their key where scripts cannot read it', async () => {
+    const keys = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const opening = indexedDB.open('lenskeep', 1);
+          opening.onsuccess = () => {
+            const reading = opening.result.transaction('kept').objectStore('kept').get('notices');
+            reading.onsuccess = () => resolve(Object.values(reading.result.keys).flat().map(({ extractable, algorithm }) => [extractable, algorithm.name]));
+          };
+        }),
+    );
+    assert.ok(keys.length > 0);
+    for (const key of keys) assert.deepEqual(key, [false, 'AES-GCM']);
+  });
+
+  it('are put off, and turned off', async () => {
+    await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await page.getByRole('button', { name: 'Not for an hour' }).click();
+    await page.getByText(/^Not before/).waitFor();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const before = notices().length;
+    // The camera tells something every nine seconds.
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+    assert.equal(notices().length, before);
+    await page.getByRole('button', { name: 'Go on now' }).click();
+    await until('the next one', async () => notices().length > before, 30_000);
+    await page.getByRole('button', { name: 'Turn off' }).click();
+    await page.getByRole('heading', { name: 'Be told while this page is closed' }).waitFor();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const last = service.got.length;
+    await new Promise((resolve) => setTimeout(resolve, 12_000));
+    assert.equal(service.got.length, last);
+  });
+
+  it('broke nothing on the way', () => {
+    assert.deepEqual(found, []);
+    assert.deepEqual(problems, []);
+  });
+});

@@ -1,0 +1,63 @@
+// The service worker. It shows what gateways tell this browser while nobody looks (docs/format.md section 9), and leads from there to the
+// picture. It answers no request of the page: there is no cache that could be poisoned, and a server that is taken over gains nothing by it.
+
+import { loadNotices, keepShown } from '../lib/device/store';
+import { isPath, type Shown, shownOf, testOf, UNREADABLE } from '../lib/app/notification';
+import { fromBase64 } from '../lib/seal/bytes';
+import { type Notice, NOTICE_BYTES, openNotice } from '../lib/seal/notice';
+import { b64, bool, id, loose } from '../lib/seal/shape';
+
+const worker = self as unknown as ServiceWorkerGlobalScope;
+
+/** Of push messages; RFC 8291 has 3 993. */
+const MESSAGE_CHARS_MAX = 4096;
+/** Events that are known to have been shown. */
+const SHOWN_MAX = 256;
+
+const noticeMessage = loose({ gateway: id('gw_'), notice: b64(NOTICE_BYTES) });
+const testMessage = loose({ test: bool });
+
+worker.addEventListener('install', () => void worker.skipWaiting());
+worker.addEventListener('activate', (event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener('push', (event) => event.waitUntil(tell(event.data?.text() ?? '')));
+worker.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  event.waitUntil(show((event.notification.data as { path?: unknown } | null)?.path));
+});
+
+async function tell(text: string): Promise<void> {
+  const { title, ...options } = await shownFor(text).catch(() => UNREADABLE);
+  await worker.registration.showNotification(title, { icon: '/icon-192.png', badge: '/icon-192.png', ...options });
+}
+
+async function shownFor(text: string): Promise<Shown> {
+  if (text.length > MESSAGE_CHARS_MAX) return UNREADABLE;
+  const message: unknown = JSON.parse(text);
+  if (Object.hasOwn(Object(message), 'test')) return testMessage(message, 'test') && testOf(Date.now());
+  const memory = await loadNotices();
+  const { gateway, notice } = noticeMessage(message, 'message');
+  if (!memory) return UNREADABLE;
+  const { org, device, keys, names } = memory;
+  const opened = await openWith(keys[gateway] ?? [], fromBase64(notice), { org, gateway, device });
+  // A browser must show something for each message: what was shown before comes without a sound, and in its place.
+  const isNews = await keepShown(opened.event, SHOWN_MAX);
+  return shownOf(opened, names[opened.camera] ?? null, isNews, Date.now());
+}
+
+async function openWith(keys: CryptoKey[], sealed: ReturnType<typeof fromBase64>, channel: Parameters<typeof openNotice>[2]): Promise<Notice> {
+  for (const key of keys) {
+    const opened = await openNotice(sealed, key, channel).catch(() => null);
+    if (opened) return opened;
+  }
+  throw new Error('no key of this browser opens the notice');
+}
+
+/** In a page that is open, which stays unlocked by it; else in a new one. */
+async function show(path: unknown): Promise<void> {
+  const to = isPath(path) ? path : '/events';
+  const pages = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const page = pages.find(({ visibilityState }) => visibilityState === 'visible') ?? pages[0];
+  if (!page) return void (await worker.clients.openWindow(to));
+  page.postMessage({ open: to });
+  await page.focus();
+}

@@ -1,0 +1,122 @@
+// Notifications: what is ordered, what a notice says, and what is shown of it.
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { isPath, shownOf, UNREADABLE } from '../src/lib/app/notification';
+import { FIRST_CHOICE, quietTimes, wishesOf } from '../src/lib/app/notices.svelte';
+import { fromBase64, fromUtf8 } from '../src/lib/seal/bytes';
+import { aesKey, signer } from '../src/lib/seal/crypto';
+import { readEnvelope } from '../src/lib/seal/dsse';
+import { hpkeOpen } from '../src/lib/seal/hpke';
+import { associated, NOTICE_BYTES, openNotice, unpadded } from '../src/lib/seal/notice';
+import { LIFE_MS_MAX } from '../src/lib/seal/noticeLimits';
+import { placeOrder, writeWishes } from '../src/lib/seal/noticeOrder';
+
+const vector = (name: string): unknown => JSON.parse(readFileSync(new URL(`../../crates/seal/tests/it/vectors/${name}.json`, import.meta.url), 'utf8'));
+
+const DAY = 86_400_000;
+const camera = (n: number): string => `cam_${String(n).repeat(32)}`;
+const gateway = (n: number): string => `gw_${String(n).repeat(32)}`;
+
+describe('a notice', () => {
+  const { notice, order } = vector('notice') as {
+    notice: { text: object; sealed: string };
+    order: { wishes: { key: string; rules: never[]; quiet: never[]; pause_ms: number }; payload: { org: string; gateway: string; device: string } };
+  };
+  const channel = order.payload;
+
+  it('opens with the key of its order, and not if a byte or the device is another', async () => {
+    const [key, sealed] = [await aesKey(fromBase64(order.wishes.key)), fromBase64(notice.sealed)];
+    expect(await openNotice(sealed, key, channel)).toEqual(notice.text);
+    for (const at of [0, 11, 12, 300, NOTICE_BYTES - 1]) {
+      const altered = sealed.slice();
+      altered[at]! ^= 1;
+      await expect(openNotice(altered, key, channel)).rejects.toThrow('does not open');
+    }
+    await expect(openNotice(sealed, key, { ...channel, device: `dev_${'9'.repeat(32)}` })).rejects.toThrow('does not open');
+    await expect(openNotice(sealed.slice(1), key, channel)).rejects.toThrow('bytes');
+  });
+
+  it('is ordered as the other implementation writes it', () => {
+    const { key, ...wishes } = order.wishes;
+    const written = fromUtf8(unpadded(writeWishes(wishes, fromBase64(key))));
+    expect(written).toBe(JSON.stringify(order.wishes));
+    expect(writeWishes(wishes, fromBase64(key)).length).toBe(4096);
+  });
+});
+
+describe('an order', () => {
+  it('is signed by the device, opens for its gateway, and its key cannot be read in the browser', async () => {
+    const keys = vector('keys') as { kem_seed: string; kem_public: string; sign_public: string };
+    const to = { id: gateway(1), name: 'Shop', kem: keys.kem_public, sign: keys.sign_public };
+    const device = `dev_${'2'.repeat(32)}`;
+    const org = `org_${'3'.repeat(32)}`;
+    const wishes = { rules: [{ cameras: null, kinds: ['motion' as const] }], quiet: [], pause_ms: 0 };
+    const { envelope, key } = await placeOrder(org, to, wishes, 1_000, await signer(device, new Uint8Array(32).fill(7)));
+    expect(key.extractable).toBe(false);
+    const payload = JSON.parse(fromUtf8(fromBase64(readEnvelope(envelope).payload))) as { expires_at: number; sealed: { enc: string; ciphertext: string } };
+    expect([payload.expires_at, readEnvelope(envelope).signatures[0]!.keyid]).toEqual([1_000 + LIFE_MS_MAX, device]);
+    const label = 'lenskeep notice order v1';
+    const plain = await hpkeOpen(fromBase64(keys.kem_seed), label, associated(label, { org, gateway: to.id, device }), fromBase64(payload.sealed.enc), fromBase64(payload.sealed.ciphertext));
+    expect(JSON.parse(fromUtf8(unpadded(plain)))).toMatchObject(wishes);
+  });
+
+  it('goes to the gateways of the cameras that were chosen, and names no camera of another', () => {
+    const cameras = [{ id: camera(1), gateway: gateway(1) }, { id: camera(2), gateway: gateway(1) }, { id: camera(3), gateway: gateway(2) }];
+    const all = wishesOf(FIRST_CHOICE, cameras, 0);
+    expect([...all.keys()]).toEqual([gateway(1), gateway(2)]);
+    expect(all.get(gateway(1))!.rules[0]!.cameras).toBeNull();
+    const some = wishesOf({ ...FIRST_CHOICE, cameras: [camera(2)], pause_minutes: 5 }, cameras, 0);
+    expect([...some]).toEqual([[gateway(1), { rules: [{ cameras: [camera(2)], kinds: FIRST_CHOICE.kinds }], quiet: [], pause_ms: 300_000 }]]);
+    expect(wishesOf({ ...FIRST_CHOICE, kinds: [] }, cameras, 0).size).toBe(0);
+  });
+});
+
+describe('quiet times', () => {
+  const at = (day: number, hour: number): number => new Date(2026, 9, day, hour).getTime();
+  const night = { from: 22 * 60, to: 7 * 60 };
+
+  it('are each night for as long as an order lives, in the zone of the browser, whatever its clocks do', () => {
+    const now = at(20, 12);
+    const times = quietTimes({ quiet: night, snoozed_until: 0 }, now);
+    expect(times[0]).toEqual({ from: at(20, 22), to: at(21, 7) });
+    // Over the end of summer time, where there is one.
+    expect(times[5]).toEqual({ from: at(25, 22), to: at(26, 7) });
+    expect(times.at(-1)!.to).toBeGreaterThan(now + 60 * DAY);
+    expect(times.length).toBeLessThanOrEqual(128);
+    for (const [n, { from }] of times.slice(1).entries()) expect(from).toBeGreaterThan(times[n]!.to);
+  });
+
+  it('begin with the night that goes on, and with what is put off', () => {
+    const now = at(20, 3);
+    expect(quietTimes({ quiet: night, snoozed_until: now + 1 }, now).slice(0, 2)).toEqual([{ from: now, to: now + 1 }, { from: at(19, 22), to: at(20, 7) }]);
+    expect(quietTimes({ quiet: { from: 600, to: 660 }, snoozed_until: now }, now)[0]).toEqual({ from: at(20, 10), to: at(20, 11) });
+    expect(quietTimes({ quiet: { from: 600, to: 600 }, snoozed_until: 0 }, now)).toEqual([]);
+  });
+});
+
+describe('a notification', () => {
+  const notice = { event: `ev_${'1'.repeat(32)}`, camera: camera(1), at: Date.UTC(2026, 10, 27, 12), kind: 'person' as const, rule: 'Yard' };
+
+  it('says what, where and when, and leads to the moment before', () => {
+    const shown = shownOf(notice, 'Front door', true, notice.at + 1_000);
+    expect(shown.title).toBe('Person · Front door');
+    expect(shown.body).toMatch(/^Yard · .*\d/);
+    expect([shown.tag, shown.silent, shown.data.path]).toEqual([notice.event, false, `/cameras/${camera(1)}?at=2026-11-27T11:59:57.000Z`]);
+    expect(isPath(shown.data.path)).toBe(true);
+  });
+
+  it('that was shown before, or says when it was long ago, is told so', () => {
+    expect(shownOf(notice, 'Front door', false, notice.at).silent).toBe(true);
+    expect(shownOf({ ...notice, rule: null }, null, true, notice.at + 30 * DAY)).toMatchObject({ title: 'Person · a camera', body: expect.stringContaining('2026') });
+  });
+
+  it('shows words of strangers as text that does not turn round', () => {
+    expect(shownOf({ ...notice, rule: '<img onerror=alert(1)>\u202egpj' }, 'A\u202eB\u0000', true, notice.at)).toMatchObject({ title: 'Person · AB', body: expect.stringContaining('<img onerror=alert(1)>gpj') });
+    expect(UNREADABLE.silent).toBe(true);
+  });
+
+  it('leads nowhere else', () => {
+    for (const path of ['https://evil.example', '//evil.example', '/setup', `/cameras/${camera(1)}`, `/cameras/${camera(1)}?at=x`, 'javascript:alert(1)', null, {}]) expect(isPath(path)).toBe(false);
+  });
+});

@@ -1,0 +1,54 @@
+// The service worker as a browser runs it, with a browser that is not there: what it does with a message and with a press.
+
+import { beforeEach, expect, it, vi } from 'vitest';
+
+type Listener = (event: Record<string, unknown>) => void;
+
+const listeners = new Map<string, Listener>();
+const notified: { title: string; tag: string }[] = [];
+const pages: { visibilityState: string; focus: () => Promise<void>; postMessage: (message: unknown) => void }[] = [];
+const opened: string[] = [];
+const worker = {
+  addEventListener: (type: string, listener: Listener) => void listeners.set(type, listener),
+  registration: { showNotification: async (title: string, { tag }: { tag: string }) => void notified.push({ title, tag }) },
+  clients: { matchAll: async () => pages, openWindow: async (path: string) => void opened.push(path), claim: async () => undefined },
+  skipWaiting: async () => undefined,
+};
+
+vi.stubGlobal('self', worker);
+await import('../src/service-worker/main');
+
+async function fire(type: string, event: Record<string, unknown>): Promise<void> {
+  let work: unknown;
+  listeners.get(type)!({ ...event, waitUntil: (promise: unknown) => (work = promise) });
+  await work;
+}
+const push = (text: string | null) => fire('push', { data: text === null ? null : { text: () => text } });
+const press = (data: unknown) => fire('notificationclick', { notification: { close: () => undefined, data } });
+
+beforeEach(() => {
+  notified.length = opened.length = pages.length = 0;
+});
+
+it('answers no request of a page, so that there is nothing to poison', () => {
+  expect([...listeners.keys()].sort()).toEqual(['activate', 'install', 'notificationclick', 'push']);
+});
+
+it('shows something for every message, and of one that it cannot read nothing', async () => {
+  // There is no store here, as in a browser that has forgotten its key.
+  for (const text of [null, '', '{', '[]', '{"title":"Pay"}', `{"gateway":"gw_${'1'.repeat(32)}","notice":"AAAA"}`]) await push(text);
+  expect(notified.map(({ title, tag }) => [title, tag])).toEqual(Array(6).fill(['Lenskeep', 'unreadable']));
+  await push('{"test":true}');
+  expect(notified.at(-1)!.tag).toBe('test');
+});
+
+it('leads to the page that is open and leaves it unlocked, or opens one', async () => {
+  const path = `/cameras/cam_${'1'.repeat(32)}?at=2026-11-27T12:00:00.000Z`;
+  await press({ path });
+  expect(opened).toEqual([path]);
+  const told: unknown[] = [];
+  for (const visibilityState of ['hidden', 'visible']) pages.push({ visibilityState, focus: async () => void told.push('focus'), postMessage: (message) => told.push([visibilityState, message]) });
+  await press({ path });
+  expect(told).toEqual([['visible', { open: path }], 'focus']);
+  expect(opened).toHaveLength(1);
+});

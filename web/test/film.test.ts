@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Bytes, concat, fromUtf8, view } from '../src/lib/seal/bytes';
+import { cameraSignatures } from '../src/lib/media/signing';
 import { Film, frameTicks, type Sample } from '../src/lib/media/film';
 
 const none = { description: null, width: 0, height: 0, sample_rate: 0, channels: 0 };
@@ -128,5 +129,26 @@ describe('a film', () => {
     await expect(film([], [{ ...video, description: null } as never])).rejects.toThrow('without its parameters');
     await expect(film([{ ...pictures(1)[0]!, track: 7 }])).rejects.toThrow('no track 7');
     await expect(film([pictures(2)[1]!, pictures(1)[0]!])).rejects.toThrow('back in time');
+  });
+});
+
+describe('signatures of cameras', () => {
+  const uuid = [...'Signed Video...0'].map((letter) => letter.charCodeAt(0));
+  const onvif = [0x00, 0x5b, 0xc9, 0x3f, 0x2d, 0x71, 0x5e, 0x95, 0xad, 0xa4, 0x79, 0x6f, 0x90, 0x87, 0x7a, 0x6f];
+  const unit = (...bytes: number[]) => Uint8Array.of(0, 0, 0, bytes.length, ...bytes);
+
+  it('are named where they stand', () => {
+    expect(cameraSignatures('avc1', concat(unit(6, 5, 18, ...uuid, 1, 2, 0x80), unit(0x65, 1)))).toEqual(['Axis Signed Video']);
+    expect(cameraSignatures('hvc1', unit(40 << 1, 1, 4, 1, 9, 5, 16, ...onvif, 0x80))).toEqual(['ONVIF Media Signing']);
+    expect(cameraSignatures('hvc1', unit(39 << 1, 1, 255, 0, 2, 0, 0, 3, 5, 16, ...uuid))).toEqual(['Axis Signed Video']);
+    expect(cameraSignatures('avc1', unit(6, 5, 20, ...uuid, 0, 0, 3, 1, 2, 0x80))).toEqual(['Axis Signed Video']);
+  });
+
+  it('are in no other unit, no other message, and in nothing that is torn', () => {
+    expect(cameraSignatures('avc1', unit(0x65, 5, 16, ...uuid))).toEqual([]);
+    expect(cameraSignatures('avc1', unit(6, 4, 16, ...uuid))).toEqual([]);
+    expect(cameraSignatures('avc1', unit(6, 5, 15, ...uuid))).toEqual([]);
+    const whole = unit(6, 5, 16, ...uuid);
+    for (let length = 0; length < whole.length; length += 1) expect(cameraSignatures('avc1', whole.subarray(0, length))).toEqual([]);
   });
 });

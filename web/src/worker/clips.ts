@@ -1,6 +1,8 @@
 // Opened chunks as films: one file, or several where the camera's parameters changed. As the command line does it (crates/cli/src/mp4.rs).
 
+import { codecOf } from '../lib/media/boxes';
 import { Film, frameTicks } from '../lib/media/film';
+import { cameraSignatures } from '../lib/media/signing';
 import { type Bytes, refuse } from '../lib/seal/bytes';
 import { type Chunk, readAccessUnit, readAudioFrames } from '../lib/seal/chunk';
 import type { Header, Track } from '../lib/seal/header';
@@ -45,6 +47,9 @@ export class Clips {
   from: number | null = null;
   to: number | null = null;
 
+  /** Kinds of signatures that the camera itself put into its pictures. */
+  readonly signatures = new Set<string>();
+
   constructor(private readonly make: (number: number) => Promise<Sink>) {}
 
   async add(origin: Origin, chunk: Chunk, plain: Bytes): Promise<void> {
@@ -56,6 +61,7 @@ export class Clips {
     let time = tick(file, origin, track, chunk.time);
     if (track.kind === 'video') {
       const { presentationDelta, nalUnits } = readAccessUnit(plain);
+      for (const kind of cameraSignatures(codecOf(track), nalUnits)) this.signatures.add(kind);
       file.hasKeyFrame = true;
       this.from ??= at;
       this.to = at;

@@ -23,6 +23,8 @@ import { lastTickAt, type Stretch, Wanted } from './wanted';
 
 /** Somewhat more than a month of one camera. */
 const RECORDINGS_MAX = 50_000;
+/** Of a list; a thousand recordings are on one. */
+const PAGES_MAX = 500;
 /** Longest proof that is written or read (docs/format.md section 5.1). */
 const PROOF_BYTES_MAX = 2 ** 30;
 const TELL_EVERY_MS = 200;
@@ -55,6 +57,8 @@ export interface Exported {
   length: number;
   holes: (Stretch & { reason: GapReason | null })[];
   siteUnreachable: boolean;
+  /** Kinds of signatures that the camera itself put into its pictures; not checked. */
+  signatures: string[];
   /** Whose keys verify the proof; none without one. */
   gateways: string[];
   /** The history's log that the proof names, as `name+hash+base64`. */
@@ -139,13 +143,14 @@ async function list(camera: string, { from, to, rendition }: ExportOrder, signal
   const found = new Map<string, RecordingListing>();
   const gaps: Gap[] = [];
   let siteUnreachable = false;
-  for (let start: number | null = from; start !== null; ) {
+  let start: number | null = from;
+  for (let pages = 0; start !== null; pages += 1) {
     const path = `/api/v1/cameras/${camera}/recordings?from=${start}&to=${to}&rendition=${rendition}`;
     const page: RecordingPage = await ended(get<RecordingPage>(path), signal);
     for (const recording of page.recordings) if (recording.available) found.set(recording.id, recording);
     gaps.push(...page.gaps);
     siteUnreachable ||= page.site_unreachable;
-    if (found.size > RECORDINGS_MAX) throw new Error('This is more than can be exported at once: about a month. Export a shorter time.');
+    if (found.size > RECORDINGS_MAX || pages >= PAGES_MAX) throw new Error('This is more than can be exported at once: about a month. Export a shorter time.');
     start = page.more_from !== null && page.more_from > start ? page.more_from : null;
   }
   return { recordings: [...found.values()].sort((a, b) => a.started_at - b.started_at), gaps, siteUnreachable };
@@ -185,7 +190,7 @@ class CameraExport {
       const written = this.proof ? [...files, await this.proof.finish()] : files;
       const holes = missing(coverage(recordings), gaps).filter((hole) => hole.from < to && hole.to > from);
       const { log = null, unproven = 0, undated = 0 } = this.proof ?? {};
-      return { camera: this.camera.id, files: written, from: this.clips.from, to: this.clips.to, length, holes, siteUnreachable, gateways: this.proof ? [...this.gateways] : [], log, unproven, undated };
+      return { camera: this.camera.id, files: written, from: this.clips.from, to: this.clips.to, length, holes, siteUnreachable, signatures: [...this.clips.signatures], gateways: this.proof ? [...this.gateways] : [], log, unproven, undated };
     } catch (error) {
       await this.clips.abort();
       await this.proof?.abort();

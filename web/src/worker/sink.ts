@@ -1,6 +1,7 @@
 // Where exported files go: a folder or a file that the person has chosen, or, in browsers that let nobody choose, a place of this origin
 // from which the page has them downloaded. A file that is not finished is taken back.
 
+import { takeBack } from '../lib/app/chosenFile';
 import type { Output } from '../lib/media/film';
 import type { Bytes } from '../lib/seal/bytes';
 
@@ -49,7 +50,7 @@ export class Sinks {
 
   /** A file that was chosen, and that nothing was written to. */
   async giveUp(): Promise<void> {
-    if (this.destination.kind === 'file' && !this.isTaken) await remove(this.destination.file, false);
+    if (this.destination.kind === 'file' && !this.isTaken) await takeBack(this.destination.file, false);
   }
 }
 
@@ -91,15 +92,9 @@ async function chosen(handle: FileSystemFileHandle): Promise<Sink> {
       }),
     async abort() {
       if (!isWhole) await stream.abort().catch(() => undefined);
-      await remove(handle, isWhole);
+      await takeBack(handle, isWhole);
     },
   };
-}
-
-/** The browser makes a file as soon as somebody chooses its name, and fills it when it is whole: before, one with something in it is not ours. */
-async function remove(handle: FileSystemFileHandle & { remove?: () => Promise<void> }, isOurs: boolean): Promise<void> {
-  const size = await handle.getFile().then((file) => file.size, () => null);
-  if (isOurs || size === 0) await handle.remove?.().catch(() => undefined);
 }
 
 /** In the origin's own files; null where there are none, as in private windows of some browsers. */

@@ -6,6 +6,7 @@ import type { Destination } from '../../worker/sink';
 import { ApiError, get, post } from '../api/client';
 import type { Rendition, Timeline } from '../api/types';
 import { type Action, signAction } from '../seal/action';
+import { takeBack } from './chosenFile';
 import { postSigned } from './confirmed';
 import { fileName } from './fileName';
 import { call, exporting } from './keeper';
@@ -63,6 +64,7 @@ class ExportRun {
     } catch (error) {
       this.wish = null;
       await call('cancelExport', { job });
+      if (to.kind === 'file') await takeBack(to.file, false);
       throw error;
     } finally {
       removeEventListener('beforeunload', stay);

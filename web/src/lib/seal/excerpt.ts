@@ -1,7 +1,7 @@
 // Writes excerpts (docs/format.md section 5.1): some neighbouring chunks of a recording, each shown with its own key or withheld, with what
 // proves their place to whoever knows the gateway's public key. Shows no chunk but those that it was handed with a key.
 
-import { type Bytes, concat, equal, fromHex, refuse, u32 } from './bytes';
+import { type Bytes, concat, equal, fromHex, join, refuse, u32 } from './bytes';
 import { type Chunk, CHUNK_HEAD_BYTES } from './chunk';
 import { sha256 } from './crypto';
 import { leafHash, rangeProof, rootOf } from './merkle';
@@ -51,6 +51,6 @@ export class ExcerptWriter {
     const signedFooter = [u32(tail.json.length), tail.json, tail.signature];
     const numbers = [first, end - first, proof.length].map(u32);
     const parts = this.parts.slice(first, end).flatMap(({ shown, head, sha256: hash }) => (shown ? [SHOWN, shown.key, head, shown.sealed] : [WITHHELD, head, hash]));
-    return concat(MAGIC, ...signedHeader, ...signedFooter, ...numbers, ...proof, ...parts);
+    return join([MAGIC, ...signedHeader, ...signedFooter, ...numbers, ...proof, ...parts]);
   }
 }

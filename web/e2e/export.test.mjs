@@ -57,7 +57,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
 
   const range = async () => {
     const value = async (name) => Number(await page.getByRole('slider', { name }).getAttribute('aria-valuenow'));
-    return { from: await value('Begin of the export'), to: await value('End of the export') };
+    return { from: await value('Start of the export'), to: await value('End of the export') };
   };
   /** Ends of the range by the fields, as the page's zone spells them. */
   async function setRange(from, to) {
@@ -94,7 +94,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await panel().waitFor();
     const first = await range();
     assert.equal(first.to - first.from, 60_000, 'a minute');
-    await page.getByRole('slider', { name: 'Begin of the export' }).focus();
+    await page.getByRole('slider', { name: 'Start of the export' }).focus();
     await page.keyboard.press('ArrowRight');
     assert.equal((await range()).from, first.from + 1000);
     await page.keyboard.press('Shift+ArrowLeft');

@@ -3,14 +3,12 @@
 // before this begins to read. Believes nothing that was listed: each recording must be the one that was asked for, of that camera and later
 // than the one before.
 
-import { ApiError, explain, find, get, isApart } from '../lib/api/client';
+import { ApiError, explain, get } from '../lib/api/client';
 import type { Gap, GapReason, RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { fileName } from '../lib/app/fileName';
 import { coverage, missing } from '../lib/app/timeline';
-import { loadLogMemory } from '../lib/device/store';
-import { type Bytes, refuse } from '../lib/seal/bytes';
+import { refuse } from '../lib/seal/bytes';
 import { type Chunk, openChunk, shownKey } from '../lib/seal/chunk';
-import { type Dating, readDating, writeDating } from '../lib/seal/dating';
 import { ExcerptWriter } from '../lib/seal/excerpt';
 import type { RecordingKeys } from '../lib/seal/header';
 import { Recording } from '../lib/seal/reader';
@@ -18,15 +16,14 @@ import { httpSource } from './catalogue';
 import { Clips, Origin } from './clips';
 import type { Keyring } from './keyring';
 import { ended, patient } from './patience';
-import { type Destination, type Sink, Sinks, type Written } from './sink';
+import { ProofFile } from './proofFile';
+import { type Destination, Sinks, type Written } from './sink';
 import { lastTickAt, type Stretch, Wanted } from './wanted';
 
 /** Somewhat more than a month of one camera. */
 const RECORDINGS_MAX = 50_000;
 /** Of a list; a thousand recordings are on one. */
 const PAGES_MAX = 500;
-/** Longest proof that is written or read (docs/format.md section 5.1). */
-const PROOF_BYTES_MAX = 2 ** 30;
 const TELL_EVERY_MS = 200;
 
 export interface ExportOrder extends Stretch {
@@ -158,7 +155,7 @@ async function list(camera: string, { from, to, rendition }: ExportOrder, signal
 
 class CameraExport {
   private readonly clips: Clips;
-  private proof: Proof | null = null;
+  private proof: ProofFile | null = null;
   private readonly signal: AbortSignal;
   private readonly gateways = new Set<string>();
   /** Of the recording before. */
@@ -183,7 +180,7 @@ class CameraExport {
     const { recordings, gaps, siteUnreachable } = this.job.listed[this.number]!;
     const { from, to, proof } = this.job.order;
     try {
-      this.proof = proof ? new Proof(await this.sinks.open(this.fileName('lkproof')), this.signal) : null;
+      this.proof = proof ? new ProofFile(await this.sinks.open(this.fileName('lkproof')), this.signal) : null;
       for (const listing of recordings) await this.read(listing);
       const { files, length } = await this.clips.finish();
       if (this.clips.from === null || this.clips.to === null) throw new Error(`There is no picture of ${this.camera.name} in this time.`);
@@ -260,61 +257,6 @@ class CameraExport {
 
   private fileName(extension: string, part = 1): string {
     return fileName(this.camera.name, this.job.order.from, extension, part);
-  }
-}
-
-/** The file that shows others whence the film comes. */
-class Proof {
-  private bytes = 0;
-  private key: Promise<string | null> | null = null;
-  log: string | null = null;
-  unproven = 0;
-  undated = 0;
-
-  constructor(
-    private readonly sink: Sink,
-    private readonly signal: AbortSignal,
-  ) {}
-
-  async add(recording: Recording, writer: ExcerptWriter, origin: Origin): Promise<void> {
-    const excerpt = await writer.finish(recording, (track) => origin.track(track) !== undefined);
-    if (!excerpt) {
-      if (!recording.tail) this.unproven += 1;
-      return;
-    }
-    await this.write(excerpt);
-    const dating = await ended(this.dating(recording), this.signal);
-    if (!dating?.stored) this.undated += 1;
-    if (!dating) return;
-    this.log ??= dating.log;
-    await this.write(writeDating(dating));
-  }
-
-  async finish(): Promise<Written> {
-    if (this.bytes === 0) throw new Error('Nothing of this time can be proven: no recording of it was closed.');
-    return this.sink.close();
-  }
-
-  abort(): Promise<void> {
-    return this.sink.abort();
-  }
-
-  private async write(bytes: Bytes): Promise<void> {
-    this.bytes += bytes.length;
-    if (this.bytes > PROOF_BYTES_MAX) throw new Error('A proof has at most 1 GiB. Export a shorter time, or without the proof.');
-    await this.sink.write(bytes);
-  }
-
-  /** What does not come, or does not hold, is left out: the pictures are proven without it. */
-  private async dating({ id, read: { header }, tail }: Recording): Promise<Dating | null> {
-    // A gateway alone knows no history.
-    if (!tail || isApart()) return null;
-    const size = header.checkpoint?.split('\n')[1];
-    const answer = await find<{ log: string }>(`/api/v1/recordings/${id}/dating${size && /^\d+$/.test(size) ? `?checkpoint=${size}` : ''}`).catch(() => null);
-    if (!answer) return null;
-    this.key ??= loadLogMemory().then((memory) => memory?.key ?? null);
-    const of = { org: header.org, id, root: tail.footer.root, checkpoint: header.checkpoint };
-    return readDating(answer, of, (await this.key) ?? String(answer.log)).catch(() => null);
   }
 }
 

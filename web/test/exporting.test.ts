@@ -112,6 +112,29 @@ describe('an export', () => {
     expect(names[1]).toBe(names[0]!.replace('.mp4', ' (2).mp4'));
   });
 
+  it('is kept in memory for its download where a browser has no place for files', async () => {
+    vi.stubGlobal('navigator', {});
+    const wanted = order({ proof: false });
+    await prepare(wanted);
+    const { exported, problem } = await write(wanted.job, { kind: 'download' }, ring(), () => undefined);
+    expect(problem).toBeNull();
+    const { bytes, download } = exported[0]!.files[0]!;
+    expect(download!.size).toBe(bytes);
+    // How long it is was filled in.
+    const text = new TextDecoder('latin1').decode(await download!.arrayBuffer());
+    expect(text.slice(text.indexOf('mehd') + 8, text.indexOf('mehd') + 16)).not.toBe('\0'.repeat(8));
+  });
+
+  it('leaves no file where the browser lets nobody write into it', async () => {
+    const made = await folder.getFileHandle('chosen.mp4', { create: true });
+    const file = { ...(made as object), createWritable: async () => Promise.reject(new DOMException('', 'NotAllowedError')) };
+    const wanted = order({ proof: false });
+    await prepare(wanted);
+    const { problem } = await write(wanted.job, { kind: 'file', file: file as unknown as FileSystemFileHandle }, ring(), () => undefined);
+    expect(problem).toMatch(/^The browser was not allowed to write Door/);
+    expect(folder.files.size).toBe(0);
+  });
+
   it('opens no sound that is not wanted, and says so where it is and may not be heard', async () => {
     const deaf = ring({ ...keys, audio: null });
     expect((await take(order({ sound: false }), deaf)).problem).toBeNull();

@@ -49,8 +49,9 @@ const handlers: Handlers = {
     for (const player of players.values()) player.close();
     players.clear();
     events.forget();
-    (await exporting)?.cancelAll();
     keyring.lock();
+    // Nothing keeps the keys from being forgotten.
+    void exporting?.then(({ cancelAll }) => cancelAll(), () => undefined);
     return null;
   },
   sign: (data) => keyring.signer.sign(data),

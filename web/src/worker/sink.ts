@@ -54,7 +54,7 @@ export class Sinks {
   }
 }
 
-/** Deletes what was left for downloads: all of it that is not of the last hour, or everything of this name. */
+/** Deletes what was left for downloads: what has these names, or (null) all that is not of the last hour. */
 export async function sweep(names: readonly string[] | null): Promise<void> {
   const root = await navigator.storage?.getDirectory?.().catch(() => null);
   const folder = await root?.getDirectoryHandle(FOLDER).catch(() => null);
@@ -78,7 +78,10 @@ async function unused(folder: FileSystemDirectoryHandle, name: string): Promise<
 
 async function chosen(handle: FileSystemFileHandle): Promise<Sink> {
   const { name } = handle;
-  const stream = await handle.createWritable();
+  const stream = await handle.createWritable().catch(async (error: unknown) => {
+    await takeBack(handle, false);
+    throw error;
+  });
   let bytes = 0;
   let isWhole = false;
   return {

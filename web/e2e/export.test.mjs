@@ -169,6 +169,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await button('Export').click();
     await button('Cancel').waitFor();
     await panel().getByText(/ read/).waitFor();
+    await seen('export-running');
     const before = Date.now();
     await button('Cancel').click();
     await panel().getByText('The export was cancelled. What was not whole was taken back.').waitFor();

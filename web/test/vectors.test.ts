@@ -6,11 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { seedsOf } from '../src/lib/device/recovery';
 import { actionShape } from '../src/lib/seal/action';
 import { base64, type FormatError, fromBase64, fromHex, fromUtf8, hex, utf8 } from '../src/lib/seal/bytes';
-import { openChunk, readChunkHead } from '../src/lib/seal/chunk';
+import { openChunk, readChunkHead, shownKey } from '../src/lib/seal/chunk';
 import { commandAgreement, readCommand, stateAfter } from '../src/lib/seal/commands';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
 import { acceptMac, enrolmentCode, enrolmentOf, readEnrolling } from '../src/lib/seal/enrolment';
+import { ExcerptWriter } from '../src/lib/seal/excerpt';
 import { type EpochKeys, handOn, openGrant, openPastGrant } from '../src/lib/seal/grants';
 import { readHeader, recordingKeys } from '../src/lib/seal/header';
 import { readEventBatch } from '../src/lib/seal/event';
@@ -189,6 +190,20 @@ describe('shared vectors', () => {
       const head = readChunkHead(bytes.subarray(entry.offset));
       expect(head.keyFrame && head.time === entry.time).toBe(true);
     }
+  });
+
+  it('recording: an excerpt of it, byte by byte', async () => {
+    const vector = load('recording');
+    const { gateway } = load('enrolment');
+    const recording = await Recording.open(memorySource(fromBase64(vector.file)), () => gateway);
+    const keys = await recordingKeys(recording.read, { video: fromBase64(vector.video_key), audio: fromBase64(vector.audio_key) });
+    // Chunks 3 to 8, of which the sound is withheld.
+    const writer = new ExcerptWriter();
+    for await (const chunk of recording.chunks(recording.keyFrameBefore(0))) {
+      const isShown = chunk.track === 0 && chunk.number >= 3 && chunk.number < 9;
+      await writer.push(chunk, isShown ? await shownKey(recording.read, keys, chunk) : null);
+    }
+    expect(base64(await writer.write(recording, 3, 9))).toBe(vector.excerpt);
   });
 
   it('recording of events: every batch, by the key of pictures', async () => {

@@ -98,7 +98,7 @@ export async function wholeSource(listing: RecordingListing): Promise<Source> {
   return memorySource(new Uint8Array(await httpSource(listing).range(0, listing.bytes)));
 }
 
-function httpSource(listing: RecordingListing): Source {
+export function httpSource(listing: RecordingListing): Source {
   // With the camera, so that it is found also where its gateway has it alone.
   const path = `/api/v1/recordings/${listing.id}?camera=${listing.camera}`;
   return {

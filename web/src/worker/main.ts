@@ -2,7 +2,6 @@
 // It answers the page's calls, and runs the players. It decides nothing about who is genuine: that is the roster's replay.
 
 import { explain, goApart } from '../lib/api/client';
-import { signCommand } from '../lib/seal/commands';
 import { EventReader } from './events';
 import { Heads } from './heads';
 import { Keyring } from './keyring';
@@ -30,6 +29,9 @@ const keyring = new Keyring(
   (gateway, since) => send({ kind: 'unheard', gateway, since }),
 );
 const events = new EventReader(keyring);
+/** Comes when it is first wanted. */
+let exporting: Promise<typeof import('./export')> | null = null;
+const exporter = () => (exporting ??= import('./export'));
 const players = new Map<number, Player>();
 
 const handlers: Handlers = {
@@ -37,12 +39,19 @@ const handlers: Handlers = {
   newRecovery: async () => (await import('../lib/device/recovery')).newRecovery(),
   recoveryKey: async (words) => (await import('../lib/device/recovery')).recoveryKey(words),
   signByRecovery: async ({ words, data }) => (await import('../lib/device/recovery')).signByRecovery(words, data),
-  unlock: async ({ stored, opener }) => (await keyring.unlock(stored, opener), null),
+  unlock: async ({ stored, opener }) => {
+    await keyring.unlock(stored, opener);
+    // What an export left here when its page was closed.
+    void import('./sink').then(({ sweep }) => sweep(null)).catch(() => undefined);
+    return null;
+  },
   lock: async () => {
     for (const player of players.values()) player.close();
     players.clear();
     events.forget();
     keyring.lock();
+    // Nothing keeps the keys from being forgotten.
+    void exporting?.then(({ cancelAll }) => cancelAll(), () => undefined);
     return null;
   },
   sign: (data) => keyring.signer.sign(data),
@@ -51,7 +60,8 @@ const handlers: Handlers = {
     const kem = await (await import('../lib/device/recovery')).kemFromWords(input.sheet.words);
     return keyring.handOn(input, { device: input.sheet.device, kem }).finally(() => kem.fill(0));
   },
-  command: ({ org, gateway, state, command, lifeMs }) => signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
+  // Few people give a site orders.
+  command: async ({ org, gateway, state, command, lifeMs }) => (await import('../lib/seal/commands')).signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
   orderNotices: async ({ org, orders }) => {
     const { placeOrder } = await import('../lib/seal/noticeOrder');
     const placed = [];
@@ -64,6 +74,10 @@ const handlers: Handlers = {
   pictureAt: ({ camera, at }) => pictureAt(camera, at, keyring),
   events: (listings) => events.read(listings),
   snapshot: async ({ player }) => (await players.get(player)?.screen.snapshot()) ?? null,
+  prepareExport: async (order) => (await exporter()).prepare(order),
+  writeExport: async ({ job, to }) => (await exporter()).write(job, to, keyring, (progress) => send({ kind: 'exporting', job, progress })),
+  cancelExport: async ({ job }) => ((await exporter()).cancel(job), null),
+  forgetExported: async (names) => ((await import('./sink')).sweep(names), null),
 };
 
 class Player {

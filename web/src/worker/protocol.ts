@@ -11,6 +11,8 @@ import type { PlacedOrder } from '../lib/seal/noticeOrder';
 import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
 import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
 import type { OpenedEvents } from './events';
+import type { ExportOrder, Outcome, Progress } from './export';
+import type { Destination } from './sink';
 
 export interface Trust {
   org: string;
@@ -62,6 +64,12 @@ export interface Calls {
   pictureAt: (input: { camera: string; at: number }) => { bitmap: ImageBitmap; at: number } | null;
   events: (input: RecordingListing[]) => OpenedEvents[];
   snapshot: (input: { player: number }) => Blob | null;
+  /** Lists what there is of an order, before the order is given. */
+  prepareExport: (input: ExportOrder) => null;
+  writeExport: (input: { job: number; to: Destination }) => Outcome;
+  cancelExport: (input: { job: number }) => null;
+  /** Films that were made for the page to have downloaded are no longer wanted. */
+  forgetExported: (input: string[]) => null;
 }
 
 export type Control =
@@ -111,6 +119,7 @@ export type FromWorker =
   | { kind: 'answer'; id: number; output: unknown }
   | { kind: 'failure'; id: number; message: string }
   | { kind: 'event'; player: number; event: PlayerEvent }
+  | { kind: 'exporting'; job: number; progress: Progress }
   /** Something was signed on top of a statement that the Worker has not been told of: it may be newer. */
   | { kind: 'fetch' }
   /** It was not: this gateway or device was shown another roster. */

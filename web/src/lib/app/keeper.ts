@@ -1,11 +1,14 @@
 // The page's end of the Worker: calls with answers, and players with events.
 
+import type { Progress } from '../../worker/export';
 import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from '../../worker/protocol';
 import { explain } from '../api/client';
 import type { Rendition } from '../api/types';
 import { worker as workerScript } from './scripts';
 
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
+/** Of exports that run, by their number. */
+export const exporting = new Map<number, (progress: Progress) => void>();
 const listeners = new Map<number, (event: PlayerEvent) => void>();
 /** What the Worker wants of the page. */
 export const wanted: { roster: () => Promise<void>; split: (signer: string) => void; unheard: (gateway: string, since: number | null) => void } = {
@@ -56,6 +59,7 @@ function worker(): Worker {
   const made = new Worker(workerScript(), { type: 'module', name: 'lenskeep' });
   made.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === 'event') return listeners.get(data.player)?.(data.event);
+    if (data.kind === 'exporting') return exporting.get(data.job)?.(data.progress);
     if (data.kind === 'split') return wanted.split(data.signer);
     if (data.kind === 'unheard') return wanted.unheard(data.gateway, data.since);
     if (data.kind === 'fetch') return void wanted.roster().then(() => null, explain).then((problem) => send({ kind: 'fetched', problem }));

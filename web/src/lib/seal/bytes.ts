@@ -35,7 +35,10 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
-export function concat(...parts: readonly Uint8Array[]): Bytes {
+export const concat = (...parts: readonly Uint8Array[]): Bytes => join(parts);
+
+/** Of more parts than fit among the arguments of a call. */
+export function join(parts: readonly Uint8Array[]): Bytes {
   const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {

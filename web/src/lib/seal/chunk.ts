@@ -2,7 +2,7 @@
 // A chunk opens only at its own number in its own recording; a moved, renumbered or altered one is refused.
 
 import { type Bytes, concat, refuse, u32, view } from './bytes';
-import { aesOpen, labelled, sha256 } from './crypto';
+import { aesOpen, hkdfOf, labelled, sha256 } from './crypto';
 import type { ReadHeader, RecordingKeys, Track } from './header';
 
 export const CHUNK_HEAD_BYTES = 12;
@@ -54,9 +54,7 @@ export function readChunk(number: number, bytes: Uint8Array): Chunk {
 
 /** Opens one chunk, or throws: `null` means that this device was not given the key of that track's kind. */
 export async function openChunk(read: ReadHeader, keys: RecordingKeys, chunk: Chunk): Promise<Bytes | null> {
-  const track = trackOf(read, chunk.track);
-  // Whoever may watch may read what the camera said.
-  const key = track.kind === 'audio' ? keys.audio : keys.video;
+  const key = secretOf(read, keys, chunk);
   if (key === null) return null;
   const number = u32(chunk.number);
   const nonce = concat(new Uint8Array(8), number);
@@ -68,6 +66,17 @@ export async function openChunk(read: ReadHeader, keys: RecordingKeys, chunk: Ch
   }
 }
 
+/** A chunk's own key in the clear, to show that chunk and no other to somebody else. */
+export async function shownKey(read: ReadHeader, keys: RecordingKeys, chunk: Chunk): Promise<Bytes> {
+  const secret = secretOf(read, keys, chunk) ?? refuse('this device was not given the key of the sound');
+  return hkdfOf(secret, new Uint8Array(0), chunkInfo(u32(chunk.number)));
+}
+
+function secretOf(read: ReadHeader, keys: RecordingKeys, chunk: Chunk): CryptoKey | null {
+  // Whoever may watch may read what the camera said.
+  return trackOf(read, chunk.track).kind === 'audio' ? keys.audio : keys.video;
+}
+
 /** A chunk's leaf in the Merkle tree: its head, and the hash of what was sealed. */
 export async function chunkLeaf(bytes: Bytes): Promise<Bytes> {
   return concat(bytes.subarray(0, CHUNK_HEAD_BYTES), await sha256(bytes.subarray(CHUNK_HEAD_BYTES)));
@@ -75,8 +84,10 @@ export async function chunkLeaf(bytes: Bytes): Promise<Bytes> {
 
 /** Each chunk has a key of its own, so that a part of a recording can be shown without the rest. */
 async function chunkKey(secret: CryptoKey, number: Bytes): Promise<CryptoKey> {
-  return crypto.subtle.deriveKey({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: labelled('lenskeep chunk v1', number) }, secret, { name: 'AES-GCM', length: 256 }, false, ['decrypt']);
+  return crypto.subtle.deriveKey({ name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: chunkInfo(number) }, secret, { name: 'AES-GCM', length: 256 }, false, ['decrypt']);
 }
+
+const chunkInfo = (number: Bytes): Bytes => labelled('lenskeep chunk v1', number);
 
 export function trackOf(read: ReadHeader, id: number): Track {
   return read.header.tracks.find((track) => track.id === id) ?? refuse(`the header describes no track ${id}`);

@@ -24,7 +24,7 @@ export async function hkdfOf(key: CryptoKey, salt: Uint8Array, info: Uint8Array,
 
 /** For several keys that come from one. */
 export async function hkdfKey(ikm: Uint8Array): Promise<CryptoKey> {
-  return crypto.subtle.importKey('raw', ikm as Bytes, 'HKDF', false, ['deriveKey']);
+  return crypto.subtle.importKey('raw', ikm as Bytes, 'HKDF', false, ['deriveKey', 'deriveBits']);
 }
 
 export async function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Promise<Bytes> {

@@ -38,6 +38,9 @@ export type Footer = Of<typeof footerShape>;
 export interface Tail {
   index: KeyFrame[];
   footer: Footer;
+  /** The footer as the gateway signed it, to be shown to others. */
+  json: Bytes;
+  signature: Bytes;
 }
 
 export interface Trailer {
@@ -60,10 +63,11 @@ export async function readTail(bytes: Uint8Array, trailer: Trailer, read: ReadHe
   const signed = part(bytes.subarray(footerAt), FOOTER_TRACK, FOOTER_BYTES_MAX + 64, 'footer');
   const json = signed.slice(0, signed.length - 64) as Bytes;
   const footer = readCanonical(footerShape, json, 'the footer', FOOTER_BYTES_MAX);
-  if (!(await verifies(fromBase64(gatewaySign), signed.slice(-64), signedBytes('recording-footer.v1+json', json)))) refuse('the gateway did not sign this footer');
+  const signature = signed.slice(-64) as Bytes;
+  if (!(await verifies(fromBase64(gatewaySign), signature, signedBytes('recording-footer.v1+json', json)))) refuse('the gateway did not sign this footer');
   if (footer.header !== hex(read.hash)) refuse('the footer belongs to another recording');
   if (!equal(await sha256(entries), fromHex(footer.index))) refuse('the index is not the one that the gateway signed');
-  return { index: readIndex(entries, read.length, trailer.index), footer };
+  return { index: readIndex(entries, read.length, trailer.index), footer, json, signature };
 }
 
 function readIndex(entries: Bytes, from: number, to: number): KeyFrame[] {

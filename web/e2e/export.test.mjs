@@ -1,0 +1,232 @@
+// Footage taken out in the app: what arrives on the disk, whether others can verify it, and what is left when it does not come to an end.
+// The browser's dialogues for files cannot be used without a person: they hand out places of the browser's own file system here.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { launch, look, until, visitor } from './support/browser.mjs';
+import { addDemoCamera, addPlainCamera, openDemoCamera, setUp } from './support/person.mjs';
+import { givenLink, isReal, plainCamera, start } from './support/product.mjs';
+
+/** What a camera's name must not do to a file's. */
+const HOSTILE = '../Yard\u202Egnp\\.:x';
+
+function chosen() {
+  const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true });
+  globalThis.showDirectoryPicker = folder;
+  globalThis.showSaveFilePicker = async ({ suggestedName }) => (await folder()).getFileHandle(suggestedName, { create: true });
+}
+
+describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) && 'the stand-in takes no orders' }, () => {
+  let product, camera, browser, page, context, cdp, problems, out, began;
+  const found = [];
+  const seen = async (name) => void found.push(...(await look(page, name)));
+  const panel = () => page.getByRole('region', { name: 'Export', exact: true });
+  const button = (name) => panel().getByRole('button', { name, exact: true });
+  const done = () => button('Done').waitFor({ timeout: 60_000 });
+  const recordings = /\/api\/v1\/recordings\//;
+
+  /** Names and sizes of what lies in the place that was chosen. */
+  const files = () =>
+    page.evaluate(async () => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true });
+      const all = [];
+      for await (const [name, handle] of folder) all.push({ name, size: (await handle.getFile()).size });
+      return all.sort((a, b) => a.name.localeCompare(b.name));
+    });
+  async function fetched(name) {
+    const text = await page.evaluate(async (wanted) => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen');
+      const bytes = new Uint8Array(await (await (await folder.getFileHandle(wanted)).getFile()).arrayBuffer());
+      let text = '';
+      for (let at = 0; at < bytes.length; at += 32_768) text += String.fromCharCode(...bytes.subarray(at, at + 32_768));
+      return btoa(text);
+    }, name);
+    const path = join(out, name);
+    await writeFile(path, Buffer.from(text, 'base64'));
+    return path;
+  }
+  const clear = () => page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry('chosen', { recursive: true }));
+  const probe = (path) => JSON.parse(execFileSync('ffprobe', ['-v', 'error', '-show_entries', 'format=duration:stream=codec_type,codec_name,width', '-of', 'json', path], { encoding: 'utf8' }));
+  const verify = (proof, key, film) => execFileSync(process.env.LENSKEEP_BIN, ['verify', '--gateway-key', key, '--out', film, proof], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  /** When each picture, or each piece of sound, is shown, and its size. */
+  const packets = (path, stream) => execFileSync('ffprobe', ['-v', 'error', '-select_streams', stream, '-show_entries', 'packet=pts_time,dts_time,size,flags', '-of', 'csv=p=0', path], { encoding: 'utf8', maxBuffer: 1 << 26 }).trim().split('\n');
+
+  const range = async () => {
+    const value = async (name) => Number(await page.getByRole('slider', { name }).getAttribute('aria-valuenow'));
+    return { from: await value('Start of the export'), to: await value('End of the export') };
+  };
+  /** Ends of the range by the fields, as the page's zone spells them. */
+  async function setRange(from, to) {
+    const spelt = (at) => new Date(at).toLocaleString('sv-SE', { timeZone: 'Europe/Berlin' }).replace(' ', 'T');
+    await panel().getByLabel('From', { exact: true }).fill(spelt(from));
+    await panel().getByLabel('To', { exact: true }).fill(spelt(to));
+  }
+
+  before(async () => {
+    out = await mkdtemp(join(tmpdir(), 'lenskeep-export-'));
+    [product, camera] = await Promise.all([start(), plainCamera()]);
+    browser = await launch();
+    ({ page, context, cdp, problems } = await visitor(browser));
+    await context.addInitScript(chosen);
+    await setUp(page, product.link);
+    await addDemoCamera(page);
+    await addPlainCamera(page, camera, HOSTILE);
+    began = Date.now() + 5000;
+    await openDemoCamera(page);
+    // A recording appears when it is closed.
+    await until('a minute of both cameras', () => Date.now() > began + 80_000, 100_000);
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count());
+  });
+  after(async () => {
+    await browser?.close();
+    camera?.stop();
+    await product?.stop();
+    await rm(out, { recursive: true, force: true });
+  });
+
+  it('has a range that keys and the mouse set on the timeline', async () => {
+    await page.getByRole('button', { name: 'Pause', exact: true }).focus();
+    await page.keyboard.press('e');
+    await panel().waitFor();
+    const first = await range();
+    assert.equal(first.to - first.from, 60_000, 'a minute');
+    await page.getByRole('slider', { name: 'Start of the export' }).focus();
+    await page.keyboard.press('ArrowRight');
+    assert.equal((await range()).from, first.from + 1000);
+    await page.keyboard.press('Shift+ArrowLeft');
+    assert.equal((await range()).from, first.from - 59_000);
+    const handle = await page.getByRole('slider', { name: 'End of the export' }).boundingBox();
+    await page.mouse.move(handle.x + 6, handle.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(handle.x - 14, handle.y + 10, { steps: 4 });
+    await page.mouse.up();
+    assert.ok((await range()).to < first.to - 20_000, 'dragged');
+    await page.getByRole('button', { name: 'Play', exact: true }).or(page.getByRole('button', { name: 'Pause', exact: true })).focus();
+    await page.keyboard.press('o');
+    assert.ok(Math.abs((await range()).to - Date.now()) < 5000, 'the end at the playhead');
+    await page.keyboard.press('e');
+    assert.equal(await panel().count(), 0);
+  });
+
+  it('writes a film and a proof that others verify', async () => {
+    await page.getByRole('button', { name: 'Export' }).click();
+    await setRange(began, began + 20_000);
+    await panel().getByLabel('With a proof file').check();
+    await panel().getByLabel('Reason (optional)').fill('A parcel is missing');
+    await panel().getByText(/about \d+ [kM]B/).waitFor();
+    await seen('export-panel');
+    await button('Export').click();
+    await done();
+    await seen('export-done');
+    const written = await files();
+    assert.deepEqual(written.map(({ name }) => name.replace(/^Demo camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d/, 'NAME')), ['NAME.lkproof', 'NAME.mp4']);
+    const [proof, film] = await Promise.all(written.map(({ name }) => fetched(name)));
+    const { format, streams } = probe(film);
+    // From the key frame before it: at most one group of pictures more.
+    assert.ok(Number(format.duration) >= 19.5 && Number(format.duration) <= 26, `${format.duration} s`);
+    assert.ok(streams.some(({ codec_type }) => codec_type === 'video'));
+    assert.ok(streams.some(({ codec_type }) => codec_type === 'audio'), 'with sound');
+    const key = (await panel().locator('.copy code').first().textContent()).trim();
+    const proven = join(out, 'proven.mp4');
+    assert.match(verify(proof, key, proven), /genuine {2}part 1 of/);
+    // By another writer, from the proof alone.
+    for (const stream of ['v:0', 'a:0']) assert.deepEqual(packets(film, stream), packets(proven, stream), stream);
+    execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', film, '-f', 'null', '-']);
+    const altered = await readFile(proof);
+    altered[altered.length >> 1] ^= 1;
+    await writeFile(join(out, 'altered.lkproof'), altered);
+    assert.throws(() => verify(join(out, 'altered.lkproof'), key, join(out, 'altered.mp4')));
+    await button('Done').click();
+    await clear();
+  });
+
+  it('takes several cameras, without sound, under names that lead nowhere else', async () => {
+    await setRange(began, began + 10_000);
+    await panel().getByLabel('With a proof file').uncheck();
+    await panel().getByLabel('With sound').uncheck();
+    await panel().getByLabel(HOSTILE).check();
+    await panel().getByLabel('Stream').selectOption('sub');
+    await button('Export').click();
+    await done();
+    const names = (await files()).map(({ name }) => name);
+    assert.equal(names.length, 2, names.join());
+    assert.ok(names.some((name) => /^___Yard_gnp___x \d/.test(name)), names.join());
+    for (const name of names) {
+      const { streams } = probe(await fetched(name));
+      assert.deepEqual(streams.map(({ codec_type }) => codec_type), ['video'], name);
+    }
+    await button('Done').click();
+    await clear();
+    await panel().getByLabel(HOSTILE).uncheck();
+  });
+
+  it('stops at once when it is cancelled, and leaves nothing behind', async () => {
+    await context.route(recordings, () => {}); // Never answered.
+    await button('Export').click();
+    await button('Cancel').waitFor();
+    await panel().getByText(/ read/).waitFor();
+    await seen('export-running');
+    const before = Date.now();
+    await button('Cancel').click();
+    await panel().getByText('The export was cancelled. What was not whole was taken back.').waitFor();
+    assert.ok(Date.now() - before < 1000, `${Date.now() - before} ms`);
+    assert.deepEqual(await files(), []);
+    await context.unroute(recordings);
+    await button('Done').click();
+  });
+
+  it('goes on when the connection comes back', async () => {
+    let refused = 0;
+    await context.route(recordings, (route) => ((refused += 1) <= 3 ? route.abort('connectionreset') : route.continue()));
+    await button('Export').click();
+    await done();
+    await context.unroute(recordings);
+    assert.ok(refused > 3);
+    const [film] = await files();
+    assert.ok(Number(probe(await fetched(film.name)).format.duration) > 9);
+    await button('Done').click();
+    await clear();
+  });
+
+  it('says in words that the disk is full, and leaves nothing behind', async () => {
+    const { origin } = new URL(page.url());
+    const { usage } = await page.evaluate(() => navigator.storage.estimate());
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 60_000 });
+    await panel().getByLabel('Stream').selectOption('main');
+    await button('Export').click();
+    await panel().getByText(/^There is no more room for /).waitFor({ timeout: 30_000 });
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin });
+    assert.deepEqual(await files(), []);
+    await button('Done').click();
+  });
+
+  it('is downloaded where the browser lets nobody choose a place', async () => {
+    await page.evaluate(() => (delete globalThis.showDirectoryPicker, delete globalThis.showSaveFilePicker));
+    const download = page.waitForEvent('download');
+    await button('Export').click();
+    const path = await (await download).path();
+    assert.ok(Number(probe(path).format.duration) > 9);
+    await button('Done').click();
+    const left = () => page.evaluate(async () => { let count = 0; for await (const _ of await (await navigator.storage.getDirectory()).getDirectoryHandle('exports')) count += 1; return count; });
+    await until('what was kept for it to be gone', async () => (await left()) === 0);
+  });
+
+  it('stands in the history, with a signature', async () => {
+    await page.getByRole('navigation').getByRole('link', { name: 'History', exact: true }).click();
+    const entry = page.locator('details').filter({ has: page.locator('summary', { hasText: 'took footage out' }) });
+    await entry.first().waitFor();
+    // By the second one, two cameras were exported, each with an order of its own.
+    assert.ok((await entry.count()) >= 3);
+    await entry.first().locator('summary').click();
+    await entry.first().getByText('Signature').waitFor();
+  });
+
+  it('had no violation that axe finds, and no error of page or policy', () => {
+    assert.deepEqual(found, []);
+    assert.deepEqual(problems, []);
+  });
+});

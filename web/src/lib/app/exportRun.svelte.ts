@@ -1,0 +1,181 @@
+// Exports as the page knows them: where the files go, what is signed for, how far the Worker is. One runs at a time, and goes on while the
+// person looks at other pages; it ends with the page, or when this browser is locked.
+
+import type { ExportOrder, Exported, Progress } from '../../worker/export';
+import type { Destination } from '../../worker/sink';
+import { ApiError, get, post } from '../api/client';
+import type { Rendition, Timeline } from '../api/types';
+import { type Action, signAction } from '../seal/action';
+import { takeBack } from './chosenFile';
+import { postSigned } from './confirmed';
+import { fileName } from './fileName';
+import { call, exporting } from './keeper';
+import type { Organisation } from './organisation.svelte';
+import { why } from './roles';
+import type { Span } from './timeline';
+
+const ATTEMPTS_MAX = 3;
+const ESTIMATE_PARTS = 60;
+
+export interface Wish extends Span {
+  cameras: { id: string; name: string; sound: boolean }[];
+  rendition: Rendition;
+  proof: boolean;
+  reason: string;
+}
+
+/** An address under which this page has a file downloaded. */
+export interface Download {
+  name: string;
+  url: string;
+}
+
+class ExportRun {
+  wish: Wish | null = $state.raw(null);
+  progress: Progress | null = $state.raw(null);
+  done: Exported[] = $state.raw([]);
+  downloads: Download[] = $state.raw([]);
+  problem: string | null = $state(null);
+  running = $state(false);
+  private job = 0;
+
+  /** Begins with the place, which a browser lets somebody choose only at once when a button is pressed. */
+  async start(organisation: Organisation, wish: Wish, isApart: boolean): Promise<void> {
+    if (this.running) return;
+    const to = await chooseDestination(wish);
+    if (to === null) return;
+    await this.clear();
+    this.wish = wish;
+    this.running = true;
+    this.job += 1;
+    const { job } = this;
+    exporting.set(job, (progress) => (this.progress = progress));
+    addEventListener('beforeunload', stay);
+    try {
+      const { reason, ...order } = wish;
+      if (!isApart) await mayAll(wish);
+      // What cannot be written is said before the history says that it was exported.
+      await call('prepareExport', { ...order, job } satisfies ExportOrder);
+      await giveOrders(organisation, wish);
+      const { exported, problem } = await call('writeExport', { job, to });
+      this.done = exported;
+      this.problem = problem;
+      this.download();
+    } catch (error) {
+      this.wish = null;
+      await call('cancelExport', { job });
+      if (to.kind === 'file') await takeBack(to.file, false);
+      throw error;
+    } finally {
+      removeEventListener('beforeunload', stay);
+      exporting.delete(job);
+      this.running = false;
+      this.progress = null;
+    }
+  }
+
+  async cancel(): Promise<void> {
+    await call('cancelExport', { job: this.job });
+  }
+
+  /** Forgets what was said of the last one, and what was kept for a download. */
+  async clear(): Promise<void> {
+    const names = this.downloads.map(({ name }) => name);
+    for (const { url } of this.downloads) URL.revokeObjectURL(url);
+    [this.done, this.downloads, this.problem, this.wish] = [[], [], null, null];
+    if (names.length > 0) await call('forgetExported', names);
+  }
+
+  private download(): void {
+    const files = this.done.flatMap((exported) => exported.files);
+    this.downloads = files.flatMap(({ name, download }) => (download ? [{ name, url: URL.createObjectURL(download) }] : []));
+    for (const { name, url } of this.downloads) {
+      const link = document.createElement('a');
+      [link.href, link.download] = [url, name];
+      link.click();
+    }
+  }
+}
+
+export const exportRun = new ExportRun();
+
+const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
+
+type Pickers = {
+  showDirectoryPicker?: (options: { id: string; mode: 'readwrite'; startIn: 'videos' }) => Promise<FileSystemDirectoryHandle>;
+  showSaveFilePicker?: (options: { id: string; startIn: 'videos'; suggestedName: string; types: { description: string; accept: Record<string, string[]> }[] }) => Promise<FileSystemFileHandle>;
+};
+
+/** A folder for several files, a name for one; null if the person turns away. */
+async function chooseDestination({ cameras, proof, from }: Wish): Promise<Destination | null> {
+  const pickers = globalThis as Pickers;
+  try {
+    if ((cameras.length > 1 || proof) && pickers.showDirectoryPicker) {
+      return { kind: 'folder', folder: await pickers.showDirectoryPicker({ id: 'exports', mode: 'readwrite', startIn: 'videos' }) };
+    }
+    if (cameras.length === 1 && !proof && pickers.showSaveFilePicker) {
+      const suggestedName = fileName(cameras[0]!.name, from, 'mp4');
+      return { kind: 'file', file: await pickers.showSaveFilePicker({ id: 'exports', startIn: 'videos', suggestedName, types: [{ description: 'Film', accept: { 'video/mp4': ['.mp4'] } }] }) };
+    }
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return null;
+    throw error;
+  }
+  return { kind: 'download' };
+}
+
+/** Whether somebody may take footage of a camera out, as far as the page needs to know before it asks. */
+export async function mayExport(camera: string): Promise<boolean> {
+  const { allowed, missing } = await why('export', camera);
+  return allowed || missing !== null;
+}
+
+/** States the reason where the rules want one, and says in words what else they want. */
+async function mayAll({ cameras, reason }: Wish): Promise<void> {
+  const answers = await Promise.all(cameras.map(async ({ id, name }) => ({ name, ...(await why('export', id)) })));
+  const refused = answers.find(({ allowed, missing }) => !allowed && missing === null);
+  if (refused) throw new Error(`You may not export ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
+  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error('The organisation wants you to sign in with a passkey, or with password and code, before you export. Sign out, and in again that way.');
+  if (!answers.some(({ missing }) => missing === 'reason')) return;
+  if (reason === '') throw new Error('The organisation wants to know why: write down a reason.');
+  await post('/api/v1/reasons', { reason });
+}
+
+/** One signed action for each camera, which the history keeps; the person confirms all of them at once. */
+async function giveOrders(organisation: Organisation, { cameras, from, to, reason }: Wish): Promise<void> {
+  let left = cameras;
+  for (let attempt = 1; left.length > 0; attempt += 1) {
+    const sign = ({ id: camera }: { id: string }) => {
+      const action: Action = { type: 'export', camera, from, to, reason: reason === '' ? null : reason };
+      return signAction(organisation.org, organisation.headHash, action, Date.now(), organisation.signer);
+    };
+    const envelopes = await Promise.all(left.map(sign));
+    try {
+      for (const [i, envelope] of envelopes.entries()) {
+        await postSigned('/api/v1/actions', { envelope }, envelopes.slice(i + 1));
+        left = left.slice(1);
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'state_moved') || attempt >= ATTEMPTS_MAX) throw error;
+      await organisation.refresh();
+    }
+  }
+}
+
+export interface Estimate {
+  bytes: number;
+  /** Of all cameras. */
+  recordedMs: number;
+  siteUnreachable: boolean;
+}
+
+/** What the recordings of this time have, before anything is opened. */
+export async function estimate({ cameras, rendition, from, to }: Pick<Wish, 'cameras' | 'rendition' | 'from' | 'to'>): Promise<Estimate> {
+  const found = await Promise.all(cameras.map(({ id }) => get<Timeline>(`/api/v1/cameras/${id}/timeline?rendition=${rendition}&from=${from}&to=${to}&parts=${ESTIMATE_PARTS}`)));
+  const parts = found.flatMap((timeline) => timeline.parts);
+  return {
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    recordedMs: parts.reduce((sum, { recorded_ms }) => sum + recorded_ms, 0),
+    siteUnreachable: found.some(({ site_unreachable }) => site_unreachable),
+  };
+}

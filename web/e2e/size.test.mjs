@@ -38,12 +38,12 @@ it('asks a first visit for less than 120 kB compressed, the Worker included', as
 });
 
 // Pages come when they are opened: this keeps the whole in sight, and costs nobody a wait. It grows with what the app does.
-it('is under 230 kB compressed in all, every page included', async () => {
+it('is under 245 kB compressed in all, every page included', async () => {
   const files = (await readdir(dist, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name));
   const sizes = await Promise.all(files.map(({ parentPath, path, name }) => compressed(join(parentPath ?? path, name).slice(dist.length))));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${files.length} files, ${total} bytes compressed`);
-  assert.ok(total < 230_000, `${total} bytes`);
+  assert.ok(total < 245_000, `${total} bytes`);
 });
 
 it('holds no script, style or picture inside the HTML, where the policy would refuse it', async () => {

@@ -7,9 +7,8 @@ import { type Opener, type Seeds, unwrapSeeds, wrapSeeds } from '../lib/device/w
 import { base64, type Bytes, hex, refuse } from '../lib/seal/bytes';
 import { random, type Signer, signer, signPublicKey } from '../lib/seal/crypto';
 import { type Envelope, readEnvelope } from '../lib/seal/dsse';
-import { type EpochKeys, handOn, openGrant, openPastGrant } from '../lib/seal/grants';
+import { type EpochKeys, handOn, hpke, openGrant, openPastGrant } from '../lib/seal/grants';
 import { checkHeader, type ReadHeader, type RecordingKeys, recordingKeys } from '../lib/seal/header';
-import { kemPublicKey } from '../lib/seal/hpke';
 import { isFormatError } from '../lib/seal/shape';
 import type { Device } from '../lib/seal/statements';
 import type { Heads } from './heads';
@@ -48,7 +47,7 @@ export class Keyring {
       person: input.person,
       name: input.name,
       kind: 'browser',
-      kem: base64(await kemPublicKey(seeds.kem)),
+      kem: base64(await (await hpke()).kemPublicKey(seeds.kem)),
       sign: base64(await signPublicKey(seeds.sign)),
       until: input.until,
     };
@@ -58,6 +57,8 @@ export class Keyring {
   }
 
   async unlock(stored: StoredDevice, opener: Opener): Promise<void> {
+    // Grants come next.
+    void hpke();
     await this.hold(stored.device.id, await unwrapSeeds(stored, opener));
   }
 

@@ -4,10 +4,12 @@
 import { base64, type Bytes, equal, fromBase64, fromHex, refuse } from './bytes';
 import { keyCommitment, type Signer } from './crypto';
 import { type Envelope, openSignedBy, peek, sign } from './dsse';
-import { hpkeOpen, hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
 import { b64, hash, id, int, nullable, object, type Of, readCanonical, sorted, writeCanonical } from './shape';
 import type { Device, Gateway } from './statements';
+
+/** The larger half of the Worker, which the page that asks for a passkey does not wait for. */
+export const hpke = () => import('./hpke');
 
 const CAMERAS_MAX = 500;
 const cameraId = id('cam_');
@@ -80,14 +82,14 @@ export async function handOn({ grant, cameras }: OpenedGrant, to: Device, rights
   });
   const { org, gateway, epoch } = grant;
   const plain = writeCanonical({ cameras: keys });
-  const { enc, ciphertext } = await hpkeSeal(fromBase64(to.kem), PAST_INFO, [org, gateway, epoch, to.id, signer.keyid].join('|'), plain);
+  const { enc, ciphertext } = await (await hpke()).hpkeSeal(fromBase64(to.kem), PAST_INFO, [org, gateway, epoch, to.id, signer.keyid].join('|'), plain);
   plain.fill(0);
   const document = { org, gateway, epoch, device: to.id, by: signer.keyid, roster_head: rosterHead, created_at: now, cameras: committed, enc: base64(enc), ciphertext: base64(ciphertext) };
   return sign('past-grant.v1+json', pastShape(document, 'the grant'), signer);
 }
 
 async function openKeys(grant: Pick<Grant, 'cameras' | 'enc' | 'ciphertext'>, info: string, associated: string, kemSeed: Uint8Array): Promise<Map<string, EpochKeys>> {
-  const plain = await hpkeOpen(kemSeed, info, associated, fromBase64(grant.enc), fromBase64(grant.ciphertext));
+  const plain = await (await hpke()).hpkeOpen(kemSeed, info, associated, fromBase64(grant.enc), fromBase64(grant.ciphertext));
   try {
     const keys = readCanonical(keysShape, plain, 'the keys of the epoch grant').cameras;
     if (keys.length !== grant.cameras.length) refuse('the epoch grant has other cameras outside than inside');

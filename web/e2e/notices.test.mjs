@@ -68,7 +68,6 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     browser = await launch();
     ({ context, page, cdp, problems } = await visitor(browser, { permissions: ['notifications'] }));
     await context.addInitScript(subscribesHere, service.subscription);
-    await page.reload();
     await cdp.send('ServiceWorker.enable');
     cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => (registration = registrations.at(-1)?.registrationId ?? registration));
     await setUp(page, product.link);

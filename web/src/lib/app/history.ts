@@ -40,6 +40,7 @@ const ACTIONS: Record<string, string> = {
   state_reason: 'said why',
   arrange_wall: 'arranged a wall',
   read_events: 'read the events of',
+  order_notices: 'chose notifications for',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',

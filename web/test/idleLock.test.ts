@@ -6,6 +6,8 @@ vi.useFakeTimers();
 const listeners: Record<string, () => void> = {};
 const session = vi.hoisted(() => ({ unlocked: true, locked: 0, lock: async () => void (session.locked += 1) }));
 let minutes: number | null = 5;
+const exporting = vi.hoisted(() => new Map<number, () => void>());
+vi.mock('../src/lib/app/keeper', () => ({ exporting }));
 vi.mock('../src/lib/app/session.svelte', () => ({ session }));
 vi.mock('../src/lib/device/store', () => ({ loadLockAfter: async () => minutes, saveLockAfter: async (chosen: number) => void (minutes = chosen) }));
 vi.stubGlobal('addEventListener', (type: string, listener: () => void) => (listeners[type] = listener));
@@ -42,10 +44,13 @@ it('locks a page that slept before it is used again', async () => {
   expect(session.locked).toBe(2);
 });
 
-it('never, where that was chosen, and not a wall that shows itself', async () => {
+it('never, where that was chosen, and neither a wall that shows itself nor while an export runs', async () => {
   Object.assign(place, { pathname: '/wall', search: '?kiosk' });
   await vi.advanceTimersByTimeAsync(60 * 60_000);
   Object.assign(place, { pathname: '/', search: '' });
+  exporting.set(1, () => undefined);
+  await vi.advanceTimersByTimeAsync(60 * 60_000);
+  exporting.clear();
   await idleLock.set(0);
   await vi.advanceTimersByTimeAsync(60 * 60_000);
   expect(session.locked).toBe(0);

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { isPath, shownOf, UNREADABLE } from '../src/lib/app/notification';
-import { FIRST_CHOICE, quietTimes, wishesOf } from '../src/lib/app/notices.svelte';
+import { FIRST_CHOICE, keysWith, quietTimes, wishesOf } from '../src/lib/app/notices.svelte';
 import { fromBase64, fromUtf8 } from '../src/lib/seal/bytes';
 import { aesKey, signer } from '../src/lib/seal/crypto';
 import { readEnvelope } from '../src/lib/seal/dsse';
@@ -13,6 +13,9 @@ import { LIFE_MS_MAX } from '../src/lib/seal/noticeLimits';
 import { placeOrder, writeWishes } from '../src/lib/seal/noticeOrder';
 
 const vector = (name: string): unknown => JSON.parse(readFileSync(new URL(`../../crates/seal/tests/it/vectors/${name}.json`, import.meta.url), 'utf8'));
+
+// A zone whose clocks change.
+process.env.TZ = 'Europe/Berlin';
 
 const DAY = 86_400_000;
 const camera = (n: number): string => `cam_${String(n).repeat(32)}`;
@@ -80,7 +83,8 @@ describe('quiet times', () => {
     const now = at(20, 12);
     const times = quietTimes({ quiet: night, snoozed_until: 0 }, now);
     expect(times[0]).toEqual({ from: at(20, 22), to: at(21, 7) });
-    // Over the end of summer time, where there is one.
+    // The night of the 25th has an hour more.
+    expect(times[4]!.to - times[4]!.from).toBe(10 * 3_600_000);
     expect(times[5]).toEqual({ from: at(25, 22), to: at(26, 7) });
     expect(times.at(-1)!.to).toBeGreaterThan(now + 60 * DAY);
     expect(times.length).toBeLessThanOrEqual(128);
@@ -89,10 +93,20 @@ describe('quiet times', () => {
 
   it('begin with the night that goes on, and with what is put off', () => {
     const now = at(20, 3);
-    expect(quietTimes({ quiet: night, snoozed_until: now + 1 }, now).slice(0, 2)).toEqual([{ from: now, to: now + 1 }, { from: at(19, 22), to: at(20, 7) }]);
+    expect(quietTimes({ quiet: night, snoozed_until: now + 1 }, now).slice(0, 2)).toEqual([{ from: 0, to: now + 1 }, { from: at(19, 22), to: at(20, 7) }]);
     expect(quietTimes({ quiet: { from: 600, to: 660 }, snoozed_until: now }, now)[0]).toEqual({ from: at(20, 10), to: at(20, 11) });
     expect(quietTimes({ quiet: { from: 600, to: 600 }, snoozed_until: 0 }, now)).toEqual([]);
   });
+});
+
+it('keys of earlier orders stay for what is on its way, and no longer', () => {
+  const key = (name: string) => name as unknown as CryptoKey;
+  const hour = 3_600_000;
+  const first = keysWith({}, { [gateway(1)]: key('a'), [gateway(2)]: key('b') }, 0);
+  expect(first[gateway(1)]).toEqual([{ key: 'a', until: null }]);
+  const second = keysWith(first, { [gateway(1)]: key('c') }, hour);
+  expect(second).toEqual({ [gateway(1)]: [{ key: 'c', until: null }, { key: 'a', until: 4 * hour }], [gateway(2)]: [{ key: 'b', until: 4 * hour }] });
+  expect(keysWith(second, { [gateway(1)]: key('d') }, 4 * hour)).toEqual({ [gateway(1)]: [{ key: 'd', until: null }, { key: 'c', until: 7 * hour }] });
 });
 
 describe('a notification', () => {

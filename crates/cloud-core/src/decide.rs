@@ -345,7 +345,9 @@ fn person_floor(
             let object = Object::Device { id: device.to_string(), owner: owner.to_string() };
             Ok(Some((Operation::ReadGrants, object)))
         }
-        Action::OrderNotices { device } => own_device(id, person, *device, facts).map(|_| None),
+        Action::OrderNotices { device } | Action::EndNotices { device } => {
+            own_device(id, person, *device, facts).map(|_| None)
+        }
         Action::Configure { gateway, signers, changes_site, .. } => {
             let object = gateway_in_force(request, facts, *gateway)?;
             if !signers.iter().any(|signer| facts.administrators.contains(signer)) {

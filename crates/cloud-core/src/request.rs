@@ -190,6 +190,10 @@ pub enum Action {
     OrderNotices {
         device: DeviceId,
     },
+    /// Having them tell it nothing any more.
+    EndNotices {
+        device: DeviceId,
+    },
     /// Reading the keys that were sealed to a device.
     ReadGrants {
         epoch: EpochId,
@@ -409,6 +413,7 @@ impl Action {
             Action::Provision { about, change } => change.name(*about),
             Action::ChangeFactors { change, .. } => change.name(),
             Action::OrderNotices { .. } => "order_notices",
+            Action::EndNotices { .. } => "end_notices",
             Action::ReadGrants { .. } => "read_grants",
         }
     }
@@ -467,7 +472,7 @@ impl Action {
                 account.to_string()
             }
             Action::ReadHistory | Action::ListCameras | Action::ListGateways => String::new(),
-            Action::OrderNotices { device } => device.to_string(),
+            Action::OrderNotices { device } | Action::EndNotices { device } => device.to_string(),
             Action::ReadGrants { epoch, device } => format!("{epoch} {device}"),
         }
     }

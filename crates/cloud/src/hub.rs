@@ -4,7 +4,7 @@
 //! viewer gets is `cloud_core::relay`'s decision; sockets are the handlers'.
 //! What a gateway is asked about its disk waits in `asks`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -230,11 +230,13 @@ impl Hub {
         self.rights_changed();
     }
 
-    /// To gateways that know what it is about.
-    pub(crate) fn notices_changed(&self, org: OrgId) {
+    /// To those of these that know what it is about.
+    pub(crate) fn notices_changed(&self, gateways: &BTreeSet<GatewayId>) {
         let inner = lock(&self.inner);
-        for (gateway, _) in inner.links.iter().filter(|(_, link)| link.org == org && link.tells_notices) {
-            inner.send(*gateway, ToGateway::NoticesChanged);
+        for gateway in gateways {
+            if inner.links.get(gateway).is_some_and(|link| link.tells_notices) {
+                inner.send(*gateway, ToGateway::NoticesChanged);
+            }
         }
     }
 

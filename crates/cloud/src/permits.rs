@@ -290,7 +290,9 @@ fn facts_of_person(
                 signers.iter().copied().filter(|signer| roster.is_administrator(*signer, now)).collect();
         }
         Action::Enrol { gateway } => facts.gateways = gateways(roster, [*gateway]),
-        Action::ReadGrants { device, .. } | Action::OrderNotices { device } => {
+        Action::ReadGrants { device, .. }
+        | Action::OrderNotices { device }
+        | Action::EndNotices { device } => {
             facts.device_owners.extend(roster.device(*device).map(|known| (*device, known.person)));
         }
         // The rest is about nothing that the roster would know.

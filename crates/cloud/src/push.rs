@@ -4,14 +4,14 @@
 //! into a network.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use model::{DeviceId, OrgId, Timestamp};
+use model::{DeviceId, OrgId, Slot, Slots, Timestamp};
 use rcgen::{KeyPair, PublicKeyData as _};
 use reqwest::{StatusCode, header};
 use seal::push::Recipient;
@@ -28,6 +28,10 @@ use crate::{clock, outbound, random};
 
 /// Messages that wait to be sent or to be tried again; more are dropped.
 const WAITING_MAX: usize = 4_096;
+/// That wait for one device. A browser that is not there holds up no other.
+const WAITING_OF_DEVICE_MAX: usize = 8;
+/// That wait for one service. Nor does a service that is not there.
+const WAITING_OF_SERVICE_MAX: usize = WAITING_MAX / 2;
 /// Requests to one service at the same time.
 const AT_ONCE: usize = 8;
 /// What could not be delivered by then is no news any more; the service is told
@@ -35,6 +39,8 @@ const AT_ONCE: usize = 8;
 const LIFE: Duration = Duration::from_secs(3_600);
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// Whatever a service asks for, it is asked no sooner.
+const RETRY_MIN: Duration = Duration::from_secs(1);
 /// How long a service may take this server for itself (RFC 8292: a day at most).
 const TOKEN_MS: u64 = 12 * Timestamp::HOUR;
 /// Longest address of a subscription.
@@ -85,13 +91,22 @@ pub(crate) struct Push {
     key: EncodingKey,
     /// Uncompressed, in base64url, as browsers take it.
     public: String,
-    contact: String,
+    contact: Option<String>,
     http: reqwest::Client,
     services: Vec<String>,
     turns: Vec<Semaphore>,
-    queue: mpsc::Sender<Message>,
+    devices: Arc<Slots<DeviceId>>,
+    reaching: Arc<Slots<usize>>,
+    queue: mpsc::Sender<Queued>,
     /// Taken by `run`.
-    queued: Mutex<Option<mpsc::Receiver<Message>>>,
+    queued: Mutex<Option<mpsc::Receiver<Queued>>>,
+}
+
+/// With its places, which it gives back when it is delivered or lost.
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    _places: (Slot<DeviceId>, Slot<usize>),
 }
 
 impl std::fmt::Debug for Push {
@@ -115,7 +130,8 @@ enum Outcome {
 struct Claims<'a> {
     aud: String,
     exp: u64,
-    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
 }
 
 impl Push {
@@ -135,10 +151,15 @@ impl Push {
         Ok(Push {
             public: BASE64_URL_SAFE_NO_PAD.encode(key.der_bytes()),
             key: EncodingKey::from_ec_der(&key.serialize_der()),
-            contact: section.contact.clone().unwrap_or_else(|| public_url.to_string()),
+            contact: section.contact.clone().or_else(|| {
+                // A service takes no other kind; without one, it cannot complain.
+                (public_url.scheme() == "https").then(|| public_url.to_string())
+            }),
             http: outbound::client(section.ca_file.as_deref())?,
-            services: section.services.clone(),
+            services: section.services.iter().map(|service| service.to_ascii_lowercase()).collect(),
             turns: section.services.iter().map(|_| Semaphore::new(AT_ONCE)).collect(),
+            devices: Slots::new(WAITING_MAX, WAITING_OF_DEVICE_MAX),
+            reaching: Slots::new(WAITING_MAX, WAITING_OF_SERVICE_MAX),
             queue,
             queued: Mutex::new(Some(queued)),
         })
@@ -167,12 +188,15 @@ impl Push {
         (is_plain && (is_https || is_here)).then_some(Endpoint { url, service })
     }
 
-    /// False if too many wait.
+    /// False if too many wait: of this device, of its service, or in all.
     pub(crate) fn send(&self, message: Message) -> bool {
-        self.queue.try_send(message).is_ok()
+        let device = self.devices.take(message.device);
+        let service = self.reaching.take(message.subscription.endpoint.service);
+        let Some(places) = device.zip(service) else { return false };
+        self.queue.try_send(Queued { message, _places: places }).is_ok()
     }
 
-    async fn attempt(&self, message: &Message) -> Outcome {
+    async fn attempt(&self, message: &Message, life: Duration) -> Outcome {
         let Subscription { endpoint, recipient } = &message.subscription;
         let Ok(body) = recipient.encrypt(&message.body, &mut random::fill) else {
             return Outcome::Refused(StatusCode::PAYLOAD_TOO_LARGE);
@@ -187,7 +211,7 @@ impl Push {
             .header(header::AUTHORIZATION, authorization)
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .header(header::CONTENT_ENCODING, "aes128gcm")
-            .header("TTL", LIFE.as_secs())
+            .header("TTL", life.as_secs())
             .header("Urgency", "high")
             .body(body)
             .send()
@@ -205,7 +229,7 @@ impl Push {
     fn authorization(&self, endpoint: &Url) -> anyhow::Result<String> {
         let exp = clock::now().plus_ms(TOKEN_MS).0 / 1_000;
         let aud = endpoint.origin().ascii_serialization();
-        let claims = Claims { aud, exp, sub: &self.contact };
+        let claims = Claims { aud, exp, sub: self.contact.as_deref() };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key)?;
         Ok(format!("vapid t={token}, k={}", self.public))
     }
@@ -213,17 +237,20 @@ impl Push {
 
 /// Sends what was queued until the server stops. What waits then is lost, as the
 /// pictures that it was about are not.
-pub(crate) async fn run(app: std::sync::Arc<App>) {
+pub(crate) async fn run(app: Arc<App>) {
     let queued = app.push.queued.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut queued) = queued else { return };
     let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return,
-            message = queued.recv(), if under_way.len() < WAITING_MAX => {
-                let Some(message) = message else { return };
+            queued = queued.recv() => {
+                let Some(Queued { message, _places }) = queued else { return };
                 let app = app.clone();
-                under_way.spawn(async move { deliver(&app, message).await });
+                under_way.spawn(async move {
+                    deliver(&app, message).await;
+                    drop(_places);
+                });
             }
             Some(_) = under_way.join_next() => {}
         }
@@ -235,16 +262,18 @@ async fn deliver(app: &App, message: Message) {
     let mut delay = RETRY_FIRST;
     let service = message.subscription.endpoint.host();
     loop {
-        match app.push.attempt(&message).await {
+        match app.push.attempt(&message, LIFE.saturating_sub(began.elapsed())).await {
             Outcome::Delivered => return app.metrics.push_messages.add(1),
             Outcome::Gone => {
                 let Message { org, device, ref subscription, .. } = message;
                 tracing::info!(%device, service, "the browser takes no messages any more");
                 let gone = app.database.unsubscribe_endpoint(org, device, subscription.endpoint.as_str());
-                if let Err(error) = gone.await {
-                    tracing::warn!(%device, "a subscription that has ended could not be removed: {error}");
-                }
-                return;
+                return match gone.await {
+                    Ok(ended) => app.hub.notices_changed(&ended),
+                    Err(error) => {
+                        tracing::warn!(%device, "a subscription that has ended could not be removed: {error}");
+                    }
+                };
             }
             Outcome::Refused(status) => {
                 tracing::warn!(device = %message.device, service, %status, "a push service refused a message");
@@ -253,6 +282,7 @@ async fn deliver(app: &App, message: Message) {
             Outcome::Again(wanted) => {
                 let [jitter] = random::bytes();
                 let wait = wanted.unwrap_or(delay / 2 + delay * u32::from(jitter) / 510);
+                let wait = wait.clamp(RETRY_MIN, LIFE);
                 if began.elapsed() + wait >= LIFE {
                     tracing::warn!(device = %message.device, service, "a message was not delivered within an hour");
                     return app.metrics.push_messages_lost.add(1);
@@ -276,7 +306,11 @@ fn outcome(status: StatusCode, wait: Option<Duration>) -> Outcome {
 
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.parse().ok().map(Duration::from_secs)
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(Duration::from_millis(clock::now().0)))
 }
 
 /// `*.` stands for one label or more.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use model::wire::{Envelope, SealedNotice};
-use model::{CameraId, DeviceId, EventPhase, GatewayId, Hash, Timestamp};
+use model::{CameraId, DeviceId, EventKind, EventPhase, GatewayId, Hash, Timestamp};
 use seal::event::Event;
 use seal::keys::KemSecret;
 use seal::notice::{Notice, NoticeError, NoticeOrder, Wishes};
@@ -19,8 +19,12 @@ pub const DEVICES_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Notices {
     orders: BTreeMap<DeviceId, Placed>,
-    /// When a device was told last of a camera.
-    told: BTreeMap<(DeviceId, CameraId), u64>,
+    /// When the latest order of a device was made, also of those that are in force
+    /// no more: nobody brings an earlier one back.
+    latest: BTreeMap<DeviceId, Timestamp>,
+    /// When a device was told last of a camera and kind. A leaf that moves must not
+    /// keep a bell from being heard.
+    told: BTreeMap<(DeviceId, CameraId, EventKind), u64>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,8 @@ impl Notices {
                 Err(error) => refused.push(Refused { number, error }),
             }
         }
-        self.told.retain(|(device, _), _| self.orders.contains_key(device));
+        self.told.retain(|(device, ..), _| self.orders.contains_key(device));
+        self.latest.retain(|device, _| roster.device(*device).is_some());
         refused
     }
 
@@ -76,13 +81,27 @@ impl Notices {
         let device = order.device;
         let hash = seal::sha256(&envelope.payload.0);
         let known = self.orders.remove(&device).or_else(|| before.remove(&device));
-        let placed = match known {
-            // An older one is shown again: whoever shows it has nothing to say in this.
-            Some(known) if known.hash == hash || known.order.issued_at >= order.issued_at => known,
-            _ => Placed { hash, wishes: order.open(key)?, order },
+        let is_older = self.latest.get(&device).is_some_and(|latest| *latest > order.issued_at);
+        let issued_at = order.issued_at;
+        let (placed, refused) = match known {
+            Some(known) if known.hash == hash => (Some(known), None),
+            // Whoever shows an older one has nothing to say in this.
+            known if is_older => (known, Some(NoticeError::Older)),
+            known => match order.open(key) {
+                Ok(wishes) => (Some(Placed { hash, order, wishes }), None),
+                Err(error) => (known, Some(error)),
+            },
         };
-        self.orders.insert(device, placed);
-        Ok(())
+        if let Some(placed) = placed {
+            self.orders.insert(device, placed);
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => {
+                self.latest.insert(device, issued_at);
+                Ok(())
+            }
+        }
     }
 
     /// Notices of one event, sealed. `nonce` draws 12 random bytes.
@@ -98,27 +117,22 @@ impl Notices {
         if event.phase == EventPhase::Ended {
             return Vec::new();
         }
-        let Notices { orders, told } = self;
+        let Notices { orders, told, .. } = self;
         let notice =
             Notice { event: event.id, camera, at: event.at, kind: event.kind, rule: event.rule.clone() };
         let tell = |(&device, Placed { order, wishes, .. }): (&DeviceId, &Placed)| {
             let may_see = roster.right_of_device(device, camera, now.at).is_some();
             let is_told = told
-                .get(&(device, camera))
+                .get(&(device, camera, event.kind))
                 .is_some_and(|last| now.ms.saturating_sub(*last) < wishes.pause_ms);
             let in_force = now.at < order.expires_at;
             if !may_see || is_told || !in_force || !wishes.wants(camera, event.kind, now.at) {
                 return None;
             }
-            told.insert((device, camera), now.ms);
+            told.insert((device, camera, event.kind), now.ms);
             let sealed = notice.seal(&wishes.key, &order.channel(), nonce());
             Some(SealedNotice { device, camera, notice: sealed })
         };
         orders.iter().filter_map(tell).collect()
-    }
-
-    /// Whether anybody wants to be told of anything.
-    pub fn is_empty(&self) -> bool {
-        self.orders.is_empty()
     }
 }

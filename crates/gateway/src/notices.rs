@@ -3,13 +3,14 @@
 //! new: they wait in memory while the cloud is away, and are dropped when old.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::events::Now;
-use gateway_core::notices::Notices;
-use model::CameraId;
+use gateway_core::notices::{DEVICES_MAX, Notices};
 use model::wire::{Envelope, NOTICES_MAX, SealedNotice};
+use model::{CameraId, Hash};
 use seal::event::Event;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use crate::cloud::{Cloud, CloudError};
-use crate::data::Identity;
+use crate::data::{Identity, read_whole, write_whole};
 use crate::local::View;
 use crate::{clock, random};
 
@@ -32,8 +33,11 @@ const AGE_MAX: Duration = Duration::from_secs(3_600);
 const POLL: Duration = Duration::from_secs(600);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Pages of orders in one list: as many devices as one gateway tells.
-const PAGES_MAX: usize = gateway_core::notices::DEVICES_MAX / NOTICES_MAX;
+/// Of all orders together, as they come. What is more is not taken.
+const ORDERS_BYTES_MAX: usize = 64 << 20;
+/// What is in force, for a start without the cloud: an intruder who cuts the
+/// line and the power makes nobody deaf to what comes after.
+const KEPT: &str = "notice-orders.json";
 
 /// An event has begun, or happened.
 #[derive(Clone, Debug)]
@@ -49,12 +53,22 @@ pub(crate) struct Telling {
     pub(crate) told: mpsc::Receiver<Told>,
     /// The cloud has new orders, or the link is up again.
     pub(crate) changed: Arc<Notify>,
+    /// The data folder.
+    pub(crate) folder: PathBuf,
 }
 
 /// A call to the cloud that has ended.
 enum Done {
-    Orders(Result<Vec<Envelope>, CloudError>),
+    Orders(Result<Vec<Envelope>, AskError>),
     Sent(Vec<Waiting>, Result<(), CloudError>),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error("the cloud's list of orders is no list: {0}")]
+    NoList(&'static str),
 }
 
 #[derive(Clone)]
@@ -63,115 +77,204 @@ struct Waiting {
     notice: SealedNotice,
 }
 
+/// What is under way, and what waits for it.
+struct State {
+    began: Instant,
+    notices: Notices,
+    waiting: VecDeque<Waiting>,
+    calls: JoinSet<Done>,
+    sending: Turn,
+    asking: Turn,
+    /// There may be other orders; stays until they were asked for since.
+    wants_orders: bool,
+    /// The file as it was written last.
+    kept: Option<Hash>,
+}
+
+/// Of one kind of call: one at a time, later after each failure.
+struct Turn {
+    is_taken: bool,
+    delay: Duration,
+    not_before: Instant,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Turn { is_taken: false, delay: RETRY_FIRST, not_before: Instant::now() }
+    }
+
+    fn is_free(&self) -> bool {
+        !self.is_taken && self.not_before <= Instant::now()
+    }
+
+    fn succeeded(&mut self) {
+        *self = Turn::new();
+    }
+
+    /// `wanted`: how long the cloud wants to be left alone.
+    fn failed(&mut self, wanted: Option<u64>) {
+        self.is_taken = false;
+        let wait = wanted.map_or(self.delay, Duration::from_millis).clamp(RETRY_FIRST, RETRY_MAX);
+        self.not_before = Instant::now() + wait;
+        self.delay = (self.delay * 2).min(RETRY_MAX);
+    }
+}
+
 impl Telling {
     /// Until all who tell it of events are gone.
     pub(crate) async fn run(mut self) {
-        let began = Instant::now();
-        let mut notices = Notices::default();
-        let mut waiting = VecDeque::new();
-        let mut calls = JoinSet::new();
-        let (mut is_sending, mut is_asking) = (false, false);
-        let (mut delay, mut not_before) = (RETRY_FIRST, began);
+        let mut state = State {
+            began: Instant::now(),
+            notices: Notices::default(),
+            waiting: VecDeque::new(),
+            calls: JoinSet::new(),
+            sending: Turn::new(),
+            asking: Turn::new(),
+            wants_orders: true,
+            kept: None,
+        };
+        self.take_up(&mut state);
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut again = tokio::time::interval(RETRY_FIRST);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let ask = tokio::select! {
-                told = self.told.recv() => {
-                    let Some(Told { camera, event }) = told else { return };
-                    let now = Now { ms: began.elapsed().as_millis() as u64, at: clock::now() };
-                    let view = self.view.borrow().clone();
-                    let made = notices.of(camera, &event, &view.roster, now, &mut random::bytes);
-                    let since = Instant::now();
-                    waiting.extend(made.into_iter().map(|notice| Waiting { since, notice }));
-                    while waiting.len() > WAITING_MAX {
-                        waiting.pop_front();
-                    }
-                    false
-                }
-                Some(done) = calls.join_next() => {
-                    match done {
-                        Ok(Done::Orders(orders)) => {
-                            is_asking = false;
-                            self.take_orders(&mut notices, orders);
-                        }
-                        Ok(Done::Sent(_, Ok(()))) => {
-                            (is_sending, delay) = (false, RETRY_FIRST);
-                        }
-                        Ok(Done::Sent(sent, Err(error))) => {
-                            is_sending = false;
-                            // What the cloud does not want it will not want later.
-                            let is_final = error.status().is_some_and(|status| {
-                                status.is_client_error() && status.as_u16() != 429
-                            });
-                            if is_final {
-                                warn!(%error, notices = sent.len(), "the cloud does not take notices");
-                            } else {
-                                debug!(%error, "notices wait for the cloud");
-                                let wait = error.wait_ms().map_or(delay, Duration::from_millis).min(RETRY_MAX);
-                                not_before = Instant::now() + wait;
-                                delay = (delay * 2).min(RETRY_MAX);
-                                for one in sent.into_iter().rev() {
-                                    waiting.push_front(one);
-                                }
-                            }
-                        }
-                        // It was aborted, or it panicked: the next call is another one.
-                        Err(_) => (is_sending, is_asking) = (false, false),
-                    }
-                    false
-                }
-                () = self.changed.notified() => true,
-                _ = poll.tick() => true,
-                _ = again.tick() => false,
-            };
-            let Some(cloud) = self.cloud.borrow().clone() else { continue };
-            if ask && !is_asking {
-                is_asking = true;
-                let cloud = cloud.clone();
-                calls.spawn(async move { Done::Orders(orders(&cloud).await) });
+            tokio::select! {
+                told = self.told.recv() => match told {
+                    Some(told) => self.hear(&mut state, &told),
+                    None => return,
+                },
+                Some(done) = state.calls.join_next() => match done {
+                    Ok(Done::Orders(orders)) => self.take_orders(&mut state, orders),
+                    Ok(Done::Sent(sent, outcome)) => take_outcome(&mut state, sent, outcome),
+                    // It panicked: the next call is another one.
+                    Err(_) => (state.sending, state.asking) = (Turn::new(), Turn::new()),
+                },
+                () = self.changed.notified() => state.wants_orders = true,
+                _ = poll.tick() => state.wants_orders = true,
+                _ = again.tick() => {}
             }
-            waiting.retain(|one: &Waiting| one.since.elapsed() < AGE_MAX);
-            if !is_sending && !waiting.is_empty() && not_before <= Instant::now() {
-                is_sending = true;
-                let batch: Vec<Waiting> = waiting.drain(..waiting.len().min(NOTICES_MAX)).collect();
-                calls.spawn(async move {
-                    let notices = batch.iter().map(|one| one.notice.clone()).collect();
-                    let sent = cloud.tell(notices).await;
-                    Done::Sent(batch, sent)
-                });
+            let Some(cloud) = self.cloud.borrow().clone() else { continue };
+            begin(&mut state, &cloud);
+        }
+    }
+
+    fn hear(&self, state: &mut State, Told { camera, event }: &Told) {
+        let now = Now { ms: state.began.elapsed().as_millis() as u64, at: clock::now() };
+        let view = self.view.borrow().clone();
+        let made = state.notices.of(*camera, event, &view.roster, now, &mut random::bytes);
+        let since = Instant::now();
+        state.waiting.extend(made.into_iter().map(|notice| Waiting { since, notice }));
+        while state.waiting.len() > WAITING_MAX {
+            state.waiting.pop_front();
+        }
+    }
+
+    /// Orders of before a restart. They are signed and sealed as they came.
+    fn take_up(&self, state: &mut State) {
+        match read_whole::<Vec<Envelope>>(&self.folder.join(KEPT)) {
+            Ok(orders) => self.set(state, &orders.unwrap_or_default()),
+            Err(error) => warn!(error = format!("{error:#}"), "orders of notices could not be read"),
+        }
+    }
+
+    fn take_orders(&self, state: &mut State, orders: Result<Vec<Envelope>, AskError>) {
+        let orders = match orders {
+            Ok(orders) => orders,
+            // A cloud of before, which has none.
+            Err(AskError::Cloud(error)) if error.status().is_some_and(|status| status.as_u16() == 404) => {
+                Vec::new()
+            }
+            Err(error) => {
+                warn!(%error, "orders of notices could not be asked for; those of before stand");
+                state.wants_orders = true;
+                let wanted = if let AskError::Cloud(error) = &error { error.wait_ms() } else { None };
+                return state.asking.failed(wanted);
+            }
+        };
+        state.asking.succeeded();
+        self.set(state, &orders);
+        let kept = serde_json::to_vec(&orders).expect("envelopes serialise");
+        let hash = seal::sha256(&kept);
+        if state.kept == Some(hash) {
+            return;
+        }
+        match write_whole(&self.folder.join(KEPT), &kept) {
+            Ok(()) => state.kept = Some(hash),
+            Err(error) => {
+                warn!(error = format!("{error:#}"), "orders of notices are not kept over a restart");
             }
         }
     }
 
-    fn take_orders(&self, notices: &mut Notices, orders: Result<Vec<Envelope>, CloudError>) {
-        let orders = match orders {
-            Ok(orders) => orders,
-            // A cloud of before, which has none.
-            Err(error) if error.status().is_some_and(|status| status.as_u16() == 404) => Vec::new(),
-            Err(error) => return debug!(%error, "orders of notices could not be asked for"),
-        };
+    fn set(&self, state: &mut State, orders: &[Envelope]) {
         let view = self.view.borrow().clone();
         let own = (self.identity.id, &*self.identity.kem);
-        for refused in notices.set(&orders, &view.roster, own, clock::now()) {
+        for refused in state.notices.set(orders, &view.roster, own, clock::now()) {
             warn!(number = refused.number, error = %refused.error, "an order of notices is refused");
         }
         debug!(orders = orders.len(), "orders of notices");
     }
 }
 
-/// All pages.
-async fn orders(cloud: &Cloud) -> Result<Vec<Envelope>, CloudError> {
-    let mut orders = Vec::new();
-    let mut after = None;
-    for _ in 0..PAGES_MAX {
+/// Begins what is due.
+fn begin(state: &mut State, cloud: &Cloud) {
+    if state.wants_orders && state.asking.is_free() {
+        // What changes from now on is asked for once more.
+        state.wants_orders = false;
+        state.asking.is_taken = true;
+        let cloud = cloud.clone();
+        state.calls.spawn(async move { Done::Orders(orders(&cloud).await) });
+    }
+    state.waiting.retain(|one| one.since.elapsed() < AGE_MAX);
+    if !state.waiting.is_empty() && state.sending.is_free() {
+        state.sending.is_taken = true;
+        let count = state.waiting.len().min(NOTICES_MAX);
+        let batch: Vec<Waiting> = state.waiting.drain(..count).collect();
+        let cloud = cloud.clone();
+        state.calls.spawn(async move {
+            let notices = batch.iter().map(|one| one.notice.clone()).collect();
+            let sent = cloud.tell(notices).await;
+            Done::Sent(batch, sent)
+        });
+    }
+}
+
+fn take_outcome(state: &mut State, sent: Vec<Waiting>, outcome: Result<(), CloudError>) {
+    let Err(error) = outcome else { return state.sending.succeeded() };
+    // What the cloud does not want it will not want later.
+    let is_final = error
+        .status()
+        .is_some_and(|status| status.is_client_error() && !matches!(status.as_u16(), 408 | 429));
+    if is_final {
+        warn!(%error, notices = sent.len(), "the cloud does not take notices");
+        return state.sending.succeeded();
+    }
+    debug!(%error, "notices wait for the cloud");
+    state.sending.failed(error.wait_ms());
+    for one in sent.into_iter().rev() {
+        state.waiting.push_front(one);
+    }
+}
+
+/// All pages. Whoever serves them chooses neither how many nor how large.
+async fn orders(cloud: &Cloud) -> Result<Vec<Envelope>, AskError> {
+    let mut orders: Vec<Envelope> = Vec::new();
+    let (mut bytes, mut after) = (0, None);
+    loop {
         let page = cloud.notice_orders(after).await?;
+        if page.orders.len() > NOTICES_MAX {
+            return Err(AskError::NoList("a page is longer than it may be"));
+        }
+        bytes += page.orders.iter().map(|order| order.payload.0.len()).sum::<usize>();
         orders.extend(page.orders);
-        after = page.more_after;
-        if after.is_none() {
-            break;
+        if orders.len() > DEVICES_MAX || bytes > ORDERS_BYTES_MAX {
+            return Err(AskError::NoList("there are more than one gateway tells"));
+        }
+        match page.more_after {
+            None => return Ok(orders),
+            next if next <= after => return Err(AskError::NoList("its pages do not go on")),
+            next => after = next,
         }
     }
-    Ok(orders)
 }

@@ -168,6 +168,7 @@ async fn run(
         view: view_receiver.clone(),
         told: told_receiver,
         changed: notices_changed.clone(),
+        folder: root.clone(),
     };
     let connection = Connection {
         membership,
@@ -198,8 +199,7 @@ async fn run(
     // A disk that is full takes no grants: room is made first.
     keeper.sweep(Scope::Room).await;
     let keeping = tokio::spawn(keeper.run());
-    // Ends with the last stream.
-    tokio::spawn(Box::pin(telling.run()));
+    tokio::spawn(Box::pin(tell(telling)));
     let mut network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
     });
@@ -249,6 +249,13 @@ async fn run(
     index.close().await;
     info!("all recordings are closed");
     outcome
+}
+
+/// Ends with the last stream. Whatever fails in it, the site records.
+async fn tell(telling: Telling) {
+    if let Err(error) = tokio::spawn(Box::pin(telling.run())).await {
+        error!(%error, "people are told of no events any more; start the gateway anew");
+    }
 }
 
 /// The local way, and its journal's way to the cloud. Whatever fails in it, the

@@ -28,6 +28,8 @@ pub const CAMERAS_MAX: usize = 1_000;
 pub const QUIET_MAX: usize = 128;
 /// Of [`Wishes::pause_ms`].
 pub const PAUSE_MS_MAX: u64 = Timestamp::DAY;
+/// Of an order's payload: all of the above at its most, sealed and in base64.
+pub const ORDER_BYTES_MAX: usize = 96 << 10;
 /// Every notice is as long, so that its length tells nothing.
 pub const NOTICE_BYTES: usize = NONCE_BYTES + PADDED_BYTES + TAG_BYTES;
 
@@ -112,7 +114,7 @@ pub struct Wishes {
     pub rules: Vec<Rule>,
     /// When nothing is told: nights, holidays, "not for an hour".
     pub quiet: Vec<Stretch>,
-    /// After a notice, none of the same camera is told for so long.
+    /// After a notice, none of the same camera and kind is told for so long.
     pub pause_ms: u64,
 }
 
@@ -159,8 +161,10 @@ pub enum NoticeError {
     Device,
     #[error("the order's wishes are not sealed to this gateway, or are none")]
     Sealed,
-    #[error("an order has at most 64 rules, 1 000 cameras, 128 quiet times and a pause of a day")]
+    #[error("an order has at most 96 KiB, 64 rules, 1 000 cameras, 128 quiet times and a pause of a day")]
     TooMuch,
+    #[error("a later order of the device was seen")]
+    Older,
     #[error("the notice does not open, or holds none")]
     Notice,
 }
@@ -187,7 +191,11 @@ impl NoticeOrder {
 
     /// As everybody can check it who has the roster.
     pub fn verify(envelope: &Envelope, roster: &Roster, now: Timestamp) -> Result<Self, NoticeError> {
-        let order: NoticeOrder = from_canonical(envelope::payload(PayloadType::NoticeOrder, envelope)?)?;
+        let payload = envelope::payload(PayloadType::NoticeOrder, envelope)?;
+        if payload.len() > ORDER_BYTES_MAX {
+            return Err(NoticeError::TooMuch);
+        }
+        let order: NoticeOrder = from_canonical(payload)?;
         let device = roster.device_in_force(order.device, now).ok_or(NoticeError::Device)?;
         let key = VerifyingKey::from_bytes(&device.sign.0).map_err(|_| NoticeError::Device)?;
         envelope::verify(PayloadType::NoticeOrder, envelope, &order.device, key)?;

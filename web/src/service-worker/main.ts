@@ -1,7 +1,8 @@
 // The service worker. It shows what gateways tell this browser while nobody looks (docs/format.md section 9), and leads from there to the
-// picture. It answers no request of the page: there is no cache that could be poisoned, and a server that is taken over gains nothing by it.
+// picture. It answers no request of the page: there is no cache that could be poisoned. (That it is this one is the server's word, as of every
+// page that it serves: docs/threat-model.md.)
 
-import { loadNotices, keepShown } from '../lib/device/store';
+import { changeNotices, loadNotices, type NoticeKey } from '../lib/device/store';
 import { isPath, type Shown, shownOf, testOf, UNREADABLE } from '../lib/app/notification';
 import { fromBase64 } from '../lib/seal/bytes';
 import { type Notice, NOTICE_BYTES, openNotice } from '../lib/seal/notice';
@@ -40,12 +41,16 @@ async function shownFor(text: string): Promise<Shown> {
   const { org, device, keys, names } = memory;
   const opened = await openWith(keys[gateway] ?? [], fromBase64(notice), { org, gateway, device });
   // A browser must show something for each message: what was shown before comes without a sound, and in its place.
-  const isNews = await keepShown(opened.event, SHOWN_MAX);
+  let isNews = false;
+  await changeNotices((before) => {
+    isNews = before !== null && !before.shown.includes(opened.event);
+    return before && isNews ? { ...before, shown: [...before.shown, opened.event].slice(-SHOWN_MAX) } : null;
+  });
   return shownOf(opened, names[opened.camera] ?? null, isNews, Date.now());
 }
 
-async function openWith(keys: CryptoKey[], sealed: ReturnType<typeof fromBase64>, channel: Parameters<typeof openNotice>[2]): Promise<Notice> {
-  for (const key of keys) {
+async function openWith(keys: NoticeKey[], sealed: ReturnType<typeof fromBase64>, channel: Parameters<typeof openNotice>[2]): Promise<Notice> {
+  for (const { key } of keys) {
     const opened = await openNotice(sealed, key, channel).catch(() => null);
     if (opened) return opened;
   }

@@ -6,7 +6,7 @@
 import { ApiError, explain, get } from '../lib/api/client';
 import type { Gap, GapReason, RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { fileName } from '../lib/app/fileName';
-import { coverage, missing } from '../lib/app/timeline';
+import { type Covered, coverage, missing } from '../lib/app/timeline';
 import { refuse } from '../lib/seal/bytes';
 import { type Chunk, openChunk, shownKey } from '../lib/seal/chunk';
 import { ExcerptWriter } from '../lib/seal/excerpt';
@@ -158,6 +158,8 @@ class CameraExport {
   private proof: ProofFile | null = null;
   private readonly signal: AbortSignal;
   private readonly gateways = new Set<string>();
+  /** By their own signed word: a list that says otherwise hides no hole. */
+  private readonly covered: Covered[] = [];
   /** Of the recording before. */
   private last = -1;
 
@@ -185,7 +187,7 @@ class CameraExport {
       const { files, length } = await this.clips.finish();
       if (this.clips.from === null || this.clips.to === null) throw new Error(`There is no picture of ${this.camera.name} in this time.`);
       const written = this.proof ? [...files, await this.proof.finish()] : files;
-      const holes = missing(coverage(recordings), gaps).filter((hole) => hole.from < to && hole.to > from);
+      const holes = missing(coverage(this.covered), gaps).filter((hole) => hole.from < to && hole.to > from);
       const { log = null, unproven = 0, undated = 0 } = this.proof ?? {};
       return { camera: this.camera.id, files: written, from: this.clips.from, to: this.clips.to, length, holes, siteUnreachable, signatures: [...this.clips.signatures], gateways: this.proof ? [...this.gateways] : [], log, unproven, undated };
     } catch (error) {
@@ -214,6 +216,7 @@ class CameraExport {
     if (header.started_at <= this.last) refuse('the server lists recordings again, or with other times than the gateway’s');
     this.last = header.started_at;
     this.gateways.add(header.gateway);
+    this.covered.push({ started_at: header.started_at, duration_ms: recording.tail?.footer.duration_ms ?? listing.duration_ms, available: true });
     const origin = new Origin(header, sound);
     const video = origin.tracks.find(({ kind }) => kind === 'video');
     const excerpt = this.proof ? new ExcerptWriter() : null;

@@ -62,10 +62,10 @@ const handlers: Handlers = {
   },
   // Few people give a site orders.
   command: async ({ org, gateway, state, command, lifeMs }) => (await import('../lib/seal/commands')).signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
-  orderNotices: async ({ org, orders }) => {
+  orderNotices: async ({ org, at, orders }) => {
     const { placeOrder } = await import('../lib/seal/noticeOrder');
     const placed = [];
-    for (const { gateway, wishes } of orders) placed.push(await placeOrder(org, gateway, wishes, Date.now(), keyring.signer));
+    for (const { gateway, wishes } of orders) placed.push(await placeOrder(org, gateway, wishes, at, keyring.signer));
     return placed;
   },
   trust: async (trust) => (keyring.trust(trust), null),

@@ -55,7 +55,7 @@ export interface Calls {
   handOn: (input: HandOn) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand; lifeMs?: number }) => SignedCommand;
   /** Each to its gateway, with a key of its own. */
-  orderNotices: (input: { org: string; orders: { gateway: Gateway; wishes: Wishes }[] }) => PlacedOrder[];
+  orderNotices: (input: { org: string; at: number; orders: { gateway: Gateway; wishes: Wishes }[] }) => PlacedOrder[];
   trust: (input: Trust) => null;
   /** Requests go to a gateway from now on, with this key. */
   apart: (input: string) => null;

@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::extract::State;
 use cloud_core::Principal;
 use cloud_core::policy::Operation;
-use model::wire::{NOTICES_MAX, NoticeOrders, Notices, SealedNotice};
+use model::wire::{BODY_MAX, NOTICES_MAX, NoticeOrders, Notices, SealedNotice};
 use model::{DeviceId, Timestamp};
 use seal::notice::NOTICE_BYTES;
 use serde::Deserialize;
@@ -23,8 +23,12 @@ use crate::problem::Problem;
 use crate::push::Message;
 use crate::rate::{Key, Rate};
 
-/// Notices to one device: an event flood is no message flood.
-const PER_DEVICE: Rate = Rate { burst: 30, refill_ms: 10_000 };
+/// Notices of one gateway to one device: an event flood is no message flood, and a
+/// gateway that was taken over silences no other.
+const EACH: Rate = Rate { burst: 30, refill_ms: 10_000 };
+
+/// Half of what a gateway reads of an answer.
+const PAGE_BYTES_MAX: usize = BODY_MAX / 2;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,8 +43,19 @@ pub(crate) async fn orders(
 ) -> Result<Json<NoticeOrders>, Problem> {
     let to = (caller.org, caller.gateway);
     let rows = app.database.orders_to(to, after, clock::now(), NOTICES_MAX as u64).await?;
-    let more_after = rows.last().filter(|_| rows.len() >= NOTICES_MAX).map(|(device, _)| *device);
-    let orders = rows.into_iter().map(|(_, envelope)| envelope).collect();
+    let is_full = rows.len() >= NOTICES_MAX;
+    let (mut orders, mut bytes, mut last) = (Vec::new(), 0, None);
+    let all = rows.len();
+    for (device, envelope) in rows {
+        // In base64, and whatever stands around it.
+        bytes += envelope.payload.0.len() * 3 / 2;
+        if !orders.is_empty() && bytes > PAGE_BYTES_MAX {
+            break;
+        }
+        orders.push(envelope);
+        last = Some(device);
+    }
+    let more_after = last.filter(|_| is_full || orders.len() < all);
     Ok(Json(NoticeOrders { orders, more_after }))
 }
 
@@ -55,7 +70,13 @@ pub(crate) async fn tell(
     let now = clock::now();
     for notice in notices {
         // Why one does not go out is nothing to a gateway.
-        let Some(message) = outgoing(&app, &caller, &notice, now).await? else {
+        // One that cannot be judged now is no reason to offer those before it again.
+        let judged = outgoing(&app, &caller, &notice, now).await.unwrap_or_else(|problem| {
+            tracing::warn!(device = %notice.device, "a notice is lost: {}", problem.body.error.message);
+            app.metrics.push_messages_lost.add(1);
+            None
+        });
+        let Some(message) = judged else {
             tracing::debug!(device = %notice.device, camera = %notice.camera, "a notice is held back");
             continue;
         };
@@ -90,9 +111,9 @@ async fn outgoing(
         return Ok(None);
     }
     let Some(row) = app.database.subscription(org, *device).await? else { return Ok(None) };
-    let key = Key::Account(format!("notices {device}"));
+    let key = Key::Account(format!("notices {} {device}", caller.gateway));
     // The browser's person may be another one by now.
-    if row.person != known.person || !app.limiter.allow(key, PER_DEVICE, now) {
+    if row.person != known.person || !app.limiter.allow(key, EACH, now) {
         return Ok(None);
     }
     let body = serde_json::json!({ "gateway": caller.gateway, "notice": notice });

@@ -33,6 +33,8 @@ use crate::sessions::Caller;
 const ORDERS_MAX: usize = 64;
 /// Messages that somebody has sent to themselves to see whether they arrive.
 const TESTS: Rate = Rate { burst: 5, refill_ms: 30_000 };
+/// Changes of what one device is told: each is the history's, and a gateway's.
+const CHANGES: Rate = Rate { burst: 30, refill_ms: 10_000 };
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NoticeState {
@@ -117,6 +119,7 @@ pub(crate) async fn read(
 #[utoipa::path(put, path = "/api/v1/notices/{device}",
     params(("device" = String, Path, description = "of whoever asks")), request_body = NewNotices,
     responses((status = 204), (status = 404),
+              (status = 409, description = "`ordered_later`: another page of this browser was faster"), (status = 429),
               (status = 422, description = "the message names the field; `unknown_push_service`")))]
 pub(crate) async fn order(
     State(app): State<Arc<App>>,
@@ -152,23 +155,28 @@ pub(crate) async fn order(
         auth: subscription.auth,
         made_at: now,
     };
+    changes(&app, device, now)?;
     let audited = permit.record(&app.recorder).await?;
-    app.database.order_notices((org, device), &row, &verified, &audited).await?;
-    app.hub.notices_changed(org);
+    let changed = app.database.order_notices((org, device), &row, &verified, &audited).await?;
+    app.hub.notices_changed(&changed.ok_or_else(ordered_later)?);
     Ok(StatusCode::NO_CONTENT)
 }
 
 #[utoipa::path(delete, path = "/api/v1/notices/{device}",
     params(("device" = String, Path, description = "of whoever asks")),
-    responses((status = 204), (status = 404)))]
+    responses((status = 204), (status = 404), (status = 429)))]
 pub(crate) async fn end(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, Problem> {
-    own_device(&app, &caller, device).await?;
-    app.database.end_notices(caller.org, device).await?;
-    app.hub.notices_changed(caller.org);
+    let now = clock::now();
+    let roster = app.roster(caller.org, now).await?;
+    let permit = app.decide(&caller, &roster, Action::EndNotices { device }, now).await?;
+    changes(&app, device, now)?;
+    let audited = permit.record(&app.recorder).await?;
+    let ended = app.database.end_notices(caller.org, device, &audited).await?;
+    app.hub.notices_changed(&ended);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -216,6 +224,20 @@ async fn own_device(app: &App, caller: &Caller, device: DeviceId) -> Result<(), 
     } else {
         Err(Problem::not_found())
     }
+}
+
+fn changes(app: &App, device: DeviceId, now: Timestamp) -> Result<(), Problem> {
+    let may = app.limiter.allow(Key::Account(format!("notice changes {device}")), CHANGES, now);
+    if may { Ok(()) } else { Err(Problem::too_many()) }
+}
+
+fn ordered_later() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "ordered_later",
+        "Another page of this browser chose something later.",
+        "Load this page again, look at what is chosen, and save.",
+    )
 }
 
 fn told_nothing() -> Problem {

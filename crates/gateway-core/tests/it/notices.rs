@@ -13,7 +13,7 @@ use crate::site_fixture::{T0, camera_id, device, device_id, gateway_id, keys, pu
 fn wishes(key: u8) -> Wishes {
     Wishes {
         key: NoticeKey::from_random([key; 32]),
-        rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
+        rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion, EventKind::Doorbell] }],
         quiet: vec![Stretch { from: T0.plus_ms(100_000), to: T0.plus_ms(200_000) }],
         pause_ms: 10_000,
     }
@@ -85,6 +85,7 @@ fn an_event_is_told_once_to_whom_it_concerns() {
 
     assert!(site.tell(&event(1, EventKind::Motion, EventPhase::Ended), 20_000).is_empty());
     assert_eq!(site.tells(EventKind::Person, 20_000), 0, "nobody asked for persons");
+    assert_eq!(site.tells(EventKind::Doorbell, 1), 1, "a pause is of one kind");
     // A pause after each, then quiet, then not any more.
     let told: Vec<usize> = [9_999, 10_000, 15_000, 20_000, 100_000, 199_999, 200_000, Timestamp::DAY]
         .map(|ms| site.tells(EventKind::Motion, ms))
@@ -134,9 +135,14 @@ fn what_a_hostile_cloud_makes_of_orders_counts_for_nothing() {
     }
     // An older order in place of the newer one is not taken.
     let older = order_at(1, &site.roster, &wishes(9), T0);
-    assert!(site.set(&[older], 60_000).is_none());
+    assert!(matches!(site.set(std::slice::from_ref(&older), 60_000), Some(NoticeError::Older)));
     is_told_by_the_good_one(&mut site, 60_000);
     // Withheld, it tells nothing: that is all that it can do.
     assert!(site.set(&[], 80_000).is_none());
     assert_eq!(site.tells(EventKind::Motion, 80_000), 0);
+    // Nor does the older one count once the newer was withheld; the newer one does.
+    assert!(matches!(site.set(&[older], 80_000), Some(NoticeError::Older)));
+    assert_eq!(site.tells(EventKind::Motion, 80_000), 0);
+    assert!(site.set(&[good], 80_000).is_none());
+    is_told_by_the_good_one(&mut site, 80_000);
 }

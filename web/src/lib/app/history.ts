@@ -41,6 +41,7 @@ const ACTIONS: Record<string, string> = {
   arrange_wall: 'arranged a wall',
   read_events: 'read the events of',
   order_notices: 'chose notifications for',
+  end_notices: 'turned notifications off for',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',

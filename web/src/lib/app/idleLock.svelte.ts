@@ -1,6 +1,7 @@
 // Locks this browser when nobody has used the page for a while: the keys leave memory, and the passkey or passphrase brings them back.
 
 import { loadLockAfter, saveLockAfter } from '../device/store';
+import { exporting } from './keeper';
 import { session } from './session.svelte';
 
 /** Minutes; 0 is never. */
@@ -33,6 +34,8 @@ class IdleLock {
   }
 
   private look(): void {
+    // What runs for somebody is used by them.
+    if (exporting.size > 0) this.used = Date.now();
     const isDue = this.minutes > 0 && Date.now() - this.used >= this.minutes * 60_000;
     const isKiosk = location.pathname.startsWith('/wall') && new URLSearchParams(location.search).has('kiosk');
     if (isDue && session.unlocked && !isKiosk) void session.lock();

@@ -2,20 +2,25 @@
 // renewed whenever the app is open.
 
 import { get, put, post, remove } from '../api/client';
-import type { NoticeState } from '../api/types';
+import type { CameraListing, NoticeState } from '../api/types';
 import { base64url, fromBase64url } from '../seal/bytes';
-import { forgetNotices, loadNotices, type NoticeChoice, type NoticeMemory, saveNotices } from '../device/store';
+import { changeNotices, endPush, forgetNotices, loadNotices, type NoticeChoice, type NoticeKey, type NoticeMemory } from '../device/store';
 import { EVENT_KINDS } from '../seal/event';
 import { QUIET_MAX, type Wishes } from '../seal/noticeLimits';
 import { call } from './keeper';
 import type { Organisation } from './organisation.svelte';
 import { serviceWorker } from './scripts';
+import type { Camera } from '../seal/statements';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** An order is as old at most while the app is in use. */
 const RENEW_MS = DAY_MS;
-/** Of earlier orders, whose notices may still be on their way. */
-const KEYS_MAX = 2;
+/** For so long may a notice wait: at the gateway, at the server and at the push service, an hour each. */
+const ON_THE_WAY_MS = 3 * 60 * 60_000;
+/** Of one gateway. */
+const KEYS_MAX = 8;
+/** Orders in one request. */
+const GATEWAYS_MAX = 64;
 
 export const FIRST_CHOICE: NoticeChoice = {
   cameras: null,
@@ -36,6 +41,8 @@ export function hindrance(): 'insecure' | 'not_installed' | 'unsupported' | null
 export class Notices {
   memory: NoticeMemory | null = $state.raw(null);
   state: NoticeState | null = $state.raw(null);
+  /** Cameras that this person may see. */
+  cameras: readonly Camera[] = $state.raw([]);
 
   constructor(private readonly organisation: Organisation) {}
 
@@ -44,11 +51,18 @@ export class Notices {
     return this.memory !== null && this.state?.subscription != null;
   }
 
+  /** Until when the first of the orders lives; null without any. */
+  get until(): number | null {
+    const ends = this.state?.orders.map(({ expires_at }) => expires_at) ?? [];
+    return ends.length > 0 ? Math.min(...ends) : null;
+  }
+
   async load(): Promise<void> {
-    const memory = await loadNotices();
-    // Of another device key that this browser had before.
-    this.memory = memory?.device === this.organisation.device ? memory : null;
+    this.memory = this.own(await loadNotices());
     this.state = await get<NoticeState>(this.path);
+    const { cameras } = await get<{ cameras: CameraListing[] }>('/api/v1/cameras');
+    const seen = new Set(cameras.map(({ id }) => id));
+    this.cameras = this.organisation.state.cameras.filter(({ id }) => seen.has(id));
   }
 
   /** Asks for what is needed, and orders. */
@@ -59,49 +73,80 @@ export class Notices {
     await this.save(choice);
   }
 
-  /** In place of what was chosen before. */
-  async save(choice: NoticeChoice): Promise<void> {
-    const { server_key } = (this.state ??= await get<NoticeState>(this.path));
-    const subscription = await subscribe(server_key);
-    const names = Object.fromEntries(this.organisation.state.cameras.map(({ id, name }) => [id, name]));
-    const wishes = wishesOf(choice, this.organisation.state.cameras, Date.now());
-    if (wishes.size === 0) throw new Error('There is no camera of which this browser could be told. Choose at least one camera and one kind.');
-    const gateways = [...wishes.keys()].map((id) => this.organisation.gateway(id)!);
-    const placed = await call('orderNotices', { org: this.organisation.org, orders: gateways.map((gateway) => ({ gateway, wishes: wishes.get(gateway.id)! })) });
-    const before = this.memory?.keys ?? {};
-    const keys = Object.fromEntries(placed.map(({ key }, n) => [gateways[n]!.id, [key, ...(before[gateways[n]!.id] ?? [])].slice(0, KEYS_MAX)]));
-    const memory = { org: this.organisation.org, device: this.organisation.device, choice, keys, names, placedAt: Date.now(), shown: this.memory?.shown ?? [] };
-    // Before the server has the orders: the first notice may come at once.
-    await saveNotices(memory);
-    this.memory = memory;
-    await put(this.path, { subscription, orders: placed.map(({ envelope }) => envelope) });
-    this.state = await get<NoticeState>(this.path);
-  }
+  /** In place of what was chosen before. One page of this browser at a time: the keys of all must be kept. */
+  save = (choice: NoticeChoice): Promise<void> => locked(() => this.order(choice));
 
-  async turnOff(): Promise<void> {
-    await remove(this.path);
-    await unsubscribe();
-    this.memory = null;
-    this.state = await get<NoticeState>(this.path);
-  }
+  turnOff = (): Promise<void> =>
+    locked(async () => {
+      await remove(this.path);
+      await forgetNotices();
+      await endPush();
+      this.memory = null;
+      this.state = await get<NoticeState>(this.path);
+    });
 
   test = (): Promise<void> => post(`${this.path}/test`);
 
-  /** Renews what is older than a day, and what cameras, names or the browser's address have outdated. */
-  async renew(): Promise<void> {
-    await this.load();
-    const { memory } = this;
-    if (!memory || Notification.permission !== 'granted') return;
-    const registration = await navigator.serviceWorker.getRegistration('/');
-    const isSubscribed = (await registration?.pushManager.getSubscription()) != null;
-    const cameras = this.organisation.state.cameras;
-    const isNamed = cameras.length === Object.keys(memory.names).length && cameras.every(({ id, name }) => memory.names[id] === name);
-    if (!this.on || !isSubscribed || !isNamed || Date.now() - memory.placedAt >= RENEW_MS) await this.save(memory.choice);
+  /** Renews what is older than a day, and what cameras, names, or an address or key that is another one have outdated. */
+  renew = (): Promise<void> =>
+    locked(async () => {
+      await this.load();
+      const { memory, state } = this;
+      if (!memory || !state || Notification.permission !== 'granted') return;
+      const registration = await navigator.serviceWorker.getRegistration('/');
+      const subscription = (await registration?.pushManager.getSubscription()) ?? null;
+      const isNamed = this.cameras.length === Object.keys(memory.names).length && this.cameras.every(({ id, name }) => memory.names[id] === name);
+      if (!this.on || !subscription || !isOf(subscription, state.server_key) || !isNamed || Date.now() - memory.placedAt >= RENEW_MS) await this.order(memory.choice);
+    });
+
+  private async order(choice: NoticeChoice): Promise<void> {
+    const now = Date.now();
+    const wishes = wishesOf(choice, this.cameras, now);
+    if (wishes.size === 0) throw new Error('There is no camera of which this browser could be told. Choose at least one camera and one kind.');
+    if (wishes.size > GATEWAYS_MAX) throw new Error(`A browser is told by at most ${GATEWAYS_MAX} gateways. Choose cameras of fewer.`);
+    const { server_key } = (this.state ??= await get<NoticeState>(this.path));
+    const subscription = await subscribe(server_key);
+    const before = this.own(await loadNotices());
+    const gateways = [...wishes.keys()].map((id) => this.organisation.gateway(id)!);
+    const issuedAt = Math.max(now, (before?.issuedAt ?? 0) + 1);
+    const placed = await call('orderNotices', { org: this.organisation.org, at: issuedAt, orders: gateways.map((gateway) => ({ gateway, wishes: wishes.get(gateway.id)! })) });
+    const made = Object.fromEntries(placed.map(({ key }, n) => [gateways[n]!.id, key]));
+    const names = Object.fromEntries(this.cameras.map(({ id, name }) => [id, name]));
+    const { org, device } = this.organisation;
+    // Before the server has the orders: the first notice may come at once.
+    await changeNotices((kept) => {
+      const own = this.own(kept) ?? { org, device, choice, keys: {}, names, placedAt: 0, issuedAt, shown: [] };
+      return { ...own, names, issuedAt, keys: keysWith(own.keys, made, now) };
+    });
+    try {
+      await put(this.path, { subscription, orders: placed.map(({ envelope }) => envelope) });
+    } catch (error) {
+      // Nothing was on before, and is now.
+      if (!before) await forgetNotices();
+      throw error;
+    }
+    this.memory = await changeNotices((kept) => kept && { ...kept, choice, placedAt: Date.now() });
+    this.state = await get<NoticeState>(this.path);
   }
+
+  /** Not of another device key that this browser had before. */
+  private own = (memory: NoticeMemory | null): NoticeMemory | null => (memory?.device === this.organisation.device ? memory : null);
 
   private get path(): string {
     return `/api/v1/notices/${this.organisation.device}`;
   }
+}
+
+/** The newest first. What was replaced, or whose gateway was left out, opens what is still on its way. */
+export function keysWith(before: Record<string, NoticeKey[]>, made: Record<string, CryptoKey>, now: number): Record<string, NoticeKey[]> {
+  const keys: Record<string, NoticeKey[]> = {};
+  for (const gateway of new Set([...Object.keys(before), ...Object.keys(made)])) {
+    const old = (before[gateway] ?? []).map(({ key, until }) => ({ key, until: until ?? now + ON_THE_WAY_MS })).filter(({ until }) => until > now);
+    const key = made[gateway];
+    const all = [...(key ? [{ key, until: null }] : []), ...old].slice(0, KEYS_MAX);
+    if (all.length > 0) keys[gateway] = all;
+  }
+  return keys;
 }
 
 /** What each gateway is asked for: none of a gateway without a camera that was chosen. */
@@ -120,7 +165,7 @@ export function wishesOf(choice: NoticeChoice, cameras: readonly { id: string; g
 
 /** The nights of as long as an order lives, in this browser's zone: it knows when clocks change, the gateway does not. */
 export function quietTimes({ quiet, snoozed_until }: Pick<NoticeChoice, 'quiet' | 'snoozed_until'>, now: number): { from: number; to: number }[] {
-  const times = snoozed_until > now ? [{ from: now, to: snoozed_until }] : [];
+  const times = snoozed_until > now ? [{ from: 0, to: snoozed_until }] : [];
   if (!quiet || quiet.from === quiet.to) return times;
   const today = new Date(now);
   const at = (day: number, minutes: number): number => new Date(today.getFullYear(), today.getMonth(), today.getDate() + day, 0, minutes).getTime();
@@ -136,9 +181,7 @@ async function subscribe(serverKey: string): Promise<{ endpoint: string; p256dh:
   await navigator.serviceWorker.ready;
   const applicationServerKey = fromBase64url(serverKey);
   let found = await registration.pushManager.getSubscription();
-  // Of another server's key, which may have been lost and made anew.
-  const known = found?.options.applicationServerKey;
-  if (found && known && base64url(new Uint8Array(known)) !== serverKey) {
+  if (found && !isOf(found, serverKey)) {
     await found.unsubscribe();
     found = null;
   }
@@ -150,9 +193,12 @@ async function subscribe(serverKey: string): Promise<{ endpoint: string; p256dh:
   return { endpoint, p256dh: keys.p256dh, auth: keys.auth };
 }
 
-/** This browser forgets how it was reached, and what it read by. */
-export async function unsubscribe(): Promise<void> {
-  await forgetNotices();
-  const registration = await navigator.serviceWorker?.getRegistration('/');
-  await (await registration?.pushManager?.getSubscription())?.unsubscribe();
+/** Not of another key of the server, which may have been lost and made anew. */
+function isOf({ options }: PushSubscription, serverKey: string): boolean {
+  return !options.applicationServerKey || base64url(new Uint8Array(options.applicationServerKey)) === serverKey;
+}
+
+/** Pages of one browser in turn. */
+async function locked(act: () => Promise<void>): Promise<void> {
+  await navigator.locks.request('lenskeep notices', act);
 }

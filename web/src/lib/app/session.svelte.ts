@@ -4,7 +4,7 @@
 import { ApiError, find, get, goApart, on, open, post, remove } from '../api/client';
 import type { Ceremony, Me, Status } from '../api/types';
 import { unlockByPasskey, usePasskey } from '../device/passkey';
-import { forgetDevice, loadDevice, loadNotices, saveDevice, type StoredDevice } from '../device/store';
+import { endPush, forgetDevice, forgetNotices, loadDevice, loadNotices, saveDevice, type StoredDevice } from '../device/store';
 import type { Opener } from '../device/wrap';
 import { sign } from '../seal/dsse';
 import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
@@ -246,7 +246,8 @@ class Session {
     // Whoever signs out is not told any more; best while the server still knows who asks.
     if (this.stored && (await loadNotices())) {
       await remove(`/api/v1/notices/${this.stored.device.id}`).catch(() => undefined);
-      await (await import('./notices.svelte')).unsubscribe().catch(() => undefined);
+      await forgetNotices();
+      await endPush().catch(() => undefined);
     }
     await this.lock();
     await post('/api/v1/logout').catch(() => undefined);

@@ -29,8 +29,11 @@ const WHOLE = 0.94;
 export const SHORTEST_MS = 2000;
 export const LONGEST_MS = 32 * 86_400_000;
 
+/** What says when something was recorded. */
+export type Covered = Pick<RecordingListing, 'started_at' | 'duration_ms' | 'available'>;
+
 /** Stretches with footage, joined where one recording follows the other. */
-export function coverage(recordings: Iterable<RecordingListing>): Span[] {
+export function coverage(recordings: Iterable<Covered>): Span[] {
   return joined(inOrder(recordings).map(({ started_at: from, duration_ms }) => ({ from, to: from + duration_ms })), JOIN_MS);
 }
 
@@ -41,7 +44,7 @@ export function summed({ from, part_ms, parts }: Summary): { whole: Span[]; some
   return { whole: spans(parts.filter(isWhole)), some: spans(parts.filter((part) => !isWhole(part))) };
 }
 
-function inOrder(recordings: Iterable<RecordingListing>): RecordingListing[] {
+function inOrder<R extends Covered>(recordings: Iterable<R>): R[] {
   return [...recordings].filter(({ available }) => available).sort((a, b) => a.started_at - b.started_at);
 }
 

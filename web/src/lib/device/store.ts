@@ -44,13 +44,22 @@ export interface NoticeMemory {
   org: string;
   device: string;
   choice: NoticeChoice;
-  /** By gateway, the newest first: notices of the order before may still be on their way. */
-  keys: Record<string, CryptoKey[]>;
+  /** By gateway, the newest first: notices of orders before may still be on their way. */
+  keys: Record<string, NoticeKey[]>;
   /** What the cameras are called, for a notification. */
   names: Record<string, string>;
+  /** When the server had the orders; 0 if it never did. */
   placedAt: number;
+  /** What the newest orders say of themselves: each is later than the one before, whatever the clock does. */
+  issuedAt: number;
   /** Events that were shown, the newest last. */
   shown: string[];
+}
+
+export interface NoticeKey {
+  key: CryptoKey;
+  /** Null while its order is in force. */
+  until: number | null;
 }
 
 export interface NoticeChoice {
@@ -91,21 +100,25 @@ export async function keepRosterMemory(memory: RosterMemory): Promise<void> {
 }
 
 export const loadNotices = (): Promise<NoticeMemory | null> => load<NoticeMemory>('notices');
-export const saveNotices = (memory: NoticeMemory): Promise<void> => save('notices', memory);
 export const forgetNotices = async (): Promise<void> => void (await transact('readwrite', (store) => store.delete('notices')));
-/** In one step: the page may save another choice meanwhile. False if the event was shown already. */
-export async function keepShown(event: string, most: number): Promise<boolean> {
-  let isNews = false;
+/** In one step: another page, or the service worker, may change it meanwhile. */
+export async function changeNotices(change: (before: NoticeMemory | null) => NoticeMemory | null): Promise<NoticeMemory | null> {
+  let after: NoticeMemory | null = null;
   await transact('readwrite', (store) => {
     const request = store.get('notices') as IDBRequest<NoticeMemory | undefined>;
     request.onsuccess = () => {
-      const memory = request.result;
-      isNews = memory !== undefined && !memory.shown.includes(event);
-      if (memory && isNews) store.put({ ...memory, shown: [...memory.shown, event].slice(-most) }, 'notices');
+      after = change(request.result ?? null);
+      if (after) store.put(after, 'notices');
     };
     return request;
   });
-  return isNews;
+  return after;
+}
+
+/** Nobody reaches this browser by a push service any more. */
+export async function endPush(): Promise<void> {
+  const registration = await navigator.serviceWorker?.getRegistration('/');
+  await (await registration?.pushManager?.getSubscription())?.unsubscribe();
 }
 
 /** After how many minutes without use this browser locks itself. */
@@ -122,6 +135,7 @@ export const savePeople = (people: Record<string, string>): Promise<void> => sav
 
 /** Forgets key, anchor and heads; being signed in is another matter. Footage stays readable for other devices only. */
 export async function forgetDevice(): Promise<void> {
+  await endPush().catch(() => undefined);
   const session = await loadSessionKey();
   await transact('readwrite', (store) => (store.clear(), store.put(session, 'session')));
 }

@@ -13,6 +13,7 @@ use seal::recording::{ChunkOpener, Recording};
 
 use super::administrator::now;
 use super::hostile::open_grants;
+use super::scripted_cloud::ScriptedCloud;
 use super::{Site, until};
 
 const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
@@ -184,7 +185,7 @@ async fn an_event_is_told_to_devices_that_ordered_it_though_the_cloud_is_away_me
         (EventKind::Motion, Some("Yard"), site.camera)
     );
 
-    // Another order, and a cloud that takes nothing for a while: what is said then comes later, once.
+    // A cloud that takes nothing for a while: what is said then comes later, once.
     site.cloud.script(|script| script.notice_answers = [503, 429].into());
     site.simulated.raise(MOTION, "Gate", None);
     let of_the_gate = || {
@@ -194,4 +195,43 @@ async fn an_event_is_told_to_devices_that_ordered_it_though_the_cloud_is_away_me
     until("it is told", || of_the_gate() > 0).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(of_the_gate(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_outlive_a_list_that_never_ends_and_a_start_without_the_cloud() {
+    let mut site = site().await;
+    site.add_camera().await;
+    listens(&site).await;
+    let channel = order_notices(&site, 4);
+    let key = NoticeKey::from_random([4; 32]);
+    let told = |cloud: &ScriptedCloud, rule: &str| {
+        let opened = |told: &SealedNotice| Notice::open(&told.notice.0, &key, &channel).unwrap().rule;
+        cloud.notices().iter().filter_map(opened).any(|told| told == rule)
+    };
+    until("an event is told", || {
+        site.simulated.raise(MOTION, "Yard", None);
+        std::thread::sleep(Duration::from_millis(500));
+        told(&site.cloud, "Yard")
+    })
+    .await;
+
+    site.cloud.script(|script| {
+        script.notice_orders.clear();
+        script.notice_orders_go_on = Some(channel.device);
+    });
+    site.cloud.send(ToGateway::NoticesChanged);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    site.simulated.raise(MOTION, "Gate", None);
+    until("those of before stand", || told(&site.cloud, "Gate")).await;
+
+    let cloud = site.cloud.clone();
+    cloud.script(|script| script.is_down = true);
+    site.stop().await;
+    let (_, before) = site.simulated.pull_points();
+    site.start().await;
+    until("the camera is listened to", || site.simulated.pull_points().1 > before).await;
+    site.simulated.raise(MOTION, "Shed", None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    cloud.script(|script| script.is_down = false);
+    until("it is told once the cloud is back", || told(&cloud, "Shed")).await;
 }

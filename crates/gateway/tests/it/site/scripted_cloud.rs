@@ -21,7 +21,7 @@ use model::wire::{
     SealedNotice, SiteSettings, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
     WitnessReport,
 };
-use model::{Base64, Hash, Timestamp};
+use model::{Base64, DeviceId, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -95,6 +95,8 @@ pub(super) struct Script {
     pub(super) shows_nothing: bool,
     /// What devices want to be told.
     pub(super) notice_orders: Vec<Envelope>,
+    /// Whose list goes on from here for ever.
+    pub(super) notice_orders_go_on: Option<DeviceId>,
     /// Answers to notices, in turn; then 200.
     pub(super) notice_answers: VecDeque<u16>,
 }
@@ -473,8 +475,8 @@ async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<J
 }
 
 async fn notice_orders(State(cloud): Cloud) -> Json<NoticeOrders> {
-    let orders = cloud.script.lock().unwrap().notice_orders.clone();
-    Json(NoticeOrders { orders, more_after: None })
+    let script = cloud.script.lock().unwrap();
+    Json(NoticeOrders { orders: script.notice_orders.clone(), more_after: script.notice_orders_go_on })
 }
 
 async fn notices(State(cloud): Cloud, Json(told): Json<Notices>) -> Result<Json<Value>, StatusCode> {

@@ -60,7 +60,10 @@ pub(crate) fn test() -> anyhow::Result<()> {
     debian(TEST)?;
     if !present("cargo-nextest") {
         step("Installing cargo-nextest (the test runner); this takes some minutes");
-        run(Command::new("cargo").args(["install", "cargo-nextest", "--locked"]))?;
+        // Unoptimised: it waits for the tests, and is compiled in half the time.
+        run(Command::new("cargo")
+            .args(["install", "cargo-nextest", "--locked", "--debug"])
+            .env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
     }
     if !Path::new(AZURITE).join("node_modules/azurite/package.json").exists() {
         step("Installing Azurite (an Azure Blob Storage emulator) into .cache");

@@ -60,7 +60,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     debian(TEST)?;
     if !present("cargo-nextest") {
         step("Installing cargo-nextest (the test runner); this takes some minutes");
-        // Unoptimised: it waits for the tests, and is compiled in half the time.
+        // Unoptimised: it waits for the tests, and is there sooner.
         run(Command::new("cargo")
             .args(["install", "cargo-nextest", "--locked", "--debug"])
             .env("CARGO_PROFILE_DEV_DEBUG", "0"))?;

@@ -20,6 +20,15 @@ function chosen() {
   globalThis.showSaveFilePicker = async ({ suggestedName }) => (await folder()).getFileHandle(suggestedName, { create: true });
 }
 
+/** Where a film begins is within a tick of its coarsest track: times count from the first packet, in milliseconds. */
+function fromItsFirst(packets) {
+  const start = Number(packets[0].split(',')[0]);
+  return packets.map((packet) => {
+    const [pts, dts, ...rest] = packet.split(',');
+    return [Math.round((Number(pts) - start) * 1000), Math.round((Number(dts) - start) * 1000), ...rest].join();
+  });
+}
+
 describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) && 'the stand-in takes no orders' }, () => {
   let product, camera, browser, page, context, cdp, problems, out, began;
   const found = [];
@@ -134,7 +143,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     const proven = join(out, 'proven.mp4');
     assert.match(verify(proof, key, proven), /genuine {2}part 1 of/);
     // By another writer, from the proof alone.
-    for (const stream of ['v:0', 'a:0']) assert.deepEqual(packets(film, stream), packets(proven, stream), stream);
+    for (const stream of ['v:0', 'a:0']) assert.deepEqual(fromItsFirst(packets(film, stream)), fromItsFirst(packets(proven, stream)), stream);
     execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', film, '-f', 'null', '-']);
     const altered = await readFile(proof);
     altered[altered.length >> 1] ^= 1;

@@ -84,6 +84,9 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
   it('zooms from a month to single pictures and moves, by wheel, mouse and keyboard', async () => {
     const shown = async () => Number(await timeline().getAttribute('aria-valuemax')) - Number(await timeline().getAttribute('aria-valuemin'));
     const length = page.getByLabel('Shown time');
+    // In the document, as the page may scroll. What stands above says more of a view across midnight, and of an odd length.
+    const top = () => page.locator('.timeline .band').evaluate((band) => Math.round(band.getBoundingClientRect().top - document.querySelector('section[aria-label=Recorded]').getBoundingClientRect().top));
+    const stands = await top();
     await length.selectOption({ label: '30 days' });
     await until('a month of footage', () => page.locator('.timeline .some, .timeline .covered').evaluateAll((all) => all.filter((path) => path.getAttribute('d')).length));
     await seen('timeline-month');
@@ -106,6 +109,13 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     await until('what is earlier', async () => Number(await timeline().getAttribute('aria-valuemin')) < from - 100);
     await timeline().press('-');
     await until('more time', async () => (await shown()) >= 2900);
+    assert.equal(await top(), stands);
+    for (const label of ['1 minute', '1 hour', '1 day', '7 days', '30 days']) {
+      await length.selectOption({ label });
+      await page.getByRole('button', { name: 'Earlier' }).click();
+      await page.getByRole('button', { name: 'Show less time' }).click();
+      assert.equal(await top(), stands, `the timeline moved at ${label}`);
+    }
     await length.selectOption({ label: '10 minutes' });
   });
 

@@ -34,7 +34,7 @@ function samePackets(ours, theirs, stream) {
 }
 
 describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) && 'the stand-in takes no orders' }, () => {
-  let product, camera, browser, page, context, cdp, problems, out, began;
+  let product, camera, browser, page, context, cdp, problems, out, began, gatewayKey;
   const found = [];
   const seen = async (name) => void found.push(...(await look(page, name)));
   const panel = () => page.getByRole('region', { name: 'Export', exact: true });
@@ -144,6 +144,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     assert.ok(streams.some(({ codec_type }) => codec_type === 'video'));
     assert.ok(streams.some(({ codec_type }) => codec_type === 'audio'), 'with sound');
     const key = (await panel().locator('.copy code').first().textContent()).trim();
+    gatewayKey = key;
     const proven = join(out, 'proven.mp4');
     assert.match(verify(proof, key, proven), /genuine {2}part 1 of/);
     // By another writer, from the proof alone.
@@ -226,6 +227,153 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await button('Done').click();
     const left = () => page.evaluate(async () => { let count = 0; for await (const _ of await (await navigator.storage.getDirectory()).getDirectoryHandle('exports')) count += 1; return count; });
     await until('what was kept for it to be gone', async () => (await left()) === 0);
+  });
+
+  describe('shared by a link', () => {
+    let link, guest, asked;
+    const NOTE = 'For you: <img src=x onerror="globalThis.pwned = 1">';
+    const show = () => guest.page.getByRole('button', { name: 'Show the footage' }).click();
+    const share = async (from, to, openings) => {
+      await page.getByRole('button', { name: 'Share', exact: true }).click();
+      await setRange(from, to);
+      await panel().getByLabel('It can be opened').selectOption(openings);
+      await panel().getByLabel('Message (optional)').fill(NOTE);
+    };
+    const made = async () => {
+      await button('Make a link').click();
+      await done();
+      return (await panel().locator('.copy code').first().textContent()).trim();
+    };
+    /** Somebody without an account, who has a browser. */
+    async function visit(url, options) {
+      await guest?.context.close();
+      guest = await visitor(browser, options);
+      asked = [];
+      guest.page.on('request', (request) => asked.push(request));
+      await guest.page.goto(url);
+    }
+    after(() => guest?.context.close());
+
+    it('is made on the page of a camera, once', async () => {
+      await openDemoCamera(page);
+      await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
+      await share(began, began + 10_000, '3 times');
+      await panel().getByLabel('With a proof file').check();
+      await seen('share-panel');
+      link = await made();
+      assert.match(link, /^https?:\/\/[^/]+\/s\/shr_[0-9a-f]{32}#[A-Za-z0-9_-]{43}$/);
+      await seen('share-done');
+      await button('Done').click();
+      assert.equal(await page.getByText(link).count(), 0);
+    });
+
+    it('opens for whoever has it, without an account, and counts once', async () => {
+      await visit(link);
+      await guest.page.getByRole('heading', { name: 'Somebody shared footage with you' }).waitFor();
+      found.push(...(await look(guest.page, 'shared-before')));
+      assert.ok(!asked.some((request) => request.url().includes('/api/')), 'nothing is asked before the press of the button');
+      await show();
+      const video = guest.page.locator('video');
+      await video.waitFor();
+      await until('the film to play', () => video.evaluate(({ currentTime, videoWidth }) => currentTime > 0.3 && videoWidth > 0));
+      const length = await video.evaluate(({ duration }) => duration);
+      assert.ok(length >= 9.5 && length <= 16, `${length} s`);
+      await guest.page.getByText('can be opened 2 more times').waitFor();
+      found.push(...(await look(guest.page, 'shared')));
+      assert.equal(await guest.page.locator('blockquote').innerText(), NOTE);
+      assert.equal(await guest.page.locator('blockquote img').count(), 0);
+      const key = new URL(link).hash.slice(1);
+      for (const request of asked) assert.ok(!`${request.url()} ${JSON.stringify(request.headers())} ${request.postData()}`.includes(key), request.url());
+      assert.deepEqual(await guest.context.cookies(), []);
+      await guest.page.reload();
+      await show();
+      await guest.page.getByText('can be opened 2 more times').waitFor();
+    });
+
+    it('is saved, with a proof that others verify', async () => {
+      const saved = async (name) => {
+        const [download] = await Promise.all([guest.page.waitForEvent('download'), guest.page.getByText(name).click()]);
+        const path = join(out, download.suggestedFilename());
+        await download.saveAs(path);
+        return path;
+      };
+      const [film, proof] = [await saved('Save the film'), await saved('Save the proof')];
+      const { streams } = probe(film);
+      assert.deepEqual(streams.map(({ codec_type }) => codec_type).sort(), ['audio', 'video']);
+      execFileSync('ffmpeg', ['-v', 'error', '-xerror', '-i', film, '-f', 'null', '-']);
+      assert.match(verify(proof, gatewayKey, join(out, 'shared.mp4')), /genuine {2}part 1 of/);
+      assert.deepEqual(guest.problems, []);
+    });
+
+    it('shows nothing without the part behind the #, nor what was altered on the way', async () => {
+      await visit(link.split('#')[0]);
+      await guest.page.getByRole('heading', { name: 'This link is not whole' }).waitFor();
+      await visit(`${link.slice(0, -43)}${'A'.repeat(43)}`);
+      await show();
+      await guest.page.getByText('The link is not valid').waitFor();
+      await visit(link);
+      await guest.context.route(/\/files\/1\/pieces\/0$/, async (route) => {
+        const response = await route.fetch();
+        const body = await response.body();
+        body[body.length >> 1] ^= 1;
+        await route.fulfill({ response, body });
+      });
+      await show();
+      await guest.page.getByText('was altered on the way').waitFor();
+      assert.equal(await guest.page.locator('video').count(), 0);
+      await guest.context.unroute(/\/files\/1\/pieces\/0$/);
+      await guest.page.getByRole('button', { name: 'Try again' }).click();
+      await guest.page.locator('video').waitFor();
+    });
+
+    it('goes on when the connection comes back', async () => {
+      await visit(link);
+      let refused = 0;
+      await guest.context.route(/\/pieces\/0$/, (route) => ((refused += 1) <= 2 ? route.abort('connectionreset') : route.continue()));
+      await guest.page.getByRole('button', { name: 'Show the footage' }).click();
+      await guest.page.locator('video').waitFor();
+      assert.ok(refused > 2);
+    });
+
+    it('opens nothing once it was opened as often as it may be, or is withdrawn', async () => {
+      await visit(link);
+      await show();
+      await guest.page.getByText('The link was opened as often as it may be.').waitFor();
+      await page.getByRole('navigation').getByRole('link', { name: 'Links', exact: true }).click();
+      await page.getByText('1 that have ended').click();
+      await page.getByText('used up, opened 3 times of 3').waitFor();
+      await openDemoCamera(page);
+      await share(began, began + 5000, 'any number of times');
+      const other = await made();
+      await button('Done').click();
+      await visit(other, { viewport: { width: 390, height: 844 } });
+      await show();
+      await guest.page.locator('video').waitFor();
+      await page.getByRole('navigation').getByRole('link', { name: 'Links', exact: true }).click();
+      await page.getByText('opened once').waitFor();
+      await seen('links');
+      await page.getByRole('button', { name: /^Withdraw the link to Demo camera/ }).click();
+      await page.getByText('2 that have ended').waitFor();
+      // Whoever has it open loads it again: what was fetched is gone with the page.
+      await guest.page.reload();
+      await show();
+      await guest.page.getByText('The link was withdrawn.').waitFor();
+    });
+
+    it('takes back what it sent when it is cancelled', async () => {
+      await openDemoCamera(page);
+      await share(began, began + 5000, 'once');
+      await context.route(recordings, () => {});
+      await button('Make a link').click();
+      await panel().getByText(/ read/).waitFor();
+      await button('Cancel').click();
+      await panel().getByText('The export was cancelled').waitFor();
+      await context.unroute(recordings);
+      await button('Done').click();
+      await page.getByRole('navigation').getByRole('link', { name: 'Links', exact: true }).click();
+      await page.getByText('3 that have ended').waitFor();
+      assert.equal(await page.getByRole('button', { name: /^Withdraw/ }).count(), 0);
+    });
   });
 
   it('stands in the history, with a signature', async () => {

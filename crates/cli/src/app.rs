@@ -9,13 +9,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use model::Hash;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
@@ -89,9 +90,11 @@ async fn listen(port: u16) -> anyhow::Result<Vec<TcpListener>> {
 }
 
 fn router(forward: Forward, origin: &str, port: u16) -> Router {
-    let api = get(forward::forward).post(forward::forward).delete(forward::forward);
-    let api = Router::new().route("/api/{*path}", api).with_state(Arc::new(forward));
-    let api = api.merge(site::router(origin, port));
+    let way = get(forward::forward).post(forward::forward).put(forward::forward).delete(forward::forward);
+    // What people hand on must lead others to the cloud, and not here.
+    let cloud = Json(json!({ "origin": forward.cloud() }));
+    let api = Router::new().route("/api/{*path}", way).with_state(Arc::new(forward));
+    let api = api.merge(site::router(origin, port)).route("/api/site/cloud", get(async || cloud));
     api.layer(middleware::map_response(forward::harmless))
         .merge(cloud::web_app())
         .layer(middleware::from_fn_with_state(port, own_host))

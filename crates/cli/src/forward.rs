@@ -28,8 +28,8 @@ use url::Url;
 use crate::app::single;
 use crate::client::{ANSWER_MAX, http_to, upgraded, websocket};
 
-/// What the cloud takes: one signed statement.
-const REQUEST_MAX: usize = 1 << 20;
+/// What the cloud takes: a piece of what is shared.
+const REQUEST_MAX: usize = seal::capsule::PIECE_SEALED_BYTES_MAX;
 /// Viewers say nothing but close and pong.
 const VIEWER_MESSAGE_MAX: usize = 1 << 10;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -46,10 +46,12 @@ const REQUEST_HEADERS: [HeaderName; 6] = [
     HeaderName::from_static("x-lenskeep"),
     HeaderName::from_static(PROOF_HEADER),
 ];
-const ANSWER_HEADERS: [HeaderName; 5] = [
+const ANSWER_HEADERS: [HeaderName; 6] = [
     header::ACCEPT_RANGES,
     header::CONTENT_LENGTH,
     header::CONTENT_RANGE,
+    // Pages compare clocks.
+    header::DATE,
     header::RETRY_AFTER,
     HeaderName::from_static(NONCE_HEADER),
 ];
@@ -105,6 +107,10 @@ impl Forward {
         let name = seal::sha256(both.as_bytes()).to_string();
         let cookie = format!("{COOKIE}-{}", &name[..16]);
         Ok(Forward { http, cloud: cloud.clone(), origin: origin.to_owned(), cookie })
+    }
+
+    pub(crate) fn cloud(&self) -> String {
+        self.cloud.origin().ascii_serialization()
     }
 
     /// The same address at the cloud, if it is one of the API's. Dots in the

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use model::wire::UploadObject;
-use model::{CameraId, DeviceId, GatewayId, PersonId, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, PersonId, ShareId, Timestamp};
 use seal::action::ServicePermission;
 
 use crate::permit::Permit;
@@ -61,6 +61,14 @@ pub enum Denial {
     NoReason,
     #[error("the policies demand a session with two factors")]
     SecondFactor,
+    #[error("the share was withdrawn")]
+    ShareWithdrawn,
+    #[error("the share has ended")]
+    ShareOver,
+    #[error("the share was opened as often as it can be")]
+    ShareUsedUp,
+    #[error("whoever shared it may not open its cameras any more")]
+    Sharer,
     #[error("there is no set of policies that could be asked")]
     NoPolicies,
     #[error("the policies gave no answer: {0}")]
@@ -87,6 +95,10 @@ pub fn decide(
         // The roster's own rules judged what the sheet signed.
         Principal::Sheet(_) if matches!(request.action, Action::UseSheet { .. }) => None,
         Principal::Sheet(_) => return Err(Denial::Principal),
+        Principal::Link(share) => {
+            link_floor(request, facts, share, now)?;
+            None
+        }
     };
     let mut posture = None;
     if let Some((operation, object)) = asked {
@@ -224,7 +236,10 @@ fn asker(principal: Principal, facts: &Facts) -> Asker {
             }
             Asker::Person(asker.with_roles(&known.roles))
         }
-        // Asks the policies nothing.
+        // These ask the policies nothing.
+        Principal::Link(share) => {
+            Asker::Person(PersonAsker { id: share.to_string(), ..PersonAsker::default() })
+        }
         Principal::Sheet(device) => {
             Asker::Person(PersonAsker { id: device.to_string(), ..PersonAsker::default() })
         }
@@ -340,6 +355,7 @@ fn person_floor(
         }
         Action::ListRecordings { camera } => of_camera(Operation::ListRecordings, *camera),
         Action::Export { camera, .. } => of_camera(Operation::Export, *camera),
+        Action::Share { camera, .. } => of_camera(Operation::Share, *camera),
         Action::ReadGrants { device, .. } => {
             let owner = own_device(id, person, *device, facts)?;
             let object = Object::Device { id: device.to_string(), owner: owner.to_string() };
@@ -395,6 +411,8 @@ fn person_floor(
         Action::StateReason { .. } => Ok(None),
         // It opens nothing. Whose wall it is the database knows.
         Action::ArrangeWall { .. } => Ok(None),
+        // It takes away. Whose share it is the database knows.
+        Action::EndShare { .. } => Ok(None),
         // The handler has checked by what.
         Action::SignIn { .. } => Ok(None),
         // Whoever comes from a provider, about oneself, and never whether one
@@ -409,9 +427,10 @@ fn person_floor(
         },
         // One's own; a way in for somebody else is nobody's to make.
         Action::ChangeFactors { person, .. } if *person == id => Ok(None),
-        Action::ChangeFactors { .. } | Action::MintUpload(_) | Action::UseSheet { .. } => {
-            Err(Denial::Principal)
-        }
+        Action::ChangeFactors { .. }
+        | Action::MintUpload(_)
+        | Action::OpenShare { .. }
+        | Action::UseSheet { .. } => Err(Denial::Principal),
     }
 }
 
@@ -450,6 +469,26 @@ fn service_floor(request: &Request, facts: &Facts, now: Timestamp) -> Result<Ask
         }
         _ => Err(Denial::Principal),
     }
+}
+
+/// A link opens its own capsule, as long as whoever made it may still open the
+/// cameras. The policies were asked when it was made.
+fn link_floor(request: &Request, facts: &Facts, link: ShareId, now: Timestamp) -> Result<(), Denial> {
+    let known = facts.share.filter(|known| known.org == request.org).ok_or(Denial::Principal)?;
+    match request.action {
+        Action::OpenShare { share } if share == link => {}
+        _ => return Err(Denial::Principal),
+    }
+    if known.withdrawn {
+        return Err(Denial::ShareWithdrawn);
+    }
+    if now >= known.until {
+        return Err(Denial::ShareOver);
+    }
+    if known.openings_left == Some(0) {
+        return Err(Denial::ShareUsedUp);
+    }
+    if known.sharer_may_open { Ok(()) } else { Err(Denial::Sharer) }
 }
 
 fn administrator(person: &PersonFacts) -> Result<(), Denial> {

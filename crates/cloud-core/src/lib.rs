@@ -21,5 +21,5 @@ pub use object_name::{ObjectName, ObjectNameError};
 pub use permit::{Audited, Permit, RecordError};
 pub use request::{
     Action, CameraFacts, FactorChange, Facts, GatewayFacts, PersonFacts, Principal, ProvisionChange,
-    Provisioned, Request, ServiceFacts, SignInWay,
+    Provisioned, Request, ServiceFacts, ShareFacts, SignInWay,
 };

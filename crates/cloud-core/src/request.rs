@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use model::wire::UploadObject;
 use model::{
-    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId,
+    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId, ShareId,
     Timestamp, WallId,
 };
 use seal::action::ServicePermission;
@@ -34,6 +34,8 @@ pub enum Principal {
     Service(ServiceId),
     /// Whoever proved to hold the recovery sheet.
     Sheet(DeviceId),
+    /// Whoever proved to hold the link of a share.
+    Link(ShareId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +130,23 @@ pub enum Action {
         from: Timestamp,
         to: Timestamp,
         signature: Hash,
+    },
+    /// Putting footage of a camera into a capsule that a link opens, as the
+    /// person's device signed it.
+    Share {
+        share: ShareId,
+        camera: CameraId,
+        from: Timestamp,
+        to: Timestamp,
+        signature: Hash,
+    },
+    /// Handing the capsule to whoever holds the link.
+    OpenShare {
+        share: ShareId,
+    },
+    /// Having a link open nothing any more.
+    EndShare {
+        share: ShareId,
     },
     ReadHistory,
     /// Looking at the cameras in one's scope, and at the gateways.
@@ -253,6 +272,8 @@ pub struct Facts {
     pub person: Option<PersonFacts>,
     /// The program that asks.
     pub service: Option<ServiceFacts>,
+    /// The share whose link was shown.
+    pub share: Option<ShareFacts>,
     /// For each device that the request names: whose it is.
     pub device_owners: BTreeMap<DeviceId, PersonId>,
     /// Devices among those named that are administrators now.
@@ -261,6 +282,18 @@ pub struct Facts {
     pub approvals: u32,
     /// How many of them the roster demands.
     pub administrators_needed: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ShareFacts {
+    pub org: OrgId,
+    pub until: Timestamp,
+    /// Somebody ended it.
+    pub withdrawn: bool,
+    /// How often it can still be opened; none: any number of times.
+    pub openings_left: Option<u32>,
+    /// The roster lets the person who shared it open all of its cameras, now.
+    pub sharer_may_open: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -317,7 +350,7 @@ pub struct PersonFacts {
 impl Principal {
     pub(crate) fn device(&self) -> Option<DeviceId> {
         match self {
-            Principal::Gateway(_) | Principal::Service(_) => None,
+            Principal::Gateway(_) | Principal::Service(_) | Principal::Link(_) => None,
             Principal::Sheet(device) => Some(*device),
             Principal::Person { device, .. } => *device,
         }
@@ -329,6 +362,7 @@ impl Principal {
             Principal::Person { person, .. } => person.to_string(),
             Principal::Service(service) => service.to_string(),
             Principal::Sheet(device) => device.to_string(),
+            Principal::Link(share) => share.to_string(),
         }
     }
 }
@@ -398,6 +432,9 @@ impl Action {
             Action::Approve { .. } => "approve",
             Action::Decline { .. } => "decline",
             Action::Export { .. } => "export",
+            Action::Share { .. } => "share",
+            Action::OpenShare { .. } => "open_share",
+            Action::EndShare { .. } => "end_share",
             Action::ReadHistory => "read_history",
             Action::ListCameras => "list_cameras",
             Action::ListGateways => "list_gateways",
@@ -426,6 +463,7 @@ impl Action {
             | Action::Propose { proposal: hash }
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
+            | Action::Share { signature: hash, .. }
             | Action::OpenPast { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
             | Action::AssignRoles { signature: hash, .. }
@@ -468,6 +506,8 @@ impl Action {
                 proposal.to_string()
             }
             Action::Export { camera, from, to, .. } => format!("{camera} {}-{}", from.0, to.0),
+            Action::Share { share, camera, from, to, .. } => format!("{share} {camera} {}-{}", from.0, to.0),
+            Action::OpenShare { share } | Action::EndShare { share } => share.to_string(),
             Action::CreateServiceAccount { account, .. } | Action::RevokeServiceAccount { account } => {
                 account.to_string()
             }

@@ -15,6 +15,7 @@ use url::Url;
 use crate::attempts::Attempts;
 use crate::broker::Broker;
 use crate::ca::Ca;
+use crate::capsules::Capsules;
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::on_site::Reads;
@@ -72,6 +73,7 @@ pub(crate) struct App {
     pub(crate) passkeys: Passkeys,
     pub(crate) providers: Vec<Provider>,
     pub(crate) push: Push,
+    pub(crate) capsules: Capsules,
     pub(crate) limiter: Limiter,
     pub(crate) attempts: Attempts,
     pub(crate) vault: Arc<Vault>,

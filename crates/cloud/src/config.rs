@@ -17,6 +17,7 @@ const PROVIDER_ID_CHARS_MAX: usize = 40;
 const WITNESSES_MAX: usize = 16;
 /// Logs of others that this server witnesses at most.
 const WITNESSED_LOGS_MAX: usize = 1_000;
+const SHARES_GIBIBYTES_MAX: u64 = 1 << 20;
 /// Claims that do not name one person for good.
 const CHANGING_CLAIMS: [&str; 5] = ["email", "name", "nickname", "preferred_username", "upn"];
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub syslog: Option<SyslogSection>,
     /// How people's browsers are told of events while nobody looks.
     pub push: PushSection,
+    /// Footage that people share by links.
+    pub shares: SharesSection,
     /// OpenID providers whose people may sign in. Default none.
     pub identity_providers: Vec<IdentityProviderSection>,
     /// Directories that provision people by SCIM.
@@ -179,6 +182,18 @@ pub struct PushSection {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Footage that people share by links, sealed by their devices.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SharesSection {
+    /// Where it lies; servers behind one name need one folder. Default `shares`
+    /// in `data`.
+    pub path: Option<PathBuf>,
+    /// All that lies there of one organisation, 0 to 1048576. Default 20. 0: nobody
+    /// shares.
+    pub gibibytes_max: u64,
+}
+
 /// An OpenID provider (OpenID Connect Core 1.0, code flow with PKCE).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -300,6 +315,7 @@ impl Default for Config {
             witness: WitnessSection::default(),
             syslog: None,
             push: PushSection::default(),
+            shares: SharesSection::default(),
             identity_providers: Vec::new(),
             scim: ScimSection::default(),
             app_origins: Vec::new(),
@@ -313,6 +329,12 @@ impl Default for PushSection {
         let services =
             ["fcm.googleapis.com", "*.notify.windows.com", "*.push.services.mozilla.com", "*.push.apple.com"];
         PushSection { services: services.map(str::to_owned).into(), contact: None, ca_file: None }
+    }
+}
+
+impl Default for SharesSection {
+    fn default() -> Self {
+        SharesSection { path: None, gibibytes_max: 20 }
     }
 }
 
@@ -394,6 +416,11 @@ impl Config {
         }
         self.validate_witnesses()?;
         self.validate_push()?;
+        let SharesSection { gibibytes_max, .. } = self.shares;
+        ensure!(
+            gibibytes_max <= SHARES_GIBIBYTES_MAX,
+            "shares.gibibytes_max = {gibibytes_max} must be from 0 (nobody shares) to {SHARES_GIBIBYTES_MAX}"
+        );
         let mut ids = BTreeSet::new();
         for provider in &self.identity_providers {
             let IdentityProviderSection { id, issuer, .. } = provider;
@@ -509,6 +536,10 @@ impl Config {
 
     pub(crate) fn store_path(&self) -> PathBuf {
         self.store.path.clone().unwrap_or_else(|| self.data.join("store"))
+    }
+
+    pub(crate) fn shares_path(&self) -> PathBuf {
+        self.shares.path.clone().unwrap_or_else(|| self.data.join("shares"))
     }
 
     pub(crate) fn public_url(&self, viewer_port: u16) -> Url {

@@ -14,6 +14,7 @@ mod attempts;
 mod batches;
 mod broker;
 mod ca;
+mod capsules;
 mod clock;
 mod codes;
 mod config;

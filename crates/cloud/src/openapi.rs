@@ -10,7 +10,7 @@ use crate::http::types::{
 use crate::http::{
     actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
     past, people, proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions,
-    setup, sheet, sites, status, timeline, verifications, walls,
+    setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -88,6 +88,13 @@ use crate::problem::ProblemBody;
         notices::order,
         notices::end,
         notices::test,
+        shares::list,
+        shares::create,
+        shares::put,
+        shares::whole,
+        shares::end,
+        shared::open,
+        shared::piece,
         walls::list,
         walls::save,
         walls::remove,

@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use cloud_core::policy::Operation;
 use cloud_core::{
     Action, Audited, CameraFacts, Denial, Facts, GatewayFacts, Permit, PersonFacts, Principal, Request,
-    allows, decide,
+    ShareFacts, allows, decide,
 };
 use model::wire::UploadObject;
-use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, Timestamp};
+use model::{CameraId, DeviceId, GatewayId, Hash, OrgId, PersonId, ShareId, Timestamp};
 use seal::role::Place;
 use seal::roster::{Camera, Right, Roster, Scope};
 
@@ -177,6 +177,43 @@ impl App {
         Ok(permit.record(&self.recorder).await?)
     }
 
+    /// For whoever showed the key of a share's link.
+    pub(crate) async fn permit_link(
+        &self,
+        (org, share): (OrgId, ShareId),
+        facts: ShareFacts,
+        now: Timestamp,
+    ) -> Result<Audited<Permit>, Problem> {
+        Ok(self.decide_link((org, share), facts, now)?.record(&self.recorder).await?)
+    }
+
+    /// Whether what was opened may still be read.
+    pub(crate) fn still_shared(
+        &self,
+        (org, share): (OrgId, ShareId),
+        facts: ShareFacts,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        // The opening stands in the history.
+        self.decide_link((org, share), facts, now).map(|_| ())
+    }
+
+    fn decide_link(
+        &self,
+        (org, share): (OrgId, ShareId),
+        facts: ShareFacts,
+        now: Timestamp,
+    ) -> Result<Permit, Problem> {
+        let (principal, action) = (Principal::Link(share), Action::OpenShare { share });
+        let request = Request { id: requests::current(), org, principal, action };
+        let facts = Facts { share: Some(facts), ..Facts::default() };
+        decide(&request, &facts, None, now).map_err(|denial| {
+            self.metrics.denials.add(1);
+            tracing::info!(%share, "denied: {denial}");
+            denial.into()
+        })
+    }
+
     /// One decision per object, in order.
     pub(crate) async fn decide_uploads(
         &self,
@@ -279,7 +316,8 @@ fn facts_of_person(
         | Action::RaiseEvent { camera, .. }
         | Action::ListRecordings { camera }
         | Action::ReadEvents { camera }
-        | Action::Export { camera, .. } => Some(*camera),
+        | Action::Export { camera, .. }
+        | Action::Share { camera, .. } => Some(*camera),
         _ => None,
     };
     let mut facts = facts_of_caller(caller, roster, rules, camera, now);

@@ -230,6 +230,11 @@ impl From<RostersError> for Problem {
     }
 }
 
+/// Told to whoever showed the key of the link alone.
+fn share_ended(code: &'static str, message: &str) -> Problem {
+    Problem::new(StatusCode::GONE, code, message, "Ask whoever gave it to you for a new one.")
+}
+
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let why = word(&denial);
@@ -283,6 +288,13 @@ impl From<Denial> for Problem {
                 "This takes two factors.",
                 "Sign in with a passkey, or with password and code.",
             ),
+            Denial::ShareWithdrawn => share_ended("share_withdrawn", "The link was withdrawn."),
+            Denial::ShareOver => share_ended("share_over", "The link was for a time that is over."),
+            Denial::ShareUsedUp => share_ended("share_used_up", "The link was opened as often as it may be."),
+            Denial::Sharer => share_ended(
+                "share_withdrawn",
+                "Whoever made the link has no access to the cameras any more, and with it ended the link.",
+            ),
             Denial::NoPolicies | Denial::Unanswered(_) => {
                 tracing::error!("nothing is permitted: {denial}");
                 Problem::new(
@@ -322,6 +334,7 @@ pub(crate) fn word(denial: &Denial) -> Why {
         Denial::Policy(_) => Why::Policy,
         Denial::NoReason => Why::NoReason,
         Denial::SecondFactor => Why::SecondFactor,
+        Denial::ShareWithdrawn | Denial::ShareOver | Denial::ShareUsedUp | Denial::Sharer => Why::ShareEnded,
         Denial::NoPolicies => Why::NoPolicies,
         Denial::Unanswered(_) => Why::Unanswered,
     }

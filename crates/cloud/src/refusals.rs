@@ -69,6 +69,7 @@ reasons! {
     Policy = "policy";
     NoReason = "no_reason";
     SecondFactor = "second_factor";
+    ShareEnded = "share_ended";
     NoPolicies = "no_policies";
     Unanswered = "unanswered";
 }

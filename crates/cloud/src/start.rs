@@ -21,12 +21,14 @@ use crate::app::{App, RecentReads};
 use crate::attempts::Attempts;
 use crate::broker::Broker;
 use crate::ca::{Ca, ServerCertificate};
+use crate::capsules::Capsules;
 use crate::config::{Config, Listen};
 use crate::database::{Database, Missing};
 use crate::groups::Groups;
 use crate::http::on_site;
 use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
+use crate::http::shares;
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
 use crate::journal::Journal;
@@ -98,6 +100,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let metrics = Arc::default();
     let vault = Arc::new(Vault::open(&config.data)?);
     let providers = config.identity_providers.iter().map(Provider::open).collect::<anyhow::Result<_>>()?;
+    let capsules = Capsules::at(config.shares_path());
+    capsules.prepare().await?;
     let push = Push::open(&config.data, &config.push, &public_url)?;
     let witness = Witness::open(&config, &public_url)?;
     let witnesses = Witnesses::open(&config.history)?;
@@ -113,6 +117,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
         providers,
         push,
+        capsules,
         limiter: crate::rate::Limiter::default(),
         attempts: Attempts::default(),
         decoy: Decoy::new(&vault),
@@ -320,6 +325,9 @@ async fn purge(app: Arc<App>) {
         }
         if let Err(error) = app.database.purge_notices(clock::now()).await {
             tracing::warn!("orders of notices that have ended could not be removed: {error}");
+        }
+        if let Err(error) = shares::purge(&app, clock::now()).await {
+            tracing::warn!("shares that have ended could not be removed: {error:#}");
         }
     }
 }

@@ -88,6 +88,8 @@ ids! {
     ServiceId = "svc_";
     /// Cameras side by side, as a person arranged them.
     WallId = "wall_";
+    /// Footage that somebody without an account opens by a link.
+    ShareId = "shr_";
     /// One request to a server, for its log and the history.
     RequestId = "req_";
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use model::wire::Envelope;
-use model::{CameraId, DeviceId, Hash, OrgId, PersonId, ServiceId, Timestamp};
+use model::{CameraId, DeviceId, Hash, OrgId, PersonId, ServiceId, ShareId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, EnvelopeError, PayloadType};
@@ -19,6 +19,14 @@ use crate::{CanonicalError, to_canonical};
 pub const EXPIRES_AHEAD_MAX_MS: u64 = 72 * Timestamp::HOUR;
 /// A year, and a day for clocks and calendars.
 pub const SERVICE_LIFE_MAX_MS: u64 = 366 * Timestamp::DAY;
+/// Of a share: a month.
+pub const SHARE_LIFE_MS_MAX: u64 = 31 * Timestamp::DAY;
+/// Of the footage in a share.
+pub const SHARE_STRETCH_MS_MAX: u64 = Timestamp::DAY;
+/// Cameras in a share.
+pub const SHARE_CAMERAS_MAX: usize = 16;
+/// How often a share can be opened, where that is limited.
+pub const SHARE_OPENINGS_MAX: u32 = 1_000;
 const SERVICE_NAME_CHARS_MAX: usize = 200;
 /// Longest reason that a person states, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -60,6 +68,19 @@ pub enum Action {
     /// Forgetting who somebody was, whose devices have left the roster.
     /// `previous_state` is the roster's head.
     ErasePerson { person: PersonId },
+    /// Putting footage into a capsule (section 10) that whoever has its link opens
+    /// until then, and so many times if that is limited. `access` is the SHA-256 of
+    /// what the link's holder shows. `previous_state` is the roster's head.
+    Share {
+        share: ShareId,
+        cameras: BTreeSet<CameraId>,
+        from: Timestamp,
+        to: Timestamp,
+        access: Hash,
+        until: Timestamp,
+        openings: Option<u32>,
+        reason: Option<String>,
+    },
     /// The set of policies with this digest. `previous_state` is the digest of
     /// the set in force.
     SetPolicy { digest: Hash },
@@ -108,6 +129,11 @@ pub enum ActionError {
     Reason,
     #[error("a person has at most {ASSIGNMENTS_MAX} roles")]
     Roles,
+    #[error(
+        "a share has 1 to {SHARE_CAMERAS_MAX} cameras and at most a day of them, ends within 31 days, and can be \
+         opened 1 to {SHARE_OPENINGS_MAX} times where that is limited"
+    )]
+    Share,
     #[error(
         "a program's account has a name of 1 to 200 printable characters, may do something, and ends within a year"
     )]
@@ -168,6 +194,20 @@ impl Action {
                     return Err(ActionError::Stretch);
                 }
                 if reason.as_deref().is_none_or(is_reason) { Ok(()) } else { Err(ActionError::Reason) }
+            }
+            Action::Share { cameras, from, to, until, openings, reason, .. } => {
+                if from >= to {
+                    return Err(ActionError::Stretch);
+                }
+                if !reason.as_deref().is_none_or(is_reason) {
+                    return Err(ActionError::Reason);
+                }
+                let bounded = (1..=SHARE_CAMERAS_MAX).contains(&cameras.len())
+                    && to.ms_since(*from) <= SHARE_STRETCH_MS_MAX
+                    && *until > now
+                    && *until <= now.plus_ms(SHARE_LIFE_MS_MAX)
+                    && openings.is_none_or(|openings| (1..=SHARE_OPENINGS_MAX).contains(&openings));
+                if bounded { Ok(()) } else { Err(ActionError::Share) }
             }
         }
     }

@@ -9,6 +9,7 @@
 
 pub mod action;
 mod canonical;
+pub mod capsule;
 pub mod command;
 pub mod dating;
 pub mod dpop;

@@ -1,6 +1,7 @@
 // Finds the recording of a camera at a time, and opens it by byte ranges. Keeps the few that were used last.
 
-import { ApiError, ask as askServer, failure, get } from '../lib/api/client';
+import { ask as askServer, get } from '../lib/api/client';
+import { ApiError, failure } from '../lib/api/errors';
 import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';

@@ -13,6 +13,7 @@ import { ExcerptWriter } from '../lib/seal/excerpt';
 import type { RecordingKeys } from '../lib/seal/header';
 import { Recording } from '../lib/seal/reader';
 import { httpSource } from './catalogue';
+import { CapsuleSinks } from './capsule';
 import { Clips, Origin } from './clips';
 import type { Keyring } from './keyring';
 import { ended, patient } from './patience';
@@ -108,13 +109,14 @@ export async function prepare(order: ExportOrder): Promise<null> {
 export async function write(id: number, destination: Destination, keyring: Keyring, tell: (progress: Progress) => void): Promise<Outcome> {
   const job = jobs.get(id) ?? refuse('the export was cancelled');
   const outcome: Outcome = { exported: [], problem: null };
-  const sinks = new Sinks(destination);
   const teller = new Teller(job, tell);
+  const sinks = destination.kind === 'link' ? new CapsuleSinks(destination.link, job.abort.signal, (isWaiting) => teller.wait(isWaiting)) : new Sinks(destination);
   try {
     for (let camera = 0; camera < job.order.cameras.length; camera += 1) {
       teller.begin(camera);
       outcome.exported.push(await new CameraExport(job, camera, keyring, sinks, teller).run());
     }
+    if (sinks instanceof CapsuleSinks) await sinks.finish(outcome.exported, job.order.cameras);
   } catch (error) {
     await sinks.giveUp();
     outcome.problem = job.abort.signal.aborted ? CANCELLED : explain(error);
@@ -167,7 +169,7 @@ class CameraExport {
     private readonly job: Job,
     private readonly number: number,
     private readonly keyring: Keyring,
-    private readonly sinks: Sinks,
+    private readonly sinks: Pick<Sinks, 'open'>,
     private readonly teller: Teller,
   ) {
     this.signal = job.abort.signal;

@@ -1,7 +1,7 @@
 // Reads a recording although the way there breaks off now and then: goes on from the byte where it stopped, waits longer each time, and
 // gives up after two minutes without a byte.
 
-import { ApiError } from '../lib/api/client';
+import { ApiError } from '../lib/api/errors';
 import type { Source } from '../lib/seal/reader';
 
 const PATIENCE_MS = 120_000;
@@ -62,6 +62,23 @@ export function patient(source: Source, signal: AbortSignal, waits: (isWaiting: 
       }
     },
   };
+}
+
+/** Does something again that the server takes twice as once, while the way there is broken. */
+export async function persistent<T>(act: () => Promise<T>, signal: AbortSignal, waits: (isWaiting: boolean) => void): Promise<T> {
+  const since = Date.now();
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, WAIT_MS_MAX)) {
+    try {
+      const done = await ended(act(), signal);
+      waits(false);
+      return done;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!passes(error) || Date.now() - since > PATIENCE_MS) throw error;
+      waits(true);
+      await pause(wait, signal);
+    }
+  }
 }
 
 /** The same promise, but for an end that does not wait for it. */

@@ -4,8 +4,9 @@
 import { takeBack } from '../lib/app/chosenFile';
 import type { Output } from '../lib/media/film';
 import type { Bytes } from '../lib/seal/bytes';
+import type { Link } from './capsule';
 
-export type Destination = { kind: 'folder'; folder: FileSystemDirectoryHandle } | { kind: 'file'; file: FileSystemFileHandle } | { kind: 'download' };
+export type Destination = { kind: 'link'; link: Link } | { kind: 'folder'; folder: FileSystemDirectoryHandle } | { kind: 'file'; file: FileSystemFileHandle } | { kind: 'download' };
 
 export interface Written {
   name: string;

@@ -127,6 +127,7 @@ impl Transaction {
             "DELETE FROM device_requests WHERE org = $1 AND person = $2",
             "DELETE FROM reasons WHERE org = $1 AND person = $2",
             "DELETE FROM walls WHERE org = $1 AND person = $2 AND shared = 0",
+            "DELETE FROM shares WHERE org = $1 AND person = $2",
             "DELETE FROM reviewed_events WHERE org = $1 AND person = $2",
             "DELETE FROM notice_orders WHERE org = $1 AND person = $2",
             "DELETE FROM push_subscriptions WHERE org = $1 AND person = $2",

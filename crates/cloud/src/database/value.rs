@@ -84,6 +84,7 @@ from_id!(
     model::Hash,
     model::Rendition,
     model::ServiceId,
+    model::ShareId,
     model::WallId
 );
 

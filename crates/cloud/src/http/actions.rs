@@ -44,6 +44,7 @@ pub(crate) async fn act(
         action::Action::Export { camera, from, to, .. } => {
             Action::Export { camera, from, to, signature: verified.hash }
         }
+        action::Action::Share { .. } => return Err(elsewhere("/api/v1/shares")),
         action::Action::CreateServiceAccount { .. } => return Err(elsewhere("/api/v1/service-accounts")),
         action::Action::OpenPast { .. } => return Err(elsewhere("/api/v1/past-openings")),
         action::Action::AssignRoles { .. } => return Err(elsewhere("/api/v1/roles")),

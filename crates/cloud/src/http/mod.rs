@@ -37,6 +37,8 @@ pub(crate) mod scim;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod shared;
+pub(crate) mod shares;
 pub(crate) mod sheet;
 pub(crate) mod sites;
 pub(crate) mod status;

@@ -14,6 +14,8 @@ struct WebApp;
 
 /// The build puts a digest of the content into the names of these files.
 const HASHED: &str = "assets/";
+/// Links to what was shared: they have a page of their own, without the app.
+const SHARED: &str = "s/";
 /// Never the page: programs that mistype should learn it.
 const NOT_PAGES: [&str; 4] = ["api/", "gateway/", "scim/", "store/"];
 
@@ -28,7 +30,8 @@ pub(crate) async fn path(Path(path): Path<String>) -> Response {
     if path.starts_with(HASHED) || NOT_PAGES.iter().any(|prefix| path.starts_with(prefix)) {
         return Problem::not_found().into_response();
     }
-    index().await
+    let page = if path.starts_with(SHARED) { "shared.html" } else { "index.html" };
+    file(page).unwrap_or_else(|| Problem::not_found().into_response())
 }
 
 fn file(path: &str) -> Option<Response> {

@@ -10,6 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use model::wire::BODY_MAX;
+use seal::capsule::PIECE_SEALED_BYTES_MAX;
 use seal::tlog::SUBMISSION_BYTES_MAX;
 use tower_http::compression::CompressionLayer;
 
@@ -17,7 +18,8 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
     notices, page, passwords, past, people, proposals, providers, reasons, recordings, recovery, roster,
-    rules, scim, services, sessions, setup, sheet, sites, status, timeline, verifications, walls, witness,
+    rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, timeline, verifications,
+    walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -144,6 +146,15 @@ fn viewers() -> Vec<Row> {
         viewer("PUT", "/api/v1/notices/{device}", Session, put(notices::order)),
         viewer("DELETE", "/api/v1/notices/{device}", Session, delete(notices::end)),
         viewer("POST", "/api/v1/notices/{device}/test", Session, post(notices::test)),
+        viewer("GET", "/api/v1/shares", Session, get(shares::list)),
+        viewer("POST", "/api/v1/shares", Session, post(shares::create)),
+        viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))),
+        viewer("POST", "/api/v1/shares/{id}/whole", Session, post(shares::whole)),
+        viewer("DELETE", "/api/v1/shares/{id}", Session, delete(shares::end)),
+        // Token: what comes from the part of the link that no server is sent.
+        viewer("POST", "/api/v1/shared/{id}/openings", Token, post(shared::open)),
+        // Anyone: the opening's token has 256 bits, and a film has many pieces.
+        viewer("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}", Anyone, get(shared::piece)),
         viewer("GET", "/api/v1/walls", Session, get(walls::list)),
         viewer("PUT", "/api/v1/walls/{id}", Session, put(walls::save)),
         viewer("DELETE", "/api/v1/walls/{id}", Session, delete(walls::remove)),

@@ -69,14 +69,24 @@ impl FolderStore {
         sha256: Hash,
         body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<(), CreateError> {
-        let path = self.path(container, name);
-        if tokio::fs::try_exists(&path).await? {
+        self.create_at(&self.path(container, name), bytes, sha256, body).await
+    }
+
+    /// The same for a path in the folder.
+    pub(crate) async fn create_at<E>(
+        &self,
+        path: &Path,
+        bytes: u64,
+        sha256: Hash,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(), CreateError> {
+        if tokio::fs::try_exists(path).await? {
             return Err(CreateError::Exists);
         }
         let temporary = self.root.join(INCOMING).join(random::token().to_string());
         let result = self.receive(&temporary, bytes, sha256, body).await;
         let result = match result {
-            Ok(()) => self.link(&temporary, &path).await,
+            Ok(()) => self.link(&temporary, path).await,
             Err(error) => Err(error),
         };
         let _ = tokio::fs::remove_file(&temporary).await;

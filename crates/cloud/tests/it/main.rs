@@ -30,6 +30,7 @@ mod rules;
 mod scim;
 mod seek;
 mod services;
+mod shares;
 mod sheet;
 mod sites;
 mod support;

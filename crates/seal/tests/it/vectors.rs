@@ -327,3 +327,24 @@ fn notices() {
         }),
     );
 }
+
+#[test]
+fn capsule() {
+    use seal::capsule::{DESCRIPTION, Piece};
+    let (share, key) = (crate::capsule::share(), crate::capsule::key());
+    let description = crate::capsule::description();
+    let seal = |piece, plain: &[u8]| base64(&key.seal(share, piece, plain));
+    check(
+        "capsule",
+        &json!({
+            "share": share,
+            "key": *key.to_link(),
+            "access": key.access(share),
+            "description": { "text": description, "sealed": seal(DESCRIPTION, &description.padded()) },
+            "pieces": [
+                { "file": 2, "number": 0, "plain": base64(b"proof"), "sealed": seal(Piece { file: 2, number: 0 }, b"proof") },
+                { "file": 1, "number": 1, "plain": base64(b"end"), "sealed": seal(Piece { file: 1, number: 1 }, b"end") },
+            ],
+        }),
+    );
+}

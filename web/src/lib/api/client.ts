@@ -3,25 +3,15 @@
 
 import { learnNonce, newSessionKey, proofOf, reloadSessionKey, sessionKey, useSessionKey } from '../device/proof';
 import type { SessionKey } from '../device/store';
-import type { ErrorBody } from './types';
+import { ApiError, failure } from './errors';
+
+export { ApiError, explain } from './errors';
 
 const TIMEOUT_MS = 40_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** A new nonce, a new key, and both at once. */
 const ATTEMPTS_MAX = 3;
 const RETRIED = new Set(['use_dpop_nonce', 'proof_refused']);
-
-export class ApiError extends Error {
-  override name = 'ApiError';
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly remedy: string,
-  ) {
-    super(message);
-  }
-}
 
 /** Asked in place of the cloud: a gateway of this network, through `lenskeep app`. Page and Worker are told each. The key is what `lenskeep app`
  * knows this page by: its cookie alone would be sent to every port of localhost. */
@@ -33,9 +23,19 @@ export const addressOf = (path: string): string => (siteKey ? path.replace(/^\/a
 /** Set by whoever must know that the session has ended; see session.svelte.ts. */
 export const on = { signedOut: () => {} };
 
+/** When the server last said what time it is, by its clock and by ours. To the second: HTTP says no more. */
+let time: { here: number; there: number } | null = null;
+export const serverTime = (): typeof time => time;
+
 export const get = <T>(path: string): Promise<T> => call<T>('GET', path);
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body);
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>('PUT', path, body);
+/** Bytes in place of JSON, of which the server says nothing but that it has them. */
+export async function putBytes(path: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
+  const headers = { accept: 'application/json', 'x-lenskeep': '1', 'content-type': 'application/octet-stream' };
+  const response = await ask(path, { method: 'PUT', headers, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (!response.ok) throw failure(response.status, await response.text());
+}
 export const remove = (path: string): Promise<void> => call<void>('DELETE', path);
 
 /** A request that opens a session, bound to a new key of this browser. */
@@ -80,6 +80,8 @@ export async function ask(path: string, request: Request_, key?: SessionKey): Pr
       throw new ApiError(0, 'unreachable', 'The server does not answer.', 'Check that Lenskeep runs and that you are connected, then try again.');
     });
     learnNonce(response);
+    const date = Date.parse(response.headers.get('date') ?? '');
+    if (!Number.isNaN(date)) time = { here: Date.now(), there: date };
     if (response.status !== 401) return response;
     const error = failure(401, await response.text());
     if (error.code === 'proof_refused') reloadSessionKey();
@@ -89,24 +91,4 @@ export async function ask(path: string, request: Request_, key?: SessionKey): Pr
       throw error;
     }
   }
-}
-
-/** What an answer that is an error says. */
-export function failure(status: number, text: string): ApiError {
-  try {
-    const { code, message, remedy, request } = (JSON.parse(text) as ErrorBody).error;
-    // What failed inside is found in the server's log by the request.
-    const named = status >= 500 && request ? ` (Request ${request}.)` : '';
-    return new ApiError(status, String(code), String(message), `${remedy ?? ''}${named}`);
-  } catch {
-    return new ApiError(status, 'unexpected', `The server answered ${status}.`, 'Try again. If it stays, look at the log of lenskeep.');
-  }
-}
-
-/** One text for people: what happened, and what to do. */
-export function explain(error: unknown): string {
-  if (error instanceof ApiError) return error.remedy ? `${error.message} ${error.remedy}` : error.message;
-  const message = error instanceof Error ? error.message : String(error);
-  const sentence = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }

@@ -42,6 +42,7 @@ export type Timeline = Narrow<Whole<'Timeline'>, { parts: TimelinePart[]; gaps: 
 /** What it holds is read by seal. */
 export type PastEpoch = Narrow<Whole<'PastEpoch'>, { grant: unknown }>;
 /** Tiles of cameras that are not the roster's are left out where they are shown. */
+export type Share = Narrow<Whole<'Share'>, { openings: number | null }>;
 export type WallListing = Narrow<Whole<'Wall'>, { tiles: Whole<'Tile'>[] }>;
 export type HistoryEntry = Whole<'HistoryEntry'>;
 export type SessionListing = Whole<'SessionListing'>;

@@ -3,16 +3,19 @@
 
 import type { ExportOrder, Exported, Progress } from '../../worker/export';
 import type { Destination } from '../../worker/sink';
-import { ApiError, get, post } from '../api/client';
+import { ApiError, get, post, remove } from '../api/client';
 import type { Rendition, Timeline } from '../api/types';
 import { type Action, signAction } from '../seal/action';
+import { compareText } from '../seal/bytes';
 import { takeBack } from './chosenFile';
 import { postSigned } from './confirmed';
 import { fileName } from './fileName';
 import { call, exporting } from './keeper';
+import { linkOf, type NewLink, newLink } from './links';
 import type { Organisation } from './organisation.svelte';
 import { why } from './roles';
 import type { Span } from './timeline';
+import { zone } from './words';
 
 const ATTEMPTS_MAX = 3;
 const ESTIMATE_PARTS = 60;
@@ -22,6 +25,15 @@ export interface Wish extends Span {
   rendition: Rendition;
   proof: boolean;
   reason: string;
+  /** In place of files: whoever has the link opens it. */
+  link: LinkWish | null;
+}
+
+export interface LinkWish {
+  until: number;
+  /** How often it can be opened; null: any number of times. */
+  openings: number | null;
+  note: string;
 }
 
 /** An address under which this page has a file downloaded. */
@@ -35,6 +47,8 @@ class ExportRun {
   progress: Progress | null = $state.raw(null);
   done: Exported[] = $state.raw([]);
   downloads: Download[] = $state.raw([]);
+  /** What to hand on; it stands nowhere else. */
+  link: string | null = $state(null);
   problem: string | null = $state(null);
   running = $state(false);
   private job = 0;
@@ -42,7 +56,8 @@ class ExportRun {
   /** Begins with the place, which a browser lets somebody choose only at once when a button is pressed. */
   async start(organisation: Organisation, wish: Wish, isApart: boolean): Promise<void> {
     if (this.running) return;
-    const to = await chooseDestination(wish);
+    const made = wish.link ? await newLink() : null;
+    const to = made && wish.link ? inLink(made, wish.link) : await chooseDestination(wish);
     if (to === null) return;
     await this.clear();
     this.wish = wish;
@@ -52,18 +67,22 @@ class ExportRun {
     exporting.set(job, (progress) => (this.progress = progress));
     addEventListener('beforeunload', stay);
     try {
-      const { reason, ...order } = wish;
+      const { reason, link, ...order } = wish;
       if (!isApart) await mayAll(wish);
       // What cannot be written is said before the history says that it was exported.
       await call('prepareExport', { ...order, job } satisfies ExportOrder);
-      await giveOrders(organisation, wish);
+      if (made && link) await giveShareOrder(organisation, wish, link, made);
+      else await giveOrders(organisation, wish);
       const { exported, problem } = await call('writeExport', { job, to });
       this.done = exported;
       this.problem = problem;
+      if (made && problem === null) this.link = await linkOf(made);
+      else if (made) await withdraw(made);
       this.download();
     } catch (error) {
       this.wish = null;
       await call('cancelExport', { job });
+      if (made) await withdraw(made);
       if (to.kind === 'file') await takeBack(to.file, false);
       throw error;
     } finally {
@@ -82,7 +101,7 @@ class ExportRun {
   async clear(): Promise<void> {
     const names = this.downloads.map(({ name }) => name);
     for (const { url } of this.downloads) URL.revokeObjectURL(url);
-    [this.done, this.downloads, this.problem, this.wish] = [[], [], null, null];
+    [this.done, this.downloads, this.link, this.problem, this.wish] = [[], [], null, null, null];
     if (names.length > 0) await call('forgetExported', names);
   }
 
@@ -124,37 +143,59 @@ async function chooseDestination({ cameras, proof, from }: Wish): Promise<Destin
   return { kind: 'download' };
 }
 
-/** Whether somebody may take footage of a camera out, as far as the page needs to know before it asks. */
-export async function mayExport(camera: string): Promise<boolean> {
-  const { allowed, missing } = await why('export', camera);
+/** Whether somebody may take footage of a camera out, into files or by a link, as far as the page needs to know before it asks. */
+export async function mayTakeOut(operation: 'export' | 'share', camera: string): Promise<boolean> {
+  const { allowed, missing } = await why(operation, camera);
   return allowed || missing !== null;
 }
 
 /** States the reason where the rules want one, and says in words what else they want. */
-async function mayAll({ cameras, reason }: Wish): Promise<void> {
-  const answers = await Promise.all(cameras.map(async ({ id, name }) => ({ name, ...(await why('export', id)) })));
+async function mayAll({ cameras, reason, link }: Wish): Promise<void> {
+  const operation = link ? 'share' : 'export';
+  const answers = await Promise.all(cameras.map(async ({ id, name }) => ({ name, ...(await why(operation, id)) })));
   const refused = answers.find(({ allowed, missing }) => !allowed && missing === null);
-  if (refused) throw new Error(`You may not export ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
-  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error('The organisation wants you to sign in with a passkey, or with password and code, before you export. Sign out, and in again that way.');
+  if (refused) throw new Error(`You may not ${operation} ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
+  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error('The organisation wants you to sign in with a passkey, or with password and code, before you ${operation}. Sign out, and in again that way.');
   if (!answers.some(({ missing }) => missing === 'reason')) return;
   if (reason === '') throw new Error('The organisation wants to know why: write down a reason.');
   await post('/api/v1/reasons', { reason });
 }
 
+const inLink = ({ share, key }: NewLink, { note }: LinkWish): Destination => ({ kind: 'link', link: { share, key, note: note === '' ? null : note, zone: zone() } });
+
+/** One signed action for all cameras. */
+async function giveShareOrder(organisation: Organisation, { cameras, from, to, reason }: Wish, { until, openings }: LinkWish, { share, access }: NewLink): Promise<void> {
+  const ids = cameras.map(({ id }) => id).sort(compareText);
+  await attempts(organisation, async () => {
+    const action: Action = { type: 'share', share, cameras: ids, from, to, access, until, openings, reason: reason === '' ? null : reason };
+    await postSigned('/api/v1/shares', { envelope: await signAction(organisation.org, organisation.headHash, action, Date.now(), organisation.signer) });
+  });
+}
+
+/** What did not become whole opens nothing; this frees its place at once. */
+const withdraw = ({ share }: NewLink): Promise<void> => remove(`/api/v1/shares/${share}`).catch(() => undefined);
+
 /** One signed action for each camera, which the history keeps; the person confirms all of them at once. */
 async function giveOrders(organisation: Organisation, { cameras, from, to, reason }: Wish): Promise<void> {
   let left = cameras;
-  for (let attempt = 1; left.length > 0; attempt += 1) {
+  await attempts(organisation, async () => {
     const sign = ({ id: camera }: { id: string }) => {
       const action: Action = { type: 'export', camera, from, to, reason: reason === '' ? null : reason };
       return signAction(organisation.org, organisation.headHash, action, Date.now(), organisation.signer);
     };
     const envelopes = await Promise.all(left.map(sign));
+    for (const [i, envelope] of envelopes.entries()) {
+      await postSigned('/api/v1/actions', { envelope }, envelopes.slice(i + 1));
+      left = left.slice(1);
+    }
+  });
+}
+
+/** Signs anew where the organisation changed meanwhile. */
+async function attempts(organisation: Organisation, act: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
     try {
-      for (const [i, envelope] of envelopes.entries()) {
-        await postSigned('/api/v1/actions', { envelope }, envelopes.slice(i + 1));
-        left = left.slice(1);
-      }
+      return await act();
     } catch (error) {
       if (!(error instanceof ApiError && error.code === 'state_moved') || attempt >= ATTEMPTS_MAX) throw error;
       await organisation.refresh();

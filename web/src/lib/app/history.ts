@@ -23,6 +23,9 @@ const ACTIONS: Record<string, string> = {
   approve: 'agreed to a change',
   decline: 'declined a change',
   export: 'took footage out',
+  share: 'shared footage by a link',
+  open_share: 'was opened by whoever has the link',
+  end_share: 'withdrew a link',
   add_passkey: 'added a passkey',
   rename_passkey: 'renamed a passkey',
   remove_passkey: 'removed a passkey',
@@ -86,7 +89,7 @@ const STATEMENTS: Record<Statement['type'], string> = {
   snapshot: 'snapshot',
 };
 
-const IDS = /\b(cam|gw|dev|usr|ep|org)_[0-9a-f]{32}\b/g;
+const IDS = /\b(cam|gw|dev|usr|ep|org|shr)_[0-9a-f]{32}\b/g;
 
 export interface Names {
   organisation: Organisation;
@@ -100,6 +103,7 @@ const ERASED = 'somebody who was erased';
 export function nameOf(id: string, { organisation, people }: Names): string {
   if (id.startsWith('ref_')) return ERASED;
   if (id === 'cloud') return 'The server';
+  if (id.startsWith('shr_')) return `The link ${short(id)}`;
   const { state } = organisation;
   const found = [...state.cameras, ...state.gateways, ...state.devices].find((entry) => entry.id === id);
   return found?.name ?? people[id] ?? short(id);

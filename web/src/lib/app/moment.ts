@@ -1,6 +1,8 @@
 // A link to one moment of a camera. It gives nobody access: whoever opens it signs in and needs the keys, as always.
 
-export const linkTo = (camera: string, at: number): string => location.origin + pathTo(camera, at);
+import { publicOrigin } from './origin';
+
+export const linkTo = async (camera: string, at: number): Promise<string> => (await publicOrigin()) + pathTo(camera, at);
 export const pathTo = (camera: string, at: number): string => `/cameras/${camera}?at=${new Date(at).toISOString()}`;
 
 /** The clock of whoever made the link may be ahead of ours. */

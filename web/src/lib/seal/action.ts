@@ -36,6 +36,7 @@ const bodyShape = tagged('type', {
   export: { camera: id('cam_'), from: int, to: int, reason: nullable(text(REASON_CHARS_MAX)) },
   open_past: { device: id('dev_'), from: int },
   set_policy: { digest: hash },
+  share: { share: id('shr_'), cameras: sorted(id('cam_'), (camera) => camera, 16), from: int, to: int, access: hash, until: int, openings: nullable(int), reason: nullable(text(REASON_CHARS_MAX)) },
 });
 export const actionShape = object({ org: id('org_'), nonce: hash, expires_at: int, previous_state: hash, action: bodyShape });
 export type Action = Of<typeof bodyShape>;

@@ -30,6 +30,8 @@ pub(super) enum Needs {
     OpensTill,
     /// To be Ada.
     Ada,
+    /// Or to administer her organisation.
+    AdaOrAdministrator,
     /// A session of the organisation whose thing the path names; what comes
     /// then depends on what was signed.
     SessionHere,
@@ -43,8 +45,8 @@ pub(super) struct Case {
 
 pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
     use Needs::{
-        Ada, Administrator, AdministratorHere, Door, History, HistoryHere, Nothing, Nowhere, OpensDoor,
-        OpensTill, Session, SessionHere, Till,
+        Ada, AdaOrAdministrator, Administrator, AdministratorHere, Door, History, HistoryHere, Nothing,
+        Nowhere, OpensDoor, OpensTill, Session, SessionHere, Till,
     };
     let Things {
         door,
@@ -63,6 +65,8 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         passkey,
         service,
         wall,
+        share,
+        ended,
         size,
     } = things;
     let case = |needs, path: String, body: Value| Case { needs, path, body };
@@ -98,11 +102,12 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         (
             "GET",
             "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions"
-            | "/api/v1/factors" | "/api/v1/walls",
+            | "/api/v1/factors" | "/api/v1/walls" | "/api/v1/shares",
         )
         | (
             "POST",
             "/api/v1/roster"
+            | "/api/v1/shares"
             | "/api/v1/verifications/begin"
             | "/api/v1/verifications"
             | "/api/v1/actions"
@@ -110,6 +115,23 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
             | "/api/v1/reasons"
             | "/api/v1/factors",
         ) => plain(Session),
+        ("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}") => {
+            vec![case(Ada, format!("/api/v1/shares/{share}/files/1/pieces/0"), json!({}))]
+        }
+        ("POST", "/api/v1/shares/{id}/whole") => {
+            vec![case(Ada, format!("/api/v1/shares/{share}/whole"), json!({ "pieces": 9 }))]
+        }
+        ("DELETE", "/api/v1/shares/{id}") => {
+            vec![case(AdaOrAdministrator, format!("/api/v1/shares/{ended}"), json!({}))]
+        }
+        // What a link shows is none of a session's.
+        ("POST", "/api/v1/shared/{id}/openings") => {
+            let body = json!({ "access": Hash(fresh()) });
+            vec![case(Nothing, format!("/api/v1/shared/{share}/openings"), body)]
+        }
+        ("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}") => {
+            vec![case(Nothing, format!("/api/v1/shared/{share}/files/1/pieces/0"), json!({}))]
+        }
         ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
         ("POST", "/api/v1/events/reviewed") => {
             let events = json!([{ "id": EventId::from_random([7; 16]), "at": 1 }]);

@@ -71,8 +71,8 @@ enum Who {
 
 fn expected(who: Who, route: &Route, needs: Needs) -> Outcome {
     use Needs::{
-        Ada, Administrator, AdministratorHere, Door, History, HistoryHere, Nothing, Nowhere, OpensDoor,
-        OpensTill, Session, SessionHere, Till,
+        Ada, AdaOrAdministrator, Administrator, AdministratorHere, Door, History, HistoryHere, Nothing,
+        Nowhere, OpensDoor, OpensTill, Session, SessionHere, Till,
     };
     match needs {
         Nothing => return Outcome::Through,
@@ -103,8 +103,9 @@ fn expected(who: Who, route: &Route, needs: Needs) -> Outcome {
         Door | Till if matches!(who, Who::Auditor | Who::Installer) => Outcome::Role,
         Till if who == Who::Operator => Outcome::Role,
         Door | Till | OpensDoor | OpensTill => Outcome::Through,
-        Ada if who == Who::Ada => Outcome::Through,
-        Ada | Nothing | Nowhere => Outcome::NotFound,
+        Ada | AdaOrAdministrator if who == Who::Ada => Outcome::Through,
+        AdaOrAdministrator if who == Who::OneFactor => Outcome::Through,
+        Ada | AdaOrAdministrator | Nothing | Nowhere => Outcome::NotFound,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{CameraId, DeviceId, Hash, PersonId, Timestamp, WallId};
+use model::{CameraId, DeviceId, Hash, PersonId, ShareId, Timestamp, WallId};
 use reqwest::StatusCode;
 use seal::roster::{Scope, Statement};
 use serde_json::json;
@@ -38,6 +38,9 @@ pub(super) struct Things {
     pub(super) service: String,
     /// Ada's own.
     pub(super) wall: WallId,
+    /// Ada's, which is being made; and one that goes.
+    pub(super) share: ShareId,
+    pub(super) ended: ShareId,
     /// A size of the log that was published.
     pub(super) size: u64,
 }
@@ -83,21 +86,35 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
     ours.append(world, Statement::RevokeDevice { device: eve.device }).await;
     world.as_person(&finn.cookie).post("/api/v1/logout", &json!({})).await;
 
-    let export = seal::action::SignedAction {
-        org: ours.org,
-        nonce: Hash(fresh()),
-        expires_at: crate::support::now().plus_ms(Timestamp::MINUTE),
-        previous_state: ours.roster.head().1,
-        action: seal::action::Action::Export {
-            camera: door,
-            from: Timestamp(1),
-            to: Timestamp(2),
-            reason: None,
-        },
+    let signed = |action| {
+        let signed = seal::action::SignedAction {
+            org: ours.org,
+            nonce: Hash(fresh()),
+            expires_at: crate::support::now().plus_ms(Timestamp::MINUTE),
+            previous_state: ours.roster.head().1,
+            action,
+        };
+        json!({ "envelope": signed.sign(ours.admin.device, &ours.admin.keys.sign) })
     };
-    let envelope = export.sign(ours.admin.device, &ours.admin.keys.sign);
-    let acted = ours.api(world).post("/api/v1/actions", &json!({ "envelope": envelope })).await;
+    let (from, to) = (Timestamp(1), Timestamp(2));
+    let export = seal::action::Action::Export { camera: door, from, to, reason: None };
+    let acted = ours.api(world).post("/api/v1/actions", &signed(export)).await;
     let signature = serde_json::from_value(acted.body["signature"].clone()).unwrap();
+    let [share, ended] = [ShareId::from_random(fresh_id()), ShareId::from_random(fresh_id())];
+    for share in [share, ended] {
+        let action = seal::action::Action::Share {
+            share,
+            cameras: BTreeSet::from([door]),
+            from,
+            to,
+            access: Hash(fresh()),
+            until: crate::support::now().plus_ms(Timestamp::HOUR),
+            openings: None,
+            reason: None,
+        };
+        let ordered = ours.api(world).post("/api/v1/shares", &signed(action)).await;
+        assert_eq!(ordered.status, StatusCode::NO_CONTENT, "{}", ordered.body);
+    }
     let second = world.device_login(ours.org, &ours.admin).await.cookie().unwrap();
     let listed = world.as_person(&second).get("/api/v1/sessions").await.body["sessions"].clone();
     let own = listed.as_array().unwrap().iter().find(|session| session["own"] == true).unwrap()["id"].clone();
@@ -177,6 +194,8 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
         passkey: "AAAA".to_owned(),
         service: service.id.to_string(),
         wall,
+        share,
+        ended,
         size,
     };
     (ours, things, who)

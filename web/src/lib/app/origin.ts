@@ -1,0 +1,9 @@
+// Where others reach what this page hands on. A page of `lenskeep app` is on this machine alone: that program, and not the cloud, says where
+// the cloud is.
+
+import { get } from '../api/client';
+import { session } from './session.svelte';
+
+export async function publicOrigin(): Promise<string> {
+  return session.hasSite ? (await get<{ origin: string }>('/api/site/cloud')).origin : location.origin;
+}

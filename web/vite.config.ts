@@ -15,8 +15,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // What several pages share and is small goes together, and so do the pages of administrators: they compress better than apart.
     rolldownOptions: {
-      // The app, and the page of people without an account.
-      input: ['index.html', 'shared.html'],
       output: {
         codeSplitting: {
           groups: [

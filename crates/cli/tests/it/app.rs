@@ -244,6 +244,11 @@ fn the_page_comes_from_the_program_and_answers_from_the_cloud() {
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Lenskeep: 1\r\n{proof}");
         app.ask(&format!("{head}Cookie: {cookie}\r\nContent-Length: 0\r\n"), "")
     };
+    // Pages change things by `PUT`: here a wall, of which the cloud says what is wrong.
+    assert_eq!(ask("PUT", "/api/v1/walls/wall_00000000000000000000000000000001").status(), 415);
+    // What people hand on leads to the cloud.
+    let origin = ask("GET", "/api/site/cloud").json()["origin"].clone();
+    assert_eq!(origin.as_str(), Some(cloud.as_str()));
     let count = || ask("GET", "/api/v1/sessions").json()["sessions"].as_array().unwrap().len();
     assert!(count() > 1);
     assert_eq!(ask("DELETE", "/api/v1/sessions").status(), 204);
@@ -368,7 +373,7 @@ fn other_names_and_other_sites_are_refused() {
         !heard.contains("cookie") && !heard.contains("user-agent") && !heard.contains("forwarded"),
         "{heard}"
     );
-    assert_eq!(app.post("/api/v1/roster", &json!("x".repeat(1 << 20))).status(), 413);
+    assert_eq!(app.post("/api/v1/roster", &json!("x".repeat((1 << 20) + 16))).status(), 413);
     assert!(cloud.heard().iter().all(|head| head.starts_with("GET /api/v1/status ")));
 }
 

@@ -8,7 +8,8 @@ import type { Header, Track } from '../lib/seal/header';
 import { fromBase64 } from '../lib/seal/bytes';
 
 export interface Frame {
-  frame: VideoFrame;
+  /** As it came out of the decoder, or a copy. */
+  frame: VideoFrame | ImageBitmap;
   /** Wall time of the picture, milliseconds. */
   at: number;
 }
@@ -129,15 +130,15 @@ export class Screen {
 
   /** Draws and closes the frame. */
   show({ frame, at }: Frame): void {
-    const { displayWidth, displayHeight } = frame;
-    if (this.canvas.width !== displayWidth || this.canvas.height !== displayHeight) {
-      this.canvas.width = displayWidth;
-      this.canvas.height = displayHeight;
+    const [width, height] = frame instanceof ImageBitmap ? [frame.width, frame.height] : [frame.displayWidth, frame.displayHeight];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
     }
-    this.context.drawImage(frame, 0, 0, displayWidth, displayHeight);
+    this.context.drawImage(frame, 0, 0, width, height);
     frame.close();
     this.at = at;
-    this.onPicture(at, displayWidth, displayHeight);
+    this.onPicture(at, width, height);
   }
 
   async snapshot(): Promise<Blob | null> {

@@ -22,6 +22,8 @@ export default defineConfig({
             // The first page shows it too, and must not wait for the others.
             { name: 'start', test: /src\/lib\/ui\/Empty/, priority: 1 },
             { name: 'administration', test: /src\/pages\/(Devices|Gateways|People|Policies|ServiceAccounts)\.svelte/ },
+            // Both have the timeline of what is recorded.
+            { name: 'watching', test: /src\/(pages\/(Camera|Wall)|lib\/ui\/(Recorded|Timeline))\.svelte/ },
           ],
         },
       },

@@ -53,7 +53,7 @@ describe('a reel', () => {
     const frame = (at: number): Frame => ((open += 1), { at, frame: { close: () => (open -= 1) } as unknown as VideoFrame });
     const screen = { show: (next: Frame) => (next.frame.close(), shown.push([next.at, Math.round(performance.now() - began)])) } as unknown as Screen;
     const pace = { playing: true, speed };
-    const reel = new Reel(screen, { playing: () => pace.playing, speed: () => pace.speed });
+    const reel = new Reel(screen, { playing: () => pace.playing, speed: () => pace.speed, together: () => null, behind: () => undefined });
     return { reel, shown, frame, pace, open: () => open };
   };
 

@@ -6,6 +6,7 @@ import type { Rendition } from '../lib/api/types';
 import { openChunk } from '../lib/seal/chunk';
 import { Backward } from './backward';
 import { Catalogue, type OpenRecording } from './catalogue';
+import { type Clock, mediaAt, wallNow } from './clock';
 import type { Keyring } from './keyring';
 import type { PlayerEvent } from './protocol';
 import { GAP_MS, KEY_FRAMES_ABOVE, type Pace, Reel } from './reel';
@@ -15,6 +16,11 @@ import { SoundDecoder } from './sound';
 const AHEAD_MAX = 6;
 const SPEED_MAX = 16;
 const SPEED_MIN = 0.25;
+/** Who begins beside others that play aims so far ahead of them, and farther each time that this was not enough. */
+const LEAD_MS = 250;
+const LEAD_MS_MAX = 4000;
+/** A lead that was enough for so long may be shorter the next time. */
+const SETTLED_MS = 10_000;
 
 export class RecordedView {
   private readonly catalogue: Catalogue;
@@ -24,6 +30,9 @@ export class RecordedView {
   private playing = false;
   private speed = 1;
   private closed = false;
+  private clock: Clock | null = null;
+  private lead = LEAD_MS;
+  private begun = 0;
 
   constructor(
     camera: string,
@@ -40,6 +49,28 @@ export class RecordedView {
   seek(at: number, play: boolean, preview: boolean): void {
     this.playing = play;
     this.start({ target: at, mode: preview ? 'key' : play ? this.way : 'at' });
+  }
+
+  /** Beside other cameras, at their time. */
+  follow(clock: Clock, anew: boolean, preview: boolean): void {
+    this.clock = clock;
+    this.playing = clock.playing;
+    this.speed = clock.speed;
+    if (!anew) return this.run?.resume();
+    this.lead = LEAD_MS;
+    if (preview) this.start({ target: clock.media, mode: 'key' });
+    else this.join();
+  }
+
+  /** Begins where the others are, or will be when there is a picture. */
+  private join(): void {
+    this.begun = wallNow();
+    this.start({ target: mediaAt(this.clock!, this.begun + this.lead), mode: 'due' });
+  }
+
+  private behind(): void {
+    this.lead = wallNow() - this.begun > SETTLED_MS ? LEAD_MS : Math.min(LEAD_MS_MAX, this.lead * 2);
+    this.join();
   }
 
   play(): void {
@@ -97,6 +128,8 @@ export class RecordedView {
       emit: (event) => this.run === run && !this.closed && this.emit(event),
       playing: () => this.playing && this.run === run,
       speed: () => this.speed,
+      together: () => this.clock,
+      behind: () => this.run === run && this.behind(),
       audio: () => this.audioOn && this.speed === 1 && this.playing,
       shown: () => this.run === run && this.state(this.playing ? 'playing' : 'paused'),
       fail(error) {
@@ -114,10 +147,11 @@ export class RecordedView {
   }
 }
 
-/** `at`: the first picture at or after the target. `before`: the last one before it. `key`: the key frame before it, for scrubbing. */
+/** `at`: the first picture at or after the target. `before`: the last one before it. `key`: the key frame before it, for scrubbing.
+ * `due`: what is to be seen at that time, and nothing where nothing is recorded then. `at` and `due` go on from there. */
 interface Goal {
   target: number;
-  mode: 'at' | 'before' | 'key';
+  mode: 'at' | 'before' | 'key' | 'due';
 }
 
 export interface Surroundings extends Pace {
@@ -176,27 +210,46 @@ class Run {
     const { catalogue, emit } = this.around;
     const { target, mode } = this.goal;
     if (await this.preview()) return;
+    const together = this.around.together() !== null;
+    const goesOn = mode === 'at' || mode === 'due';
     let listing = mode === 'before' ? await catalogue.before(target) : await catalogue.at(target);
+    if (this.abort.signal.aborted) return;
     if (!listing) {
-      emit({ type: 'state', state: 'ended', note: mode === 'before' ? 'There is nothing earlier.' : 'There is no recording at or after this time yet.' });
+      if (together) emit({ type: 'nothing', from: target, to: null });
+      else emit({ type: 'state', state: 'ended', note: mode === 'before' ? 'There is nothing earlier.' : 'There is no recording at or after this time yet.' });
       return;
     }
     let position = Math.max(target, listing.started_at);
     // Another moment than the one that was asked for is never shown without a word.
-    if (mode === 'at' && position - target > GAP_MS) emit({ type: 'skipped_gap', from: target, to: position });
+    if (position - target > GAP_MS && together) {
+      emit({ type: 'nothing', from: target, to: position });
+      if (!goesOn) return;
+    } else if (mode === 'at' && position - target > GAP_MS) {
+      emit({ type: 'skipped_gap', from: target, to: position });
+    }
     while (listing && !this.abort.signal.aborted) {
       // As it is listed now: it may have been forwarded since it was opened.
       const opened: OpenRecording = { ...(await catalogue.openAt(listing)), listing };
       if (this.abort.signal.aborted) return;
       await this.readOne(opened, position);
-      if (this.abort.signal.aborted || mode !== 'at') break;
-      const end = listing.started_at + listing.duration_ms;
+      if (this.abort.signal.aborted || !goesOn) break;
+      const end: number = listing.started_at + listing.duration_ms;
       const next = await catalogue.at(end + 1);
-      if (!next || next.id === listing.id || next.started_at < listing.started_at) break;
-      await this.reel.room(0);
-      if (next.started_at - end > GAP_MS) {
-        emit({ type: 'skipped_gap', from: end, to: next.started_at });
-        this.reel.clock = null;
+      if (this.abort.signal.aborted) return;
+      if (!next || next.id === listing.id || next.started_at < listing.started_at) {
+        if (together) emit({ type: 'nothing', from: end, to: null });
+        break;
+      }
+      const isGap = next.started_at - end > GAP_MS;
+      if (together) {
+        // Others go on meanwhile: what is next is opened while the last pictures are shown.
+        if (isGap) emit({ type: 'nothing', from: end, to: next.started_at });
+      } else {
+        await this.reel.room(0);
+        if (isGap) {
+          emit({ type: 'skipped_gap', from: end, to: next.started_at });
+          this.reel.clock = null;
+        }
       }
       listing = next;
       position = next.started_at;
@@ -265,12 +318,25 @@ class Run {
     } else if (mode === 'at') {
       if (frame.at >= target) this.first(frame);
       else frame.frame.close();
-    } else if (frame.at < target) {
+    } else if (mode === 'due' && frame.at > target) {
+      this.due(frame);
+    } else if (frame.at < target || mode === 'due') {
       this.candidate?.frame.close();
       this.candidate = frame;
     } else {
       frame.frame.close();
     }
+  }
+
+  /** It is known now which picture belongs to the target: the one before this. */
+  private due(next: Frame): void {
+    const shown = this.candidate;
+    this.candidate = null;
+    this.found = true;
+    if (shown && this.around.playing()) this.reel.push({ ...shown, until: this.goal.target });
+    else if (shown) this.around.screen.show(shown);
+    this.around.shown();
+    this.reel.push(next);
   }
 
   private first(frame: Frame): void {

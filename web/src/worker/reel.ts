@@ -1,5 +1,6 @@
 // Pictures that are decoded and wait to be shown, in the order in which they will be: forward or backward. Each is shown when its time has come.
 
+import { type Clock, dueAt, wallNow } from './clock';
 import type { Frame, Screen } from './screen';
 
 /** Pauses in the footage shorter than this are frame intervals, not gaps. */
@@ -8,11 +9,19 @@ export const GAP_MS = 1500;
 export const KEY_FRAMES_ABOVE = 4;
 /** A picture that is this late is left out. */
 const LATE_MS = 120;
+/** Beside other cameras it would show another time than they do. */
+const LATE_TOGETHER_MS = 40;
+/** So far behind the others, it does not catch up by itself. */
+const BEHIND_MS = 500;
 
 export interface Pace {
   playing: () => boolean;
   /** Below 0 it goes backward. */
   speed: () => number;
+  /** The clock of several players, if it is one of them. */
+  together: () => Clock | null;
+  /** Too slow for that clock. */
+  behind: () => void;
 }
 
 export class Reel {
@@ -70,6 +79,8 @@ export class Reel {
   private present(): void {
     clearTimeout(this.timer);
     if (!this.pace.playing()) return;
+    const together = this.pace.together();
+    if (together) return this.presentBy(together);
     for (let next = this.waiting[0]; next; next = this.waiting[0]) {
       const now = performance.now();
       this.clock ??= { wall: now, media: next.at };
@@ -89,6 +100,27 @@ export class Reel {
         }
       }
       this.screen.show(next);
+    }
+  }
+
+  /** What is due by a clock that waits for nobody: what comes too late is left out. */
+  private presentBy(clock: Clock): void {
+    for (let next = this.waiting[0]; next; next = this.waiting[0]) {
+      const late = wallNow() - dueAt(clock, next.at);
+      if (late < -2) {
+        this.timer = setTimeout(() => this.present(), Math.min(-late, 1000));
+        return;
+      }
+      this.waiting.shift();
+      this.wake();
+      // The first one may stand since before the clock was started.
+      const tooLate = wallNow() - dueAt(clock, Math.max(next.at, next.until ?? next.at));
+      if (tooLate <= LATE_TOGETHER_MS) {
+        this.screen.show(next, Math.max(0, tooLate));
+        continue;
+      }
+      next.frame.close();
+      if (tooLate > BEHIND_MS) return this.pace.behind();
     }
   }
 

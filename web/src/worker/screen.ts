@@ -12,6 +12,8 @@ export interface Frame {
   frame: VideoFrame | ImageBitmap;
   /** Wall time of the picture, milliseconds. */
   at: number;
+  /** No other picture is due before this time, if that is known. */
+  until?: number;
 }
 
 export class UnsupportedCodec extends Error {
@@ -123,13 +125,13 @@ export class Screen {
 
   constructor(
     readonly canvas: OffscreenCanvas,
-    private readonly onPicture: (at: number, width: number, height: number) => void,
+    private readonly onPicture: (at: number, width: number, height: number, late: number | null) => void,
   ) {
     this.context = canvas.getContext('2d', { alpha: false }) ?? refuse('this browser has no canvas in Workers');
   }
 
-  /** Draws and closes the frame. */
-  show({ frame, at }: Frame): void {
+  /** Draws and closes the frame. `late` by how many milliseconds, if somebody counts them. */
+  show({ frame, at }: Frame, late: number | null = null): void {
     const [width, height] = frame instanceof ImageBitmap ? [frame.width, frame.height] : [frame.displayWidth, frame.displayHeight];
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
@@ -138,7 +140,7 @@ export class Screen {
     this.context.drawImage(frame, 0, 0, width, height);
     frame.close();
     this.at = at;
-    this.onPicture(at, width, height);
+    this.onPicture(at, width, height, late);
   }
 
   async snapshot(): Promise<Blob | null> {

@@ -9,7 +9,7 @@ import { Speaker } from './speaker';
 const TICK_MS = 100;
 
 /** Below 0 it goes backward. */
-export const SPEEDS = { Backward: [-16, -8, -4, -2, -1], Forward: [0.25, 0.5, 1, 2, 4, 8, 16] };
+export const SPEEDS = [-16, -8, -4, -2, -1, 0.25, 0.5, 1, 2, 4, 8, 16];
 const SPEED_MAX = 16;
 
 export class Player {

@@ -68,8 +68,8 @@ export class Zooming {
     let caught = false;
     const listeners: { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void } = {
       pointerdown: (event) => {
-        if (event.button !== 0 || quiet(event)) return;
         caught = false;
+        if (event.button !== 0 || quiet(event)) return;
         fingers.start(event.pointerId, place(event), event.timeStamp);
       },
       pointermove: (event) => {

@@ -45,6 +45,15 @@ describe('a reel among others', () => {
     expect(shown).toEqual([]);
     expect(behind()).toBe(1);
   });
+  it('asks so, too, when every picture comes somewhat late', () => {
+    const { reel, shown, behind } = threaded({ media: 0, speed: 1, playing: true });
+    for (let at = 0; behind() === 0 && at < 5000; at += 100) {
+      vi.advanceTimersByTime(100);
+      reel.push(frame(at));
+    }
+    expect(shown).toEqual([]);
+    expect(behind()).toBe(1);
+  });
   it('shows the picture of its beginning, however old, as long as no other is due', () => {
     const { reel, shown } = threaded({ media: 5000, speed: 1, playing: true });
     reel.push(frame(4000, 5000));

@@ -11,8 +11,9 @@ export const KEY_FRAMES_ABOVE = 4;
 const LATE_MS = 120;
 /** Beside other cameras it would show another time than they do. */
 const LATE_TOGETHER_MS = 40;
-/** So far behind the others, it does not catch up by itself. */
+/** So far behind the others, or for so long without a picture that came in time, it does not catch up by itself. */
 const BEHIND_MS = 500;
+const FROZEN_MS = 1500;
 
 export interface Pace {
   playing: () => boolean;
@@ -31,6 +32,8 @@ export class Reel {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private wakers: (() => void)[] = [];
   private closed = false;
+  /** When a picture came in time, beside others. */
+  private inTime = wallNow();
 
   constructor(
     private readonly screen: Screen,
@@ -50,6 +53,7 @@ export class Reel {
 
   resume(): void {
     this.clock = null;
+    this.inTime = wallNow();
     this.present();
   }
 
@@ -108,6 +112,7 @@ export class Reel {
     for (let next = this.waiting[0]; next; next = this.waiting[0]) {
       const late = wallNow() - dueAt(clock, next.at);
       if (late < -2) {
+        this.inTime = wallNow();
         this.timer = setTimeout(() => this.present(), Math.min(-late, 1000));
         return;
       }
@@ -117,10 +122,11 @@ export class Reel {
       const tooLate = wallNow() - dueAt(clock, Math.max(next.at, next.until ?? next.at));
       if (tooLate <= LATE_TOGETHER_MS) {
         this.screen.show(next, Math.max(0, tooLate));
+        this.inTime = wallNow();
         continue;
       }
       next.frame.close();
-      if (tooLate > BEHIND_MS) return this.pace.behind();
+      if (tooLate > BEHIND_MS || wallNow() - this.inTime > FROZEN_MS) return this.pace.behind();
     }
   }
 

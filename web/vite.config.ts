@@ -13,15 +13,17 @@ export default defineConfig({
     // The policy allows no data: scripts or fonts, so nothing is inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // What several pages share and is small goes together, and so do the pages of administrators: they compress better than apart.
+    // What the first page needs is one file; what several pages share and is small goes together, and so do pages that are opened by the
+    // same people: they compress better than apart.
     rolldownOptions: {
       output: {
         codeSplitting: {
           groups: [
+            { name: 'start', tags: ['$initial'], priority: 1 },
             { name: 'shared', test: /src\/lib\//, minShareCount: 2, maxModuleSize: 8000 },
-            // The first page shows it too, and must not wait for the others.
-            { name: 'start', test: /src\/lib\/ui\/Empty/, priority: 1 },
             { name: 'administration', test: /src\/pages\/(Devices|Gateways|People|Policies|ServiceAccounts)\.svelte/ },
+            // Both have the timeline of what is recorded.
+            { name: 'watching', test: /src\/(pages\/(Camera|Wall)|lib\/ui\/(Recorded|Timeline))\.svelte/ },
           ],
         },
       },

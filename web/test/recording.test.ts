@@ -84,6 +84,14 @@ describe('a recording', () => {
     expect([0, 319, 320, 10_000].map((ticks) => recording.keyFrameBefore(ticks).chunk)).toEqual([0, 0, 8, 16]);
   });
 
+  it('reads from one key frame to another', async () => {
+    const recording = await open(file);
+    expect(recording.keyFrames.map(({ chunk }) => chunk)).toEqual([0, 8, 16]);
+    const numbers: number[] = [];
+    for await (const { number } of recording.chunks(recording.keyFrames[1]!, undefined, recording.keyFrames[2]!.offset)) numbers.push(number);
+    expect(numbers).toEqual([8, 9, 10, 11, 12, 13, 14, 15]);
+  });
+
   it('keeps sound from a device that was not given its key', async () => {
     const recording = await open(file);
     const keys = await recordingKeys(recording.read, { ...epochKeys, audio: null });

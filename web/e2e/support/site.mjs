@@ -119,6 +119,8 @@ export async function makeSite(seal) {
       return !found ? [] : found.sub ? [status('main'), status('sub')] : [status('main')];
     },
     async recordings(camera, rendition, from, to) {
+      // It tells of nothing that happens.
+      if (!films[rendition]) return { recordings: [], gaps: [], more_from: null, site_unreachable: false };
       const [first, last] = [Math.max(from, startedAt - BACK_MS), Math.min(to, Date.now() - RECORDING_MS)];
       const found = [];
       for (let at = Math.floor(first / RECORDING_MS) * RECORDING_MS; at <= last; at += RECORDING_MS) {

@@ -2,7 +2,7 @@
 
 import { ask as askServer, get } from '../lib/api/client';
 import { ApiError, failure } from '../lib/api/errors';
-import type { RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
+import type { RecordingListing, RecordingPage, Rendition, Timeline } from '../lib/api/types';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';
 import { memorySource, Recording, type Source } from '../lib/seal/reader';
@@ -13,6 +13,9 @@ const LOOK_BACK_MS = 3 * 60_000;
 const LOOK_AHEAD_MS = 30 * 60_000;
 const OPEN_MAX = 4;
 const WINDOW_LIFE_MS = 20_000;
+/** The longest stretch that the server adds up, in its most parts. */
+const SUMMED_MS_MAX = 400 * 86_400_000;
+const PARTS = 1000;
 
 export interface OpenRecording {
   listing: RecordingListing;
@@ -52,9 +55,24 @@ export class Catalogue {
     return found && found.started_at <= time ? found : null;
   }
 
-  /** The last recording that ends at or before this time. */
+  /** The last recording that began before this time, if that is not long ago. */
   async before(time: number): Promise<RecordingListing | null> {
-    return (await this.around(time)).findLast((entry) => entry.available && entry.started_at < time) ?? null;
+    return lastOf(await this.around(time, LOOK_AHEAD_MS, LOOK_BACK_MS), time);
+  }
+
+  /** The same, however long ago: the server says in which part of the time before there was one. */
+  async last(time: number): Promise<RecordingListing | null> {
+    const found = await this.before(time);
+    if (found) return found;
+    for (let [from, to] = [time - SUMMED_MS_MAX, time]; ; ) {
+      const { part_ms, parts } = await this.sum(from, to);
+      const part = parts.findLast(({ recorded_ms }) => recorded_ms > 0);
+      if (!part) return null;
+      to = Math.min(to, from + (part.part + 1) * part_ms);
+      from += part.part * part_ms;
+      // It began before the part that says so, perhaps.
+      if (part_ms <= LOOK_AHEAD_MS) return lastOf((await this.fetch(from - LOOK_BACK_MS, to)).recordings, time);
+    }
   }
 
   async openAt(listing: RecordingListing): Promise<OpenRecording> {
@@ -74,15 +92,18 @@ export class Catalogue {
     return { listing, recording, keys: await this.keyring.keysOf(recording.read, this.camera) };
   }
 
-  private async around(time: number): Promise<RecordingListing[]> {
+  private async around(time: number, back = LOOK_BACK_MS, ahead = LOOK_AHEAD_MS): Promise<RecordingListing[]> {
     const known = this.window;
     const fresh = known && (known.to < Date.now() - 2 * LOOK_BACK_MS || Date.now() - known.fetchedAt < WINDOW_LIFE_MS);
     if (known && fresh && known.from + LOOK_BACK_MS <= time && time + LOOK_BACK_MS <= known.to) return known.recordings;
-    const from = time - LOOK_BACK_MS;
-    const to = time + LOOK_AHEAD_MS;
+    const [from, to] = [time - back, time + ahead];
     const { recordings } = await this.fetch(from, to);
     this.window = { from, to, fetchedAt: Date.now(), recordings };
     return recordings;
+  }
+
+  private sum(from: number, to: number): Promise<Timeline> {
+    return get<Timeline>(`/api/v1/cameras/${this.camera}/timeline?from=${Math.max(0, Math.floor(from))}&to=${Math.ceil(to)}&parts=${PARTS}&rendition=${this.rendition}`);
   }
 
   private fetch(from: number, to: number): Promise<RecordingPage> {
@@ -92,6 +113,10 @@ export class Catalogue {
 
 function pick(recordings: RecordingListing[], time: number): RecordingListing | null {
   return recordings.find((entry) => entry.available && entry.started_at + entry.duration_ms > time) ?? null;
+}
+
+function lastOf(recordings: RecordingListing[], time: number): RecordingListing | null {
+  return recordings.findLast((entry) => entry.available && entry.started_at < time) ?? null;
 }
 
 /** All of a small recording, in one request. */

@@ -92,7 +92,7 @@ class Player {
     private rendition: Rendition,
     canvas: OffscreenCanvas,
   ) {
-    this.screen = new Screen(canvas, (at, width, height) => this.emit({ type: 'picture', at, width, height }));
+    this.screen = new Screen(canvas, (at, width, height, late) => this.emit({ type: 'picture', at, width, height, late }));
   }
 
   control(control: Control): void {
@@ -104,10 +104,9 @@ class Player {
       case 'hold':
         return this.close();
       case 'seek':
-        this.live?.close();
-        this.live = null;
-        this.recorded ??= new RecordedView(this.camera, this.rendition, keyring, this.screen, (event) => this.emit(event), this.audio);
-        return this.recorded.seek(control.at, control.play, control.preview);
+        return this.past().seek(control.at, control.play, control.preview);
+      case 'follow':
+        return this.past().follow(control.clock, control.anew, control.preview);
       case 'play':
         return this.recorded?.play();
       case 'pause':
@@ -129,6 +128,12 @@ class Player {
         this.close();
         players.delete(this.id);
     }
+  }
+
+  private past(): RecordedView {
+    this.live?.close();
+    this.live = null;
+    return (this.recorded ??= new RecordedView(this.camera, this.rendition, keyring, this.screen, (event) => this.emit(event), this.audio));
   }
 
   close(): void {

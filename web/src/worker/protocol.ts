@@ -10,6 +10,7 @@ import type { Wishes } from '../lib/seal/noticeLimits';
 import type { PlacedOrder } from '../lib/seal/noticeOrder';
 import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
 import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
+import type { Clock } from './clock';
 import type { OpenedEvents } from './events';
 import type { ExportOrder, Outcome, Progress } from './export';
 import type { Destination } from './sink';
@@ -76,6 +77,8 @@ export type Control =
   | { do: 'live' }
   | { do: 'hold' }
   | { do: 'seek'; at: number; play: boolean; preview: boolean }
+  /** Goes by a clock from now on, and begins anew at its time if `anew`. */
+  | { do: 'follow'; clock: Clock; anew: boolean; preview: boolean }
   | { do: 'play' }
   | { do: 'pause' }
   | { do: 'step'; by: 1 | -1 }
@@ -105,10 +108,13 @@ export interface LiveStats {
 
 export type PlayerEvent =
   | { type: 'state'; state: 'connecting' | 'waiting' | 'playing' | 'paused' | 'ended' | 'seeking'; note: string | null }
-  | { type: 'picture'; at: number; width: number; height: number }
+  /** `late`: by how many milliseconds after it was due, beside other cameras. */
+  | { type: 'picture'; at: number; width: number; height: number; late: number | null }
   /** Where what is shown next comes from: `on_site` is the gateway, which has not forwarded it. */
   | { type: 'source'; on_site: boolean }
   | { type: 'skipped_gap'; from: number; to: number }
+  /** Beside other cameras: nothing is recorded from here until then, or any more. */
+  | { type: 'nothing'; from: number; to: number | null }
   | { type: 'unsupported'; codec: string; rendition: Rendition }
   | { type: 'error'; message: string }
   | { type: 'stats'; stats: LiveStats }

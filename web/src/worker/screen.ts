@@ -8,9 +8,12 @@ import type { Header, Track } from '../lib/seal/header';
 import { fromBase64 } from '../lib/seal/bytes';
 
 export interface Frame {
-  frame: VideoFrame;
+  /** As it came out of the decoder, or a copy. */
+  frame: VideoFrame | ImageBitmap;
   /** Wall time of the picture, milliseconds. */
   at: number;
+  /** No other picture is due before this time, if that is known. */
+  until?: number;
 }
 
 export class UnsupportedCodec extends Error {
@@ -122,22 +125,22 @@ export class Screen {
 
   constructor(
     readonly canvas: OffscreenCanvas,
-    private readonly onPicture: (at: number, width: number, height: number) => void,
+    private readonly onPicture: (at: number, width: number, height: number, late: number | null) => void,
   ) {
     this.context = canvas.getContext('2d', { alpha: false }) ?? refuse('this browser has no canvas in Workers');
   }
 
-  /** Draws and closes the frame. */
-  show({ frame, at }: Frame): void {
-    const { displayWidth, displayHeight } = frame;
-    if (this.canvas.width !== displayWidth || this.canvas.height !== displayHeight) {
-      this.canvas.width = displayWidth;
-      this.canvas.height = displayHeight;
+  /** Draws and closes the frame. `late` by how many milliseconds, if somebody counts them. */
+  show({ frame, at }: Frame, late: number | null = null): void {
+    const [width, height] = frame instanceof ImageBitmap ? [frame.width, frame.height] : [frame.displayWidth, frame.displayHeight];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
     }
-    this.context.drawImage(frame, 0, 0, displayWidth, displayHeight);
+    this.context.drawImage(frame, 0, 0, width, height);
     frame.close();
     this.at = at;
-    this.onPicture(at, displayWidth, displayHeight);
+    this.onPicture(at, width, height, late);
   }
 
   async snapshot(): Promise<Blob | null> {

@@ -6,7 +6,7 @@ import type { Share } from '../api/types';
 import { fromHex, hex } from '../seal/bytes';
 import { Capsule, newCapsuleKey, newShareId } from '../seal/capsule';
 import { sha256 } from '../seal/crypto';
-import { publicOrigin } from './origin';
+import { linkTo } from './origin';
 
 export interface NewLink {
   share: string;
@@ -21,7 +21,7 @@ export async function newLink(): Promise<NewLink> {
   return { share, key, access: hex(await sha256(fromHex(access))) };
 }
 
-export const linkOf = async ({ share, key }: NewLink): Promise<string> => `${await publicOrigin()}/s/${share}#${key}`;
+export const linkOf = ({ share, key }: NewLink): Promise<string> => linkTo(`/s/${share}#${key}`);
 
 export const links = async (): Promise<Share[]> => (await get<{ shares: Share[] }>('/api/v1/shares')).shares;
 export const withdrawLink = (share: string): Promise<void> => remove(`/api/v1/shares/${share}`);

@@ -35,6 +35,7 @@ export class LiveTile {
   note: string | null = $state(null);
   problem: string | null = $state(null);
   unsupported: string | null = $state(null);
+  size: { width: number; height: number } | null = $state.raw(null);
   /** The full-size stream was too much, or is of no use here. */
   strained = $state(false);
   private readonly handle: PlayerHandle;
@@ -112,6 +113,7 @@ export class LiveTile {
         this.last = { at: now, date: Date.now(), seen: event.at };
         this.again = AGAIN_MS;
         this.at ??= event.at;
+        if (this.size?.width !== event.width || this.size.height !== event.height) this.size = { width: event.width, height: event.height };
         this.stopped = this.note = this.problem = null;
         return;
       }

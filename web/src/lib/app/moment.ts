@@ -1,6 +1,7 @@
-// A link to one moment of a camera. It gives nobody access: whoever opens it signs in and needs the keys, as always.
+// A link to one moment of a camera, or of a wall. It gives nobody access: whoever opens it signs in and needs the keys, as always.
 
-export const pathTo = (camera: string, at: number): string => `/cameras/${camera}?at=${new Date(at).toISOString()}`;
+export const pathTo = (camera: string, at: number): string => momentAt(`/cameras/${camera}`, at);
+export const momentAt = (path: string, at: number): string => `${path}?at=${new Date(at).toISOString()}`;
 
 /** The clock of whoever made the link may be ahead of ours. */
 const AHEAD_MS = 5 * 60_000;

@@ -2,11 +2,9 @@
 // cloud is.
 
 import { get } from '../api/client';
-import { pathTo } from './moment';
 import { session } from './session.svelte';
 
-export async function publicOrigin(): Promise<string> {
-  return session.hasSite ? (await get<{ origin: string }>('/api/site/cloud')).origin : location.origin;
+export async function linkTo(path: string): Promise<string> {
+  const origin = session.hasSite ? (await get<{ origin: string }>('/api/site/cloud')).origin : location.origin;
+  return origin + path;
 }
-
-export const linkTo = async (camera: string, at: number): Promise<string> => (await publicOrigin()) + pathTo(camera, at);

@@ -8,6 +8,10 @@ import { Speaker } from './speaker';
 /** The Worker reports each picture; the page repaints its clock a few times a second. */
 const TICK_MS = 100;
 
+/** Below 0 it goes backward. */
+export const SPEEDS = [-16, -8, -4, -2, -1, 0.25, 0.5, 1, 2, 4, 8, 16];
+const SPEED_MAX = 16;
+
 export class Player {
   live = $state(true);
   /** Pictures move, or will as soon as they are found. */
@@ -41,6 +45,8 @@ export class Player {
 
   goLive(): void {
     this.begin(true);
+    // Whoever comes back to the past does not expect to go on backward.
+    if (this.speed < 0) this.setSpeed(1);
     this.state = 'connecting';
     this.running = true;
     this.handle.control({ do: 'live' });
@@ -65,6 +71,17 @@ export class Player {
       this.handle.control({ do: this.running ? 'pause' : 'play' });
       this.running = !this.running;
     }
+  }
+
+  /** As on the wheel of an editing desk: the same way again goes faster, the other way turns back. */
+  shuttle(way: 1 | -1): void {
+    const { live, held, running, speed } = this;
+    if (live && way === 1) return;
+    const goes = running && !live && Math.sign(speed) === way;
+    this.setSpeed(goes ? Math.sign(speed) * Math.min(SPEED_MAX, Math.abs(speed) * 2) : way);
+    if (live) this.hold();
+    if (live || held) this.seek(this.at ?? Date.now(), true);
+    else if (!running) this.toggle();
   }
 
   step(by: 1 | -1): void {

@@ -59,6 +59,22 @@ export function joined(inOrder: Span[], apart: number): Span[] {
   return spans;
 }
 
+/** Where all of these lists have something. Each is in order, its stretches apart. */
+export function shared(lists: readonly Span[][]): Span[] {
+  const [first = [], ...others] = lists;
+  return others.reduce((common, list) => {
+    const both: Span[] = [];
+    for (let [i, j] = [0, 0]; i < common.length && j < list.length; ) {
+      const [a, b] = [common[i]!, list[j]!];
+      const part = { from: Math.max(a.from, b.from), to: Math.min(a.to, b.to) };
+      if (part.from < part.to) both.push(part);
+      if (a.to < b.to) i += 1;
+      else j += 1;
+    }
+    return both;
+  }, first);
+}
+
 /** Stretches between footage, longest reason first where the gateway gave one. Before the first and after the last recording nothing is missing. */
 export function missing(spans: Span[], gaps: Gap[]): (Span & { reason: Gap['reason'] | null })[] {
   return spans.slice(1).map(({ from: to }, i) => {

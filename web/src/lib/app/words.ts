@@ -33,6 +33,8 @@ export function lengthOf(ms: number): string {
 // In the language of the words around it.
 const counted = (value: number, unit: string) => new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 
+export const speedWords = (speed: number): string => `${speed < 0 ? '−' : ''}${Math.abs(speed)}×`;
+
 export function ago(at: number, now = Date.now()): string {
   const seconds = Math.round((at - now) / 1000);
   for (const [unit, size] of [['day', 86_400], ['hour', 3600], ['minute', 60]] as const) {

@@ -25,7 +25,8 @@ export class Recording {
     readonly read: ReadHeader,
     /** `null` for a file that was cut off. */
     readonly tail: Tail | null,
-    private readonly chunksEnd: number,
+    /** Where the chunks end. */
+    readonly end: number,
   ) {}
 
   /** `gatewayOf` names the gateways of the roster; an unknown one refuses the recording. */
@@ -63,11 +64,16 @@ export class Recording {
     return found;
   }
 
-  /** Sealed chunks in file order. A file that was cut off ends at its last whole chunk. */
-  async *chunks(from: KeyFrame, signal?: AbortSignal): AsyncGenerator<Chunk> {
+  /** All of them in order; where none is listed, the beginning of the file. */
+  get keyFrames(): readonly KeyFrame[] {
+    return this.tail?.index.length ? this.tail.index : [{ offset: this.read.length, chunk: 0, time: 0 }];
+  }
+
+  /** Sealed chunks in file order, up to an offset at which one begins. A file that was cut off ends at its last whole chunk. */
+  async *chunks(from: KeyFrame, signal?: AbortSignal, to = this.end): AsyncGenerator<Chunk> {
     let number = from.chunk;
     let rest: Uint8Array = new Uint8Array();
-    for await (const piece of this.source.stream(from.offset, this.chunksEnd, signal)) {
+    for await (const piece of this.source.stream(from.offset, to, signal)) {
       rest = rest.length === 0 ? piece : concat(rest, piece);
       let at = 0;
       while (rest.length - at >= CHUNK_HEAD_BYTES) {

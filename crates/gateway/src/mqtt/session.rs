@@ -128,8 +128,10 @@ async fn go_on(
             said = receive(line, &mut buffer, reader) => {
                 for incoming in said? {
                     match incoming {
-                        Incoming::Taken(number) => inflight.taken(number),
-                        Incoming::Alive => asked = None,
+                        Incoming::Taken(number) => {
+                            ensure!(inflight.taken(number), "the broker confirms what it was not sent");
+                        }
+                        Incoming::Alive => ensure!(asked.take().is_some(), "the broker answers unasked"),
                         Incoming::Connected(_) => bail!("the broker says once more that we are connected"),
                     }
                 }
@@ -183,8 +185,11 @@ impl Inflight {
         packets
     }
 
-    fn taken(&mut self, number: u16) {
+    /// Whether it was under way.
+    fn taken(&mut self, number: u16) -> bool {
+        let count = self.sent.len();
         self.sent.retain(|_, (sent, ..)| *sent != number);
+        self.sent.len() < count
     }
 
     fn oldest(&self) -> Option<Instant> {

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use gateway::{MqttSection, ReceiverUrl};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::super::until;
 
@@ -36,6 +36,8 @@ impl Broker {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of the same name, what it signs would look signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "The site's CA");
         std::fs::write(folder.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
         let ca = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();

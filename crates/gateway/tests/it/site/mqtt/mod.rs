@@ -161,7 +161,10 @@ async fn a_flood_of_events_reaches_the_broker_bounded_and_recording_goes_on() {
 /// Brokers that answer garbage, answer endlessly, or not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_broker_gets_a_new_connection_and_nothing_else() {
-    for answer in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f], &[0xd0]] {
+    let connected = [0x20, 2, 0, 0];
+    let message = [&connected[..], &[0x30, 0xff, 0xff, 0xff, 0x7f]].concat();
+    let unasked = [&connected[..], &[0xd0, 0]].concat();
+    for answer in [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), message, unasked, vec![0xd0]] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -170,10 +173,11 @@ async fn a_hostile_broker_gets_a_new_connection_and_nothing_else() {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let answer = answer.clone();
                 tokio::spawn(async move {
                     let mut connect = [0; 512];
                     let _ = stream.read(&mut connect).await;
-                    while stream.write_all(answer).await.is_ok() {}
+                    while stream.write_all(&answer).await.is_ok() {}
                 });
             }
         });

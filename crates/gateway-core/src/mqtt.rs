@@ -124,7 +124,7 @@ impl Reader {
 /// `None`: it goes on.
 fn incoming(bytes: &[u8]) -> Result<Option<Incoming>, MqttError> {
     let (kind, length) = match *bytes {
-        [kind] if matches!(kind, CONNACK | PUBACK | PINGRESP) => return Ok(None),
+        [CONNACK | PUBACK | PINGRESP] => return Ok(None),
         [kind, length, ..] => (kind, length),
         [kind] => return Err(MqttError::Unexpected(kind)),
         [] => return Ok(None),

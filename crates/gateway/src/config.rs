@@ -373,7 +373,7 @@ mod tests {
     fn webhooks_are_named_apart_and_say_what_they_want() {
         let good = webhook("https://a.example/", "");
         assert!(refused(&good.repeat(2)).contains("two [[webhooks]] have the name `alarm`"));
-        assert!(refused(&good.replace("alarm", "A\u{7}")).contains("name must be 1 to 32"));
+        assert!(refused(&good.replace("alarm", "A b")).contains("name must be 1 to 32"));
         assert!(refused(&webhook("https://a.example/", "kinds = []")).contains("kinds is empty"));
         assert!(refused(&webhook("https://a.example/", "cameras = []")).contains("cameras is empty"));
         assert!(

@@ -21,6 +21,8 @@ const TEST: &[(&str, &str)] = &[
     ("fakeroot", "fakeroot"),
     ("ffmpeg", "ffmpeg"),
     ("initdb", "postgresql"),
+    ("/usr/sbin/mosquitto", "mosquitto"),
+    ("mosquitto_sub", "mosquitto-clients"),
     ("openssl", "openssl"),
     ("pip3", "python3-pip"),
     ("/usr/sbin/rsyslogd", "rsyslog"),
@@ -42,6 +44,9 @@ const AZURITE_PACKAGES: [&str; 2] = ["node@22", "azurite@3.37.0"];
 /// than Debian 12 has, and needs nothing of it.
 const TLOG: &str = ".cache/aics-tlog";
 const TLOG_PACKAGE: &str = "aics-tlog==0.2.1";
+/// The libraries of the Standard Webhooks specification, which receivers use.
+const WEBHOOKS: &str = ".cache/standardwebhooks";
+const WEBHOOKS_PACKAGE: &str = "standardwebhooks==1.1.0";
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -73,11 +78,18 @@ pub(crate) fn test() -> anyhow::Result<()> {
     }
     if !Path::new(TLOG).join("aics_tlog").exists() {
         step("Installing aics-tlog (a reader of transparency logs) into .cache");
-        let pip =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--ignore-requires-python"];
-        run(Command::new("python3").args(pip).args(["--target", TLOG, TLOG_PACKAGE]))?;
+        python(&["--ignore-requires-python", "--target", TLOG, TLOG_PACKAGE])?;
+    }
+    if !Path::new(WEBHOOKS).join("standardwebhooks").exists() {
+        step("Installing standardwebhooks (a verifier of webhooks) into .cache");
+        python(&["--no-deps", "--target", WEBHOOKS, WEBHOOKS_PACKAGE])?;
     }
     Ok(())
+}
+
+fn python(arguments: &[&str]) -> anyhow::Result<()> {
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new("python3").args(pip).args(arguments))
 }
 
 fn debian(wanted: &[(&str, &'static str)]) -> anyhow::Result<()> {

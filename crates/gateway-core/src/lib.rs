@@ -2,7 +2,7 @@
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
 //! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
 //! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]) and
-//! how it is kept ([`event_recorder`]), who is told of it ([`notices`]), when epoch keys change and who gets them
+//! how it is kept ([`event_recorder`]), who is told of it ([`notices`]), what other systems on site are told ([`webhooks`], [`mqtt`], [`home_assistant`]), when epoch keys change and who gets them
 //! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
 //! ([`retention`]), and how the site's configuration changes by command ([`site`]).
 //!
@@ -13,7 +13,9 @@ pub mod event_recorder;
 pub mod events;
 pub mod gop;
 pub mod health;
+pub mod home_assistant;
 pub mod hours;
+pub mod mqtt;
 pub mod notices;
 pub mod outage;
 pub mod pace;
@@ -23,3 +25,4 @@ pub mod retention;
 pub mod site;
 pub mod uplink;
 pub mod volume;
+pub mod webhooks;

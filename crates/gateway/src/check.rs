@@ -115,8 +115,8 @@ async fn open(path: &Path, repair: bool, checked: &mut Checked) -> anyhow::Resul
     Ok(Some(index))
 }
 
-/// The old index stays beside the new one: nothing is deleted.
-fn put_aside(path: &Path) -> anyhow::Result<()> {
+/// What is damaged stays beside the new one: nothing is deleted.
+pub(crate) fn put_aside(path: &Path) -> anyhow::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();
         from.push(suffix);

@@ -2,6 +2,7 @@
 //! Beside the camera's pictures and apart from them: a camera whose event
 //! service is broken records as any other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tracing::{Instrument as _, info, warn};
 use crate::disk::{Disk, DiskError, OpenRecording};
 use crate::notices::Told;
 use crate::onvif::{Limits, OnvifAccess, OnvifError, Subscription};
+use crate::outward::Outward;
 use crate::rtsp::Backoff;
 use crate::stream::{Order, Settings, folder};
 use crate::viewers::Viewers;
@@ -57,6 +59,8 @@ pub(crate) struct Tells {
     pub(crate) happening: mpsc::Sender<Happening>,
     /// Those who tell people.
     pub(crate) told: mpsc::Sender<Told>,
+    /// Other systems on site.
+    pub(crate) outward: Outward,
 }
 
 /// What the one who listens tells the one who writes.
@@ -85,6 +89,8 @@ pub(crate) struct EventsTask {
     file: Option<OpenRecording>,
     /// Since when nothing is heard or kept, and why.
     deaf: Option<(Timestamp, GapReason)>,
+    /// When what goes on began.
+    going_on: BTreeMap<EventId, Timestamp>,
     /// When what goes on is told again.
     tell_again: Option<Instant>,
     /// When it was told last how many events were left out.
@@ -126,6 +132,7 @@ impl EventsTask {
             began: Instant::now(),
             file: None,
             deaf: Some((clock::now(), GapReason::CameraUnreachable)),
+            going_on: BTreeMap::new(),
             tell_again: None,
             counted: Instant::now(),
         }
@@ -203,6 +210,7 @@ impl EventsTask {
         let ended = self.events.tick(now);
         self.keep(ended);
         self.tell_left_out();
+        self.tell_concern();
         self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
         self.recorder.tick(now);
         if !self.events.is_active() {
@@ -227,6 +235,14 @@ impl EventsTask {
             // Never waited for: an event is kept whether or not somebody is told of it.
             let _ = self.tells.told.try_send(Told { camera, event: event.clone() });
         }
+        for event in &events {
+            let began_at = match event.phase {
+                EventPhase::Began => self.going_on.insert(event.id, event.at),
+                EventPhase::Ended => self.going_on.remove(&event.id),
+                EventPhase::Happened => None,
+            };
+            self.tells.outward.tell(camera, event, began_at);
+        }
         for events in events.chunks(seal::event::EVENTS_MAX) {
             self.write(events.to_vec(), 0);
         }
@@ -242,6 +258,17 @@ impl EventsTask {
         if left_out > 0 {
             warn!(camera = %self.identity.camera, left_out, "the camera tells more events than are kept");
             self.write(Vec::new(), left_out);
+        }
+    }
+
+    /// Events are heard and kept, and somebody is not told of them all the same.
+    fn tell_concern(&self) {
+        let concern = self.tells.outward.concern();
+        let status = self.status.borrow();
+        let is_news = status.state == StreamState::Recording && status.reason != concern;
+        drop(status);
+        if is_news {
+            self.status.send_modify(|status| status.reason = concern);
         }
     }
 

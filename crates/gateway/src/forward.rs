@@ -81,12 +81,16 @@ pub(crate) fn store_client(ca_file: Option<&std::path::Path>) -> anyhow::Result<
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     if let Some(path) = ca_file {
-        let failed = || format!("store.ca_file {} could not be read", path.display());
-        let pem = std::fs::read(path).with_context(failed)?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).with_context(failed)?;
-        builder = builder.tls_certs_merge(certificates);
+        builder = builder.tls_certs_merge(certificates("store.ca_file", path)?);
     }
     builder.build().context("the HTTP client for stores could not be made")
+}
+
+/// Of a PEM file that the configuration names under `key`.
+pub(crate) fn certificates(key: &str, path: &std::path::Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let failed = || format!("{key} = {} could not be read", path.display());
+    let pem = std::fs::read(path).with_context(failed)?;
+    reqwest::Certificate::from_pem_bundle(&pem).with_context(failed)
 }
 
 impl Forwarder {

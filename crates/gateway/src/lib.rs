@@ -20,21 +20,28 @@ mod index;
 mod keep;
 mod link;
 pub mod local;
+mod mqtt;
 mod notices;
 pub mod onvif;
+mod outward;
 mod paced;
 mod random;
 mod recover;
 pub mod rtsp;
 mod run;
+mod secret_file;
 mod stream;
 mod supervise;
 mod tls;
 mod trust;
 mod viewers;
+pub mod webhooks;
 mod witness;
 
 pub use check::{Checked, check};
-pub use config::{Config, HistorySection, LocalSection, RecordingSection, StoreSection};
+pub use config::{
+    Config, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection, StoreSection,
+    WebhookSection,
+};
 pub use enrol::Enrolment;
 pub use run::{Running, start};

@@ -52,6 +52,29 @@ enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// How the webhooks of the configuration fare, also while a gateway runs.
+    Webhooks {
+        #[command(subcommand)]
+        command: WebhooksCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum WebhooksCommand {
+    /// What each took last, what waits, and why.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell one again what it was told before, 72 hours back at most.
+    Replay {
+        #[arg(long)]
+        name: String,
+        /// A cursor, after which it begins; or a time, as 2026-11-23T10:00:00Z or 2h ago.
+        #[arg(long, value_name = "CURSOR|TIME")]
+        since: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -91,6 +114,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             anyhow::ensure!(checked.is_well(), "the data folder is not as it should be");
             return Ok(());
         }
+        Command::Webhooks { command } => return webhooks(&config, command).await,
         Command::Run => None,
         Command::Enrol { cloud, code, join_only } => {
             until_joined = join_only;
@@ -114,6 +138,22 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         end = running.failed() => return end,
     }
     running.shutdown().await
+}
+
+async fn webhooks(config: &Config, command: WebhooksCommand) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match command {
+        WebhooksCommand::List { json } => {
+            let list = gateway::webhooks::list(config).await?;
+            let said = if json { serde_json::to_string_pretty(&list)? } else { list.to_string() };
+            writeln!(out, "{said}")
+        }
+        WebhooksCommand::Replay { name, since } => {
+            let events = gateway::webhooks::replay(config, &name, &since).await?;
+            writeln!(out, "{name} is told {events} events again, or for the first time")
+        }
+    }
+    .context("standard output")
 }
 
 fn ask_code() -> anyhow::Result<String> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -25,10 +26,13 @@ use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
 use crate::keep::{Keeper, Scope};
 use crate::local::{self, LocalWay, View};
+use crate::mqtt::{Broker, Mqtt};
 use crate::notices::{TOLD_QUEUE, Telling};
+use crate::outward::Outward;
 use crate::recover::recover;
 use crate::stream;
 use crate::supervise::{Supervisor, retention_policy};
+use crate::webhooks::{Receiver, Webhooks};
 use crate::witness::Witness;
 
 const NEWS_QUEUE: usize = 64;
@@ -74,6 +78,8 @@ impl Running {
 /// before.
 pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Result<Running> {
     config.validate()?;
+    // What is wrong with a secret is said before anything begins.
+    let told = (Webhooks::receivers(&config.webhooks)?, config.mqtt.as_ref().map(Broker::new).transpose()?);
     let folder = DataFolder::open(&config.data)?;
     let identity = folder.identity(&config.name())?;
     let membership = folder.membership()?;
@@ -105,16 +111,16 @@ pub async fn start(config: Config, enrolment: Option<Enrolment>) -> anyhow::Resu
             (None, None) => unreachable!("looked at above"),
         };
         enrolled_sender.send_replace(true);
-        Box::pin(run(config, folder, identity, membership, local_sender, child)).await
+        let own = (folder, identity, membership);
+        Box::pin(run(config, own, told, local_sender, child)).await
     });
     Ok(Running { id, enrolled, local_address, cancel, task })
 }
 
 async fn run(
     config: Config,
-    folder: DataFolder,
-    identity: Identity,
-    membership: Membership,
+    (folder, identity, membership): (DataFolder, Identity, Membership),
+    (receivers, broker): (Vec<Receiver>, Option<Broker>),
     local_address: watch::Sender<Option<SocketAddr>>,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -170,6 +176,13 @@ async fn run(
         changed: notices_changed.clone(),
         folder: root.clone(),
     };
+    let (mut outward, webhooks) =
+        outward(&root, receivers, identity.id, view_receiver.clone(), cancel.clone()).await;
+    let mqtt = broker.map(|broker| Mqtt::new(broker, identity.id, view_receiver.clone()));
+    if let Some((mqtt, inlet)) = mqtt {
+        outward.mqtt = Some(inlet);
+        tokio::spawn(Box::pin(tell_broker(mqtt)));
+    }
     let connection = Connection {
         membership,
         identity: identity.clone(),
@@ -222,6 +235,7 @@ async fn run(
         bandwidth,
         view,
         told,
+        outward,
         notices_changed,
     };
     let mut supervising = Box::pin(supervisor.run(news_receiver, cancel.clone()));
@@ -246,6 +260,9 @@ async fn run(
     }
     keeping_stored.await?;
     keeping_gaps.await?;
+    if let Some(webhooks) = webhooks {
+        webhooks.await;
+    }
     index.close().await;
     info!("all recordings are closed");
     outcome
@@ -255,6 +272,46 @@ async fn run(
 async fn tell(telling: Telling) {
     if let Err(error) = tokio::spawn(Box::pin(telling.run())).await {
         error!(%error, "people are told of no events any more; start the gateway anew");
+    }
+}
+
+/// Whom streams tell of events, and the task that sends them. Whatever fails in
+/// it, the site records.
+async fn outward(
+    root: &Path,
+    receivers: Vec<Receiver>,
+    gateway: GatewayId,
+    view: watch::Receiver<Arc<View>>,
+    cancel: CancellationToken,
+) -> (Outward, Option<impl Future<Output = ()> + use<>>) {
+    let (concern_sender, concern) = watch::channel(None);
+    let mut outward = Outward { gateway, view, webhooks: None, mqtt: None, concern };
+    if receivers.is_empty() {
+        return (outward, None);
+    }
+    let (webhooks, inlet) = match Webhooks::open(root, receivers, concern_sender.clone()).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "webhooks are told nothing until the gateway starts anew");
+            concern_sender
+                .send_replace(Some("webhooks are told nothing: their file cannot be opened".into()));
+            return (outward, None);
+        }
+    };
+    outward.webhooks = Some(inlet);
+    let task = tokio::spawn(Box::pin(webhooks.run(cancel)));
+    let ended = async move {
+        if let Err(error) = task.await {
+            error!(%error, "webhooks ended badly");
+        }
+    };
+    (outward, Some(ended))
+}
+
+/// Ends with the last stream. Whatever fails in it, the site records.
+async fn tell_broker(mqtt: Mqtt) {
+    if let Err(error) = tokio::spawn(Box::pin(mqtt.run())).await {
+        error!(%error, "the MQTT broker is told nothing any more; start the gateway anew");
     }
 }
 

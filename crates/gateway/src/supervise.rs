@@ -32,6 +32,7 @@ use crate::forward::Wake;
 use crate::index::Index;
 use crate::local::View;
 use crate::notices::Told;
+use crate::outward::Outward;
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -73,6 +74,8 @@ pub(crate) struct Supervisor {
     pub(crate) view: watch::Sender<Arc<View>>,
     /// Those who tell people of events.
     pub(crate) told: mpsc::Sender<Told>,
+    /// Other systems on site.
+    pub(crate) outward: Outward,
     /// There may be other orders of notices.
     pub(crate) notices_changed: Arc<Notify>,
 }
@@ -113,7 +116,7 @@ impl Supervisor {
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
         self.keep_grants(&epoch).await?;
         let (happening, mut happenings) = mpsc::channel(HAPPENINGS);
-        let tells = Tells { happening, told: self.told.clone() };
+        let tells = Tells { happening, told: self.told.clone(), outward: self.outward.clone() };
         let mut supervision = Supervision {
             own: self,
             epoch,

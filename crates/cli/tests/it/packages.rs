@@ -303,6 +303,12 @@ fn configuration_files_show_every_key_and_its_default() {
     let mut all = gateway::Config::parse(&uncommented(gateway)).unwrap();
     assert_shows_all(gateway, include_str!("../../../gateway/src/config.rs"));
     (all.name, all.store.ca_file) = (None, None);
+    let [webhook] = &all.webhooks[..] else { panic!("one example of a webhook") };
+    assert!(!webhook.plain_http);
+    all.webhooks.clear();
+    let mqtt = all.mqtt.take().unwrap();
+    assert!(!mqtt.plain_mqtt);
+    assert_eq!((&*mqtt.topic_prefix, &*mqtt.discovery_prefix), ("lenskeep", "homeassistant"));
     assert_eq!(format!("{all:?}"), format!("{default:?}"), "what is no example is the default");
 
     let cloud = include_str!("../../../../deploy/cloud/cloud.toml");

@@ -65,6 +65,7 @@ fn the_seeds_of_the_fuzzer_pass() {
     seeds("nal").iter().for_each(|seed| media::fuzzing::fuzz_nal(seed));
     seeds("chunk").iter().for_each(|seed| media::fuzzing::fuzz_chunk(seed));
     seeds("signing").iter().for_each(|seed| media::fuzzing::fuzz_signing(seed));
+    seeds("mqtt").iter().for_each(|seed| gateway_core::mqtt::fuzz_reader(seed));
     assert!(seeds("dating").iter().all(|seed| matches!(seal::dating::Dating::parse(seed), Ok(Some(_)))));
     assert!(seeds("hour").iter().all(|seed| seal::hour::Hour::read(seed).is_ok()));
     let text = |seed: Vec<u8>| String::from_utf8(seed).unwrap();

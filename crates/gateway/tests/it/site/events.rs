@@ -16,10 +16,10 @@ use super::hostile::open_grants;
 use super::scripted_cloud::ScriptedCloud;
 use super::{Site, until};
 
-const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
+pub(super) const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
 
 /// Enrolled, with a camera that has an event service; nothing of it is recorded yet.
-async fn site() -> Site {
+pub(super) async fn site() -> Site {
     let mut site = Site::enrolled().await;
     let options = camera_sim::Options {
         main: crate::rtsp::support::pictures(),
@@ -59,12 +59,12 @@ fn read(site: &Site, files: impl Iterator<Item = Vec<u8>>) -> Vec<Event> {
     events
 }
 
-fn has(site: &Site, rendition: Rendition, state: StreamState) -> bool {
+pub(super) fn has(site: &Site, rendition: Rendition, state: StreamState) -> bool {
     let streams = site.cloud.last_status().map(|(_, streams)| streams).unwrap_or_default();
     streams.iter().any(|stream| stream.rendition == rendition && stream.state == state)
 }
 
-async fn listens(site: &Site) {
+pub(super) async fn listens(site: &Site) {
     until("the camera is listened to", || has(site, Rendition::Events, StreamState::Recording)).await;
 }
 

@@ -12,11 +12,13 @@ mod forwarding;
 mod hostile;
 mod kills;
 mod local;
+mod mqtt;
 mod process;
 mod scripted_cloud;
 mod seek;
 mod settings;
 mod several;
+mod webhooks;
 mod witness;
 
 use std::net::SocketAddr;
@@ -24,7 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Config, Enrolment, HistorySection, LocalSection, RecordingSection, Running};
+use gateway::{
+    Config, Enrolment, HistorySection, LocalSection, MqttSection, RecordingSection, Running, WebhookSection,
+};
 use model::wire::ToGateway;
 use model::{CameraAccess, CameraId, Rendition};
 use seal::command::{Command, CommandResult};
@@ -51,6 +55,11 @@ struct Site {
     recording_seconds: u64,
     /// What is left free of the disk.
     free_mebibytes_min: u64,
+    /// Told of events after the next start.
+    webhooks: Vec<WebhookSection>,
+    mqtt: Option<MqttSection>,
+    /// In the roster.
+    camera_name: &'static str,
 }
 
 impl Site {
@@ -78,6 +87,9 @@ impl Site {
             enrolment,
             recording_seconds: 2,
             free_mebibytes_min: RecordingSection::default().free_mebibytes_min,
+            webhooks: Vec::new(),
+            mqtt: None,
+            camera_name: "Door",
         };
         site.start().await;
         let cloud = site.cloud.clone();
@@ -114,6 +126,8 @@ impl Site {
             },
             local: LocalSection { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() },
             history: HistorySection { witness_seconds: 1 },
+            webhooks: self.webhooks.clone(),
+            mqtt: self.mqtt.clone(),
             ..Default::default()
         }
     }
@@ -153,7 +167,7 @@ impl Site {
         let gateway = self.administrator.gateway().id;
         let camera = Camera {
             id: camera,
-            name: "Door".into(),
+            name: self.camera_name.into(),
             gateway,
             serial: None,
             certificate: None,

@@ -71,10 +71,10 @@ pub(super) fn cpu_of(process: u32) -> f64 {
 }
 
 /// As [`Site::config`], for a program.
-fn write_config(site: &Site) -> PathBuf {
+pub(super) fn write_config(site: &Site) -> PathBuf {
     let config = site.config();
     let path = site.folder.path().join("gateway.toml");
-    let text = format!(
+    let mut text = format!(
         "data = {:?}\nname = \"Test\"\n[recording]\nseconds = {}\nfree_mebibytes_min = {}\n[local]\nlisten = \"{}\"\n[history]\nwitness_seconds = {}\n",
         config.data,
         config.recording.seconds,
@@ -82,6 +82,23 @@ fn write_config(site: &Site) -> PathBuf {
         config.local.listen,
         config.history.witness_seconds,
     );
+    for webhook in &config.webhooks {
+        text += &format!(
+            "[[webhooks]]\nname = {:?}\nurl = {:?}\nsecret_file = {:?}\n",
+            webhook.name,
+            webhook.url.0.as_str(),
+            webhook.secret_file
+        );
+    }
+    if let Some(mqtt) = &config.mqtt {
+        text += &format!(
+            "[mqtt]\nurl = {:?}\nusername = {:?}\npassword_file = {:?}\nca_file = {:?}\n",
+            mqtt.url.0.as_str(),
+            mqtt.username.as_ref().unwrap(),
+            mqtt.password_file.as_ref().unwrap(),
+            mqtt.ca_file.as_ref().unwrap()
+        );
+    }
     std::fs::write(&path, text).unwrap();
     path
 }

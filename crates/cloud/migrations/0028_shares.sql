@@ -19,8 +19,10 @@ CREATE TABLE shares (
     bytes BIGINT NOT NULL,
     -- Null until all pieces are there.
     completed_at BIGINT,
-    -- Withdrawn.
-    ended_at BIGINT
+    -- Withdrawn, or its maker lost access.
+    ended_at BIGINT,
+    -- 1 once the pieces are gone.
+    removed INTEGER NOT NULL
 );
 CREATE INDEX shares_by_org ON shares (org, made_at);
 

@@ -26,6 +26,8 @@ pub(crate) enum Put {
     Again,
     /// Another one of this number came before.
     Other,
+    /// The disk takes no more.
+    Full,
 }
 
 impl Capsules {
@@ -46,6 +48,7 @@ impl Capsules {
                 let there = tokio::fs::read(&path).await.context("a piece of a share could not be read")?;
                 Ok(if there == bytes { Put::Again } else { Put::Other })
             }
+            Err(CreateError::Io(error)) if error.kind() == ErrorKind::StorageFull => Ok(Put::Full),
             Err(error) => {
                 Err(anyhow::Error::new(error)
                     .context("a piece of a share could not be written (shares.path)"))
@@ -76,16 +79,6 @@ impl Capsules {
             count += 1;
         }
         Ok(count)
-    }
-
-    /// Whose pieces lie here.
-    pub(crate) async fn list(&self) -> anyhow::Result<Vec<ShareId>> {
-        let mut entries = tokio::fs::read_dir(&self.root).await.context("shares.path could not be read")?;
-        let mut shares = Vec::new();
-        while let Some(entry) = entries.next_entry().await? {
-            shares.extend(entry.file_name().to_str().and_then(|name| name.parse::<ShareId>().ok()));
-        }
-        Ok(shares)
     }
 
     pub(crate) async fn remove(&self, share: ShareId) -> anyhow::Result<()> {

@@ -288,13 +288,12 @@ impl From<Denial> for Problem {
                 "This takes two factors.",
                 "Sign in with a passkey, or with password and code.",
             ),
-            Denial::ShareWithdrawn => share_ended("share_withdrawn", "The link was withdrawn."),
+            // Why somebody has no access any more is nobody's business outside.
+            Denial::ShareWithdrawn | Denial::Sharer => {
+                share_ended("share_withdrawn", "The link was withdrawn.")
+            }
             Denial::ShareOver => share_ended("share_over", "The link was for a time that is over."),
             Denial::ShareUsedUp => share_ended("share_used_up", "The link was opened as often as it may be."),
-            Denial::Sharer => share_ended(
-                "share_withdrawn",
-                "Whoever made the link has no access to the cameras any more, and with it ended the link.",
-            ),
             Denial::NoPolicies | Denial::Unanswered(_) => {
                 tracing::error!("nothing is permitted: {denial}");
                 Problem::new(

@@ -101,7 +101,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let vault = Arc::new(Vault::open(&config.data)?);
     let providers = config.identity_providers.iter().map(Provider::open).collect::<anyhow::Result<_>>()?;
     let capsules = Capsules::at(config.shares_path());
-    capsules.prepare().await?;
+    if config.shares.gibibytes_max > 0 {
+        capsules.prepare().await?;
+    }
     let push = Push::open(&config.data, &config.push, &public_url)?;
     let witness = Witness::open(&config, &public_url)?;
     let witnesses = Witnesses::open(&config.history)?;

@@ -23,6 +23,10 @@ pub const FILES_MAX: u32 = 64;
 /// Of one file: what [`CAPSULE_BYTES_MAX`] has room for.
 pub const PIECES_MAX: u32 = 1 << 10;
 pub const DESCRIPTION_BYTES_MAX: usize = 64 << 10;
+/// Of a note, in UTF-16 code units, as browsers count.
+pub const NOTE_MAX: usize = 500;
+const NAME_CHARS_MAX: usize = 200;
+const ZONE_MAX: usize = 64;
 /// The description's length is a multiple of it, so that it tells little.
 const DESCRIPTION_PADDING: usize = 4_096;
 const TAG_BYTES: usize = 16;
@@ -47,7 +51,7 @@ pub const DESCRIPTION: Piece = Piece { file: 0, number: 0 };
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
-    /// To whom it goes, why: at most 500 characters.
+    /// To whom it goes, why: at most [`NOTE_MAX`].
     pub note: Option<String>,
     /// IANA name of the sharer's time zone.
     pub zone: String,
@@ -177,12 +181,26 @@ impl Description {
         let bytes = description.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.bytes));
         let is_bounded = (1..=FILES_MAX as usize).contains(&description.files.len())
             && bytes.is_some_and(|bytes| bytes <= CAPSULE_BYTES_MAX)
-            && description.files.iter().all(|file| file.bytes > 0 && file.from <= file.to);
+            && description.note.as_ref().is_none_or(|note| note.encode_utf16().count() <= NOTE_MAX)
+            && is_zone(&description.zone)
+            && description.files.iter().all(File::is_bounded);
         if is_bounded { Ok(description) } else { Err(CapsuleError::TooMuch) }
     }
 }
 
+fn is_zone(text: &str) -> bool {
+    let is_of_zones = |c: u8| c.is_ascii_alphanumeric() || b"_+:/-".contains(&c);
+    (1..=ZONE_MAX).contains(&text.len()) && text.bytes().all(is_of_zones)
+}
+
 impl File {
+    fn is_bounded(&self) -> bool {
+        let is_name = |text: &str| {
+            (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+        };
+        self.bytes > 0 && self.from <= self.to && is_name(&self.name) && is_name(&self.camera)
+    }
+
     pub fn pieces(&self) -> u32 {
         // Bounded when the description was read.
         u32::try_from(self.bytes.div_ceil(PIECE_BYTES as u64)).unwrap_or(u32::MAX)

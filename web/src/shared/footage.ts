@@ -6,7 +6,8 @@ import { type Bytes, refuse } from '../lib/seal/bytes';
 import { Capsule, type CapsuleFile, type Description, DESCRIPTION, isShareId, type Piece, PIECE_BYTES, PIECE_SEALED_BYTES_MAX, piecesOf } from '../lib/seal/capsule';
 import { persistent } from '../worker/patience';
 
-const TIMEOUT_MS = 60_000;
+/** A mebibyte by a slow line; after it a connection is taken for lost. */
+const TIMEOUT_MS = 120_000;
 const ANSWER_CHARS_MAX = 64 * 1024;
 const MEDIA_TYPES: Record<CapsuleFile['kind'], string> = { film: 'video/mp4', proof: 'application/octet-stream' };
 
@@ -75,8 +76,8 @@ export class SharedFootage {
 }
 
 async function described(share: string, capsule: Capsule, { token }: Opening): Promise<Description> {
-  const sealed = () => fetchPiece(share, DESCRIPTION, token, AbortSignal.timeout(TIMEOUT_MS));
-  return capsule.openDescription(await persistent(sealed, new AbortController().signal, () => undefined));
+  const never = new AbortController().signal;
+  return capsule.openDescription(await persistent(() => fetchPiece(share, DESCRIPTION, token, never), never, () => undefined));
 }
 
 async function askToOpen(share: string, access: string): Promise<Opening> {
@@ -90,7 +91,10 @@ async function askToOpen(share: string, access: string): Promise<Opening> {
 }
 
 async function fetchPiece(share: string, { file, number }: Piece, token: string, signal: AbortSignal): Promise<Bytes> {
-  const response = await ask(`/api/v1/shared/${share}/files/${file}/pieces/${number}`, { headers: { authorization: `Bearer ${token}` }, signal });
+  const until = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const response = await ask(`/api/v1/shared/${share}/files/${file}/pieces/${number}`, { headers: { authorization: `Bearer ${token}` }, signal: until }).catch((error: unknown) => {
+    throw error instanceof ApiError && error.status === 401 ? new ApiError(401, error.code, 'This opening is over: it lasts six hours.', 'Load this page again to open the link once more, which counts.') : error;
+  });
   const reader = response.body?.getReader() ?? refuse('the server’s answer is empty');
   const bytes = new Uint8Array(PIECE_SEALED_BYTES_MAX);
   let length = 0;

@@ -3,7 +3,7 @@
 
 import { post, putBytes } from '../lib/api/client';
 import { type Bytes, concat, refuse } from '../lib/seal/bytes';
-import { Capsule, type CapsuleFile, CAPSULE_BYTES_MAX, DESCRIPTION, FILES_MAX, PIECE_BYTES, type Piece } from '../lib/seal/capsule';
+import { Capsule, type CapsuleFile, CAPSULE_BYTES_MAX, DESCRIPTION, DESCRIPTION_BYTES_MAX, FILES_MAX, PIECE_BYTES, type Piece } from '../lib/seal/capsule';
 import type { Exported } from './export';
 import { persistent } from './patience';
 import type { Sink } from './sink';
@@ -58,9 +58,10 @@ export class CapsuleSinks {
   }
 
   private async send(piece: Piece, plain: Bytes): Promise<void> {
-    this.bytes += plain.length;
-    if (this.bytes > CAPSULE_BYTES_MAX) throw new Error('A link has room for 1 GiB. Share a shorter time, fewer cameras, or the small stream.');
-    await this.put(piece, await (await this.capsule).seal(piece, plain));
+    const sealed = await (await this.capsule).seal(piece, plain);
+    this.bytes += sealed.length;
+    if (this.bytes > CAPSULE_BYTES_MAX - DESCRIPTION_BYTES_MAX) throw new Error('A link has room for 1 GiB. Share a shorter time, fewer cameras, or the small stream.');
+    await this.put(piece, sealed);
   }
 
   private async put({ file, number }: Piece, sealed: Bytes): Promise<void> {

@@ -127,7 +127,6 @@ impl Transaction {
             "DELETE FROM device_requests WHERE org = $1 AND person = $2",
             "DELETE FROM reasons WHERE org = $1 AND person = $2",
             "DELETE FROM walls WHERE org = $1 AND person = $2 AND shared = 0",
-            "DELETE FROM shares WHERE org = $1 AND person = $2",
             "DELETE FROM reviewed_events WHERE org = $1 AND person = $2",
             "DELETE FROM notice_orders WHERE org = $1 AND person = $2",
             "DELETE FROM push_subscriptions WHERE org = $1 AND person = $2",
@@ -141,6 +140,8 @@ impl Transaction {
             self.execute(sql, params![org, person]).await?;
         }
         let sql = "UPDATE people SET name = '', disabled_at = $3 WHERE org = $1 AND person = $2";
+        self.execute(sql, params![org, person, now]).await?;
+        let sql = "UPDATE shares SET ended_at = COALESCE(ended_at, $3) WHERE org = $1 AND person = $2";
         self.execute(sql, params![org, person, now]).await?;
         self.directory_changed(org).await
     }

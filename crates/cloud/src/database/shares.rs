@@ -8,6 +8,23 @@ use model::{CameraId, Hash, OrgId, PersonId, ShareId, Timestamp};
 
 use super::{Database, Row, params};
 
+/// What takes up room: it can be opened, somebody who opened it may still be
+/// reading, or it is being made. `$now` and `$made_after` are parameters.
+macro_rules! in_force {
+    ($now:literal, $made_after:literal) => {
+        concat!(
+            "(shares.ended_at IS NULL AND shares.until > ",
+            $now,
+            " AND ((shares.completed_at IS NULL AND shares.made_at > ",
+            $made_after,
+            ") OR (shares.completed_at IS NOT NULL AND (shares.openings IS NULL OR shares.opened < shares.openings \
+             OR EXISTS (SELECT 1 FROM share_openings o WHERE o.share = shares.share AND o.ends_at > ",
+            $now,
+            ")))))"
+        )
+    };
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct ShareRow {
     pub(crate) share: ShareId,
@@ -60,7 +77,7 @@ impl Database {
     /// False if the id is in use.
     pub(crate) async fn add_share(&self, row: &ShareRow, _audited: &[Audited<Permit>]) -> sqlx::Result<bool> {
         let sql = "INSERT INTO shares (share, org, person, cameras, from_at, to_at, access, made_at, until, \
-                   openings, opened, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0) \
+                   openings, opened, bytes, removed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0) \
                    ON CONFLICT DO NOTHING";
         let ShareRow { share, org, person, cameras, from, to, access, made_at, until, openings, .. } = row;
         let cameras = serde_json::to_string(cameras).expect("ids serialise");
@@ -75,47 +92,65 @@ impl Database {
         self.optional(sql, params![share]).await?.as_ref().map(read).transpose()
     }
 
-    /// The latest first, of one person or of everybody.
+    /// Of one person or of everybody: those whose time is not over first, then the
+    /// latest.
     pub(crate) async fn shares(
         &self,
         org: OrgId,
         person: Option<PersonId>,
         limit: u64,
+        now: Timestamp,
     ) -> sqlx::Result<Vec<ShareRow>> {
         let sql = "SELECT share, org, person, cameras, from_at, to_at, access, made_at, until, openings, \
                    opened, bytes, completed_at, ended_at FROM shares \
-                   WHERE org = $1 AND ($2 = '' OR person = $2) ORDER BY made_at DESC, share LIMIT $3";
+                   WHERE org = $1 AND ($2 = '' OR person = $2) \
+                   ORDER BY CASE WHEN ended_at IS NULL AND until > $4 THEN 0 ELSE 1 END, made_at DESC, share LIMIT $3";
         let person = person.map_or_else(String::new, |person| person.to_string());
-        self.all(sql, params![org, person, limit]).await?.iter().map(read).collect()
+        self.all(sql, params![org, person, limit, now]).await?.iter().map(read).collect()
     }
 
-    /// Of somebody's that can still be opened, or are being made.
+    /// Of somebody's that are in force.
     pub(crate) async fn count_shares(
         &self,
         org: OrgId,
         person: PersonId,
+        made_after: Timestamp,
         now: Timestamp,
     ) -> sqlx::Result<u64> {
         let sql =
-            "SELECT COUNT(*) FROM shares WHERE org = $1 AND person = $2 AND ended_at IS NULL AND until > $3";
-        self.optional(sql, params![org, person, now]).await?.map_or(Ok(0), |row| row.number(0))
+            concat!("SELECT COUNT(*) FROM shares WHERE org = $1 AND person = $2 AND ", in_force!("$3", "$4"));
+        let values = params![org, person, now, made_after];
+        self.optional(sql, values).await?.map_or(Ok(0), |row| row.number(0))
     }
 
     /// Takes room for a piece; false if there is none, or the capsule is whole,
     /// withdrawn or too old.
     pub(crate) async fn grow_share(
         &self,
-        share: ShareId,
+        row: &ShareRow,
         bytes: u64,
         room: Room,
         now: Timestamp,
     ) -> sqlx::Result<bool> {
+        let sql = concat!(
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM shares WHERE org = $1 AND ",
+            in_force!("$2", "$3")
+        );
+        let taken = self.optional(sql, params![row.org, now, room.made_after]).await?;
+        let taken = taken.map_or(Ok(0), |row| row.number(0))?;
+        if taken + bytes > room.of_organisation {
+            return Ok(false);
+        }
         let sql = "UPDATE shares SET bytes = bytes + $2 WHERE share = $1 AND ended_at IS NULL AND completed_at IS NULL \
-                   AND made_at > $3 AND bytes + $2 <= $4 \
-                   AND (SELECT COALESCE(SUM(other.bytes), 0) FROM shares other WHERE other.org = shares.org \
-                   AND other.ended_at IS NULL AND other.until > $5) + $2 <= $6";
-        let values = params![share, bytes, room.made_after, room.of_share, now, room.of_organisation];
+                   AND made_at > $3 AND bytes + $2 <= $4";
+        let values = params![row.share, bytes, room.made_after, room.of_share];
         Ok(self.execute(sql, values).await? == 1)
+    }
+
+    /// Gives it back: the piece did not come to stay.
+    pub(crate) async fn shrink_share(&self, share: ShareId, bytes: u64) -> sqlx::Result<()> {
+        let sql = "UPDATE shares SET bytes = bytes - $2 WHERE share = $1 AND bytes >= $2";
+        self.execute(sql, params![share, bytes]).await.map(drop)
     }
 
     /// From here on its link opens it.
@@ -135,24 +170,41 @@ impl Database {
         self.execute("DELETE FROM share_openings WHERE share = $1", params![share]).await.map(drop)
     }
 
-    /// Counts an opening, and lets the bearer of the token read until then; false
-    /// if somebody else was the last to open it.
-    pub(crate) async fn open_share(
+    /// Its maker lost access, and with it whoever has the link. Nobody gives it back.
+    pub(crate) async fn lapse_share(&self, share: ShareId, now: Timestamp) -> sqlx::Result<()> {
+        let sql = "UPDATE shares SET ended_at = COALESCE(ended_at, $2) WHERE share = $1";
+        self.execute(sql, params![share, now]).await.map(drop)
+    }
+
+    /// Takes one of the openings that are left; false if there is none. It lets
+    /// nobody read yet.
+    pub(crate) async fn take_opening(&self, share: ShareId) -> sqlx::Result<bool> {
+        let sql = "UPDATE shares SET opened = opened + 1 WHERE share = $1 AND ended_at IS NULL \
+                   AND (openings IS NULL OR opened < openings)";
+        Ok(self.execute(sql, params![share]).await? == 1)
+    }
+
+    /// Gives it back: it was not permitted.
+    pub(crate) async fn return_opening(&self, share: ShareId) -> sqlx::Result<()> {
+        let sql = "UPDATE shares SET opened = opened - 1 WHERE share = $1 AND opened > 0";
+        self.execute(sql, params![share]).await.map(drop)
+    }
+
+    /// Lets the bearer of the token read until then.
+    pub(crate) async fn add_opening(
         &self,
         share: ShareId,
         (token, ends_at): (Hash, Timestamp),
         _audited: &Audited<Permit>,
-    ) -> sqlx::Result<bool> {
-        let mut transaction = self.begin().await?;
-        let sql = "UPDATE shares SET opened = opened + 1 WHERE share = $1 AND ended_at IS NULL \
-                   AND (openings IS NULL OR opened < openings)";
-        if transaction.execute(sql, params![share]).await? != 1 {
-            return Ok(false);
-        }
+    ) -> sqlx::Result<()> {
         let sql = "INSERT INTO share_openings (token, share, ends_at) VALUES ($1, $2, $3)";
-        transaction.execute(sql, params![token, share, ends_at]).await?;
-        transaction.commit().await?;
-        Ok(true)
+        self.execute(sql, params![token, share, ends_at]).await.map(drop)
+    }
+
+    /// A directory shut the person out.
+    pub(crate) async fn is_shut_out(&self, org: OrgId, person: PersonId) -> sqlx::Result<bool> {
+        let sql = "SELECT 1 FROM people WHERE org = $1 AND person = $2 AND disabled_at IS NOT NULL";
+        Ok(self.optional(sql, params![org, person]).await?.is_some())
     }
 
     pub(crate) async fn is_open(&self, share: ShareId, token: Hash, now: Timestamp) -> sqlx::Result<bool> {
@@ -160,21 +212,24 @@ impl Database {
         Ok(self.optional(sql, params![token, share, now]).await?.is_some())
     }
 
-    /// Whether a share's files are to stay.
-    pub(crate) async fn keeps_share(
+    /// Whose pieces are to go.
+    pub(crate) async fn shares_to_remove(
         &self,
-        share: ShareId,
         made_after: Timestamp,
         now: Timestamp,
-    ) -> sqlx::Result<bool> {
-        let sql = "SELECT 1 FROM shares WHERE share = $1 AND ended_at IS NULL AND until > $2 \
-                   AND (completed_at IS NOT NULL OR made_at > $3)";
-        Ok(self.optional(sql, params![share, now, made_after]).await?.is_some())
+    ) -> sqlx::Result<Vec<ShareId>> {
+        let sql = concat!("SELECT share FROM shares WHERE removed = 0 AND NOT ", in_force!("$1", "$2"));
+        self.all(sql, params![now, made_after]).await?.iter().map(|row| row.parsed(0)).collect()
     }
 
-    /// Openings that are over, and shares that ended before then.
-    pub(crate) async fn purge_shares(&self, now: Timestamp, ended_before: Timestamp) -> sqlx::Result<()> {
+    pub(crate) async fn share_removed(&self, share: ShareId) -> sqlx::Result<()> {
+        self.execute("UPDATE shares SET removed = 1 WHERE share = $1", params![share]).await.map(drop)
+    }
+
+    /// Openings that are over, and shares whose time was over before then.
+    pub(crate) async fn purge_shares(&self, now: Timestamp, over_before: Timestamp) -> sqlx::Result<()> {
         self.execute("DELETE FROM share_openings WHERE ends_at <= $1", params![now]).await?;
-        self.execute("DELETE FROM shares WHERE until <= $1", params![ended_before]).await.map(drop)
+        let sql = "DELETE FROM shares WHERE until <= $1 AND removed = 1";
+        self.execute(sql, params![over_before]).await.map(drop)
     }
 }

@@ -46,6 +46,9 @@ pub enum Who {
     /// Whoever signs for a log that this server witnesses, which the handler
     /// checks; limited per address. Cookies count nothing here either.
     Log,
+    /// Whoever shows what comes from the part of a link that no server is sent,
+    /// which the handler checks; limited per address, apart from sign-ins.
+    Link,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
     /// A session, or a token of a link that the handler checks.
@@ -113,9 +116,9 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
         Who::Token => within_rate(app, peer)?,
         // Apart from what people need, where all come through one proxy.
-        Who::Log => {
+        Who::Log | Who::Link => {
             let address = peer.map(|peer| rate::network(peer.address).to_string()).unwrap_or_default();
-            if !app.limiter.allow(Key::Account(format!("log {address}")), PER_ADDRESS, now) {
+            if !app.limiter.allow(Key::Account(format!("{:?} {address}", guard.who)), PER_ADDRESS, now) {
                 return Err(Problem::too_many());
             }
         }

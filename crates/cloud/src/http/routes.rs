@@ -75,7 +75,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Log, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
+    use Who::{Administrator, Anyone, Link, Log, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -148,11 +148,10 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/notices/{device}/test", Session, post(notices::test)),
         viewer("GET", "/api/v1/shares", Session, get(shares::list)),
         viewer("POST", "/api/v1/shares", Session, post(shares::create)),
-        viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))),
+        viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))).transfer(),
         viewer("POST", "/api/v1/shares/{id}/whole", Session, post(shares::whole)),
         viewer("DELETE", "/api/v1/shares/{id}", Session, delete(shares::end)),
-        // Token: what comes from the part of the link that no server is sent.
-        viewer("POST", "/api/v1/shared/{id}/openings", Token, post(shared::open)),
+        viewer("POST", "/api/v1/shared/{id}/openings", Link, post(shared::open)),
         // Anyone: the opening's token has 256 bits, and a film has many pieces.
         viewer("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}", Anyone, get(shared::piece)),
         viewer("GET", "/api/v1/walls", Session, get(walls::list)),

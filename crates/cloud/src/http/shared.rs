@@ -20,8 +20,11 @@ use crate::app::App;
 use crate::database::ShareRow;
 use crate::permits::devices_in_force;
 use crate::problem::Problem;
+use crate::rate::{Key, Rate};
 use crate::{clock, random};
 
+/// Of one share: each stands in the history for good.
+const OPENINGS: Rate = Rate { burst: 60, refill_ms: 10_000 };
 /// For so long an opening reads, if the share does not end before.
 const OPENING_MS: u64 = 6 * Timestamp::HOUR;
 
@@ -62,12 +65,27 @@ pub(crate) async fn open(
     if !seal::constant_time_eq(&shown.0, &row.access.0) || row.completed_at.is_none() {
         return Err(Problem::token());
     }
-    let audited = app.permit_link((row.org, share), facts(&app, &row, now).await?, now).await?;
+    if !app.limiter.allow(Key::Account(format!("opening {share}")), OPENINGS, now) {
+        return Err(Problem::too_many());
+    }
+    let mut facts = facts(&app, &row, now).await?;
+    // Of several who come for the last one, one gets it; then it is asked whether it may be.
+    let taken = app.database.take_opening(share).await?;
+    if !taken && row.openings.is_some() {
+        facts.openings_left = Some(0);
+    }
+    let audited = match app.permit_link((row.org, share), facts, now).await {
+        Ok(audited) if taken => audited,
+        refused => {
+            if taken {
+                app.database.return_opening(share).await?;
+            }
+            return Err(refused.err().unwrap_or_else(|| cloud_core::Denial::ShareWithdrawn.into()));
+        }
+    };
     let token = random::token().to_string();
     let ends_at = row.until.min(now.plus_ms(OPENING_MS));
-    if !app.database.open_share(share, (random::hashed(&token), ends_at), &audited).await? {
-        return Err(cloud_core::Denial::ShareUsedUp.into());
-    }
+    app.database.add_opening(share, (random::hashed(&token), ends_at), &audited).await?;
     let openings_left = row.openings.map(|openings| openings.saturating_sub(row.opened + 1));
     Ok(Json(Opened { token, ends_at, until: row.until, openings_left, bytes: row.bytes }))
 }
@@ -99,13 +117,20 @@ async fn facts(app: &App, row: &ShareRow, now: Timestamp) -> Result<ShareFacts, 
     let roster = app.roster(row.org, now).await?;
     let has_device = !devices_in_force(&roster, row.person, now).is_empty();
     let may_open = |camera: &_| roster.right_of_person(row.person, *camera, now).is_some();
+    let may_open = has_device
+        && row.cameras.iter().all(may_open)
+        && !app.database.is_shut_out(row.org, row.person).await?;
+    // It does not come back with the access: nobody would remember that there is such a link.
+    if !may_open && row.ended_at.is_none() {
+        app.database.lapse_share(row.share, now).await?;
+    }
     let left = row.openings.map(|openings| openings.saturating_sub(row.opened));
     Ok(ShareFacts {
         org: row.org,
         until: row.until,
         withdrawn: row.ended_at.is_some(),
         openings_left: left.map(|left| u32::try_from(left).unwrap_or(u32::MAX)),
-        sharer_may_open: has_device && row.cameras.iter().all(may_open),
+        sharer_may_open: may_open,
     })
 }
 

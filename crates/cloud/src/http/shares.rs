@@ -39,7 +39,8 @@ const LISTED_MS: u64 = 90 * Timestamp::DAY;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Shares {
-    /// Of who asks, to administrators everybody's; the latest first, at most 500.
+    /// Of who asks, to administrators everybody's; those whose time is not over
+    /// first, then the latest, at most 500.
     shares: Vec<Share>,
 }
 
@@ -116,7 +117,8 @@ pub(crate) async fn create(
             "Export it and hand on the files, or ask whoever runs the server to set shares.gibibytes_max.",
         ));
     }
-    if app.database.count_shares(caller.org, caller.person, now).await? >= SHARES_MAX {
+    if app.database.count_shares(caller.org, caller.person, now.minus_ms(MAKING_MS), now).await? >= SHARES_MAX
+    {
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "too_many_shares",
@@ -161,7 +163,7 @@ pub(crate) async fn put(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
-    own(&app, &caller, share, now).await?;
+    let row = own(&app, &caller, share, now).await?;
     let piece = Piece { file, number };
     let is_piece = piece == DESCRIPTION || ((1..=FILES_MAX).contains(&file) && number < PIECES_MAX);
     let bytes = bytes.map_err(|_| too_large())?;
@@ -172,19 +174,28 @@ pub(crate) async fn put(
         return Err(too_large());
     }
     // One that is sent again takes no room.
-    if !app.capsules.has(share, piece).await? {
+    let (is_new, length) = (!app.capsules.has(share, piece).await?, bytes.len() as u64);
+    if is_new {
         let room = Room {
             of_share: CAPSULE_BYTES_MAX,
             of_organisation: app.config.shares.gibibytes_max << 30,
             made_after: now.minus_ms(MAKING_MS),
         };
-        if !app.database.grow_share(share, bytes.len() as u64, room, now).await? {
+        if !app.database.grow_share(&row, length, room, now).await? {
             return Err(no_room());
         }
     }
-    match app.capsules.put(share, piece, bytes).await? {
+    let put = app.capsules.put(share, piece, bytes).await;
+    if is_new && !matches!(put, Ok(Put::Created)) {
+        app.database.shrink_share(share, length).await?;
+    }
+    match put? {
         Put::Created | Put::Again => Ok(StatusCode::NO_CONTENT),
         Put::Other => Err(exists()),
+        Put::Full => {
+            tracing::error!("the disk of shares.path is full");
+            Err(no_room())
+        }
     }
 }
 
@@ -222,7 +233,7 @@ pub(crate) async fn list(
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
     let whose = (!is_administrator(&roster, caller.person, now)).then_some(caller.person);
-    let rows = app.database.shares(caller.org, whose, LISTED_MAX).await?;
+    let rows = app.database.shares(caller.org, whose, LISTED_MAX, now).await?;
     let share = |row: ShareRow| Share {
         id: row.share,
         person: row.person,
@@ -254,20 +265,26 @@ pub(crate) async fn end(
     let audited = app.permit(&caller, &roster, Action::EndShare { share }, now).await?;
     app.database.end_share(share, now, &audited).await?;
     // Nobody is handed them any more; that they are gone can be made up for later.
-    if let Err(error) = app.capsules.remove(share).await {
+    if let Err(error) = remove(&app, share).await {
         tracing::warn!(%share, "{error:#}");
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes what is over, or never became whole.
+/// Removes the pieces of what is over, was opened as often as it may be, or never
+/// became whole; of shares that this server made, and nothing else.
 pub(crate) async fn purge(app: &App, now: Timestamp) -> anyhow::Result<()> {
-    for share in app.capsules.list().await? {
-        if !app.database.keeps_share(share, now.minus_ms(MAKING_MS), now).await? {
-            app.capsules.remove(share).await?;
+    for share in app.database.shares_to_remove(now.minus_ms(MAKING_MS), now).await? {
+        if let Err(error) = remove(app, share).await {
+            tracing::warn!(%share, "{error:#}");
         }
     }
     Ok(app.database.purge_shares(now, now.minus_ms(LISTED_MS)).await?)
+}
+
+async fn remove(app: &App, share: ShareId) -> anyhow::Result<()> {
+    app.capsules.remove(share).await?;
+    Ok(app.database.share_removed(share).await?)
 }
 
 fn state(row: &ShareRow, now: Timestamp) -> ShareState {
@@ -286,11 +303,11 @@ fn state(row: &ShareRow, now: Timestamp) -> ShareState {
 }
 
 /// What the caller is making.
-async fn own(app: &App, caller: &Caller, share: ShareId, now: Timestamp) -> Result<(), Problem> {
+async fn own(app: &App, caller: &Caller, share: ShareId, now: Timestamp) -> Result<ShareRow, Problem> {
     let row = app.database.share(share).await?;
     let row = row.filter(|row| row.org == caller.org && row.person == caller.person);
     let row = row.filter(|row| row.ended_at.is_none() && now < row.until);
-    row.map(drop).ok_or_else(Problem::not_found)
+    row.ok_or_else(Problem::not_found)
 }
 
 fn exists() -> Problem {

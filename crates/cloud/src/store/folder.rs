@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use super::{Body, Range};
 use crate::random;
 
 const INCOMING: &str = "incoming";
+/// Longer than anybody sends one object.
+const LEFT_AFTER: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Debug)]
 pub(crate) struct FolderStore {
@@ -37,6 +40,24 @@ pub(crate) enum CreateError {
     Io(#[from] std::io::Error),
 }
 
+/// Removes what a crash left over: nobody was told that it had arrived. Not what
+/// is young, which another server may be receiving, and not what is not ours.
+async fn sweep(incoming: &Path) -> std::io::Result<()> {
+    let mut left = tokio::fs::read_dir(incoming).await?;
+    while let Some(entry) = left.next_entry().await? {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.parse::<Hash>().is_ok());
+        let Ok(metadata) = entry.metadata().await else { continue };
+        let is_old = metadata.modified()?.elapsed().is_ok_and(|age| age > LEFT_AFTER);
+        if is_ours && is_old && metadata.is_file() {
+            match tokio::fs::remove_file(entry.path()).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 impl FolderStore {
     pub(crate) fn at(root: &Path) -> Self {
         FolderStore { root: root.to_owned() }
@@ -48,12 +69,8 @@ impl FolderStore {
         tokio::fs::create_dir_all(&incoming)
             .await
             .with_context(|| format!("the store folder {} could not be made", self.root.display()))?;
-        // Left over from a crash: nobody was told that these had arrived.
-        let mut left = tokio::fs::read_dir(&incoming).await?;
-        while let Some(entry) = left.next_entry().await? {
-            tokio::fs::remove_file(entry.path()).await?;
-        }
-        Ok(())
+        let sweep = sweep(&incoming).await;
+        sweep.with_context(|| format!("what was left in {} could not be removed", incoming.display()))
     }
 
     /// `name` comes from a parsed `ObjectName`: it has no way out of the folder.

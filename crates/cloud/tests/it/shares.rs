@@ -254,7 +254,7 @@ async fn a_link_ends_by_its_time_its_count_and_by_hand(world: World) {
     assert_eq!(opened.status, StatusCode::OK, "{}", opened.body);
     is_over(&world, &short).await;
     assert_eq!(short.open(&world).await.code(), "share_over");
-    assert_ne!(fetch(&world, short.share, &opened.body["token"], DESCRIPTION).await.0, StatusCode::OK);
+    assert_eq!(fetch(&world, short.share, &opened.body["token"], DESCRIPTION).await.0, StatusCode::GONE);
 
     let link = shared(&world, &ours, camera, tomorrow(), None).await;
     let opened = link.open(&world).await;
@@ -266,7 +266,10 @@ async fn a_link_ends_by_its_time_its_count_and_by_hand(world: World) {
     assert_eq!(zoe.api(&world).delete(&link.path()).await.status, StatusCode::NOT_FOUND);
     assert_eq!(ours.api(&world).delete(&link.path()).await.status, StatusCode::NO_CONTENT);
     assert_eq!(link.open(&world).await.code(), "share_withdrawn");
-    assert_ne!(fetch(&world, link.share, &opened.body["token"], DESCRIPTION).await.0, StatusCode::OK);
+    assert_eq!(
+        fetch(&world, link.share, &opened.body["token"], DESCRIPTION).await.0,
+        StatusCode::UNAUTHORIZED
+    );
     assert!(!folder.exists());
     let states: Vec<_> = ours.api(&world).get("/api/v1/shares").await.body["shares"]
         .as_array()
@@ -297,14 +300,31 @@ async fn a_link_ends_with_the_access_of_whoever_made_it(world: World) {
         .await;
     assert_eq!(fetch(&world, link.share, &opened.body["token"], DESCRIPTION).await.0, StatusCode::GONE);
     assert_eq!(link.open(&world).await.code(), "share_withdrawn");
-    ours.append(
-        &world,
-        Statement::SetAccess { person: ben.id, scope: Scope::All, audio: false, until: None },
-    )
-    .await;
-    assert_eq!(link.open(&world).await.status, StatusCode::OK);
+    // It does not come back with the access.
+    let everything = Statement::SetAccess { person: ben.id, scope: Scope::All, audio: false, until: None };
+    ours.append(&world, everything).await;
+    assert_eq!(link.open(&world).await.code(), "share_withdrawn");
+    assert_eq!(ours.api(&world).get("/api/v1/shares").await.body["shares"][0]["state"], "withdrawn");
+
+    let mut links = Vec::new();
+    for _ in 0..2 {
+        let link = Link::new();
+        let envelope = signed(&ours, link.action(camera, tomorrow(), None), &ben);
+        assert_eq!(order(&bens, &envelope).await.status, StatusCode::NO_CONTENT);
+        link.filled(&bens).await;
+        links.push(link);
+    }
+    let [shut_out, of_device] = [&links[0], &links[1]];
+    let disabled = async |at: &str| {
+        let sql = format!("UPDATE people SET disabled_at = {at} WHERE person = '{}'", ben.id);
+        assert_eq!(world.sql(&sql).await, 1);
+    };
+    disabled("1").await;
+    assert_eq!(shut_out.open(&world).await.code(), "share_withdrawn", "by a directory");
+    disabled("NULL").await;
+    assert_eq!(of_device.open(&world).await.status, StatusCode::OK);
     ours.append(&world, Statement::RevokeDevice { device: ben.device }).await;
-    assert_eq!(link.open(&world).await.code(), "share_withdrawn", "of somebody without a device");
+    assert_eq!(of_device.open(&world).await.code(), "share_withdrawn", "of somebody without a device");
 }
 
 async fn whoever_has_half_a_link_gets_nothing(world: World) {
@@ -438,8 +458,22 @@ async fn pieces_come_once_and_within_bounds(world: World) {
     assert_eq!(link.whole(&api, 2).await.status, StatusCode::NO_CONTENT, "asked again after a lost answer");
     assert_eq!(link.put(&api, next, b"late").await.code(), "no_room", "a whole capsule does not change");
 
+    // What could not be written takes no room.
+    let broken = Link::new();
+    let envelope = signed(&ours, broken.action(camera, tomorrow(), None), &ours.admin);
+    assert_eq!(order(&api, &envelope).await.status, StatusCode::NO_CONTENT);
+    let in_the_way = world.config.data.join("shares").join(broken.share.to_string());
+    std::fs::write(&in_the_way, b"").unwrap();
+    assert_eq!(broken.put(&api, first, b"x").await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(bytes().await, 0);
+    std::fs::remove_file(&in_the_way).unwrap();
+    assert_eq!(broken.put(&api, first, b"x").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(bytes().await, 17);
+    assert_eq!(api.delete(&broken.path()).await.status, StatusCode::NO_CONTENT);
+
     // What the organisation has room for.
-    assert_eq!(world.sql("UPDATE shares SET bytes = 21474836480").await, 1);
+    let full = format!("UPDATE shares SET bytes = 21474836480 WHERE share = '{}'", link.share);
+    assert_eq!(world.sql(&full).await, 1);
     let more = Link::new();
     let envelope = signed(&ours, more.action(camera, tomorrow(), None), &ours.admin);
     assert_eq!(order(&api, &envelope).await.status, StatusCode::NO_CONTENT);
@@ -455,20 +489,46 @@ async fn the_last_opening_goes_to_one(world: World) {
     let opened = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
     let used_up = answers.iter().filter(|answer| answer.code() == "share_used_up").count();
     assert_eq!((opened, used_up), (1, 7));
+    let history = ours.api(&world).get("/api/v1/history?action=open_share").await.body["entries"].clone();
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
     assert_eq!(ours.api(&world).get("/api/v1/shares").await.body["shares"][0]["opened"], 1);
 }
 
 async fn what_is_over_is_removed_from_the_disk(world: World) {
     let (ours, camera) = site(&world).await;
     let over = shared(&world, &ours, camera, tomorrow(), None).await;
-    is_over(&world, &over).await;
+    let once = shared(&world, &ours, camera, tomorrow(), Some(1)).await;
+    let reading = shared(&world, &ours, camera, tomorrow(), Some(1)).await;
     let lasts = shared(&world, &ours, camera, tomorrow(), None).await;
-    let stray = Link::new();
+    let failed = Link::new();
+    let envelope = signed(&ours, failed.action(camera, tomorrow(), None), &ours.admin);
+    assert_eq!(order(&ours.api(&world), &envelope).await.status, StatusCode::NO_CONTENT);
+    let first = Piece { file: 1, number: 0 };
+    assert_eq!(failed.put(&ours.api(&world), first, b"x").await.status, StatusCode::NO_CONTENT);
+    is_over(&world, &over).await;
+    assert_eq!(once.open(&world).await.status, StatusCode::OK);
+    let opened = reading.open(&world).await;
+    let six_hours = 6 * Timestamp::HOUR;
+    for sql in [
+        format!("UPDATE share_openings SET ends_at = {} WHERE share = '{}'", now().0, once.share),
+        format!("UPDATE shares SET made_at = made_at - {six_hours} WHERE share = '{}'", failed.share),
+    ] {
+        assert_eq!(world.sql(&sql).await, 1);
+    }
+    // What this server did not make is not its to remove, nor is what another one may be receiving.
     let folder = |world: &World, link: &Link| world.config.data.join("shares").join(link.share.to_string());
-    std::fs::create_dir_all(folder(&world, &stray)).unwrap();
+    let foreign = folder(&world, &Link::new());
+    let incoming = world.config.data.join("shares/incoming");
+    let (paper, young) = (incoming.join("paper.pdf"), incoming.join(Hash(fresh()).to_string()));
+    std::fs::create_dir_all(&foreign).unwrap();
+    std::fs::write(&paper, b"").unwrap();
+    std::fs::write(&young, b"").unwrap();
     let world = world.restarted().await;
-    crate::live::until(async || !folder(&world, &over).exists() && !folder(&world, &stray).exists()).await;
+    let gone = || [&over, &once, &failed].iter().all(|link| !folder(&world, link).exists());
+    crate::live::until(async || gone()).await;
+    assert!(foreign.exists() && paper.exists() && young.exists());
+    assert!(folder(&world, &reading).exists(), "whoever opened it last is still reading");
+    assert_eq!(fetch(&world, reading.share, &opened.body["token"], DESCRIPTION).await.0, StatusCode::OK);
     assert_eq!(lasts.open(&world).await.status, StatusCode::OK);
-    assert!(folder(&world, &lasts).exists());
     assert_eq!(over.open(&world).await.code(), "share_over", "it is still known what became of it");
 }

@@ -134,6 +134,8 @@ async fn every_route_refuses_whoever_may_not_call_it() {
             | Who::Provisioner => &[401],
             // The body is not even of the right shape; a token decides next.
             Who::Token | Who::SessionOrToken | Who::SignIn => &[200, 401, 422],
+            // A link's id comes before what its holder shows.
+            Who::Link => &[404],
             Who::SignedUrl => &[403],
             // What is no checkpoint.
             Who::Log => &[400],

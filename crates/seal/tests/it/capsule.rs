@@ -88,7 +88,12 @@ fn a_description_is_padded_and_bounded() {
     assert_eq!(description.files[0].pieces(), 2);
     let sealed = key().seal(share(), DESCRIPTION, &padded);
     assert_eq!(key().open_description(share(), &sealed).unwrap(), description);
-    let wrong: [fn(&mut Description); 6] = [
+    let wrong: [fn(&mut Description); 11] = [
+        |wrong| wrong.note = Some("x".repeat(501)),
+        |wrong| wrong.zone = "<b>".into(),
+        |wrong| wrong.zone.clear(),
+        |wrong| wrong.files[0].name = "a\nb".into(),
+        |wrong| wrong.files[1].camera.clear(),
         |wrong| wrong.files.clear(),
         |wrong| wrong.files = vec![wrong.files[1].clone(); FILES_MAX as usize + 1],
         |wrong| wrong.files[0].bytes = CAPSULE_BYTES_MAX,

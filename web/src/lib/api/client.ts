@@ -8,6 +8,8 @@ import { ApiError, failure } from './errors';
 export { ApiError, explain } from './errors';
 
 const TIMEOUT_MS = 40_000;
+/** A mebibyte by a slow line. */
+const BYTES_TIMEOUT_MS = 5 * 60_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** A new nonce, a new key, and both at once. */
 const ATTEMPTS_MAX = 3;
@@ -33,7 +35,7 @@ export const put = <T>(path: string, body: unknown): Promise<T> => call<T>('PUT'
 /** Bytes in place of JSON, of which the server says nothing but that it has them. */
 export async function putBytes(path: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
   const headers = { accept: 'application/json', 'x-lenskeep': '1', 'content-type': 'application/octet-stream' };
-  const response = await ask(path, { method: 'PUT', headers, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const response = await ask(path, { method: 'PUT', headers, body, signal: AbortSignal.timeout(BYTES_TIMEOUT_MS) });
   if (!response.ok) throw failure(response.status, await response.text());
 }
 export const remove = (path: string): Promise<void> => call<void>('DELETE', path);

@@ -10,7 +10,7 @@ import { compareText } from '../seal/bytes';
 import { takeBack } from './chosenFile';
 import { postSigned } from './confirmed';
 import { fileName } from './fileName';
-import { call, exporting } from './keeper';
+import { call, exporting, locking } from './keeper';
 import { linkOf, type NewLink, newLink } from './links';
 import type { Organisation } from './organisation.svelte';
 import { why } from './roles';
@@ -74,7 +74,8 @@ class ExportRun {
       if (made && link) await giveShareOrder(organisation, wish, link, made);
       else await giveOrders(organisation, wish);
       const { exported, problem } = await call('writeExport', { job, to });
-      this.done = exported;
+      // Of a link that did not become whole nothing is left.
+      this.done = made && problem !== null ? [] : exported;
       this.problem = problem;
       if (made && problem === null) this.link = await linkOf(made);
       else if (made) await withdraw(made);
@@ -99,6 +100,7 @@ class ExportRun {
 
   /** Forgets what was said of the last one, and what was kept for a download. */
   async clear(): Promise<void> {
+    if (this.running) return;
     const names = this.downloads.map(({ name }) => name);
     for (const { url } of this.downloads) URL.revokeObjectURL(url);
     [this.done, this.downloads, this.link, this.problem, this.wish] = [[], [], null, null, null];
@@ -117,6 +119,8 @@ class ExportRun {
 }
 
 export const exportRun = new ExportRun();
+// A link with its key, and films to be downloaded, must not stay in a page that is locked.
+locking.add(() => void exportRun.clear());
 
 const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
 
@@ -155,7 +159,7 @@ async function mayAll({ cameras, reason, link }: Wish): Promise<void> {
   const answers = await Promise.all(cameras.map(async ({ id, name }) => ({ name, ...(await why(operation, id)) })));
   const refused = answers.find(({ allowed, missing }) => !allowed && missing === null);
   if (refused) throw new Error(`You may not ${operation} ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
-  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error('The organisation wants you to sign in with a passkey, or with password and code, before you ${operation}. Sign out, and in again that way.');
+  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error(`The organisation wants you to sign in with a passkey, or with password and code, before you ${operation}. Sign out, and in again that way.`);
   if (!answers.some(({ missing }) => missing === 'reason')) return;
   if (reason === '') throw new Error('The organisation wants to know why: write down a reason.');
   await post('/api/v1/reasons', { reason });

@@ -14,8 +14,9 @@ const GAPS_EVERY_MS = 5 * 60_000;
 
 export class Health {
   found: Trouble[] | null = $state.raw(null);
-  /** How many cameras' last day was looked at. */
-  lookedAt = $state(0);
+  /** Of how many cameras the last day is known. */
+  known = $state(0);
+  cameras = $state(0);
   private readonly gaps = new Map<string, Gap[]>();
   private asked = 0;
 
@@ -39,15 +40,15 @@ export class Health {
       gateways: gateways.map((gateway) => ({ ...gateway, name: organisation.gateway(gateway.id)?.name ?? gateway.name })),
       gaps: this.gaps,
     });
+    this.cameras = known.length;
     this.found = troubles(facts());
     if (Date.now() - this.asked < GAPS_EVERY_MS) return;
     this.asked = Date.now();
-    this.lookedAt = 0;
     for (const { id } of known.slice(0, CAMERAS_MAX)) {
       const now = Date.now();
       const day = await get<Timeline>(`/api/v1/cameras/${id}/timeline?rendition=main&from=${now - DAY_MS}&to=${now}&parts=${PARTS}`).catch(() => null);
       if (day) this.gaps.set(id, day.gaps);
-      this.lookedAt += 1;
+      this.known = known.filter((camera) => this.gaps.has(camera.id)).length;
     }
     this.found = troubles(facts());
   }

@@ -9,6 +9,8 @@ import { worker as workerScript } from './scripts';
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
 /** Of exports that run, by their number. */
 export const exporting = new Map<number, (progress: Progress) => void>();
+/** What is to be forgotten when this browser is locked. */
+export const locking = new Set<() => void>();
 const listeners = new Map<number, (event: PlayerEvent) => void>();
 /** What the Worker wants of the page. */
 export const wanted: { roster: () => Promise<void>; split: (signer: string) => void; unheard: (gateway: string, since: number | null) => void } = {

@@ -26,7 +26,7 @@ export const linkOf = ({ share, key }: NewLink): Promise<string> => linkTo(`/s/$
 export const links = async (): Promise<Share[]> => (await get<{ shares: Share[] }>('/api/v1/shares')).shares;
 export const withdrawLink = (share: string): Promise<void> => remove(`/api/v1/shares/${share}`);
 
-/** Why a link opens nothing; null if it does. */
+/** How it is with a link. */
 export const LINK_STATES: Record<Share['state'], { text: string; tone: 'good' | 'busy' | 'soft' | 'bad' }> = {
   making: { text: 'Being made', tone: 'busy' },
   failed: { text: 'Not finished', tone: 'bad' },

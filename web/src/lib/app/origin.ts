@@ -1,10 +1,12 @@
 // Addresses that people hand on to others. A page of `lenskeep app` is on this machine alone: that program, and not the cloud, says where the
-// cloud is.
+// cloud is. A cloud on this machine knows no such call.
 
 import { get } from '../api/client';
-import { session } from './session.svelte';
 
 export async function linkTo(path: string): Promise<string> {
-  const origin = session.hasSite ? (await get<{ origin: string }>('/api/site/cloud')).origin : location.origin;
-  return origin + path;
+  const own = () => location.origin;
+  return (location.hostname === 'localhost' ? await get<{ origin: string }>('/api/site/cloud').then(({ origin }) => origin, own) : own()) + path;
 }
+
+/** Whether nobody on another machine can follow it. */
+export const staysHere = (address: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(address).hostname);

@@ -11,7 +11,7 @@ import { DAY_MS, DEVICE_DAYS_MAX } from '../seal/limits';
 import type { KnownGateway } from '../seal/local';
 import { pairingCode, pairingProof } from '../seal/pairing';
 import type { Invited } from './invitation';
-import { call, wanted } from './keeper';
+import { call, locking, wanted } from './keeper';
 import { enterSite, siteWorks } from './site';
 import { Organisation } from './organisation.svelte';
 
@@ -239,6 +239,7 @@ class Session {
     this.organisation = null;
     this.unlocked = false;
     this.prf = null;
+    for (const forget of locking) forget();
     await call('lock', null);
   }
 

@@ -11,13 +11,13 @@ export const PIECE_SEALED_BYTES_MAX = PIECE_BYTES + TAG_BYTES;
 export const CAPSULE_BYTES_MAX = 2 ** 30;
 export const FILES_MAX = 64;
 export const PIECES_MAX = 2 ** 10;
-const DESCRIPTION_BYTES_MAX = 64 * 1024;
+export const DESCRIPTION_BYTES_MAX = 64 * 1024;
 const DESCRIPTION_PADDING = 4096;
 const NOTE_CHARS_MAX = 500;
 const LABEL = 'lenskeep capsule v1';
 
 const fileShape = object({ kind: literal('film', 'proof'), name, camera: name, from: int, to: int, bytes: int });
-const descriptionShape = object({ note: nullable(text(NOTE_CHARS_MAX)), zone: pattern(/^[A-Za-z0-9_+/-]{1,64}$/, 'a time zone'), files: list(fileShape, FILES_MAX, 1) });
+const descriptionShape = object({ note: nullable(text(NOTE_CHARS_MAX)), zone: pattern(/^[A-Za-z0-9_+:/-]{1,64}$/, 'a time zone'), files: list(fileShape, FILES_MAX, 1) });
 export type CapsuleFile = Of<typeof fileShape>;
 export type Description = Of<typeof descriptionShape>;
 

@@ -277,7 +277,7 @@ async fn a_link_ends_by_its_time_its_count_and_by_hand(world: World) {
         .iter()
         .map(|share| share["state"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(states, ["withdrawn", "over", "used_up"]);
+    assert_eq!(states, ["used_up", "withdrawn", "over"]);
     assert_eq!(world.as_person(&ben.cookie).get("/api/v1/shares").await.body, json!({ "shares": [] }));
 }
 
@@ -315,13 +315,20 @@ async fn a_link_ends_with_the_access_of_whoever_made_it(world: World) {
         links.push(link);
     }
     let [shut_out, of_device] = [&links[0], &links[1]];
-    let disabled = async |at: &str| {
-        let sql = format!("UPDATE people SET disabled_at = {at} WHERE person = '{}'", ben.id);
-        assert_eq!(world.sql(&sql).await, 1);
-    };
-    disabled("1").await;
+    let (org, ben_id) = (ours.org, ben.id);
+    for sql in [
+        format!("DELETE FROM people WHERE person = '{ben_id}'"),
+        format!(
+            "INSERT INTO people (org, person, name, created_at, disabled_at) VALUES ('{org}', '{ben_id}', 'Ben', 1, 1)"
+        ),
+    ] {
+        world.sql(&sql).await;
+    }
     assert_eq!(shut_out.open(&world).await.code(), "share_withdrawn", "by a directory");
-    disabled("NULL").await;
+    assert_eq!(
+        world.sql(&format!("UPDATE people SET disabled_at = NULL WHERE person = '{ben_id}'")).await,
+        1
+    );
     assert_eq!(of_device.open(&world).await.status, StatusCode::OK);
     ours.append(&world, Statement::RevokeDevice { device: ben.device }).await;
     assert_eq!(of_device.open(&world).await.code(), "share_withdrawn", "of somebody without a device");

@@ -226,6 +226,15 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
     await page.getByText('The gateway sends as fast as it goes.').waitFor();
   });
 
+  it('says that all is well where everything records', async () => {
+    await page.getByRole('link', { name: 'Cameras', exact: true }).click();
+    await page.getByRole('link', { name: 'Health', exact: true }).click();
+    await page.getByRole('heading', { name: 'All is well' }).waitFor();
+    // The stand-in keeps no timelines.
+    if (isReal) await page.getByText('What was missing in the last day: the camera was looked at.').waitFor();
+    await seen('health');
+  });
+
   it('refuses to add a camera that does not answer, in plain words', async () => {
     await page.getByRole('link', { name: 'Cameras', exact: true }).click();
     await page.getByRole('link', { name: 'Add a camera' }).click();

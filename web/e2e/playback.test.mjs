@@ -157,6 +157,9 @@ describe('playback', { timeout: 900_000, skip: (!isReal || givenLink !== null) &
 
   describe('backward', () => {
     const falls = async (what) => {
+      // The picture that was asked for before may still be on its way.
+      const sent = await shownTime(page);
+      await until(`${what}: a first picture`, async () => (await shownTime(page)) !== sent);
       let last = await shownTime(page);
       const first = last;
       await until(what, async () => {

@@ -82,7 +82,6 @@ impl Database {
         &self,
         org: OrgId,
         device: DeviceId,
-        _audited: &Audited<Permit>,
     ) -> sqlx::Result<BTreeSet<GatewayId>> {
         let mut transaction = self.begin().await?;
         let ended = forget(&mut transaction, (org, device)).await?;

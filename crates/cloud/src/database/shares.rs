@@ -159,21 +159,12 @@ impl Database {
         Ok(self.execute(sql, params![share, now]).await? == 1)
     }
 
-    pub(crate) async fn end_share(
-        &self,
-        share: ShareId,
-        now: Timestamp,
-        _audited: &Audited<Permit>,
-    ) -> sqlx::Result<()> {
+    /// From here on its link opens nothing, for good. Nothing is asked before: it only
+    /// takes away.
+    pub(crate) async fn end_share(&self, share: ShareId, now: Timestamp) -> sqlx::Result<()> {
         let sql = "UPDATE shares SET ended_at = COALESCE(ended_at, $2) WHERE share = $1";
         self.execute(sql, params![share, now]).await?;
         self.execute("DELETE FROM share_openings WHERE share = $1", params![share]).await.map(drop)
-    }
-
-    /// Its maker lost access, and with it whoever has the link. Nobody gives it back.
-    pub(crate) async fn lapse_share(&self, share: ShareId, now: Timestamp) -> sqlx::Result<()> {
-        let sql = "UPDATE shares SET ended_at = COALESCE(ended_at, $2) WHERE share = $1";
-        self.execute(sql, params![share, now]).await.map(drop)
     }
 
     /// Takes one of the openings that are left; false if there is none. It lets

@@ -2,6 +2,7 @@
 //! by a device of the person who is signed in (format.md section 6). The
 //! signature stays beside the history.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_core::Action;
 use model::wire::Envelope;
-use model::{Hash, Timestamp};
+use model::{DeviceId, Hash, Timestamp};
 use seal::action::{self, SignedAction, Verified};
 use seal::roster::Roster;
 use serde::Serialize;
@@ -53,11 +54,7 @@ pub(crate) async fn act(
     };
     // What may not be seen is told before a touch of the passkey is asked for.
     let permit = app.decide(&caller, &roster, action, now).await?;
-    let devices: Vec<_> = verified.devices.into_iter().collect();
-    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
-    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
-        return Err(carried_out_before());
-    }
+    accept(&app, &caller, &roster, (&body.envelope, verified.hash, verified.devices), now).await?;
     permit.record(&app.recorder).await?;
     Ok(Json(Acted { signature: verified.hash }))
 }
@@ -87,6 +84,24 @@ pub(crate) fn verified(
         return Err(moved());
     }
     Ok(verified)
+}
+
+/// The person confirmed it, and it is carried out for the first time; the
+/// signature is kept.
+pub(crate) async fn accept(
+    app: &App,
+    caller: &Caller,
+    roster: &Roster,
+    (envelope, hash, devices): (&Envelope, Hash, BTreeSet<DeviceId>),
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let devices: Vec<_> = devices.into_iter().collect();
+    app.user_verified(caller, roster, &devices, hash, now).await?;
+    if app.database.keep_signature(caller.org, hash, envelope, now).await? {
+        Ok(())
+    } else {
+        Err(carried_out_before())
+    }
 }
 
 fn elsewhere(path: &str) -> Problem {

@@ -174,9 +174,9 @@ pub(crate) async fn end(
     let roster = app.roster(caller.org, now).await?;
     let permit = app.decide(&caller, &roster, Action::EndNotices { device }, now).await?;
     changes(&app, device, now)?;
-    let audited = permit.record(&app.recorder).await?;
-    let ended = app.database.end_notices(caller.org, device, &audited).await?;
+    let ended = app.database.end_notices(caller.org, device).await?;
     app.hub.notices_changed(&ended);
+    app.record_after(permit).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -19,7 +19,7 @@ use seal::roster::Roster;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{carried_out_before, verified};
+use super::actions::{accept, verified};
 use super::extract::{Json, Path, Query};
 use super::types::{EnvelopeBody, EnvelopeSchema};
 use crate::app::App;
@@ -88,13 +88,9 @@ pub(crate) async fn open(
     }
     let action = Action::OpenPast { device, from, signature: verified.hash };
     let permit = app.decide(&caller, &roster, action, now).await?;
-    let devices: Vec<_> = verified.devices.into_iter().collect();
-    let administrator = devices.iter().find(|device| roster.is_administrator(**device, now));
+    let administrator = verified.devices.iter().find(|device| roster.is_administrator(**device, now));
     let Some(&by) = administrator else { return Err(cloud_core::Denial::Unsigned.into()) };
-    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
-    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
-        return Err(carried_out_before());
-    }
+    accept(&app, &caller, &roster, (&body.envelope, verified.hash, verified.devices), now).await?;
     let audited = permit.record(&app.recorder).await?;
     let times = (now, now.plus_ms(OPENING_MS));
     app.database.add_past_opening(caller.org, (device, by), from, times, &audited).await?;

@@ -122,7 +122,7 @@ async fn facts(app: &App, row: &ShareRow, now: Timestamp) -> Result<ShareFacts, 
         && !app.database.is_shut_out(row.org, row.person).await?;
     // It does not come back with the access: nobody would remember that there is such a link.
     if !may_open && row.ended_at.is_none() {
-        app.database.lapse_share(row.share, now).await?;
+        app.database.end_share(row.share, now).await?;
     }
     let left = row.openings.map(|openings| openings.saturating_sub(row.opened));
     Ok(ShareFacts {

@@ -17,7 +17,7 @@ use seal::capsule::{CAPSULE_BYTES_MAX, DESCRIPTION, FILES_MAX, PIECE_SEALED_BYTE
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{carried_out_before, verified};
+use super::actions::{accept, verified};
 use super::extract::{Json, Path};
 use super::types::EnvelopeBody;
 use crate::app::App;
@@ -126,11 +126,7 @@ pub(crate) async fn create(
             "Withdraw some that are no longer needed.",
         ));
     }
-    let devices: Vec<_> = verified.devices.into_iter().collect();
-    app.user_verified(&caller, &roster, &devices, verified.hash, now).await?;
-    if !app.database.keep_signature(caller.org, verified.hash, &body.envelope, now).await? {
-        return Err(carried_out_before());
-    }
+    accept(&app, &caller, &roster, (&body.envelope, verified.hash, verified.devices), now).await?;
     let audited = Permit::record_all(permits, &app.recorder).await?;
     let row = ShareRow {
         share,
@@ -262,8 +258,9 @@ pub(crate) async fn end(
     let row = app.database.share(share).await?.filter(|row| row.org == caller.org);
     row.filter(|row| row.person == caller.person || is_administrator(&roster, caller.person, now))
         .ok_or_else(Problem::not_found)?;
-    let audited = app.permit(&caller, &roster, Action::EndShare { share }, now).await?;
-    app.database.end_share(share, now, &audited).await?;
+    let permit = app.decide(&caller, &roster, Action::EndShare { share }, now).await?;
+    app.database.end_share(share, now).await?;
+    app.record_after(permit).await;
     // Nobody is handed them any more; that they are gone can be made up for later.
     if let Err(error) = remove(&app, share).await {
         tracing::warn!(%share, "{error:#}");

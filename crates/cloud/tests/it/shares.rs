@@ -539,3 +539,32 @@ async fn what_is_over_is_removed_from_the_disk(world: World) {
     assert_eq!(lasts.open(&world).await.status, StatusCode::OK);
     assert_eq!(over.open(&world).await.code(), "share_over", "it is still known what became of it");
 }
+
+/// As with a full disk: nothing can be added to the history.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_history_no_link_opens_and_each_can_be_withdrawn() {
+    let world = World::on_sqlite().await;
+    let (ours, camera) = site(&world).await;
+    let link = shared(&world, &ours, camera, tomorrow(), Some(1)).await;
+    world
+        .sql("CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        .await;
+    let api = ours.api(&world);
+    let another = signed(&ours, Link::new().action(camera, tomorrow(), None), &ours.admin);
+    for refused in [link.open(&world).await, order(&api, &another).await] {
+        assert_eq!(
+            (refused.status, refused.code()),
+            (StatusCode::SERVICE_UNAVAILABLE, "history_unavailable")
+        );
+    }
+    let shares = api.get("/api/v1/shares").await.body["shares"].clone();
+    assert_eq!(
+        (shares.as_array().unwrap().len(), &shares[0]["opened"]),
+        (1, &json!(0)),
+        "nothing was counted"
+    );
+    assert_eq!(api.delete(&link.path()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(link.open(&world).await.code(), "share_withdrawn");
+    let journal = std::fs::read_to_string(world.config.data.join("history-journal.jsonl")).unwrap();
+    assert!(journal.contains("\"end_share\""), "{journal}");
+}

@@ -353,10 +353,22 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       if (body.length > 10_000) (body[5000] ^= 1), (lies += 1);
       await route.fulfill({ response, body });
     });
-    await page.locator('.timeline').scrollIntoViewIfNeeded();
-    const covered = await page.locator('.timeline .covered').last().boundingBox();
-    await page.mouse.click(covered.x + 1, covered.y + covered.height / 2);
-    await said(/does not open|altered/);
+    // What stands above the timeline comes by and by, and moves it: whoever misses presses again.
+    await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+    const refusal = page.locator('[role=alert]').filter({ hasText: /does not open|altered/ }).first();
+    await until(
+      'altered footage to be refused',
+      async () => {
+        await page.locator('.timeline').scrollIntoViewIfNeeded();
+        const covered = await page.locator('.timeline .covered').last().boundingBox();
+        await page.mouse.click(covered.x + covered.width / 2, covered.y + covered.height / 2);
+        return refusal.waitFor({ timeout: 10_000 }).then(
+          () => true,
+          () => false,
+        );
+      },
+      60_000,
+    );
     assert.ok(lies > 0);
     await page.unroute('**/api/v1/recordings/*');
   });

@@ -11,6 +11,7 @@ use openh264::encoder::{Complexity, EncoderConfig, FrameRate, IntraFramePeriod, 
 use openh264::formats::YUVSlices;
 
 use crate::Shape;
+use crate::head::Position;
 use crate::picture::Picture;
 
 /// A key frame every two seconds, as cameras come from the factory.
@@ -38,6 +39,11 @@ impl Encoder {
         let inner = openh264::encoder::Encoder::with_api_config(OpenH264API::from_source(), config)
             .context("the H.264 encoder does not start")?;
         Ok(Encoder { shape, picture: Picture::new(shape, name), inner })
+    }
+
+    /// Where the camera looks from the next picture on.
+    pub(crate) fn look(&mut self, at: Position) {
+        self.picture.look(at);
     }
 
     /// The NAL units of one picture. Key frames bring their parameter sets.

@@ -14,6 +14,7 @@ use media::nal::{self, h264, h265};
 use tokio::sync::broadcast;
 
 use crate::encode::{self, Encoder};
+use crate::head::Head;
 use crate::{Shape, rtp};
 
 /// Ticks in a second of every RTP video clock (RFC 6184 section 8.2.1).
@@ -120,6 +121,7 @@ impl Player {
 pub(crate) struct Live {
     shape: Shape,
     name: String,
+    head: Arc<Head>,
     parameters: Parameters,
     began: Instant,
     frames: broadcast::Sender<(u64, Arc<Frame>)>,
@@ -128,12 +130,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(shape: Shape, name: &str) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn new(shape: Shape, name: &str, head: &Arc<Head>) -> anyhow::Result<Arc<Self>> {
         // Parameter sets depend on the shape alone; one picture tells them.
         let units = Encoder::new(shape, name)?.encode(0, SystemTime::now(), true)?;
         Ok(Arc::new(Live {
             shape,
             name: name.into(),
+            head: head.clone(),
             parameters: Parameters::of(Codec::H264, &units),
             began: Instant::now(),
             frames: broadcast::channel(LAG_MAX).0,
@@ -174,6 +177,7 @@ impl Live {
             }
             std::thread::sleep(due(number).saturating_sub(self.began.elapsed()));
             let key = self.key_wanted.swap(false, Ordering::Relaxed);
+            encoder.look(self.head.position());
             let units = encoder.encode(number, SystemTime::now(), key)?;
             let frame =
                 Frame { key: encode::is_key_frame(&units), payloads: rtp::payloads(Codec::H264, &units) };
@@ -287,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn the_encoder_runs_while_somebody_watches() {
         let shape = Shape { width: 64, height: 48, frames_per_second: 50 };
-        let live = Live::new(shape, "X").unwrap();
+        let live = Live::new(shape, "X", &Arc::new(Head::new())).unwrap();
         let running = || *live.running.lock().unwrap();
         assert!(!running());
         let feed = Feed::Live(Arc::clone(&live));

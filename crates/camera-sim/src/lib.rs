@@ -11,6 +11,7 @@ mod encode;
 mod fault;
 mod feed;
 mod font;
+mod head;
 mod identity;
 mod message;
 mod onvif;
@@ -28,6 +29,7 @@ use model::Secret;
 
 pub use fault::Fault;
 pub use feed::Prepared;
+pub use head::Position;
 pub use identity::Identity;
 pub use onvif::{OnvifAuth, OnvifOptions};
 pub use running::{Played, Running, start};

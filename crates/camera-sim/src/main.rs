@@ -26,6 +26,9 @@ struct Arguments {
     /// By which rule of the camera
     #[arg(long, requires = "event_every")]
     event_rule: Option<String>,
+    /// It can be moved by ONVIF's PTZ service
+    #[arg(long, requires = "onvif")]
+    ptz: bool,
     #[arg(long, requires = "password")]
     user: Option<String>,
     /// Better through the environment, where other users do not see it
@@ -70,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         onvif_options: OnvifOptions {
             event_every: arguments.event_every.map(Duration::from_secs),
             event_rule: arguments.event_rule,
+            ptz: arguments.ptz,
             ..OnvifOptions::default()
         },
         credentials: credentials

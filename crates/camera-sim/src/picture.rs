@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Shape;
 use crate::font;
+use crate::head::Position;
 
 /// Luma and both chromas, BT.601.
 type Colour = [u8; 3];
@@ -29,6 +30,11 @@ struct Rect {
 #[derive(Debug)]
 pub(crate) struct Picture {
     shape: Shape,
+    name: String,
+    /// All that there is to see, as it is seen straight ahead.
+    world: Vec<u8>,
+    at: Position,
+    /// What is seen of it, with the name.
     scene: Vec<u8>,
     planes: Vec<u8>,
     changed: Vec<Rect>,
@@ -39,6 +45,9 @@ impl Picture {
         let (width, height) = (shape.width, shape.height);
         let mut picture = Picture {
             shape,
+            name: name.to_owned(),
+            world: Vec::new(),
+            at: Position::default(),
             scene: Vec::new(),
             planes: vec![128; width * height * 3 / 2],
             changed: Vec::new(),
@@ -59,11 +68,42 @@ impl Picture {
                 WINDOW,
             );
         }
-        let scale = picture.scale();
-        picture.text(name, scale * 4, scale * 4);
-        picture.scene.clone_from(&picture.planes);
-        picture.changed.clear();
+        picture.world.clone_from(&picture.planes);
+        picture.name_it();
         picture
+    }
+
+    fn name_it(&mut self) {
+        let scale = self.scale();
+        let name = std::mem::take(&mut self.name);
+        self.text(&name, scale * 4, scale * 4);
+        self.name = name;
+        self.scene.clone_from(&self.planes);
+        self.changed.clear();
+    }
+
+    /// From the next picture on. The world goes round, and ends above and below.
+    pub(crate) fn look(&mut self, at: Position) {
+        if at == self.at {
+            return;
+        }
+        self.at = at;
+        let Shape { width, height, .. } = self.shape;
+        let luma = width * height;
+        for (start, width, height) in
+            [(0, width, height), (luma, width / 2, height / 2), (luma * 5 / 4, width / 2, height / 2)]
+        {
+            let columns = axis(width, at.zoom, at.pan);
+            let rows = axis(height, at.zoom, -at.tilt / 2.0);
+            for y in 0..height {
+                let from = rows(y).clamp(0, height as isize - 1) as usize * width + start;
+                for x in 0..width {
+                    let column = columns(x).rem_euclid(width as isize) as usize;
+                    self.planes[start + y * width + x] = self.world[from + column];
+                }
+            }
+        }
+        self.name_it();
     }
 
     pub(crate) fn planes(&self) -> &[u8] {
@@ -161,6 +201,14 @@ impl Picture {
     }
 }
 
+/// Which place of the world is seen where: nearer by up to four times, and moved
+/// by as much as the length where the shift is 1.
+fn axis(length: usize, zoom: f64, shift: f64) -> impl Fn(usize) -> isize {
+    let (near, length) = (1.0 + zoom * 3.0, length as f64);
+    let middle = length / 2.0 + shift * length;
+    move |place| ((place as f64 + 0.5 - length / 2.0) / near + middle).floor() as isize
+}
+
 /// Where the rows of the part inside the plane lie.
 fn rows(rect: Rect, width: usize, height: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let (left, right) = (rect.x.min(width), (rect.x + rect.width).min(width));
@@ -202,6 +250,24 @@ mod tests {
         assert_ne!(picture.planes(), first);
         picture.draw(7, at);
         assert_eq!(picture.planes(), first);
+    }
+
+    #[test]
+    fn who_looks_elsewhere_sees_something_else_and_the_same_when_back() {
+        let shape = Shape { width: 640, height: 360, frames_per_second: 10 };
+        let mut picture = Picture::new(shape, "DOOR 1");
+        let ahead = picture.planes().to_vec();
+        for at in [
+            Position { pan: 0.3, ..Position::default() },
+            Position { tilt: 0.3, ..Position::default() },
+            Position { zoom: 1.0, ..Position::default() },
+        ] {
+            picture.look(at);
+            assert_ne!(picture.planes(), ahead, "{at:?}");
+        }
+        picture.look(Position { pan: -1.0, tilt: -1.0, zoom: 0.5 });
+        picture.look(Position::default());
+        assert_eq!(picture.planes(), ahead);
     }
 
     #[test]

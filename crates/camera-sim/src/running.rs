@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::feed::{Feed, Live};
+use crate::head::{Head, Position};
 use crate::onvif::{self, Onvif};
 use crate::{Fault, Options, Pictures, session};
 
@@ -29,6 +30,7 @@ pub(crate) struct Camera {
     pub(crate) requests: AtomicU64,
     played: Mutex<Vec<Arc<Played>>>,
     onvif: Option<Arc<Onvif>>,
+    head: Arc<Head>,
 }
 
 /// What one client was sent since it said PLAY.
@@ -76,9 +78,10 @@ pub struct Running {
 
 /// Listens and returns. Needs a tokio runtime.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let head = Arc::new(Head::new());
     let feed = |pictures: &Pictures| {
         anyhow::Ok(match pictures {
-            Pictures::Live(shape) => Feed::Live(Live::new(*shape, &options.name)?),
+            Pictures::Live(shape) => Feed::Live(Live::new(*shape, &options.name, &head)?),
             Pictures::Prepared(prepared) => Feed::Prepared(prepared.clone()),
         })
     };
@@ -95,10 +98,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let onvif = services.as_ref().map(|listener| offer(listener, &options)).transpose()?.map(Arc::new);
+    let onvif = services.as_ref().map(|listener| offer(listener, &options, &head)).transpose()?.map(Arc::new);
     let fault = Mutex::new(options.fault);
     let (requests, played) = (AtomicU64::new(0), Mutex::default());
-    let camera = Arc::new(Camera { options, main, sub, fault, requests, played, onvif });
+    let camera = Arc::new(Camera { options, main, sub, fault, requests, played, onvif, head });
 
     let mut tasks = vec![tokio::spawn(accept(plain, None, Protocol::Rtsp, Arc::clone(&camera)))];
     if let Some((listener, config)) = tls {
@@ -170,6 +173,16 @@ impl Running {
         self.camera.onvif.as_ref().map_or((0, 0), |onvif| (onvif.events.points(), onvif.events.made()))
     }
 
+    /// Where it looks, and whether it moves.
+    pub fn position(&self) -> (Position, bool) {
+        (self.camera.head.position(), self.camera.head.is_moving())
+    }
+
+    /// The names of positions that it remembers.
+    pub fn presets(&self) -> Vec<String> {
+        self.camera.head.presets().into_iter().map(|(_, name)| name).collect()
+    }
+
     /// ONVIF requests read so far, from any client.
     pub fn onvif_requests(&self) -> u64 {
         self.camera.onvif.as_ref().map_or(0, |onvif| onvif.requests())
@@ -229,10 +242,10 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("the simulated camera cannot listen on {address}"))
 }
 
-fn offer(listener: &TcpListener, options: &Options) -> anyhow::Result<Onvif> {
+fn offer(listener: &TcpListener, options: &Options, head: &Arc<Head>) -> anyhow::Result<Onvif> {
     let scheme = if options.onvif_options.tls.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}", listener.local_addr()?);
-    Ok(Onvif::new(options.onvif_options.clone(), options.credentials.clone(), origin))
+    Ok(Onvif::new(options.onvif_options.clone(), options.credentials.clone(), origin, head.clone()))
 }
 
 #[derive(Clone, Copy)]

@@ -142,7 +142,11 @@ async fn start_demo(
         credentials: Some(credentials),
         audio: true,
         onvif: Some(beside(site, 6)),
-        onvif_options: camera_sim::OnvifOptions { event_every: Some(DEMO_EVENT_EVERY), ..Default::default() },
+        onvif_options: camera_sim::OnvifOptions {
+            event_every: Some(DEMO_EVENT_EVERY),
+            ptz: true,
+            ..Default::default()
+        },
         ..Default::default()
     };
     let running =

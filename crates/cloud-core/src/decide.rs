@@ -356,6 +356,13 @@ fn person_floor(
         Action::ListRecordings { camera } => of_camera(Operation::ListRecordings, *camera),
         Action::Export { camera, .. } => of_camera(Operation::Export, *camera),
         Action::Share { camera, .. } => of_camera(Operation::Share, *camera),
+        Action::Ptz { camera } => of_camera(Operation::Ptz, *camera),
+        Action::ChangePresets { camera, .. } => {
+            let asked = of_camera(Operation::Ptz, *camera)?;
+            // Everybody finds them so.
+            administrator(person)?;
+            Ok(asked)
+        }
         Action::ReadGrants { device, .. } => {
             let owner = own_device(id, person, *device, facts)?;
             let object = Object::Device { id: device.to_string(), owner: owner.to_string() };

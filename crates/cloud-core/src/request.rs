@@ -131,6 +131,15 @@ pub enum Action {
         to: Timestamp,
         signature: Hash,
     },
+    /// Moving a camera: what each order says, the device signs for its gateway.
+    Ptz {
+        camera: CameraId,
+    },
+    /// Changing the positions that a camera remembers, as a device signed it.
+    ChangePresets {
+        camera: CameraId,
+        signature: Hash,
+    },
     /// Putting footage of a camera into a capsule that a link opens, as the
     /// person's device signed it.
     Share {
@@ -432,6 +441,8 @@ impl Action {
             Action::Approve { .. } => "approve",
             Action::Decline { .. } => "decline",
             Action::Export { .. } => "export",
+            Action::Ptz { .. } => "ptz",
+            Action::ChangePresets { .. } => "change_presets",
             Action::Share { .. } => "share",
             Action::OpenShare { .. } => "open_share",
             Action::EndShare { .. } => "end_share",
@@ -464,6 +475,7 @@ impl Action {
             | Action::Approve { proposal: hash }
             | Action::Export { signature: hash, .. }
             | Action::Share { signature: hash, .. }
+            | Action::ChangePresets { signature: hash, .. }
             | Action::OpenPast { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
             | Action::AssignRoles { signature: hash, .. }
@@ -483,7 +495,10 @@ impl Action {
             Action::Playback { camera, recording } => format!("{camera} {recording}"),
             Action::Live { camera, rendition } => format!("{camera} {rendition}"),
             Action::RaiseEvent { camera, seconds } => format!("{camera} {seconds}"),
-            Action::ListRecordings { camera } | Action::ReadEvents { camera } => camera.to_string(),
+            Action::ListRecordings { camera }
+            | Action::ReadEvents { camera }
+            | Action::Ptz { camera }
+            | Action::ChangePresets { camera, .. } => camera.to_string(),
             Action::Configure { gateway, .. } | Action::Enrol { gateway } => gateway.to_string(),
             Action::Invite { person }
             | Action::LinkDevice { person }

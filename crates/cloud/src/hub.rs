@@ -67,7 +67,7 @@ struct Link {
     status: Option<LinkStatus>,
     settings: Option<SiteSettings>,
     commands: HashMap<u64, oneshot::Sender<Envelope>>,
-    /// None for a gateway that answers no questions about its disk.
+    /// None for a gateway that answers no questions.
     asks: Option<Asks>,
     /// It tells people's devices what happens.
     tells_notices: bool,
@@ -165,7 +165,7 @@ impl Hub {
             status: None,
             settings: None,
             commands: HashMap::new(),
-            asks: answers.recordings.then(|| Asks::new(answers.timelines)),
+            asks: answers.recordings.then(|| Asks::new(answers)),
             tells_notices: answers.notices,
         };
         let mut inner = lock(&self.inner);

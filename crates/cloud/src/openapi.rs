@@ -9,8 +9,8 @@ use crate::http::types::{
 };
 use crate::http::{
     actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
-    past, people, proposals, providers, reasons, recordings, recovery, roster, rules, services, sessions,
-    setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
+    past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules, services,
+    sessions, setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -101,6 +101,8 @@ use crate::problem::ProblemBody;
         hours::list,
         hours::one,
         cameras::raise_event,
+        ptz::open,
+        ptz::order,
         live::ticket,
         live::live,
         recordings::read,

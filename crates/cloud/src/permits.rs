@@ -317,6 +317,8 @@ fn facts_of_person(
         | Action::ListRecordings { camera }
         | Action::ReadEvents { camera }
         | Action::Export { camera, .. }
+        | Action::Ptz { camera }
+        | Action::ChangePresets { camera, .. }
         | Action::Share { camera, .. } => Some(*camera),
         _ => None,
     };

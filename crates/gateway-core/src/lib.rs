@@ -4,7 +4,7 @@
 //! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]) and
 //! how it is kept ([`event_recorder`]), who is told of it ([`notices`]), what other systems on site are told ([`webhooks`], [`mqtt`], [`home_assistant`]), when epoch keys change and who gets them
 //! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
-//! ([`retention`]), and how the site's configuration changes by command ([`site`]).
+//! ([`retention`]), who moves a camera ([`ptz`]), and how the site's configuration changes by command ([`site`]).
 //!
 //! Pure: no tokio, no sockets, no files, no clock, no ambient randomness.
 
@@ -19,6 +19,7 @@ pub mod mqtt;
 pub mod notices;
 pub mod outage;
 pub mod pace;
+pub mod ptz;
 pub mod recorder;
 pub mod recovery;
 pub mod retention;

@@ -25,6 +25,7 @@ mod notices;
 pub mod onvif;
 mod outward;
 mod paced;
+mod ptz;
 mod random;
 mod recover;
 pub mod rtsp;

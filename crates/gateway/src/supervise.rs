@@ -14,7 +14,7 @@ use gateway_core::retention::Policy;
 use gateway_core::site::Site;
 use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
 use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
-use seal::command::{CameraReport, Command, CommandResult, SiteCommand};
+use seal::command::{CameraReport, Command, SiteCommand};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,6 +33,7 @@ use crate::index::Index;
 use crate::local::View;
 use crate::notices::Told;
 use crate::outward::Outward;
+use crate::ptz::{Ptz, Steering};
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
 use crate::{clock, random};
@@ -95,6 +96,8 @@ struct Supervision {
     streams_version: u64,
     /// Whom streams of events tell that something happens.
     tells: Tells,
+    /// Cameras that are moved.
+    ptz: Ptz,
     /// What the local way was shown last.
     shown: Option<(Hash, usize, u64)>,
 }
@@ -128,6 +131,7 @@ impl Supervisor {
             tests: JoinSet::new(),
             streams_version: 0,
             tells,
+            ptz: Ptz::default(),
             shown: None,
         };
         supervision.take_up_events().await;
@@ -201,6 +205,17 @@ impl Supervision {
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
             News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
+            News::Message(ToGateway::PtzOpen { ask, camera, challenge }) => {
+                if let Some((about, text)) = self.steering(camera) {
+                    self.ptz.open(about, ask, challenge, text);
+                }
+            }
+            News::Message(ToGateway::PtzOrder { ask, camera, envelope }) => {
+                if let Some((about, text)) = self.steering(camera) {
+                    let (roster, now) = (self.own.roster.roster(), self.own.now());
+                    self.ptz.order(about, ask, (&envelope, roster, now), text);
+                }
+            }
             News::Message(ToGateway::NoticesChanged) => self.own.notices_changed.notify_one(),
             // The connection has seen to these.
             News::Message(
@@ -356,6 +371,15 @@ impl Supervision {
             }
             _ => Stream::start(settings, disk, gaps),
         })
+    }
+
+    /// What a camera is steered by, and where the answers go.
+    fn steering(&self, camera: CameraId) -> Option<(Steering, mpsc::Sender<FromGateway>)> {
+        let (text, _) = self.link.clone()?;
+        let access = self.own.site.cameras.get(&camera);
+        let identity = self.own.identity.clone();
+        let org = self.own.roster.roster().org();
+        Some((Steering { org, identity, camera, access: access.cloned() }, text))
     }
 
     async fn order(&self, key: (CameraId, Rendition), order: Order) {
@@ -533,12 +557,12 @@ impl Supervision {
         let org = command.org;
         self.tests.spawn(async move {
             let outcome = camera_test::test(&access).await.map(Some).map_err(|error| error.to_string());
-            (id, sign_result(&signer, org, command.nonce, outcome))
+            (id, signer.result(org, command.nonce, outcome))
         });
     }
 
     fn result(&self, nonce: String, outcome: Result<Option<CameraReport>, String>) -> Envelope {
-        sign_result(&self.own.identity, self.own.roster.roster().org(), nonce, outcome)
+        self.own.identity.result(self.own.roster.roster().org(), nonce, outcome)
     }
 
     fn answer(&self, id: u64, envelope: Envelope) {
@@ -564,18 +588,4 @@ pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Pol
 fn context(epoch: &Epoch, camera: CameraId) -> Option<EpochContext> {
     let keys = epoch.keys.get(&camera)?.clone();
     Some(EpochContext { epoch: epoch.id, roster_head: epoch.roster_head, keys })
-}
-
-fn sign_result(
-    identity: &Identity,
-    org: model::OrgId,
-    nonce: String,
-    outcome: Result<Option<CameraReport>, String>,
-) -> Envelope {
-    let (ok, error, report) = match outcome {
-        Ok(report) => (true, None, report),
-        Err(error) => (false, Some(error), None),
-    };
-    let result = CommandResult { org, gateway: identity.id, nonce, at: clock::now(), ok, error, report };
-    result.sign(&identity.sign)
 }

@@ -43,6 +43,10 @@ pub enum Before {
     /// As many administrators as the roster demands signed it for this gateway,
     /// once, soon, and for the configuration that it has.
     Administrators,
+    /// A device in force signed it, whose person may open the camera, in a session
+    /// that this gateway opened, in its order and freshly; what a camera remembers
+    /// is changed by administrators' devices alone.
+    Steering,
     /// Nothing: it takes away, or is only a reason to look oneself.
     Nothing,
     /// The viewer may watch this camera now, which is asked again meanwhile.
@@ -66,9 +70,10 @@ impl FromGateway {
                 row(Sender::Gateway, Before::OwnCameras)
             }
             FromGateway::WatchFailed { .. } => row(Sender::Gateway, Before::OwnStream),
-            FromGateway::CommandResult { .. } | FromGateway::AskFailed { .. } => {
-                row(Sender::Gateway, Before::Asked)
-            }
+            FromGateway::CommandResult { .. }
+            | FromGateway::PtzSession { .. }
+            | FromGateway::PtzDone { .. }
+            | FromGateway::AskFailed { .. } => row(Sender::Gateway, Before::Asked),
             FromGateway::Recordings { .. } => row(Sender::Gateway, Before::AskedRecordings),
             FromGateway::Timeline { .. } => row(Sender::Gateway, Before::AskedTimeline),
         }
@@ -94,6 +99,9 @@ impl ToGateway {
                 row(Sender::Cloud, Before::Nothing)
             }
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
+            // Nothing moves by it.
+            ToGateway::PtzOpen { .. } => row(Sender::Cloud, Before::OwnRecording),
+            ToGateway::PtzOrder { .. } => row(Sender::Cloud, Before::Steering),
             ToGateway::List { .. }
             | ToGateway::Timeline { .. }
             | ToGateway::Find { .. }

@@ -33,6 +33,8 @@ pub const ANSWERS_RECORDINGS: &str = "recordings";
 pub const ANSWERS_TIMELINES: &str = "timelines";
 /// And of one that tells people's devices what happens.
 pub const ANSWERS_NOTICES: &str = "notices";
+/// And of one that moves cameras.
+pub const ANSWERS_PTZ: &str = "ptz";
 /// Most notices in one request, and most orders in one answer.
 pub const NOTICES_MAX: usize = 64;
 /// No recording is as long: gateways close them after a minute or so, and 64 MiB
@@ -497,6 +499,18 @@ pub enum ToGateway {
         first: u64,
         last: u64,
     },
+    /// Whether a camera can be moved, for a session in which it is.
+    PtzOpen {
+        ask: u32,
+        camera: CameraId,
+        challenge: Hash,
+    },
+    /// What a device orders in it.
+    PtzOrder {
+        ask: u32,
+        camera: CameraId,
+        envelope: Envelope,
+    },
 }
 
 /// Text frames of the link, gateway to cloud.
@@ -531,11 +545,37 @@ pub enum FromGateway {
         ask: u32,
         parts: Vec<TimelinePart>,
     },
+    /// To `PtzOpen`, signed by the gateway.
+    PtzSession {
+        ask: u32,
+        envelope: Envelope,
+    },
+    /// To `PtzOrder`.
+    PtzDone {
+        ask: u32,
+        refused: Option<PtzRefusal>,
+    },
     /// What was asked cannot be answered.
     AskFailed {
         ask: u32,
         reason: String,
     },
+}
+
+/// Why an order of PTZ was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PtzRefusal {
+    /// It is of no session that is open, as after a restart.
+    NoSession,
+    /// It came too late, or again.
+    Late,
+    /// Somebody else steers.
+    Taken,
+    /// It is not signed by a device whose person may do this.
+    NotAllowed,
+    /// The camera did not do it, and why.
+    Camera { reason: String },
 }
 
 /// Text frames of a live stream, to its viewer. Viewers say nothing.

@@ -31,6 +31,8 @@ pub enum PayloadType {
     LocalJournal,
     Hour,
     NoticeOrder,
+    PtzSession,
+    PtzOrder,
 }
 
 impl PayloadType {
@@ -52,6 +54,8 @@ impl PayloadType {
             PayloadType::LocalJournal => "application/vnd.lenskeep.local-journal.v1+json",
             PayloadType::Hour => "application/vnd.lenskeep.hour.v1+json",
             PayloadType::NoticeOrder => "application/vnd.lenskeep.notice-order.v1+json",
+            PayloadType::PtzSession => "application/vnd.lenskeep.ptz-session.v1+json",
+            PayloadType::PtzOrder => "application/vnd.lenskeep.ptz-order.v1+json",
         }
     }
 }

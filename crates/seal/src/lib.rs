@@ -27,6 +27,7 @@ mod merkle;
 pub mod notice;
 pub mod pairing;
 pub mod password;
+pub mod ptz;
 pub mod push;
 pub mod recording;
 pub mod role;

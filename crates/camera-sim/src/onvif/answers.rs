@@ -61,12 +61,13 @@ fn envelope(body: &str) -> String {
          xmlns:wsnt=\"http://docs.oasis-open.org/wsn/b-2\" xmlns:wstop=\"http://docs.oasis-open.org/wsn/t-1\" \
          xmlns:tds=\"http://www.onvif.org/ver10/device/wsdl\" xmlns:tev=\"http://www.onvif.org/ver10/events/wsdl\" \
          xmlns:tt=\"http://www.onvif.org/ver10/schema\" xmlns:tns1=\"http://www.onvif.org/ver10/topics\" \
+         xmlns:tptz=\"http://www.onvif.org/ver20/ptz/wsdl\" xmlns:trt=\"http://www.onvif.org/ver10/media/wsdl\" \
          xmlns:ter=\"http://www.onvif.org/ver10/error\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema\">\
          <s:Header/><s:Body>{body}</s:Body></s:Envelope>"
     )
 }
 
-fn content(body: &str) -> Answer {
+pub(super) fn content(body: &str) -> Answer {
     Answer::Content(envelope(body))
 }
 
@@ -91,16 +92,20 @@ pub(super) fn system_time(now: OffsetDateTime) -> Answer {
     ))
 }
 
-pub(super) fn services(origin: &str) -> Answer {
+pub(super) fn services(origin: &str, ptz: bool) -> Answer {
     let service = |namespace: &str, path: &str| {
         format!(
-            "<tds:Service><tds:Namespace>http://www.onvif.org/ver10/{namespace}/wsdl</tds:Namespace>\
+            "<tds:Service><tds:Namespace>http://www.onvif.org/{namespace}/wsdl</tds:Namespace>\
              <tds:XAddr>{}/onvif/{path}</tds:XAddr>\
              <tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version></tds:Service>",
             escape(origin)
         )
     };
-    let services = service("device", "device_service") + &service("events", "event_service");
+    let mut services = service("ver10/device", "device_service") + &service("ver10/events", "event_service");
+    if ptz {
+        services += &service("ver10/media", "media_service");
+        services += &service("ver20/ptz", "ptz_service");
+    }
     content(&format!("<tds:GetServicesResponse>{services}</tds:GetServicesResponse>"))
 }
 

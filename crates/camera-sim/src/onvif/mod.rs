@@ -1,15 +1,16 @@
-//! ONVIF's device and event service, as far as hearing events needs them:
-//! real-time pull points (Core Specification section 9), UsernameToken or HTTP
-//! Digest, and whatever cameras do wrong there.
+//! ONVIF's device, event and PTZ services, as far as hearing events and moving
+//! need them: real-time pull points (Core Specification section 9), UsernameToken
+//! or HTTP Digest, and whatever cameras do wrong there.
 
 mod answers;
 mod auth;
 mod events;
+mod ptz;
 mod request;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
@@ -20,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::head::Head;
 use crate::{Credentials, Fault, Identity};
 use answers::Answer;
 use events::Events;
@@ -40,6 +42,8 @@ pub struct OnvifOptions {
     /// `http://192.168.1.64`. As behind a translation of addresses, or as a
     /// hostile camera would.
     pub named: Option<String>,
+    /// It can be moved.
+    pub ptz: bool,
     /// Something moves this often, for a third of the time.
     pub event_every: Option<Duration>,
     /// By which rule; none is "Yard".
@@ -72,13 +76,19 @@ pub(crate) struct Onvif {
     origin: String,
     guard: Mutex<auth::Guard>,
     pub(crate) events: Events,
+    head: Arc<Head>,
     requests: AtomicU64,
 }
 
 impl Onvif {
-    pub(crate) fn new(options: OnvifOptions, credentials: Option<Credentials>, origin: String) -> Self {
+    pub(crate) fn new(
+        options: OnvifOptions,
+        credentials: Option<Credentials>,
+        origin: String,
+        head: Arc<Head>,
+    ) -> Self {
         let (guard, events, requests) = Default::default();
-        Onvif { options, credentials, origin, guard, events, requests }
+        Onvif { options, credentials, origin, guard, events, head, requests }
     }
 
     /// Of the device service.
@@ -137,9 +147,12 @@ impl Onvif {
             }
             _ => {}
         }
+        if let Some(answer) = self.options.ptz.then(|| ptz::answer(&self.head, &request)).flatten() {
+            return answer;
+        }
         match request.name.as_str() {
             "GetSystemDateAndTime" => answers::system_time(self.now()),
-            "GetServices" => answers::services(self.named()),
+            "GetServices" => answers::services(self.named(), self.options.ptz),
             "GetCapabilities" => answers::capabilities(self.named()),
             "GetDeviceInformation" => answers::device_information(),
             "GetEventProperties" => answers::event_properties(),

@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 pub(super) struct Request {
     /// The element in the body, without its prefix.
     pub(super) name: String,
-    /// Texts by the names of their elements.
+    /// Texts by the names of their elements, and speeds as `PanTilt.x`.
     texts: BTreeMap<String, String>,
 }
 
@@ -36,6 +36,13 @@ impl Request {
                         let kind = start.try_get_attribute("Type").ok()??;
                         let kind = kind.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned();
                         request.texts.insert("PasswordType".into(), kind);
+                    }
+                    if name == "PanTilt" || name == "Zoom" {
+                        for axis in ["x", "y"] {
+                            let Some(value) = start.try_get_attribute(axis).ok()? else { continue };
+                            let value = value.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned();
+                            request.texts.insert(format!("{name}.{axis}"), value);
+                        }
                     }
                     if matches!(event, Event::Start(_)) {
                         path.push(name);

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::wire::{
-    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway, LINK_FRAME_MAX,
-    ToGateway,
+    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway,
+    LINK_FRAME_MAX, ToGateway,
 };
 use tokio::time::Instant;
 
@@ -43,6 +43,7 @@ pub(crate) async fn link(
         recordings: says(ANSWERS_RECORDINGS),
         timelines: says(ANSWERS_TIMELINES),
         notices: says(ANSWERS_NOTICES),
+        ptz: says(ANSWERS_PTZ),
     };
     let tasks = app.tasks.clone();
     upgrade
@@ -145,6 +146,8 @@ fn hear(end: &LinkEnd, caller: &GatewayCaller, text: &str) -> Result<(), &'stati
             end.recordings(ask, Listed { recordings, more }, |recording| is_its_own(caller, recording));
         }
         FromGateway::Timeline { ask, parts } => end.timeline(ask, parts),
+        FromGateway::PtzSession { ask, envelope } => end.ptz_session(ask, envelope),
+        FromGateway::PtzDone { ask, refused } => end.ptz_done(ask, refused),
         FromGateway::AskFailed { ask, reason } => end.ask_failed(ask, reason),
     }
     Ok(())

@@ -27,6 +27,7 @@ pub(crate) mod past;
 pub(crate) mod people;
 pub(crate) mod proposals;
 pub(crate) mod providers;
+pub(crate) mod ptz;
 pub(crate) mod reasons;
 pub(crate) mod recordings;
 pub(crate) mod recovery;

@@ -17,7 +17,7 @@ use tower_http::compression::CompressionLayer;
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
-    notices, page, passwords, past, people, proposals, providers, reasons, recordings, recovery, roster,
+    notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster,
     rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, timeline, verifications,
     walls, witness,
 };
@@ -162,6 +162,8 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/cameras/{id}/hours", Reader, get(hours::list)),
         viewer("GET", "/api/v1/cameras/{id}/hours/{hash}", Reader, get(hours::one)),
         viewer("POST", "/api/v1/cameras/{id}/events", Session, post(cameras::raise_event)),
+        viewer("POST", "/api/v1/cameras/{id}/ptz", Session, post(ptz::open)),
+        viewer("POST", "/api/v1/cameras/{id}/ptz/orders", Session, post(ptz::order)),
         viewer("POST", "/api/v1/cameras/{id}/live", Session, post(live::ticket)),
         viewer("GET", "/api/v1/cameras/{id}/live", Ticket, get(live::live)),
         viewer("GET", "/api/v1/recordings/{id}", Session, get(recordings::read)),

@@ -1,4 +1,5 @@
-//! What gateways are asked about their disks, over their links. An answer
+//! What gateways are asked over their links: about their disks, and to move
+//! cameras. An answer
 //! counts for what was asked, from the link that was asked, and once; whatever
 //! else it says is left out. Who asks waits a bounded time, and what waits on
 //! one link is bounded in number: an abandoned question counts until it is
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::timeline::TimelinePart;
-use model::wire::{LISTED_MAX, Recording, ToGateway};
+use model::wire::{Envelope, LISTED_MAX, PtzRefusal, Recording, ToGateway};
 use model::{ByteRange, CameraId, GatewayId, Hash, Rendition, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -21,9 +22,12 @@ use super::{Hub, LinkEnd, lock};
 const LIST_WAIT: Duration = Duration::from_secs(2);
 /// A piece that takes longer ends its read. Live pictures go before it.
 const PIECE_WAIT: Duration = Duration::from_secs(30);
+/// A camera is found out about, or moved, within so long.
+const PTZ_WAIT: Duration = Duration::from_secs(10);
 /// Of one link at a time; others wait their turn.
 const LISTS_WAITING_MAX: usize = 8;
 const PIECES_WAITING_MAX: usize = 16;
+const PTZ_WAITING_MAX: usize = 32;
 /// Recordings of one link whose sizes are remembered.
 const KNOWN_MAX: usize = 4_096;
 
@@ -33,6 +37,7 @@ pub(crate) struct Answers {
     pub(crate) recordings: bool,
     pub(crate) timelines: bool,
     pub(crate) notices: bool,
+    pub(crate) ptz: bool,
 }
 
 /// What one link was asked.
@@ -40,9 +45,10 @@ pub(crate) struct Answers {
 pub(super) struct Asks {
     lists: Arc<Semaphore>,
     pieces: Arc<Semaphore>,
+    ptz: Arc<Semaphore>,
     waiting: HashMap<u32, Waiting>,
     known: Known,
-    draws_timelines: bool,
+    answers: Answers,
 }
 
 #[derive(Debug)]
@@ -53,12 +59,14 @@ struct Waiting {
     _turn: OwnedSemaphorePermit,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Wanted {
     List { camera: CameraId, rendition: Rendition, from: Timestamp, to: Timestamp },
     Timeline { camera: CameraId, rendition: Rendition, from: Timestamp, to: Timestamp, parts: u32 },
     Find { camera: CameraId, recording: Hash },
     Piece { camera: CameraId, recording: Hash, range: ByteRange },
+    PtzSession { camera: CameraId, challenge: Hash },
+    PtzOrder { camera: CameraId, envelope: Envelope },
 }
 
 #[derive(Debug)]
@@ -66,6 +74,8 @@ enum Answer {
     Listed(Listed),
     Timeline(Vec<TimelinePart>),
     Piece(Bytes),
+    PtzSession(Envelope),
+    PtzDone(Option<PtzRefusal>),
 }
 
 /// Recordings that are on the gateway alone, as it says.
@@ -113,8 +123,8 @@ impl Known {
 }
 
 impl Wanted {
-    fn message(self, ask: u32) -> ToGateway {
-        match self {
+    fn message(&self, ask: u32) -> ToGateway {
+        match self.clone() {
             Wanted::List { camera, rendition, from, to } => {
                 ToGateway::List { ask, camera, rendition, from, to }
             }
@@ -125,37 +135,41 @@ impl Wanted {
             Wanted::Piece { camera, recording, range: ByteRange { first, last } } => {
                 ToGateway::Read { ask, camera, recording, first, last }
             }
+            Wanted::PtzSession { camera, challenge } => ToGateway::PtzOpen { ask, camera, challenge },
+            Wanted::PtzOrder { camera, envelope } => ToGateway::PtzOrder { ask, camera, envelope },
         }
     }
 
-    fn wait(self) -> Duration {
+    fn wait(&self) -> Duration {
         match self {
             Wanted::List { .. } | Wanted::Timeline { .. } | Wanted::Find { .. } => LIST_WAIT,
             Wanted::Piece { .. } => PIECE_WAIT,
+            Wanted::PtzSession { .. } | Wanted::PtzOrder { .. } => PTZ_WAIT,
         }
     }
 
-    fn has(self, found: &Recording) -> bool {
-        match self {
+    fn has(&self, found: &Recording) -> bool {
+        match *self {
             Wanted::List { camera, rendition, from, to } => {
                 (found.camera, found.rendition) == (camera, rendition)
                     && found.started_at < to
                     && found.ended_at() > from
             }
             Wanted::Find { camera, recording } => (found.camera, found.id) == (camera, recording),
-            Wanted::Timeline { .. } | Wanted::Piece { .. } => false,
+            _ => false,
         }
     }
 }
 
 impl Asks {
-    pub(super) fn new(draws_timelines: bool) -> Self {
+    pub(super) fn new(answers: Answers) -> Self {
         Asks {
             lists: Arc::new(Semaphore::new(LISTS_WAITING_MAX)),
             pieces: Arc::new(Semaphore::new(PIECES_WAITING_MAX)),
+            ptz: Arc::new(Semaphore::new(PTZ_WAITING_MAX)),
             waiting: HashMap::new(),
             known: Known::default(),
-            draws_timelines,
+            answers,
         }
     }
 
@@ -165,16 +179,17 @@ impl Asks {
         self.waiting.retain(|_, waiting| waiting.until > now);
     }
 
-    fn turns(&self, wanted: Wanted) -> Arc<Semaphore> {
+    fn turns(&self, wanted: &Wanted) -> Arc<Semaphore> {
         match wanted {
             Wanted::List { .. } | Wanted::Timeline { .. } | Wanted::Find { .. } => self.lists.clone(),
             Wanted::Piece { .. } => self.pieces.clone(),
+            Wanted::PtzSession { .. } | Wanted::PtzOrder { .. } => self.ptz.clone(),
         }
     }
 
     fn listed(
         &mut self,
-        wanted: Wanted,
+        wanted: &Wanted,
         Listed { mut recordings, more }: Listed,
         is_own: impl Fn(&Recording) -> bool,
     ) -> Result<Answer, NoAnswer> {
@@ -182,7 +197,7 @@ impl Asks {
         let most = match wanted {
             Wanted::List { .. } => LISTED_MAX,
             Wanted::Find { .. } => 1,
-            Wanted::Timeline { .. } | Wanted::Piece { .. } => return Err(NoAnswer::Wrong),
+            _ => return Err(NoAnswer::Wrong),
         };
         if count > most {
             return Err(NoAnswer::Wrong);
@@ -205,7 +220,7 @@ impl Hub {
     ) -> Result<Listed, NoAnswer> {
         match self.ask(gateway, Wanted::List { camera, rendition, from, to }).await? {
             Answer::Listed(listed) => Ok(listed),
-            Answer::Timeline(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
+            _ => Err(NoAnswer::Wrong),
         }
     }
 
@@ -217,17 +232,12 @@ impl Hub {
         (from, to): (Timestamp, Timestamp),
         parts: u32,
     ) -> Result<Vec<TimelinePart>, NoAnswer> {
-        let draws = {
-            let inner = lock(&self.inner);
-            let asks = inner.links.get(&gateway).and_then(|link| link.asks.as_ref());
-            asks.is_some_and(|asks| asks.draws_timelines)
-        };
-        if !draws {
+        if !self.answers(gateway).timelines {
             return Err(NoAnswer::Offline);
         }
         match self.ask(gateway, Wanted::Timeline { camera, rendition, from, to, parts }).await? {
             Answer::Timeline(parts) => Ok(parts),
-            Answer::Listed(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
+            _ => Err(NoAnswer::Wrong),
         }
     }
 
@@ -248,7 +258,7 @@ impl Hub {
         }
         match self.ask(gateway, Wanted::Find { camera, recording }).await? {
             Answer::Listed(Listed { recordings, .. }) => Ok(recordings.first().map(|found| found.bytes)),
-            Answer::Timeline(_) | Answer::Piece(_) => Err(NoAnswer::Wrong),
+            _ => Err(NoAnswer::Wrong),
         }
     }
 
@@ -262,8 +272,46 @@ impl Hub {
     ) -> Result<Bytes, NoAnswer> {
         match self.ask(gateway, Wanted::Piece { camera, recording, range }).await? {
             Answer::Piece(bytes) => Ok(bytes),
-            Answer::Listed(_) | Answer::Timeline(_) => Err(NoAnswer::Wrong),
+            _ => Err(NoAnswer::Wrong),
         }
+    }
+
+    /// A session in which a camera is moved, as its gateway signed it.
+    pub(crate) async fn ptz_session(
+        &self,
+        gateway: GatewayId,
+        camera: CameraId,
+        challenge: Hash,
+    ) -> Result<Envelope, NoAnswer> {
+        if !self.answers(gateway).ptz {
+            return Err(NoAnswer::Offline);
+        }
+        match self.ask(gateway, Wanted::PtzSession { camera, challenge }).await? {
+            Answer::PtzSession(envelope) => Ok(envelope),
+            _ => Err(NoAnswer::Wrong),
+        }
+    }
+
+    /// What became of an order in it.
+    pub(crate) async fn ptz_order(
+        &self,
+        gateway: GatewayId,
+        camera: CameraId,
+        envelope: Envelope,
+    ) -> Result<Option<PtzRefusal>, NoAnswer> {
+        if !self.answers(gateway).ptz {
+            return Err(NoAnswer::Offline);
+        }
+        match self.ask(gateway, Wanted::PtzOrder { camera, envelope }).await? {
+            Answer::PtzDone(refused) => Ok(refused),
+            _ => Err(NoAnswer::Wrong),
+        }
+    }
+
+    fn answers(&self, gateway: GatewayId) -> Answers {
+        let inner = lock(&self.inner);
+        let asks = inner.links.get(&gateway).and_then(|link| link.asks.as_ref());
+        asks.map(|asks| asks.answers).unwrap_or_default()
     }
 
     async fn ask(&self, gateway: GatewayId, wanted: Wanted) -> Result<Answer, NoAnswer> {
@@ -273,7 +321,7 @@ impl Hub {
             let asks = inner.links.get_mut(&gateway).and_then(|link| link.asks.as_mut());
             let asks = asks.ok_or(NoAnswer::Offline)?;
             asks.expire();
-            asks.turns(wanted)
+            asks.turns(&wanted)
         };
         let turn = timeout_at(until, turns.acquire_owned()).await.map_err(|_| NoAnswer::Busy)?;
         let turn = turn.map_err(|_| NoAnswer::Offline)?;
@@ -282,9 +330,10 @@ impl Hub {
         {
             let mut inner = lock(&self.inner);
             let asks = inner.links.get_mut(&gateway).and_then(|link| link.asks.as_mut());
+            let message = wanted.message(ask);
             let waiting = Waiting { wanted, until, answer, _turn: turn };
             asks.ok_or(NoAnswer::Offline)?.waiting.insert(ask, waiting);
-            inner.send(gateway, wanted.message(ask));
+            inner.send(gateway, message);
         }
         match timeout_at(until, receiver).await {
             Ok(Ok(answer)) => answer,
@@ -304,7 +353,21 @@ impl LinkEnd {
     /// No more parts than were asked for.
     pub(crate) fn timeline(&self, ask: u32, drawn: Vec<TimelinePart>) {
         self.answer(ask, |_, wanted| match wanted {
-            Wanted::Timeline { parts, .. } if drawn.len() <= parts as usize => Ok(Answer::Timeline(drawn)),
+            Wanted::Timeline { parts, .. } if drawn.len() <= *parts as usize => Ok(Answer::Timeline(drawn)),
+            _ => Err(NoAnswer::Wrong),
+        });
+    }
+
+    pub(crate) fn ptz_session(&self, ask: u32, envelope: Envelope) {
+        self.answer(ask, |_, wanted| match wanted {
+            Wanted::PtzSession { .. } => Ok(Answer::PtzSession(envelope)),
+            _ => Err(NoAnswer::Wrong),
+        });
+    }
+
+    pub(crate) fn ptz_done(&self, ask: u32, refused: Option<PtzRefusal>) {
+        self.answer(ask, |_, wanted| match wanted {
+            Wanted::PtzOrder { .. } => Ok(Answer::PtzDone(refused)),
             _ => Err(NoAnswer::Wrong),
         });
     }
@@ -323,12 +386,12 @@ impl LinkEnd {
 
     /// A number counts on the link that it was sent on, and once. Answers that
     /// nobody waits for any more are on their way at times.
-    fn answer(&self, ask: u32, judge: impl FnOnce(&mut Asks, Wanted) -> Result<Answer, NoAnswer>) {
+    fn answer(&self, ask: u32, judge: impl FnOnce(&mut Asks, &Wanted) -> Result<Answer, NoAnswer>) {
         let mut inner = lock(&self.hub.inner);
         let link = inner.links.get_mut(&self.gateway).filter(|link| link.serial == self.serial);
         let Some(asks) = link.and_then(|link| link.asks.as_mut()) else { return };
         let Some(waiting) = asks.waiting.remove(&ask) else { return };
-        let answer = judge(asks, waiting.wanted);
+        let answer = judge(asks, &waiting.wanted);
         if let Err(NoAnswer::Wrong) = answer {
             tracing::warn!(gateway = %self.gateway, "link: an answer does not fit what was asked");
         }

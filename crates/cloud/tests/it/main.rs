@@ -26,6 +26,7 @@ mod past;
 mod people;
 mod possession;
 mod providers;
+mod ptz;
 mod rules;
 mod scim;
 mod seek;

@@ -6,6 +6,7 @@ use model::wire::{FrameKind, FromGateway, LINK_FRAME_MAX, LISTED_MAX, Recording,
 use model::{CameraId, Hash};
 use reqwest::{Method, StatusCode};
 use seal::command::{Command, CommandResult, SiteCommand};
+use seal::ptz::{Movement, PtzOrder};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -25,7 +26,17 @@ fn names<T: DeserializeOwned>() -> Vec<String> {
 fn the_parsers_name_their_messages() {
     assert_eq!(
         names::<FromGateway>(),
-        ["status", "watch_failed", "command_result", "settings", "recordings", "timeline", "ask_failed"]
+        [
+            "status",
+            "watch_failed",
+            "command_result",
+            "settings",
+            "recordings",
+            "timeline",
+            "ptz_session",
+            "ptz_done",
+            "ask_failed"
+        ]
     );
     assert_eq!(
         names::<ToGateway>(),
@@ -39,7 +50,9 @@ fn the_parsers_name_their_messages() {
             "list",
             "timeline",
             "find",
-            "read"
+            "read",
+            "ptz_open",
+            "ptz_order"
         ]
     );
     assert_eq!(names::<ToViewer>(), ["waiting", "ended", "skipped"]);
@@ -118,6 +131,8 @@ async fn no_gateway_speaks_of_what_is_not_its_own() {
             "settings" => foreign_settings(&mut scene).await,
             "recordings" => recordings_of_another(&mut scene).await,
             "timeline" => timeline_of_another(&mut scene).await,
+            "ptz_session" => session_of_another(&mut scene).await,
+            "ptz_done" => done_by_another(&mut scene).await,
             "ask_failed" => failure_of_another(&mut scene).await,
             name => panic!("{name} has no attack in this test"),
         }
@@ -302,6 +317,60 @@ async fn timeline_of_another(scene: &mut Scene) {
         let answer = api.get(&format!("/api/v1/cameras/{}/timeline?{bad}", scene.camera)).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
     }
+}
+
+/// Another gateway opens no session of a camera, and another answer is none.
+async fn session_of_another(scene: &mut Scene) {
+    let api = scene.ours.api(&scene.world);
+    let path = format!("/api/v1/cameras/{}/ptz", scene.camera);
+    let question = json!({ "challenge": Hash([1; 32]) });
+    let envelope = |letter: &str| json!({ "payloadType": "x", "payload": letter, "signatures": [] });
+    let says =
+        |kind: &str, ask: &Value, letter| json!({ "type": kind, "ask": ask, "envelope": envelope(letter) });
+    let answering = async {
+        let asked = scene.link.question().await;
+        scene.rogues.say(&says("ptz_session", &asked["ask"], "AAAA")).await;
+        let state = Hash([7; 32]);
+        scene.rogues.status(state).await;
+        until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+        scene.link.say(&says("ptz_session", &asked["ask"], "BBBB")).await;
+        scene.link.say(&says("ptz_session", &asked["ask"], "CCCC")).await;
+    };
+    let (opened, ()) = tokio::join!(api.post(&path, &question), answering);
+    assert_eq!(opened.body["envelope"], envelope("BBBB"));
+    let answering = async {
+        let asked = scene.link.question().await;
+        scene.link.say(&json!({ "type": "ptz_done", "ask": asked["ask"], "refused": null })).await;
+    };
+    let (opened, ()) = tokio::join!(api.post(&path, &question), answering);
+    assert_eq!(opened.code(), "gateway_silent");
+}
+
+/// Nor does it say that one was moved.
+async fn done_by_another(scene: &mut Scene) {
+    let (api, admin) = (scene.ours.api(&scene.world), &scene.ours.admin);
+    let path = format!("/api/v1/cameras/{}/ptz/orders", scene.camera);
+    let order = PtzOrder {
+        org: scene.ours.org,
+        gateway: scene.gateway.id,
+        camera: scene.camera,
+        session: Hash([1; 32]),
+        number: 1,
+        elapsed_ms: 0,
+        movement: Movement::Home,
+    };
+    let envelope = json!({ "envelope": order.sign(admin.device, &admin.keys.sign) });
+    let answering = async {
+        let asked = scene.link.question().await;
+        scene.rogues.say(&json!({ "type": "ptz_done", "ask": asked["ask"], "refused": null })).await;
+        let state = Hash([7; 32]);
+        scene.rogues.status(state).await;
+        until(async || api.get("/api/v1/gateways").await.body.to_string().contains(&state.to_string())).await;
+        let refused = json!({ "type": "taken" });
+        scene.link.say(&json!({ "type": "ptz_done", "ask": asked["ask"], "refused": refused })).await;
+    };
+    let (done, ()) = tokio::join!(api.post(&path, &envelope), answering);
+    assert_eq!(done.code(), "ptz_taken");
 }
 
 async fn failure_of_another(scene: &mut Scene) {

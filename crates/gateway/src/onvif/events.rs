@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::client::{Client, Target};
 use super::messages::{self, Pulled, Unfit};
 use super::topics::Memory;
-use super::{Limits, OnvifAccess, OnvifError};
+use super::{Limits, OnvifAccess, OnvifError, services};
 
 /// Hears one camera. Dropped without [`Subscription::end`], it stays with the
 /// camera until its lifetime is over; cameras have room for few.
@@ -218,38 +218,9 @@ pub async fn probe(access: &OnvifAccess, limits: &Limits) -> Result<Offer, Onvif
     Ok(Offer { events: true, pull_points: true })
 }
 
-/// Sets the client's clock by the camera's on the way: whoever dates a password
-/// by another is refused.
 async fn find_service(client: &mut Client) -> Result<Target, OnvifError> {
-    let device = client.device();
-    match client.ask_unsigned(&device, &messages::ask_time()).await {
-        Ok(answer) => {
-            if let Some(time) = messages::system_time(&answer) {
-                client.set_clock(time);
-            }
-        }
-        // It is for everybody (ONVIF Core Specification section 8.3.5), but not
-        // every camera knows that.
-        Err(error @ (OnvifError::Unauthorized | OnvifError::Fault { .. } | OnvifError::Status { .. })) => {
-            debug!(%error, "the camera does not tell its time; ours is taken");
-        }
-        Err(error) => return Err(error),
-    }
-    // Old cameras know the second question alone.
-    let (mut answered, mut refused) = (false, OnvifError::NoEventService);
-    for request in [messages::ask_services(), messages::ask_capabilities()] {
-        match client.ask(&device, &request).await {
-            Ok(answer) => {
-                if let Some(named) = messages::event_service(&answer) {
-                    return client.target(named, String::new());
-                }
-                answered = true;
-            }
-            Err(error @ (OnvifError::Fault { .. } | OnvifError::Status { .. })) => refused = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(if answered { OnvifError::NoEventService } else { refused })
+    let named = services::find(client, |answer| messages::event_service(answer).map(str::to_owned)).await?;
+    client.target(&named.ok_or(OnvifError::NoEventService)?, String::new())
 }
 
 async fn subscribe(

@@ -11,7 +11,7 @@ use super::xml::{Element, Namespace, cut};
 
 const DEVICE: Namespace = &["http://www.onvif.org/ver10/device/wsdl"];
 const EVENTS: Namespace = &["http://www.onvif.org/ver10/events/wsdl"];
-const SCHEMA: Namespace = &["http://www.onvif.org/ver10/schema"];
+pub(super) const SCHEMA: Namespace = &["http://www.onvif.org/ver10/schema"];
 const NOTIFICATION: Namespace = &["http://docs.oasis-open.org/wsn/b-2"];
 /// A pull point's times are of the one standard when it is made and of the
 /// other when it is asked.
@@ -132,14 +132,19 @@ pub(super) fn system_time(answer: &Element) -> Option<OffsetDateTime> {
 
 /// As the camera names its address, in an answer to either question.
 pub(super) fn event_service(answer: &Element) -> Option<&str> {
+    service(answer, EVENTS, "Events")
+}
+
+/// Of the service with this namespace, which is called so among the capabilities.
+pub(super) fn service<'a>(answer: &'a Element, namespace: Namespace, capability: &str) -> Option<&'a str> {
     let of_services = || {
         let is_ours = |service: &&Element| {
-            service.child(DEVICE, "Namespace").is_some_and(|namespace| EVENTS.contains(&namespace.text()))
+            service.child(DEVICE, "Namespace").is_some_and(|named| namespace.contains(&named.text()))
         };
         answer.all(DEVICE, "Service").find(is_ours)?.child(DEVICE, "XAddr")
     };
     let of_capabilities =
-        || answer.child(DEVICE, "Capabilities")?.child(SCHEMA, "Events")?.child(SCHEMA, "XAddr");
+        || answer.child(DEVICE, "Capabilities")?.child(SCHEMA, capability)?.child(SCHEMA, "XAddr");
     of_services().or_else(of_capabilities).map(Element::text).filter(|address| !address.is_empty())
 }
 

@@ -1,6 +1,7 @@
-//! What cameras say that they saw: one [`Subscription`] holds a pull point of
-//! one camera's event service (ONVIF Core Specification section 9) and yields
-//! [`model::CameraEvent`]s in the words of all makes.
+//! What cameras say that they saw, and where they look: one [`Subscription`]
+//! holds a pull point of one camera's event service (ONVIF Core Specification
+//! section 9) and yields [`model::CameraEvent`]s in the words of all makes; one
+//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification).
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
 //! used and nothing else, so that it cannot have the gateway talk to others.
@@ -18,6 +19,8 @@ mod error;
 mod events;
 mod limits;
 mod messages;
+mod ptz;
+mod services;
 mod soap;
 mod topics;
 mod xml;
@@ -26,6 +29,7 @@ pub use client::OnvifAccess;
 pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
+pub use ptz::{PtzAbilities, PtzCamera};
 pub use xml::XmlError;
 
 /// Entry points for the fuzzer and for the property tests.
@@ -33,7 +37,7 @@ pub use xml::XmlError;
 pub mod fuzzing {
     use model::{CameraEvent, EventPhase};
 
-    use super::{Limits, digest, messages, soap, topics};
+    use super::{Limits, digest, messages, ptz, soap, topics};
 
     /// Any bytes are an answer or an error, and what they tell is within bounds.
     pub fn fuzz_answer(data: &[u8]) {
@@ -47,6 +51,7 @@ pub mod fuzzing {
         let _ = messages::event_service(&answer);
         let _ = messages::pull_point(&answer);
         let _ = messages::renewed(&answer);
+        ptz::fuzz_answer(&answer);
         let Ok(pulled) = messages::pulled(&answer, limits.messages) else { return };
         assert!(pulled.notifications.len() <= limits.messages);
         let mut memory = topics::Memory::default();

@@ -10,6 +10,7 @@ mod grant;
 mod hour;
 mod local;
 mod notice;
+mod ptz;
 mod recording;
 mod roster;
 mod roster_cases;

@@ -348,3 +348,17 @@ fn capsule() {
         }),
     );
 }
+
+#[test]
+fn ptz() {
+    let orders = crate::ptz::orders();
+    let signed: Vec<_> = orders.iter().map(|order| order.sign(device_id(2), &keys(2).sign)).collect();
+    let session = crate::ptz::session();
+    check(
+        "ptz",
+        &json!({
+            "session": { "statement": session, "envelope": session.sign(&gateway_keys().1) },
+            "orders": orders.iter().zip(signed).map(|(order, envelope)| json!({ "order": order, "envelope": envelope })).collect::<Vec<_>>(),
+        }),
+    );
+}

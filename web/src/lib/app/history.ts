@@ -23,6 +23,8 @@ const ACTIONS: Record<string, string> = {
   approve: 'agreed to a change',
   decline: 'declined a change',
   export: 'took footage out',
+  ptz: 'moved',
+  change_presets: 'changed the positions of',
   share: 'shared footage by a link',
   open_share: 'was opened by whoever has the link',
   end_share: 'withdrew a link',

@@ -21,7 +21,9 @@ export type PayloadType =
   | 'local-gateway.v1+json'
   | 'local-login.v1+json'
   | 'hour.v1+json'
-  | 'notice-order.v1+json';
+  | 'notice-order.v1+json'
+  | 'ptz-session.v1+json'
+  | 'ptz-order.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),

@@ -249,6 +249,16 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
                 case(needs, format!("/api/v1/cameras/{camera}/hours/{}", hours[name]), json!({}))
             })
             .into(),
+        ("POST", "/api/v1/cameras/{id}/ptz") => [(Door, door), (Till, till)]
+            .map(|(needs, id)| {
+                let challenge = json!({ "challenge": Hash([1; 32]) });
+                case(needs, route.path.replace("{id}", &id.to_string()), challenge)
+            })
+            .into(),
+        // Judged by what was signed, which is nothing here.
+        ("POST", "/api/v1/cameras/{id}/ptz/orders") => {
+            vec![case(Session, route.path.replace("{id}", &door.to_string()), json!({}))]
+        }
         ("POST", "/api/v1/cameras/{id}/events") => [(Door, door), (Till, till)]
             .map(|(needs, id)| {
                 case(needs, route.path.replace("{id}", &id.to_string()), json!({ "seconds": 1 }))

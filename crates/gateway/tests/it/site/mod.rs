@@ -14,6 +14,7 @@ mod kills;
 mod local;
 mod mqtt;
 mod process;
+mod ptz;
 mod scripted_cloud;
 mod seek;
 mod settings;

@@ -546,6 +546,8 @@ impl ScriptedCloud {
             FromGateway::WatchFailed { .. } => {}
             answer @ (FromGateway::Recordings { .. }
             | FromGateway::Timeline { .. }
+            | FromGateway::PtzSession { .. }
+            | FromGateway::PtzDone { .. }
             | FromGateway::AskFailed { .. }) => {
                 heard.answers.push(answer);
             }

@@ -15,6 +15,7 @@ mod data;
 mod disk;
 mod enrol;
 mod events;
+mod finding;
 mod forward;
 mod index;
 mod keep;
@@ -25,6 +26,7 @@ mod notices;
 pub mod onvif;
 mod outward;
 mod paced;
+mod questions;
 mod random;
 mod recover;
 pub mod rtsp;
@@ -40,8 +42,8 @@ mod witness;
 
 pub use check::{Checked, check};
 pub use config::{
-    Config, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection, StoreSection,
-    WebhookSection,
+    Config, DiscoverySection, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection,
+    StoreSection, WebhookSection,
 };
 pub use enrol::Enrolment;
 pub use run::{Running, start};

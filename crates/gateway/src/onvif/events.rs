@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::CameraEvent;
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -222,19 +223,7 @@ pub async fn probe(access: &OnvifAccess, limits: &Limits) -> Result<Offer, Onvif
 /// by another is refused.
 async fn find_service(client: &mut Client) -> Result<Target, OnvifError> {
     let device = client.device();
-    match client.ask_unsigned(&device, &messages::ask_time()).await {
-        Ok(answer) => {
-            if let Some(time) = messages::system_time(&answer) {
-                client.set_clock(time);
-            }
-        }
-        // It is for everybody (ONVIF Core Specification section 8.3.5), but not
-        // every camera knows that.
-        Err(error @ (OnvifError::Unauthorized | OnvifError::Fault { .. } | OnvifError::Status { .. })) => {
-            debug!(%error, "the camera does not tell its time; ours is taken");
-        }
-        Err(error) => return Err(error),
-    }
+    set_clock(client).await?;
     // Old cameras know the second question alone.
     let (mut answered, mut refused) = (false, OnvifError::NoEventService);
     for request in [messages::ask_services(), messages::ask_capabilities()] {
@@ -250,6 +239,31 @@ async fn find_service(client: &mut Client) -> Result<Target, OnvifError> {
         }
     }
     Err(if answered { OnvifError::NoEventService } else { refused })
+}
+
+/// The camera's time, if it tells one.
+pub(super) async fn set_clock(client: &mut Client) -> Result<Option<OffsetDateTime>, OnvifError> {
+    match client.ask_unsigned(&client.device(), &messages::ask_time()).await {
+        Ok(answer) => {
+            let time = messages::system_time(&answer);
+            if let Some(time) = time {
+                client.set_clock(time);
+            }
+            Ok(time)
+        }
+        // It is for everybody (ONVIF Core Specification section 8.3.5), but not
+        // every camera knows that.
+        Err(
+            error @ (OnvifError::Unauthorized
+            | OnvifError::Locked
+            | OnvifError::Fault { .. }
+            | OnvifError::Status { .. }),
+        ) => {
+            debug!(%error, "the camera does not tell its time; ours is taken");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn subscribe(

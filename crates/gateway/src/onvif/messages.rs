@@ -9,9 +9,9 @@ use time::{Date, OffsetDateTime, Time};
 use super::soap::{self, ADDRESSING};
 use super::xml::{Element, Namespace, cut};
 
-const DEVICE: Namespace = &["http://www.onvif.org/ver10/device/wsdl"];
+pub(super) const DEVICE: Namespace = &["http://www.onvif.org/ver10/device/wsdl"];
 const EVENTS: Namespace = &["http://www.onvif.org/ver10/events/wsdl"];
-const SCHEMA: Namespace = &["http://www.onvif.org/ver10/schema"];
+pub(super) const SCHEMA: Namespace = &["http://www.onvif.org/ver10/schema"];
 const NOTIFICATION: Namespace = &["http://docs.oasis-open.org/wsn/b-2"];
 /// A pull point's times are of the one standard when it is made and of the
 /// other when it is asked.

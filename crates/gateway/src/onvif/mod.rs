@@ -1,4 +1,5 @@
-//! What cameras say that they saw: one [`Subscription`] holds a pull point of
+//! What cameras say over ONVIF. `discovery` finds them, [`offer`] asks one for
+//! its streams, and for what they saw one [`Subscription`] holds a pull point of
 //! one camera's event service (ONVIF Core Specification section 9) and yields
 //! [`model::CameraEvent`]s in the words of all makes.
 //!
@@ -14,18 +15,23 @@
 
 mod client;
 mod digest;
+pub(crate) mod discovery;
 mod error;
 mod events;
 mod limits;
+mod media;
 mod messages;
+mod offer;
 mod soap;
 mod topics;
 mod xml;
 
 pub use client::OnvifAccess;
+pub use discovery::FindLimits;
 pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
+pub use offer::{OfferError, offer};
 pub use xml::XmlError;
 
 /// Entry points for the fuzzer and for the property tests.
@@ -33,7 +39,12 @@ pub use xml::XmlError;
 pub mod fuzzing {
     use model::{CameraEvent, EventPhase};
 
-    use super::{Limits, digest, messages, soap, topics};
+    use super::{Limits, digest, discovery, media, messages, soap, topics};
+
+    /// Any bytes are an answer to the question for cameras or none.
+    pub fn fuzz_discovery(data: &[u8]) {
+        discovery::fuzz(data);
+    }
 
     /// Any bytes are an answer or an error, and what they tell is within bounds.
     pub fn fuzz_answer(data: &[u8]) {
@@ -47,6 +58,7 @@ pub mod fuzzing {
         let _ = messages::event_service(&answer);
         let _ = messages::pull_point(&answer);
         let _ = messages::renewed(&answer);
+        media::fuzz(&answer);
         let Ok(pulled) = messages::pulled(&answer, limits.messages) else { return };
         assert!(pulled.notifications.len() <= limits.messages);
         let mut memory = topics::Memory::default();

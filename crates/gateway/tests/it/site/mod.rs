@@ -7,6 +7,7 @@ mod cameras;
 mod durability;
 mod events;
 mod ext4;
+mod finding;
 mod footage;
 mod forwarding;
 mod hostile;
@@ -27,7 +28,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{
-    Config, Enrolment, HistorySection, LocalSection, MqttSection, RecordingSection, Running, WebhookSection,
+    Config, DiscoverySection, Enrolment, HistorySection, LocalSection, MqttSection, RecordingSection,
+    Running, WebhookSection,
 };
 use model::wire::ToGateway;
 use model::{CameraAccess, CameraId, Rendition};
@@ -58,6 +60,8 @@ struct Site {
     /// Told of events after the next start.
     webhooks: Vec<WebhookSection>,
     mqtt: Option<MqttSection>,
+    /// How cameras are looked for, after the next start.
+    discovery: DiscoverySection,
     /// In the roster.
     camera_name: &'static str,
 }
@@ -89,6 +93,7 @@ impl Site {
             free_mebibytes_min: RecordingSection::default().free_mebibytes_min,
             webhooks: Vec::new(),
             mqtt: None,
+            discovery: DiscoverySection { targets: Vec::new(), interfaces: None },
             camera_name: "Door",
         };
         site.start().await;
@@ -128,6 +133,7 @@ impl Site {
             history: HistorySection { witness_seconds: 1 },
             webhooks: self.webhooks.clone(),
             mqtt: self.mqtt.clone(),
+            discovery: self.discovery.clone(),
             ..Default::default()
         }
     }

@@ -134,8 +134,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A larger key frame is not sent.
-    pub const BYTES_MAX: usize = 1 << 20;
+    /// A larger key frame is not sent: in base64 twice it would not fit into an
+    /// envelope. Those of small streams have a fifth of that.
+    pub const BYTES_MAX: usize = 128 << 10;
 }
 
 /// Why a camera could not be asked.

@@ -46,6 +46,7 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     camera = await beside('camera-sim', ['--listen', `127.0.0.1:${port}`]);
     await page.getByRole('link', { name: 'Cameras', exact: true }).click();
     await page.getByRole('link', { name: 'Add a camera' }).click();
+    await page.getByRole('button', { name: 'Enter an address by hand' }).click();
     await page.getByLabel('Name', { exact: true }).fill('Back door');
     await page.getByLabel('Gateway').selectOption({ label: 'Yard' });
     await page.getByLabel('Address', { exact: true }).fill(`rtsp://127.0.0.1:${port}/main`);

@@ -41,6 +41,7 @@ describe('events', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 
   it('are asked for where a camera has them', async () => {
     await open('Cameras');
     await page.getByRole('link', { name: 'Add a camera' }).first().click();
+    await page.getByRole('button', { name: 'Enter an address by hand' }).click();
     await page.getByLabel('Name', { exact: true }).fill('Gate');
     await page.getByLabel('Address', { exact: true }).fill(camera.address);
     await page.getByLabel('User name of the camera').fill('viewer');

@@ -73,6 +73,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await setUp(page, product.link);
     await page.getByRole('button', { name: 'Go to your cameras' }).click();
     await page.getByRole('link', { name: 'Add a camera' }).first().click();
+    await page.getByRole('button', { name: 'Enter an address by hand' }).click();
     await page.getByLabel('Name', { exact: true }).fill('Gate');
     await page.getByLabel('Address', { exact: true }).fill(camera.address);
     await page.getByLabel('User name of the camera').fill('viewer');

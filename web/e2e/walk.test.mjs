@@ -238,6 +238,7 @@ describe('the walk with a passkey that has PRF', { timeout: 600_000 }, () => {
   it('refuses to add a camera that does not answer, in plain words', async () => {
     await page.getByRole('link', { name: 'Cameras', exact: true }).click();
     await page.getByRole('link', { name: 'Add a camera' }).click();
+    await page.getByRole('button', { name: 'Enter an address by hand' }).click();
     await page.getByLabel('Name', { exact: true }).fill('Nobody');
     await page.getByLabel('Address', { exact: true }).fill('rtsp://ada:se:cr@t@127.0.0.1:9/nobody');
     await page.getByLabel('User name of the camera').focus();

@@ -7,6 +7,7 @@ import { seedsOf } from '../src/lib/device/recovery';
 import { actionShape } from '../src/lib/seal/action';
 import { base64, type FormatError, fromBase64, fromHex, fromUtf8, hex, utf8 } from '../src/lib/seal/bytes';
 import { openChunk, readChunkHead, shownKey } from '../src/lib/seal/chunk';
+import { openAnswer } from '../src/lib/seal/cameraAnswer';
 import { commandAgreement, readCommand, stateAfter } from '../src/lib/seal/commands';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import { openSignedBy, readEnvelope, sign } from '../src/lib/seal/dsse';
@@ -30,7 +31,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'capsule.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'notice.json', 'pairing.json', 'past-grant.json', 'ptz.json', 'recording-checkpoint.json', 'recording-events.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'answer.json', 'capsule.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'notice.json', 'pairing.json', 'past-grant.json', 'ptz.json', 'recording-checkpoint.json', 'recording-events.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {
@@ -295,6 +296,23 @@ describe('shared vectors', () => {
     // Whoever saw the link makes a proof for keys of their own; the code tells.
     expect(await pairingCode(pairing.commitment, nonce, anchor, other)).not.toBe(await pairingCode(pairing.commitment, nonce, anchor, device));
     for (const bad of ['', text.slice(2), `${text}00`, text.replace('7', 'g')]) expect(readPairing(bad)).toBeNull();
+  });
+
+  it('answer: what a gateway found out opens for the device that asked alone, of every kind', async () => {
+    const vector = load('answer');
+    const { org, target, nonce, command } = vector.command;
+    expect(await readCommand(readEnvelope(vector.envelope))).toEqual(vector.command);
+    const { enc, ciphertext } = command.sealed;
+    const asked = await hpkeOpen(fromBase64(vector.gateway_kem_seed), 'lenskeep camera question v1', [org, target, nonce].join('|'), fromBase64(enc), fromBase64(ciphertext));
+    expect(JSON.parse(fromUtf8(asked))).toEqual(vector.question);
+    const to = { org, gateway: target, device: vector.device, nonce };
+    const seed = fromBase64(vector.device_kem_seed);
+    expect(vector.answers.length).toBe(5);
+    for (const { answer, sealed } of vector.answers) {
+      expect(await openAnswer(sealed, to, seed)).toEqual(answer);
+      await expect(openAnswer(sealed, { ...to, nonce: 'f'.repeat(32) }, seed)).rejects.toThrow();
+      await expect(openAnswer(sealed, { ...to, gateway: vector.device }, seed)).rejects.toThrow();
+    }
   });
 
   it('command settings: orders without anything sealed read as they were written', async () => {

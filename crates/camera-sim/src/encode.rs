@@ -15,7 +15,7 @@ use crate::head::Position;
 use crate::picture::Picture;
 
 /// A key frame every two seconds, as cameras come from the factory.
-const GOP_SECONDS: u32 = 2;
+pub(crate) const GOP_SECONDS: u32 = 2;
 
 pub(crate) struct Encoder {
     shape: Shape,

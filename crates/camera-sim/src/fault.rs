@@ -66,10 +66,22 @@ pub enum Fault {
     OnvifRedirect,
     /// Refuses everything, and says what it was told.
     OnvifEcho,
+    /// Says that the account is locked.
+    OnvifLocked,
+    /// Lets the account sign in, and tells it nothing of the streams.
+    OnvifNoRight,
+    /// Answers those who look for cameras with addresses of others.
+    DiscoveryElsewhere,
+    /// Answers them 3 000 times.
+    DiscoveryFlood,
+    /// Answers them with 60 kB.
+    DiscoveryHuge,
+    /// Answers them as if somebody else had asked.
+    DiscoveryUnrelated,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 30] = [
+    pub const ALL: [Fault; 36] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -100,6 +112,12 @@ impl Fault {
         Fault::OnvifForgets,
         Fault::OnvifRedirect,
         Fault::OnvifEcho,
+        Fault::OnvifLocked,
+        Fault::OnvifNoRight,
+        Fault::DiscoveryElsewhere,
+        Fault::DiscoveryFlood,
+        Fault::DiscoveryHuge,
+        Fault::DiscoveryUnrelated,
     ];
 }
 

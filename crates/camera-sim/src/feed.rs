@@ -61,6 +61,19 @@ impl Feed {
         }
     }
 
+    /// Size and pace, and pictures from one key frame to the next, as the media
+    /// services tell them.
+    pub(crate) fn shape(&self) -> (Shape, u32) {
+        match self {
+            Feed::Live(live) => (live.shape, live.shape.frames_per_second * encode::GOP_SECONDS),
+            Feed::Prepared(prepared) => {
+                let keys = prepared.frames.iter().filter(|frame| frame.key).count().max(1);
+                let every = u32::try_from(prepared.frames.len() / keys).unwrap_or(u32::MAX);
+                (prepared.shape, every)
+            }
+        }
+    }
+
     pub(crate) fn play(&self) -> Player {
         match self {
             Feed::Live(live) => Player::Live { frames: live.subscribe(), whole: false },
@@ -204,6 +217,8 @@ pub struct Prepared {
     pictures: Arc<[Vec<Bytes>]>,
     frames: Arc<[Arc<Frame>]>,
     frames_per_second: u32,
+    /// Of a file, its pace alone: nobody reads its size here.
+    shape: Shape,
 }
 
 impl Prepared {
@@ -217,7 +232,8 @@ impl Prepared {
             let at = now + Duration::from_secs(1) * number / shape.frames_per_second;
             stream.push(encoder.encode(u64::from(number), at, number == 0)?);
         }
-        Self::of_access_units(Codec::H264, &stream, shape.frames_per_second)
+        let made = Self::of_access_units(Codec::H264, &stream, shape.frames_per_second)?;
+        Ok(Prepared { shape, ..made })
     }
 
     /// A `.h264` or `.h265` file as encoders write it (Annex B).
@@ -275,7 +291,8 @@ impl Prepared {
         if parameters.units.is_empty() {
             bail!("the first key frame comes without parameter sets");
         }
-        Ok(Prepared { parameters, pictures, frames, frames_per_second })
+        let shape = Shape { frames_per_second, ..Shape::MAIN };
+        Ok(Prepared { parameters, pictures, frames, frames_per_second, shape })
     }
 
     /// The NAL units of each picture, in the order in which every client gets them.

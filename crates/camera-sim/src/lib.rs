@@ -1,6 +1,6 @@
 //! A camera that is not there: RTSP and RTSPS with Basic and Digest, a moving
-//! picture with clock and number burned in, a tone, ONVIF events, and faults on
-//! request. The demo of `lenskeep up` is one, and so are the cameras of the
+//! picture with clock and number burned in, a tone, ONVIF discovery, profiles and
+//! events, and faults on request. The demo of `lenskeep up` is one, and so are the cameras of the
 //! tests; hundreds fit in one process when they play a [`Prepared`] loop.
 //!
 //! Refuses nothing that real cameras do wrong, but bounds what a client may
@@ -31,6 +31,7 @@ pub use fault::Fault;
 pub use feed::Prepared;
 pub use head::Position;
 pub use identity::Identity;
+pub use onvif::discovery::Discovery;
 pub use onvif::{OnvifAuth, OnvifOptions};
 pub use running::{Played, Running, start};
 

@@ -1,10 +1,10 @@
 //! `camera-sim`: a camera for trying things out, until Ctrl-C.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use camera_sim::{Auth, Credentials, Fault, Identity, OnvifOptions, Options, Pictures, Prepared};
+use camera_sim::{Auth, Credentials, Discovery, Fault, Identity, OnvifOptions, Options, Pictures, Prepared};
 use clap::Parser;
 use model::{Rendition, Secret};
 
@@ -29,6 +29,15 @@ struct Arguments {
     /// It can be moved by ONVIF's PTZ service
     #[arg(long, requires = "onvif")]
     ptz: bool,
+    /// Answer those who look for cameras here, such as 127.0.0.1:3702
+    #[arg(long, value_name = "ADDRESS", requires = "onvif")]
+    discovery: Option<SocketAddr>,
+    /// Hear questions to everybody that come by the interface with this address
+    #[arg(long, value_name = "ADDRESS", requires = "discovery")]
+    discovery_interface: Option<Ipv4Addr>,
+    /// What it calls itself
+    #[arg(long)]
+    name: Option<String>,
     #[arg(long, requires = "password")]
     user: Option<String>,
     /// Better through the environment, where other users do not see it
@@ -74,11 +83,15 @@ async fn main() -> anyhow::Result<()> {
             event_every: arguments.event_every.map(Duration::from_secs),
             event_rule: arguments.event_rule,
             ptz: arguments.ptz,
+            discovery: arguments
+                .discovery
+                .map(|listen| Discovery { listen, interface: arguments.discovery_interface }),
             ..OnvifOptions::default()
         },
         credentials: credentials
             .map(|(username, password)| Credentials { username, password: Secret::new(password) }),
         auth: if arguments.basic { Auth::Both } else { Auth::Digest },
+        name: arguments.name.unwrap_or(defaults.name),
         main,
         audio: arguments.audio,
         fault: arguments.fault,

@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use model::{CameraAccess, CameraUrl, Hash, OnvifUrl, Rendition};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::feed::{Feed, Live};
 use crate::head::{Head, Position};
+use crate::onvif::media::Stream;
 use crate::onvif::{self, Onvif};
 use crate::{Fault, Options, Pictures, session};
 
@@ -72,6 +73,8 @@ pub struct Running {
     /// Where it speaks RTSP, and RTSPS if it does.
     pub addr: SocketAddr,
     pub rtsps_addr: Option<SocketAddr>,
+    /// Where it answers those who look for cameras.
+    pub discovery_addr: Option<SocketAddr>,
     camera: Arc<Camera>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -98,7 +101,20 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let onvif = services.as_ref().map(|listener| offer(listener, &options, &head)).transpose()?.map(Arc::new);
+    let streams = streams(&options, addr, &main, sub.as_ref());
+    let onvif = services
+        .as_ref()
+        .map(|listener| offer(listener, &options, streams, &head))
+        .transpose()?
+        .map(Arc::new);
+    let searched = match &options.onvif_options.discovery {
+        Some(discovery) => {
+            let context = || format!("the simulated camera cannot be found at {}", discovery.listen);
+            Some(discovery.open().await.with_context(context)?)
+        }
+        None => None,
+    };
+    let discovery_addr = searched.as_ref().map(UdpSocket::local_addr).transpose()?;
     let fault = Mutex::new(options.fault);
     let (requests, played) = (AtomicU64::new(0), Mutex::default());
     let camera = Arc::new(Camera { options, main, sub, fault, requests, played, onvif, head });
@@ -111,10 +127,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         let tls = camera.options.onvif_options.tls.as_ref().map(|identity| identity.config().into());
         tasks.push(tokio::spawn(accept(listener, tls, Protocol::Onvif, Arc::clone(&camera))));
     }
+    if let Some(socket) = searched {
+        tasks.push(tokio::spawn(be_found(Arc::clone(&camera), socket)));
+    }
     if let Some(every) = camera.options.onvif_options.event_every {
         tasks.push(tokio::spawn(move_now_and_then(Arc::clone(&camera), every)));
     }
-    Ok(Running { addr, rtsps_addr, camera, tasks })
+    Ok(Running { addr, rtsps_addr, discovery_addr, camera, tasks })
 }
 
 impl Running {
@@ -219,6 +238,11 @@ impl Drop for Running {
     }
 }
 
+async fn be_found(camera: Arc<Camera>, socket: UdpSocket) {
+    let Some(onvif) = &camera.onvif else { return };
+    onvif::discovery::answer(socket, onvif, || camera.fault()).await;
+}
+
 async fn move_now_and_then(camera: Arc<Camera>, every: Duration) {
     let Some(onvif) = &camera.onvif else { return };
     let rule = camera.options.onvif_options.event_rule.as_deref().unwrap_or("Yard");
@@ -242,10 +266,39 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("the simulated camera cannot listen on {address}"))
 }
 
-fn offer(listener: &TcpListener, options: &Options, head: &Arc<Head>) -> anyhow::Result<Onvif> {
+/// As the media services tell them.
+fn streams(options: &Options, addr: SocketAddr, main: &Feed, sub: Option<&Feed>) -> Vec<Stream> {
+    let stream = |name, rendition, feed: &Feed| {
+        let (shape, key_frame_every) = feed.shape();
+        let codec = match feed.parameters().codec {
+            media::Codec::H265 => "H265",
+            _ => "H264",
+        };
+        Stream {
+            name,
+            url: url("rtsp", addr, rendition),
+            codec,
+            width: u32::try_from(shape.width).unwrap_or(0),
+            height: u32::try_from(shape.height).unwrap_or(0),
+            frames_per_second: shape.frames_per_second,
+            key_frame_every,
+            audio: options.audio,
+        }
+    };
+    let main = [stream("main", Rendition::Main, main)];
+    main.into_iter().chain(sub.map(|sub| stream("sub", Rendition::Sub, sub))).collect()
+}
+
+fn offer(
+    listener: &TcpListener,
+    options: &Options,
+    streams: Vec<Stream>,
+    head: &Arc<Head>,
+) -> anyhow::Result<Onvif> {
     let scheme = if options.onvif_options.tls.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}", listener.local_addr()?);
-    Ok(Onvif::new(options.onvif_options.clone(), options.credentials.clone(), origin, head.clone()))
+    let (own, credentials) = (options.onvif_options.clone(), options.credentials.clone());
+    Ok(Onvif::new(own, credentials, origin, (options.name.clone(), streams), head.clone()))
 }
 
 #[derive(Clone, Copy)]

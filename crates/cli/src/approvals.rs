@@ -176,7 +176,11 @@ fn command_words(roster: &Roster, signed: &SiteCommand) -> String {
         None => format!("{id}, which the roster has not named yet"),
     };
     match &signed.command {
-        Command::TestCamera { camera: id, .. } => format!("Have {gateway} test {}.", camera(id)),
+        Command::TestCamera { camera: id, .. } | Command::LookAtCamera { camera: id, .. } => {
+            format!("Have {gateway} test {}.", camera(id))
+        }
+        Command::FindCameras {} => format!("Have {gateway} look for cameras in its networks."),
+        Command::AskCamera { .. } => format!("Have {gateway} ask a camera what it offers."),
         Command::PutCamera { camera: id, .. } => format!(
             "Give {gateway} the address and password of {}, and record it. They are sealed to the gateway and cannot \
              be shown.",

@@ -4,7 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,10 +42,13 @@ pub(crate) struct Arguments {
     /// (docs/operations.md). What `up` sets itself goes before.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Look for cameras at this address, too, beside this machine's networks.
+    #[arg(long, value_name = "ADDR")]
+    find_at: Vec<SocketAddrV4>,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { data, listen, no_demo, app_port, config } = arguments;
+    let Arguments { data, listen, no_demo, app_port, config, find_at } = arguments;
     ensure!(
         listen.ip().is_loopback(),
         "`lenskeep up` serves this machine only: other addresses demand TLS. Run lenskeep-cloud with \
@@ -76,7 +79,15 @@ pub(crate) async fn up(arguments: Arguments) -> anyhow::Result<()> {
     };
     // One process: where the cloud is gone, so is the gateway.
     let local = gateway::LocalSection { enabled: false, ..Default::default() };
-    let config = gateway::Config { data: data.join("gateway"), local, ..Default::default() };
+    let mut discovery = gateway::DiscoverySection::default();
+    // The demonstration camera is on the loopback interface, where nobody else is asked.
+    let own = demo.as_ref().and_then(|(running, _)| running.discovery_addr);
+    discovery.targets.extend(own.and_then(|address| match address {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
+    }));
+    discovery.targets.extend(find_at);
+    let config = gateway::Config { data: data.join("gateway"), local, discovery, ..Default::default() };
     let mut gateway = Box::pin(gateway::start(config, Some(enrolment))).await?;
 
     let site = cloud.public_url.origin().ascii_serialization();
@@ -145,6 +156,10 @@ async fn start_demo(
         onvif_options: camera_sim::OnvifOptions {
             event_every: Some(DEMO_EVENT_EVERY),
             ptz: true,
+            discovery: Some(camera_sim::Discovery {
+                listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                interface: None,
+            }),
             ..Default::default()
         },
         ..Default::default()

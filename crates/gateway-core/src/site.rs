@@ -88,11 +88,14 @@ impl Site {
         self.forwarding.get(&camera).copied().unwrap_or_default()
     }
 
-    /// Carries out an admitted command, except the connection test, which
-    /// changes nothing. After an error nothing has changed.
+    /// Carries out an admitted command, except tests and questions, which
+    /// change nothing. After an error nothing has changed.
     pub fn apply(&mut self, command: &SiteCommand, key: &KemSecret) -> Result<(), ApplyError> {
         match &command.command {
-            Command::TestCamera { .. } => return Ok(()),
+            Command::TestCamera { .. }
+            | Command::FindCameras {}
+            | Command::AskCamera { .. }
+            | Command::LookAtCamera { .. } => return Ok(()),
             Command::PutCamera { camera, sealed } => {
                 let access = open_access(command, *camera, sealed, key)?;
                 if access.url.is_tls() && access.certificate.is_none() {

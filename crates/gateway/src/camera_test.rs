@@ -3,9 +3,10 @@
 //! person confirms it before anything else is said to it.
 
 use model::CameraAccess;
-use seal::command::{CameraReport, EventsReport, StreamReport};
+use seal::command::{CameraReport, EventsReport};
 
 use crate::onvif::{Offer, OnvifError};
+use crate::questions::stream_report;
 use crate::rtsp::{self, Limits, SourceError};
 use crate::{events, onvif};
 
@@ -16,35 +17,24 @@ pub(crate) async fn test(access: &CameraAccess) -> Result<CameraReport, SourceEr
         return Ok(CameraReport { main: None, sub: None, certificate: Some(found), events: None });
     }
     let report = rtsp::test_camera(access, &limits).await?;
-    let events = match &access.onvif_url {
-        Some(url) => {
-            let offer = onvif::probe(&events::access(url, access), &onvif::Limits::default()).await;
-            let error = match offer {
-                Ok(Offer { pull_points: true, .. }) => None,
-                Ok(Offer { events: true, .. }) => {
-                    Some("the camera's event service makes no pull points".into())
-                }
-                Ok(Offer { events: false, .. }) => Some(OnvifError::NoEventService.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            Some(EventsReport { error })
-        }
-        None => None,
-    };
+    let events = events(access).await;
     Ok(CameraReport {
-        main: Some(stream(report.main)),
-        sub: report.sub.map(stream),
+        main: Some(stream_report(report.main)),
+        sub: report.sub.map(stream_report),
         certificate: report.certificate,
         events,
     })
 }
 
-fn stream(report: rtsp::StreamReport) -> StreamReport {
-    StreamReport {
-        video_codec: report.video_codec,
-        width: report.width,
-        height: report.height,
-        audio_codec: report.audio_codec,
-        key_frame_after_ms: report.key_frame_after.as_millis() as u64,
-    }
+/// What the event service says, if it is to be asked.
+pub(crate) async fn events(access: &CameraAccess) -> Option<EventsReport> {
+    let url = access.onvif_url.as_ref()?;
+    let offer = onvif::probe(&events::access(url, access), &onvif::Limits::default()).await;
+    let error = match offer {
+        Ok(Offer { pull_points: true, .. }) => None,
+        Ok(Offer { events: true, .. }) => Some("the camera's event service makes no pull points".into()),
+        Ok(Offer { events: false, .. }) => Some(OnvifError::NoEventService.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    Some(EventsReport { error })
 }

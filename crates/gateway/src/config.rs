@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -13,6 +13,8 @@ use model::{CameraId, EventKind, Timestamp};
 use serde::Deserialize;
 use url::{Host, Url};
 
+/// Addresses that are asked for cameras.
+const TARGETS_MAX: usize = 16;
 /// Webhooks of one gateway.
 const WEBHOOKS_MAX: usize = 16;
 /// Of a webhook's name.
@@ -33,6 +35,7 @@ pub struct Config {
     pub store: StoreSection,
     pub local: LocalSection,
     pub history: HistorySection,
+    pub discovery: DiscoverySection,
     /// Systems that are told of events, 16 at most. Default none.
     pub webhooks: Vec<WebhookSection>,
     /// The MQTT broker that is told of events. Default none.
@@ -112,6 +115,17 @@ pub struct HistorySection {
     pub witness_seconds: u64,
 }
 
+/// How cameras are looked for when an administrator's device asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoverySection {
+    /// IPv4 addresses and ports to which the question goes, 16 at most. Default
+    /// `["239.255.255.250:3702"]`, which is everybody; none: nothing is looked for.
+    pub targets: Vec<SocketAddrV4>,
+    /// Network interfaces by which everybody is asked. Default: all but loopback.
+    pub interfaces: Option<BTreeSet<String>>,
+}
+
 /// The way for people of the same network, without the cloud.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -152,6 +166,7 @@ impl Default for Config {
             store: StoreSection::default(),
             local: LocalSection::default(),
             history: HistorySection::default(),
+            discovery: DiscoverySection::default(),
             webhooks: Vec::new(),
             mqtt: None,
         }
@@ -161,6 +176,13 @@ impl Default for Config {
 impl Default for HistorySection {
     fn default() -> Self {
         HistorySection { witness_seconds: 30 }
+    }
+}
+
+impl Default for DiscoverySection {
+    fn default() -> Self {
+        let everybody = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3_702);
+        DiscoverySection { targets: vec![everybody], interfaces: None }
     }
 }
 
@@ -203,6 +225,14 @@ impl Config {
         );
         let witness = self.history.witness_seconds;
         ensure!((1..=300).contains(&witness), "history.witness_seconds = {witness} must be 1 to 300");
+        ensure!(
+            self.discovery.targets.len() <= TARGETS_MAX,
+            "discovery.targets has more than {TARGETS_MAX} addresses"
+        );
+        ensure!(
+            self.discovery.interfaces.as_ref().is_none_or(|names| !names.is_empty()),
+            "discovery.interfaces is empty; leave it out to mean all of them, or set targets = []"
+        );
         let webhooks = &self.webhooks;
         ensure!(webhooks.len() <= WEBHOOKS_MAX, "there are more than {WEBHOOKS_MAX} [[webhooks]]");
         let mut names = BTreeSet::new();

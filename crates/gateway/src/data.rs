@@ -11,15 +11,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use gateway_core::site::Site;
 use model::wire::{Envelope, GatewayKeys};
-use model::{Base64, GatewayId, Hash, OrgId, Timestamp};
-use seal::command::{CameraReport, CommandResult};
+use model::{Base64, GatewayId, Hash, Timestamp};
 use seal::keys::{KemSecret, SigningKey};
 use seal::roster::{Roster, log_envelope, log_line, read_log};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{clock, random};
+use crate::random;
 
 #[derive(Debug)]
 pub(crate) struct DataFolder {
@@ -154,21 +153,6 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// What became of a command, signed.
-    pub(crate) fn result(
-        &self,
-        org: OrgId,
-        nonce: String,
-        outcome: Result<Option<CameraReport>, String>,
-    ) -> Envelope {
-        let (ok, error, report) = match outcome {
-            Ok(report) => (true, None, report),
-            Err(error) => (false, Some(error), None),
-        };
-        let result = CommandResult { org, gateway: self.id, nonce, at: clock::now(), ok, error, report };
-        result.sign(&self.sign)
-    }
-
     pub(crate) fn public(&self) -> GatewayKeys {
         GatewayKeys {
             id: self.id,

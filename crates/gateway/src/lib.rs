@@ -15,6 +15,7 @@ mod data;
 mod disk;
 mod enrol;
 mod events;
+mod finding;
 mod forward;
 mod index;
 mod keep;
@@ -26,6 +27,7 @@ pub mod onvif;
 mod outward;
 mod paced;
 mod ptz;
+mod questions;
 mod random;
 mod recover;
 pub mod rtsp;
@@ -41,8 +43,8 @@ mod witness;
 
 pub use check::{Checked, check};
 pub use config::{
-    Config, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection, StoreSection,
-    WebhookSection,
+    Config, DiscoverySection, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection,
+    StoreSection, WebhookSection,
 };
 pub use enrol::Enrolment;
 pub use run::{Running, start};

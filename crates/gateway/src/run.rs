@@ -216,7 +216,7 @@ async fn run(
     let mut network = tokio::spawn(async move {
         tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
     });
-    let recording = config.recording;
+    let (recording, discovery) = (config.recording, config.discovery);
     let supervisor = Supervisor {
         folder,
         identity,
@@ -228,6 +228,7 @@ async fn run(
         policy,
         is_in_the_dark: dark_receiver,
         recording,
+        discovery,
         head,
         cloud: cloud_receiver,
         checkpoint: checkpoint_receiver,

@@ -14,16 +14,15 @@ use gateway_core::retention::Policy;
 use gateway_core::site::Site;
 use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
 use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
-use seal::command::{CameraReport, Command, SiteCommand};
+use seal::command::SiteCommand;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::camera_test;
 use crate::cloud::Cloud;
-use crate::config::RecordingSection;
+use crate::config::{DiscoverySection, RecordingSection};
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
@@ -34,9 +33,10 @@ use crate::local::View;
 use crate::notices::Told;
 use crate::outward::Outward;
 use crate::ptz::{Ptz, Steering};
+use crate::questions::{Outcome, Question, Said, sign_result};
 use crate::stream::{Order, Settings, Stream};
 use crate::viewers::Watch;
-use crate::{clock, random};
+use crate::{clock, questions, random};
 
 const TICK: Duration = Duration::from_secs(1);
 /// Status goes up this often even if nothing changed.
@@ -45,7 +45,7 @@ const STATUS: Duration = Duration::from_secs(10);
 const WATCHES_MAX: usize = 4_096;
 /// Events of cameras that wait to be seen to; more are told again while they go on.
 const HAPPENINGS: usize = 256;
-/// Connection tests at the same time.
+/// Connection tests and questions at the same time.
 const TESTS_MAX: usize = 4;
 
 pub(crate) struct Supervisor {
@@ -61,6 +61,8 @@ pub(crate) struct Supervisor {
     /// Some of what lies on the disk could not be read yet.
     pub(crate) is_in_the_dark: watch::Receiver<bool>,
     pub(crate) recording: RecordingSection,
+    /// How cameras are looked for.
+    pub(crate) discovery: DiscoverySection,
     /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
     /// Its clock is compared with ours.
@@ -447,9 +449,10 @@ impl Supervision {
         // The nonce is spent before anything is done, whatever comes of it.
         self.own.folder.write_site(&site)?;
         self.own.site.gate = site.gate.clone();
-        if let Command::TestCamera { camera, sealed } = &command.command {
-            match seal::command::open_access(&command, *camera, sealed, &self.own.identity.kem) {
-                Ok(access) => self.test(id, command, access).await,
+        let own = &self.own;
+        if let Some(question) = Question::of(&command, &own.identity, &own.discovery, &own.site.cameras) {
+            match question {
+                Ok(question) => self.find_out(id, envelope, command, question),
                 Err(error) => {
                     let result = self.result(command.nonce, Err(error.to_string()));
                     self.answer(id, result);
@@ -467,7 +470,7 @@ impl Supervision {
                 // The next command needs the new state.
                 self.tell_status().await;
                 self.tell_settings();
-                Ok(None)
+                Ok(Said::Done)
             }
             Err(error) => Err(error.to_string()),
         };
@@ -546,7 +549,7 @@ impl Supervision {
         let _ = text.try_send(FromGateway::Settings { settings });
     }
 
-    async fn test(&mut self, id: u64, command: SiteCommand, access: CameraAccess) {
+    fn find_out(&mut self, id: u64, envelope: &Envelope, command: SiteCommand, question: Question) {
         if self.tests.len() >= TESTS_MAX {
             let result =
                 self.result(command.nonce, Err("other connection tests are running; wait for them".into()));
@@ -554,15 +557,15 @@ impl Supervision {
             return;
         }
         let signer = self.own.identity.clone();
-        let org = command.org;
+        let asker = questions::asker(envelope, self.own.roster.roster());
         self.tests.spawn(async move {
-            let outcome = camera_test::test(&access).await.map(Some).map_err(|error| error.to_string());
-            (id, signer.result(org, command.nonce, outcome))
+            let outcome = Box::pin(question.answer()).await;
+            (id, sign_result(&signer, command.org, asker.as_ref(), command.nonce, outcome))
         });
     }
 
-    fn result(&self, nonce: String, outcome: Result<Option<CameraReport>, String>) -> Envelope {
-        self.own.identity.result(self.own.roster.roster().org(), nonce, outcome)
+    fn result(&self, nonce: String, outcome: Outcome) -> Envelope {
+        sign_result(&self.own.identity, self.own.roster.roster().org(), None, nonce, outcome)
     }
 
     fn answer(&self, id: u64, envelope: Envelope) {

@@ -24,7 +24,7 @@ pub const EXPIRES_AHEAD_MAX_MS: u64 = 10 * Timestamp::MINUTE;
 pub const SEVERAL_EXPIRES_AHEAD_MAX_MS: u64 = 72 * Timestamp::HOUR;
 /// Nonces a gateway remembers; more commands in their life are refused.
 pub const NONCES_MAX: usize = 4_096;
-/// Of these, connection tests get half: one administrator alone signs them, and
+/// Of these, tests and questions get half: one administrator alone signs them, and
 /// must not crowd out what several have agreed on.
 pub const TEST_NONCES_MAX: usize = NONCES_MAX / 2;
 const SEALED_INFO: &str = "lenskeep camera access v1";
@@ -46,12 +46,39 @@ pub struct SiteCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    TestCamera { camera: CameraId, sealed: Sealed },
-    PutCamera { camera: CameraId, sealed: Sealed },
-    RemoveCamera { camera: CameraId },
-    SetRetention { bytes_max: u64, age_days_max: u32 },
-    SetForwarding { camera: CameraId, forwarding: Forwarding },
-    SetBandwidth { bandwidth: Bandwidth },
+    TestCamera {
+        camera: CameraId,
+        sealed: Sealed,
+    },
+    /// Asks the site's networks for cameras.
+    FindCameras {},
+    /// Asks one camera what it offers; `sealed` is a question of [`crate::answer`].
+    AskCamera {
+        sealed: Sealed,
+    },
+    /// The connection test, and some seconds of looking at it.
+    LookAtCamera {
+        camera: CameraId,
+        sealed: Sealed,
+    },
+    PutCamera {
+        camera: CameraId,
+        sealed: Sealed,
+    },
+    RemoveCamera {
+        camera: CameraId,
+    },
+    SetRetention {
+        bytes_max: u64,
+        age_days_max: u32,
+    },
+    SetForwarding {
+        camera: CameraId,
+        forwarding: Forwarding,
+    },
+    SetBandwidth {
+        bandwidth: Bandwidth,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +91,9 @@ pub struct CommandResult {
     pub ok: bool,
     pub error: Option<String>,
     pub report: Option<CameraReport>,
+    /// An [`crate::answer::Answer`], to the device that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Sealed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +149,8 @@ pub enum CommandError {
     Nonce,
     #[error("the camera's access data is not sealed to this gateway")]
     Sealed,
+    #[error("the answer is not sealed to this device, or was altered")]
+    Answer,
     #[error("too many commands at once; wait some minutes")]
     TooMany,
 }
@@ -127,7 +159,10 @@ impl Command {
     /// Whether it leaves the site another than it was.
     pub fn changes_site(&self) -> bool {
         match self {
-            Command::TestCamera { .. } => false,
+            Command::TestCamera { .. }
+            | Command::FindCameras {}
+            | Command::AskCamera { .. }
+            | Command::LookAtCamera { .. } => false,
             Command::PutCamera { .. }
             | Command::RemoveCamera { .. }
             | Command::SetRetention { .. }

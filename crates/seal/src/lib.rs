@@ -8,6 +8,7 @@
 //! a cryptographic primitive.
 
 pub mod action;
+pub mod answer;
 mod canonical;
 pub mod capsule;
 pub mod command;

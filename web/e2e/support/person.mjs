@@ -90,6 +90,7 @@ export async function playState(page) {
 export async function addEncryptedCamera(page, camera, name) {
   await page.getByRole('link', { name: 'Cameras', exact: true }).click();
   await page.getByRole('link', { name: 'Add a camera' }).click();
+  await page.getByRole('button', { name: 'Enter an address by hand' }).click();
   await page.getByLabel('Name', { exact: true }).fill(name);
   await page.getByLabel('Address', { exact: true }).fill(camera.address);
   await page.getByLabel('User name of the camera').fill('viewer');
@@ -106,6 +107,7 @@ export async function addEncryptedCamera(page, camera, name) {
 export async function addPlainCamera(page, camera, name) {
   await page.getByRole('link', { name: 'Cameras', exact: true }).click();
   await page.getByRole('link', { name: 'Add a camera' }).click();
+  await page.getByRole('button', { name: 'Enter an address by hand' }).click();
   await page.getByLabel('Name', { exact: true }).fill(name);
   await page.getByLabel('Address', { exact: true }).fill(camera.address);
   await page.getByText('A second, smaller stream').click();

@@ -14,17 +14,16 @@ const READY_MS = 60_000;
 export const givenLink = process.env.LENSKEEP_SETUP_LINK ?? null;
 export const isReal = givenLink !== null || process.env.LENSKEEP_BIN !== undefined;
 
-/** `configure` gets the address of the web app and the data folder, and gives further settings (TOML). */
-export async function start({ configure = null } = {}) {
+/** `further` are arguments. `configure` gets the address of the web app and the data folder, and gives further settings (TOML). */
+export async function start({ configure = null, further = [] } = {}) {
   if (givenLink) return { link: givenLink, stop: async () => {} };
   if (!process.env.LENSKEEP_BIN) return standIn();
   const data = await mkdtemp(join(tmpdir(), 'lenskeep-e2e-'));
   const port = await freePort();
-  const further = [];
   if (configure) {
     const file = join(data, 'cloud.toml');
     await writeFile(file, await configure(`http://localhost:${port}`, data));
-    further.push('--config', file);
+    further = [...further, '--config', file];
   }
   const child = spawn(process.env.LENSKEEP_BIN, ['up', '--data', data, '--listen', `127.0.0.1:${port}`, '--app-port', String(port + 4), ...further], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
@@ -96,6 +95,16 @@ export async function watchfulCamera(rule) {
   const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), ['--listen', `127.0.0.1:${port}`, '--user', 'viewer', ...says], { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, onvif: `http://${events}/onvif/device_service`, stop: () => child.kill() };
+}
+
+/** One that is found by whoever looks at its address, and is called as people wrote it. */
+export async function foundCamera(name, ...further) {
+  const port = await freePort();
+  const at = `127.0.0.1:${port + 2}`;
+  const says = ['--listen', `127.0.0.1:${port}`, '--onvif', `127.0.0.1:${port + 1}`, '--discovery', at, '--name', name, '--user', 'viewer', '--audio', ...further];
+  const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), says, { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { at, port, stop: () => child.kill() };
 }
 
 /** One that speaks RTSP to everybody, as often as one likes. */

@@ -5,6 +5,8 @@ import { explain, find } from '../lib/api/client';
 import type { StoredDevice } from '../lib/device/store';
 import { type Opener, type Seeds, unwrapSeeds, wrapSeeds } from '../lib/device/wrap';
 import { base64, type Bytes, hex, refuse } from '../lib/seal/bytes';
+import type { Addressed, Answer } from '../lib/seal/cameraAnswer';
+import type { SealedAnswer } from '../lib/seal/commands';
 import { random, type Signer, signer, signPublicKey } from '../lib/seal/crypto';
 import { type Envelope, readEnvelope } from '../lib/seal/dsse';
 import { type EpochKeys, handOn, hpke, openGrant, openPastGrant } from '../lib/seal/grants';
@@ -79,6 +81,13 @@ export class Keyring {
 
   get signer(): Signer {
     return (this.unlocked ?? refuse('this device is locked')).signer;
+  }
+
+  /** What a gateway sealed to this device alone. */
+  async openAnswer(answer: SealedAnswer, to: Omit<Addressed, 'device'>): Promise<Answer> {
+    const { device, kem } = this.unlocked ?? refuse('this device is locked');
+    const { openAnswer } = await import('../lib/seal/cameraAnswer');
+    return openAnswer(answer, { ...to, device }, kem);
   }
 
   /** The gateway as the roster has it; one that the roster does not know cannot show a picture. */

@@ -62,6 +62,7 @@ const handlers: Handlers = {
   },
   // Few people give a site orders.
   command: async ({ org, gateway, state, command, lifeMs }) => (await import('../lib/seal/commands')).signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
+  openAnswer: async (input) => (await import('./answer')).openAndShow(input, keyring),
   orderNotices: async ({ org, at, orders }) => {
     const { placeOrder } = await import('../lib/seal/noticeOrder');
     const placed = [];

@@ -4,7 +4,8 @@
 import type { StoredDevice } from '../lib/device/store';
 import type { Opener } from '../lib/device/wrap';
 import type { Bytes } from '../lib/seal/bytes';
-import type { CameraCommand, SignedCommand } from '../lib/seal/commands';
+import type { Answer } from '../lib/seal/cameraAnswer';
+import type { CameraCommand, SealedAnswer, SignedCommand } from '../lib/seal/commands';
 import type { Envelope } from '../lib/seal/dsse';
 import type { Wishes } from '../lib/seal/noticeLimits';
 import type { PlacedOrder } from '../lib/seal/noticeOrder';
@@ -55,6 +56,8 @@ export interface Calls {
   /** Seals to another device what this one was granted, a page at a time. */
   handOn: (input: HandOn) => Envelope[];
   command: (input: { org: string; gateway: Gateway; state: string; command: CameraCommand; lifeMs?: number }) => SignedCommand;
+  /** What a gateway sealed to this device; of a picture in it what it shows, if this browser decodes it. */
+  openAnswer: (input: { org: string; gateway: string; nonce: string; answer: SealedAnswer }) => { answer: Answer; bitmap: ImageBitmap | null };
   /** Each to its gateway, with a key of its own. */
   orderNotices: (input: { org: string; at: number; orders: { gateway: Gateway; wishes: Wishes }[] }) => PlacedOrder[];
   trust: (input: Trust) => null;

@@ -59,9 +59,10 @@ fn envelope(body: &str) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:wsa5=\"http://www.w3.org/2005/08/addressing\" \
          xmlns:wsnt=\"http://docs.oasis-open.org/wsn/b-2\" xmlns:wstop=\"http://docs.oasis-open.org/wsn/t-1\" \
+         xmlns:trt=\"http://www.onvif.org/ver10/media/wsdl\" xmlns:tr2=\"http://www.onvif.org/ver20/media/wsdl\" \
          xmlns:tds=\"http://www.onvif.org/ver10/device/wsdl\" xmlns:tev=\"http://www.onvif.org/ver10/events/wsdl\" \
          xmlns:tt=\"http://www.onvif.org/ver10/schema\" xmlns:tns1=\"http://www.onvif.org/ver10/topics\" \
-         xmlns:tptz=\"http://www.onvif.org/ver20/ptz/wsdl\" xmlns:trt=\"http://www.onvif.org/ver10/media/wsdl\" \
+         xmlns:tptz=\"http://www.onvif.org/ver20/ptz/wsdl\" \
          xmlns:ter=\"http://www.onvif.org/ver10/error\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema\">\
          <s:Header/><s:Body>{body}</s:Body></s:Envelope>"
     )
@@ -92,7 +93,7 @@ pub(super) fn system_time(now: OffsetDateTime) -> Answer {
     ))
 }
 
-pub(super) fn services(origin: &str, ptz: bool) -> Answer {
+pub(super) fn services(origin: &str, is_old: bool, ptz: bool) -> Answer {
     let service = |namespace: &str, path: &str| {
         format!(
             "<tds:Service><tds:Namespace>http://www.onvif.org/{namespace}/wsdl</tds:Namespace>\
@@ -101,9 +102,13 @@ pub(super) fn services(origin: &str, ptz: bool) -> Answer {
             escape(origin)
         )
     };
-    let mut services = service("ver10/device", "device_service") + &service("ver10/events", "event_service");
+    let mut services = service("ver10/device", "device_service")
+        + &service("ver10/events", "event_service")
+        + &service("ver10/media", "media_service");
+    if !is_old {
+        services += &service("ver20/media", "media2_service");
+    }
     if ptz {
-        services += &service("ver10/media", "media_service");
         services += &service("ver20/ptz", "ptz_service");
     }
     content(&format!("<tds:GetServicesResponse>{services}</tds:GetServicesResponse>"))
@@ -118,7 +123,7 @@ pub(super) fn capabilities(origin: &str) -> Answer {
          <tt:WSSubscriptionPolicySupport>false</tt:WSSubscriptionPolicySupport>\
          <tt:WSPullPointSupport>true</tt:WSPullPointSupport>\
          <tt:WSPausableSubscriptionManagerInterfaceSupport>false</tt:WSPausableSubscriptionManagerInterfaceSupport>\
-         </tt:Events></tds:Capabilities></tds:GetCapabilitiesResponse>"
+         </tt:Events><tt:Media><tt:XAddr>{origin}/onvif/media_service</tt:XAddr></tt:Media></tds:Capabilities></tds:GetCapabilitiesResponse>"
     ))
 }
 

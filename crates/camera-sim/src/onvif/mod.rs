@@ -1,10 +1,13 @@
-//! ONVIF's device, event and PTZ services, as far as hearing events and moving
-//! need them: real-time pull points (Core Specification section 9), UsernameToken
+//! ONVIF's device, media, event and PTZ services, as far as finding a camera,
+//! hearing its events and moving it needs them: WS-Discovery, profiles and their
+//! addresses, real-time pull points (Core Specification section 9), UsernameToken
 //! or HTTP Digest, and whatever cameras do wrong there.
 
 mod answers;
 mod auth;
+pub(crate) mod discovery;
 mod events;
+pub(crate) mod media;
 mod ptz;
 mod request;
 
@@ -48,6 +51,10 @@ pub struct OnvifOptions {
     pub event_every: Option<Duration>,
     /// By which rule; none is "Yard".
     pub event_rule: Option<String>,
+    /// Where it answers those who look for cameras, if it does.
+    pub discovery: Option<discovery::Discovery>,
+    /// It knows the older media service alone.
+    pub old_media: bool,
 }
 
 /// How a client shows that it has the password.
@@ -74,6 +81,9 @@ pub(crate) struct Onvif {
     credentials: Option<Credentials>,
     /// Such as `http://127.0.0.1:8000`.
     origin: String,
+    /// As people named the camera.
+    name: String,
+    streams: Vec<media::Stream>,
     guard: Mutex<auth::Guard>,
     pub(crate) events: Events,
     head: Arc<Head>,
@@ -85,10 +95,20 @@ impl Onvif {
         options: OnvifOptions,
         credentials: Option<Credentials>,
         origin: String,
+        (name, streams): (String, Vec<media::Stream>),
         head: Arc<Head>,
     ) -> Self {
         let (guard, events, requests) = Default::default();
-        Onvif { options, credentials, origin, guard, events, head, requests }
+        Onvif { options, credentials, origin, name, streams, guard, events, head, requests }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of the device service, as the camera says it.
+    fn url_named(&self) -> String {
+        format!("{}/onvif/device_service", self.named())
     }
 
     /// Of the device service.
@@ -131,7 +151,14 @@ impl Onvif {
         {
             return refused;
         }
+        let is_of_media = target.starts_with("/onvif/media");
         match (request.name.as_str(), fault) {
+            (_, Some(Fault::OnvifLocked)) => {
+                return Answer::fault("Sender", "NotAuthorized", "The account is locked for 30 minutes");
+            }
+            (_, Some(Fault::OnvifNoRight)) if is_of_media => {
+                return Answer::fault("Sender", "NotAuthorized", "Sender not authorized");
+            }
             (_, Some(Fault::OnvifCutOff)) => return Answer::cut_off(),
             (_, Some(Fault::OnvifEntities)) => return Answer::entities(),
             (_, Some(Fault::OnvifHuge)) => return Answer::huge(),
@@ -152,9 +179,17 @@ impl Onvif {
         }
         match request.name.as_str() {
             "GetSystemDateAndTime" => answers::system_time(self.now()),
-            "GetServices" => answers::services(self.named(), self.options.ptz),
+            "GetServices" => answers::services(self.named(), self.options.old_media, self.options.ptz),
             "GetCapabilities" => answers::capabilities(self.named()),
             "GetDeviceInformation" => answers::device_information(),
+            "GetProfiles" if is_of_media => {
+                media::profiles(&self.streams, target.contains("media2"), self.options.ptz)
+            }
+            "GetStreamUri" if is_of_media => {
+                let token = request.text("ProfileToken").unwrap_or_default();
+                let named = self.options.named.as_deref();
+                media::stream_uri(&self.streams, token, target.contains("media2"), named)
+            }
             "GetEventProperties" => answers::event_properties(),
             "GetServiceCapabilities" => answers::service_capabilities(),
             "CreatePullPointSubscription" => {

@@ -1,4 +1,4 @@
-//! ONVIF's PTZ service, and of the media service what leads to it.
+//! ONVIF's PTZ service, and what leads to it in a profile.
 
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ pub(super) fn answer(head: &Head, request: &Request) -> Option<Answer> {
     let token = || request.text("PresetToken").and_then(|token| token.parse().ok());
     let unknown = || Answer::fault("Sender", "NoToken", "there is no such preset");
     Some(match request.name.as_str() {
-        "GetProfiles" => profiles(),
         "GetNode" => node(),
         "GetPresets" => presets(&head.presets()),
         "ContinuousMove" => {
@@ -60,15 +59,17 @@ fn done(request: &str) -> Answer {
     content(&format!("<tptz:{request}Response/>"))
 }
 
-fn profiles() -> Answer {
-    let spaces = "http://www.onvif.org/ver10/tptz";
-    content(&format!(
-        "<trt:GetProfilesResponse><trt:Profiles token=\"main\" fixed=\"true\"><tt:Name>main</tt:Name>\
-         <tt:PTZConfiguration token=\"ptz\"><tt:Name>ptz</tt:Name><tt:UseCount>1</tt:UseCount>\
-         <tt:NodeToken>head</tt:NodeToken>\
-         <tt:DefaultContinuousPanTiltVelocitySpace>{spaces}/PanTiltSpaces/VelocityGenericSpace\
-         </tt:DefaultContinuousPanTiltVelocitySpace></tt:PTZConfiguration></trt:Profiles></trt:GetProfilesResponse>"
-    ))
+/// Of a profile of the older or the newer media service.
+pub(super) fn configuration(is_new: bool) -> String {
+    let (open, close) = match is_new {
+        true => ("<tr2:PTZ token=\"ptz\">", "</tr2:PTZ>"),
+        false => ("<tt:PTZConfiguration token=\"ptz\">", "</tt:PTZConfiguration>"),
+    };
+    format!(
+        "{open}<tt:Name>ptz</tt:Name><tt:UseCount>1</tt:UseCount><tt:NodeToken>head</tt:NodeToken>\
+         <tt:DefaultContinuousPanTiltVelocitySpace>http://www.onvif.org/ver10/tptz/PanTiltSpaces/VelocityGenericSpace\
+         </tt:DefaultContinuousPanTiltVelocitySpace>{close}"
+    )
 }
 
 fn node() -> Answer {

@@ -302,7 +302,7 @@ fn configuration_files_show_every_key_and_its_default() {
     assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
     let mut all = gateway::Config::parse(&uncommented(gateway)).unwrap();
     assert_shows_all(gateway, include_str!("../../../gateway/src/config.rs"));
-    (all.name, all.store.ca_file) = (None, None);
+    (all.name, all.store.ca_file, all.discovery.interfaces) = (None, None, None);
     let [webhook] = &all.webhooks[..] else { panic!("one example of a webhook") };
     assert!(!webhook.plain_http);
     all.webhooks.clear();

@@ -101,6 +101,7 @@ impl Two {
             ok: error.is_none(),
             error: error.map(str::to_owned),
             report: None,
+            answer: None,
         };
         let envelope = serde_json::to_value(result.sign(&self.gateway.sign)).unwrap();
         link.say(&json!({ "type": "command_result", "id": message["id"], "envelope": envelope })).await;

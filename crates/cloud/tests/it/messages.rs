@@ -218,7 +218,7 @@ async fn answer_of_another(scene: &mut Scene) {
     let answer_by = |gateway: &Gateway, ok| {
         let nonce = command.nonce.clone();
         let (org, at) = (command.org, now());
-        CommandResult { org, gateway: gateway.id, nonce, at, ok, error: None, report: None }
+        CommandResult { org, gateway: gateway.id, nonce, at, ok, error: None, report: None, answer: None }
             .sign(&gateway.sign)
     };
     let genuine = serde_json::to_value(answer_by(&scene.gateway, false)).unwrap();

@@ -179,6 +179,7 @@ async fn commands_are_carried_and_nothing_unsigned(world: World) {
             ok: true,
             error: None,
             report: None,
+            answer: None,
         };
         let envelope = result.sign(&gateway.sign);
         link.say(&json!({ "type": "command_result", "id": message["id"], "envelope": envelope })).await;

@@ -262,6 +262,10 @@ impl Client {
             "FailedCheck",
             "SenderNotAuthorized",
         ];
+        // Makes have no common code for it; who tries on then stays locked out.
+        if fault.reason.to_ascii_lowercase().contains("locked") {
+            return OnvifError::Locked;
+        }
         if OF_PASSWORDS.contains(&fault.code.as_str()) {
             return OnvifError::Unauthorized;
         }

@@ -25,6 +25,8 @@ pub enum OnvifError {
     Tls,
     #[error("the camera's event service refuses user name or password, or wants some")]
     Unauthorized,
+    #[error("the camera has locked this account for a while, after too many wrong passwords")]
+    Locked,
     #[error(
         "the camera wants its password in the clear (HTTP Basic), which is refused: set it to Digest, or use https://"
     )]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::CameraEvent;
+use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -221,6 +222,31 @@ pub async fn probe(access: &OnvifAccess, limits: &Limits) -> Result<Offer, Onvif
 async fn find_service(client: &mut Client) -> Result<Target, OnvifError> {
     let named = services::find(client, |answer| messages::event_service(answer).map(str::to_owned)).await?;
     client.target(&named.ok_or(OnvifError::NoEventService)?, String::new())
+}
+
+/// The camera's time, if it tells one.
+pub(super) async fn set_clock(client: &mut Client) -> Result<Option<OffsetDateTime>, OnvifError> {
+    match client.ask_unsigned(&client.device(), &messages::ask_time()).await {
+        Ok(answer) => {
+            let time = messages::system_time(&answer);
+            if let Some(time) = time {
+                client.set_clock(time);
+            }
+            Ok(time)
+        }
+        // It is for everybody (ONVIF Core Specification section 8.3.5), but not
+        // every camera knows that.
+        Err(
+            error @ (OnvifError::Unauthorized
+            | OnvifError::Locked
+            | OnvifError::Fault { .. }
+            | OnvifError::Status { .. }),
+        ) => {
+            debug!(%error, "the camera does not tell its time; ours is taken");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn subscribe(

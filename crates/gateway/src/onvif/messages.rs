@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime, Time};
 use super::soap::{self, ADDRESSING};
 use super::xml::{Element, Namespace, cut};
 
-const DEVICE: Namespace = &["http://www.onvif.org/ver10/device/wsdl"];
+pub(super) const DEVICE: Namespace = &["http://www.onvif.org/ver10/device/wsdl"];
 const EVENTS: Namespace = &["http://www.onvif.org/ver10/events/wsdl"];
 pub(super) const SCHEMA: Namespace = &["http://www.onvif.org/ver10/schema"];
 const NOTIFICATION: Namespace = &["http://docs.oasis-open.org/wsn/b-2"];

@@ -1,6 +1,7 @@
-//! What cameras say that they saw, and where they look: one [`Subscription`]
+//! What cameras say over ONVIF, and what they are told. `discovery` finds them,
+//! [`offer`] asks one for its streams, and for what they saw one [`Subscription`]
 //! holds a pull point of one camera's event service (ONVIF Core Specification
-//! section 9) and yields [`model::CameraEvent`]s in the words of all makes; one
+//! section 9) and yields [`model::CameraEvent`]s in the words of all makes. One
 //! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification).
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
@@ -15,10 +16,13 @@
 
 mod client;
 mod digest;
+pub(crate) mod discovery;
 mod error;
 mod events;
 mod limits;
+mod media;
 mod messages;
+mod offer;
 mod ptz;
 mod services;
 mod soap;
@@ -26,9 +30,11 @@ mod topics;
 mod xml;
 
 pub use client::OnvifAccess;
+pub use discovery::FindLimits;
 pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
+pub use offer::{OfferError, offer};
 pub use ptz::{PtzAbilities, PtzCamera};
 pub use xml::XmlError;
 
@@ -37,7 +43,12 @@ pub use xml::XmlError;
 pub mod fuzzing {
     use model::{CameraEvent, EventPhase};
 
-    use super::{Limits, digest, messages, ptz, soap, topics};
+    use super::{Limits, digest, discovery, media, messages, ptz, soap, topics};
+
+    /// Any bytes are an answer to the question for cameras or none.
+    pub fn fuzz_discovery(data: &[u8]) {
+        discovery::fuzz(data);
+    }
 
     /// Any bytes are an answer or an error, and what they tell is within bounds.
     pub fn fuzz_answer(data: &[u8]) {
@@ -51,6 +62,7 @@ pub mod fuzzing {
         let _ = messages::event_service(&answer);
         let _ = messages::pull_point(&answer);
         let _ = messages::renewed(&answer);
+        media::fuzz(&answer);
         ptz::fuzz_answer(&answer);
         let Ok(pulled) = messages::pulled(&answer, limits.messages) else { return };
         assert!(pulled.notifications.len() <= limits.messages);

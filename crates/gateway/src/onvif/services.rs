@@ -1,9 +1,8 @@
 //! Where a camera's services are (ONVIF Core Specification section 8).
 
-use tracing::debug;
-
 use super::OnvifError;
 use super::client::Client;
+use super::events::set_clock;
 use super::messages;
 use super::xml::Element;
 
@@ -15,19 +14,7 @@ pub(super) async fn find<T>(
     pick: impl Fn(&Element) -> Option<T>,
 ) -> Result<Option<T>, OnvifError> {
     let device = client.device();
-    match client.ask_unsigned(&device, &messages::ask_time()).await {
-        Ok(answer) => {
-            if let Some(time) = messages::system_time(&answer) {
-                client.set_clock(time);
-            }
-        }
-        // It is for everybody (ONVIF Core Specification section 8.3.5), but not
-        // every camera knows that.
-        Err(error @ (OnvifError::Unauthorized | OnvifError::Fault { .. } | OnvifError::Status { .. })) => {
-            debug!(%error, "the camera does not tell its time; ours is taken");
-        }
-        Err(error) => return Err(error),
-    }
+    set_clock(client).await?;
     // Old cameras know the second question alone.
     let (mut answered, mut refused) = (false, None);
     for request in [messages::ask_services(), messages::ask_capabilities()] {

@@ -40,7 +40,7 @@ pub(super) fn addressing(action: &str, to: &str, parameters: &str, message_id: [
 }
 
 /// RFC 9562 section 5.4.
-fn uuid(mut random: [u8; 16]) -> String {
+pub(super) fn uuid(mut random: [u8; 16]) -> String {
     random[6] = random[6] & 0x0f | 0x40;
     random[8] = random[8] & 0x3f | 0x80;
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -86,13 +86,28 @@ pub(super) enum SoapError {
 
 /// What the body holds, if that is no fault.
 pub(super) fn read(bytes: &[u8]) -> Result<Element, SoapError> {
+    read_with_header(bytes).map(|(_, content)| content)
+}
+
+/// The header, if there is one, beside that.
+pub(super) fn read_with_header(bytes: &[u8]) -> Result<(Option<Element>, Element), SoapError> {
     let root = xml::read(bytes)?;
     if !root.is(SOAP, "Envelope") {
         return Err(SoapError::NoBody);
     }
-    let body = root.children.into_iter().find(|child| child.is(SOAP, "Body"));
-    let content = body.and_then(|body| body.children.into_iter().next()).ok_or(SoapError::NoBody)?;
-    if content.is(SOAP, "Fault") { Err(SoapError::Fault(fault(&content))) } else { Ok(content) }
+    let (mut header, mut body) = (None, None);
+    for child in root.children {
+        if child.is(SOAP, "Header") && header.is_none() {
+            header = Some(child);
+        } else if child.is(SOAP, "Body") && body.is_none() {
+            body = child.children.into_iter().next();
+        }
+    }
+    let content = body.ok_or(SoapError::NoBody)?;
+    if content.is(SOAP, "Fault") {
+        return Err(SoapError::Fault(fault(&content)));
+    }
+    Ok((header, content))
 }
 
 fn fault(fault: &Element) -> Fault {

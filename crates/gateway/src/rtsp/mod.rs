@@ -24,7 +24,7 @@ mod source;
 pub(crate) mod tls;
 
 pub use backoff::Backoff;
-pub use check::{Report, StreamReport, test_camera};
+pub use check::{KeyFrame, Report, Seen, StreamReport, look_at_camera, test_camera};
 pub use error::SourceError;
 pub use limits::Limits;
 pub use source::{RtspSource, SourceEvent, Transport};

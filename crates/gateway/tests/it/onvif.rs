@@ -317,6 +317,17 @@ proptest! {
     #[test]
     fn onvif_answers_take_any_bytes(data in bytes()) {
         fuzzing::fuzz_answer(&data);
+        fuzzing::fuzz_discovery(&data);
+    }
+}
+
+#[test]
+fn the_discovery_seeds_of_the_fuzzer_pass() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/discovery");
+    let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(seeds.len() >= 3);
+    for seed in seeds {
+        fuzzing::fuzz_discovery(&std::fs::read(seed).unwrap());
     }
 }
 

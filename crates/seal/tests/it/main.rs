@@ -2,6 +2,7 @@
 //! app's reader; `UPDATE_VECTORS=1` writes them anew, which is a new version.
 
 mod action;
+mod answer;
 mod capsule;
 mod command;
 mod dating;

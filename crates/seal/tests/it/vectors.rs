@@ -92,6 +92,29 @@ fn hour() {
     );
 }
 
+/// What a gateway finds out for a device, and how it is asked.
+#[test]
+fn answer() {
+    let command = crate::answer::ask_camera();
+    let addressed = crate::answer::addressed();
+    let answers = crate::answer::answers().into_iter().map(|answer| {
+        let sealed = seal::answer::seal_answer(&answer, &keys(1).kem.public(), addressed, [5; 64]);
+        json!({ "answer": answer, "sealed": sealed })
+    });
+    check(
+        "answer",
+        &json!({
+            "command": command,
+            "envelope": command.sign(device_id(1), &keys(1).sign),
+            "question": crate::answer::question(),
+            "gateway_kem_seed": base64(gateway_keys().0.seed()),
+            "device": device_id(1),
+            "device_kem_seed": base64(keys(1).kem.seed()),
+            "answers": answers.collect::<Vec<_>>(),
+        }),
+    );
+}
+
 /// Orders without anything sealed in them.
 #[test]
 fn settings() {

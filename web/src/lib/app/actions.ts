@@ -4,7 +4,8 @@
 import { find, get, post } from '../api/client';
 import type { GatewayListing } from '../api/types';
 import { compareText, hex } from '../seal/bytes';
-import { type Bandwidth, type CameraAccess, type CameraCommand, type CameraReport, type CommandResult, type Forwarding, readResult, type SignedCommand } from '../seal/commands';
+import type { Answer, CameraQuestion, Found, Look, Offer, Refused } from '../seal/cameraAnswer';
+import { type Bandwidth, type CameraAccess, type CameraCommand, type CameraReport, changesSite, type CommandResult, type Forwarding, readResult, type SignedCommand } from '../seal/commands';
 import { random } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
 import { acceptMac, type Enrolment, readEnrolling } from '../seal/enrolment';
@@ -49,6 +50,32 @@ export async function testCamera(organisation: Organisation, gateway: Gateway, c
   const { report } = await command(organisation, gateway, { type: 'test_camera', camera, access });
   if (!report) throw new Error('The gateway answered without a report. Update it, then try again.');
   return report;
+}
+
+/** What a camera or the network between refuses, and why. */
+export class CameraRefused extends Error {
+  constructor(readonly refused: Refused) {
+    super(refused.error);
+  }
+}
+
+/** Has the gateway ask its networks for cameras. */
+export const findCameras = async (organisation: Organisation, gateway: Gateway): Promise<Found> => (await asked(organisation, gateway, { type: 'find_cameras' }, 'found')).answer;
+
+/** Has the gateway ask a camera which streams it has. The password is sealed to the gateway before it leaves the browser. */
+export const askCamera = async (organisation: Organisation, gateway: Gateway, question: CameraQuestion): Promise<Offer> => (await asked(organisation, gateway, { type: 'ask_camera', question }, 'offer')).answer;
+
+/** Has the gateway look at a camera's streams for some seconds, and show a picture. */
+export const lookAtCamera = (organisation: Organisation, gateway: Gateway, camera: string, access: CameraAccess): Promise<{ answer: Look; bitmap: ImageBitmap | null }> =>
+  asked(organisation, gateway, { type: 'look_at_camera', camera, access }, 'look');
+
+async function asked<T extends Answer['type']>(organisation: Organisation, gateway: Gateway, body: CameraCommand, type: T): Promise<{ answer: Extract<Answer, { type: T }>; bitmap: ImageBitmap | null }> {
+  const { answer, nonce } = await command(organisation, gateway, body);
+  if (!answer) throw new Error('The gateway answered without an answer. Update it, then try again.');
+  const opened = await call('openAnswer', { org: organisation.org, gateway: gateway.id, nonce, answer });
+  if (opened.answer.type === 'refused') throw new CameraRefused(opened.answer);
+  if (opened.answer.type !== type) throw new Error('The gateway answered something else than it was asked. Update it, then try again.');
+  return { answer: opened.answer as Extract<Answer, { type: T }>, bitmap: opened.bitmap };
 }
 
 /** Names the camera in the roster, then gives the gateway its address. */
@@ -122,7 +149,7 @@ async function signed(organisation: Organisation, gateway: Gateway, body: Camera
 
 /** Has a gateway do something, or proposes it where it takes several administrators. */
 async function command(organisation: Organisation, gateway: Gateway, body: CameraCommand, alongside: readonly Envelope[] = []): Promise<CommandResult> {
-  if (organisation.needsOthers && body.type !== 'test_camera') {
+  if (organisation.needsOthers && changesSite(body.type)) {
     const { envelope } = await signed(organisation, gateway, body, PROPOSAL_LIFE_MS);
     await postSigned('/api/v1/proposals', { envelope, reason: '' });
     throw new Proposed(0);

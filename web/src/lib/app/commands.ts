@@ -21,7 +21,12 @@ export function commandWords({ target, command }: SiteCommand, names: Names, com
     return name === undefined ? 'a camera that the roster has not named yet' : `the new camera “${name}”`;
   };
   switch (command.type) {
+    case 'find_cameras':
+      return `Have ${gateway} look for cameras in its networks`;
+    case 'ask_camera':
+      return `Have ${gateway} ask a camera what it offers`;
     case 'test_camera':
+    case 'look_at_camera':
       return `Have ${gateway} try ${camera(command.camera)}`;
     case 'put_camera':
       return names.organisation.camera(command.camera) ? `Give ${gateway} an address and password for ${camera(command.camera)}, and record it` : `Have ${gateway} record ${camera(command.camera)}`;

@@ -4,6 +4,7 @@
 import { base64, concat, fromBase64, fromHex, hex, refuse, utf8 } from './bytes';
 import { random, sha256, type Signer } from './crypto';
 import { type Envelope, openSignedBy, peek, sign, signersOf } from './dsse';
+import type { CameraQuestion } from './cameraAnswer';
 import { hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
 import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, type Shape, tagged, text, writeCanonical } from './shape';
@@ -25,7 +26,9 @@ export interface CameraAccess {
 }
 
 export type CameraCommand =
-  | { type: 'test_camera' | 'put_camera'; camera: string; access: CameraAccess }
+  | { type: 'test_camera' | 'look_at_camera' | 'put_camera'; camera: string; access: CameraAccess }
+  | { type: 'find_cameras' }
+  | { type: 'ask_camera'; question: CameraQuestion }
   | { type: 'remove_camera'; camera: string }
   | { type: 'set_retention'; bytes_max: number; age_days_max: number }
   | { type: 'set_forwarding'; camera: string; forwarding: Forwarding }
@@ -63,6 +66,9 @@ const commandShape = object({
   previous_state: hash,
   command: tagged('type', {
     test_camera: { camera, sealed },
+    find_cameras: {},
+    ask_camera: { sealed },
+    look_at_camera: { camera, sealed },
     put_camera: { camera, sealed },
     remove_camera: { camera },
     set_retention: { bytes_max: int, age_days_max: int },
@@ -82,7 +88,11 @@ export interface CommandAgreement {
   agreed: Set<string>;
 }
 
-const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
+/** What changes nothing, and so takes one administrator. */
+const QUESTIONS = new Set(['test_camera', 'find_cameras', 'ask_camera', 'look_at_camera']);
+export const changesSite = (type: string): boolean => !QUESTIONS.has(type);
+
+export const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
 // `main` is null for a camera whose certificate nobody has trusted yet: it was asked for nothing else.
 const streams = { main: nullable(streamShape), sub: nullable(streamShape), certificate: nullable(hash) };
 const withoutEvents = object(streams);
@@ -93,7 +103,7 @@ export type CameraReport = Of<typeof withoutEvents> & { events?: { error: string
 /** The last key is left out where no event service was asked. */
 const reportShape: Shape<CameraReport> = (value, at) => (Object.hasOwn(Object(value), 'events') ? withEvents(value, at) : withoutEvents(value, at));
 
-const resultShape = object({
+const resultFields = {
   org: id('org_'),
   gateway: id('gw_'),
   nonce: nonceShape,
@@ -101,8 +111,15 @@ const resultShape = object({
   ok: bool,
   error: nullable(text(4096)),
   report: nullable(reportShape),
-});
-export type CommandResult = Of<typeof resultShape>;
+};
+const withoutAnswer = object(resultFields);
+/** A picture may be in it. */
+const ANSWER_BYTES_MAX = 192 * 1024;
+const withAnswer = object({ ...resultFields, answer: object({ enc: b64(KEM_ENC_BYTES), ciphertext: b64(16, ANSWER_BYTES_MAX) }) });
+export type SealedAnswer = Of<typeof withAnswer>['answer'];
+export type CommandResult = Of<typeof withoutAnswer> & { answer?: SealedAnswer };
+/** The last key is left out where nothing was asked. */
+const resultShape: Shape<CommandResult> = (value, at) => (Object.hasOwn(Object(value), 'answer') ? withAnswer(value, at) : withoutAnswer(value, at));
 
 export interface SignedCommand {
   envelope: Envelope;
@@ -135,7 +152,7 @@ export async function commandAgreement(envelope: Envelope, org: string, { device
     return found && fromBase64(found.sign);
   });
   if (signers.size !== envelope.signatures.length) refuse('the command is signed by somebody who is no administrator');
-  const needed = command.command.type === 'test_camera' ? 1 : administrators.k;
+  const needed = changesSite(command.command.type) ? administrators.k : 1;
   const life = needed > 1 ? SEVERAL_LIFE_MS_MAX : LIFE_MS_MAX;
   if (command.expires_at <= now || command.expires_at > now + life) refuse('the command has expired, or lives for too long');
   const agreed = new Set(signing.filter((device) => signers.has(device.id)).map(({ person }) => person));
@@ -154,7 +171,12 @@ export async function readResult(envelope: Envelope, org: string, gateway: Gatew
 
 async function written(org: string, gateway: Gateway, nonce: string, command: CameraCommand): Promise<object> {
   switch (command.type) {
+    case 'find_cameras':
+      return { type: command.type };
+    case 'ask_camera':
+      return { type: command.type, sealed: await sealQuestion(org, gateway, nonce, command.question) };
     case 'test_camera':
+    case 'look_at_camera':
     case 'put_camera':
       return { type: command.type, camera: command.camera, sealed: await sealAccess(org, gateway, command.camera, nonce, command.access) };
     case 'remove_camera':
@@ -166,6 +188,13 @@ async function written(org: string, gateway: Gateway, nonce: string, command: Ca
     case 'set_bandwidth':
       return { type: command.type, bandwidth: { ...command.bandwidth } };
   }
+}
+
+async function sealQuestion(org: string, gateway: Gateway, nonce: string, { onvif_url, username, password, certificate }: CameraQuestion): Promise<{ enc: string; ciphertext: string }> {
+  const plain = writeCanonical({ onvif_url, username, password, certificate });
+  const { enc, ciphertext } = await hpkeSeal(fromBase64(gateway.kem), 'lenskeep camera question v1', [org, gateway.id, nonce].join('|'), plain);
+  plain.fill(0);
+  return { enc: base64(enc), ciphertext: base64(ciphertext) };
 }
 
 async function sealAccess(org: string, gateway: Gateway, camera: string, nonce: string, access: CameraAccess): Promise<{ enc: string; ciphertext: string }> {

@@ -7,6 +7,7 @@ mod cameras;
 mod durability;
 mod events;
 mod ext4;
+mod finding;
 mod footage;
 mod forwarding;
 mod hostile;
@@ -28,7 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{
-    Config, Enrolment, HistorySection, LocalSection, MqttSection, RecordingSection, Running, WebhookSection,
+    Config, DiscoverySection, Enrolment, HistorySection, LocalSection, MqttSection, RecordingSection,
+    Running, WebhookSection,
 };
 use model::wire::ToGateway;
 use model::{CameraAccess, CameraId, Rendition};
@@ -59,6 +61,8 @@ struct Site {
     /// Told of events after the next start.
     webhooks: Vec<WebhookSection>,
     mqtt: Option<MqttSection>,
+    /// How cameras are looked for, after the next start.
+    discovery: DiscoverySection,
     /// In the roster.
     camera_name: &'static str,
 }
@@ -90,6 +94,7 @@ impl Site {
             free_mebibytes_min: RecordingSection::default().free_mebibytes_min,
             webhooks: Vec::new(),
             mqtt: None,
+            discovery: DiscoverySection { targets: Vec::new(), interfaces: None },
             camera_name: "Door",
         };
         site.start().await;
@@ -129,6 +134,7 @@ impl Site {
             history: HistorySection { witness_seconds: 1 },
             webhooks: self.webhooks.clone(),
             mqtt: self.mqtt.clone(),
+            discovery: self.discovery.clone(),
             ..Default::default()
         }
     }

@@ -119,6 +119,7 @@ describe('the app in German and French', { timeout: 600_000 }, () => {
     await visit.page.goto(new URL('/s/none', page.url()).href);
     await visit.page.getByRole('heading', { name: say('This link is not whole') }).waitFor();
     assert.equal(await visit.page.locator('html').getAttribute('lang'), 'fr');
+    assert.equal(await visit.page.title(), `${say('Shared footage')} · Lenskeep`);
     found.push(...(await look(visit.page, 'fr-shared')), ...(await englishLeft(visit.page, french)));
     assert.deepEqual(visit.problems, []);
     await visit.context.close();

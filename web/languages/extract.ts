@@ -44,7 +44,7 @@ export function extract(source: string, file: string, silent: ReadonlySet<string
   const isSvelte = file.endsWith('.svelte');
   // One parser for both: a file of TypeScript is the script of a component without markup.
   const opening = isSvelte ? '' : '<script module lang="ts">';
-  const code = isSvelte ? source : `${opening}${source.replaceAll('</script', '<\\script')}</script>`;
+  const code = isSvelte ? source : `${opening}${source.replaceAll('</script', '<\\/script')}</script>`;
   const root = parse(code, { modern: true, filename: file }) as unknown as Record<'fragment' | 'instance' | 'module', Node | null>;
   const found = new Finder(code, silent);
   if (root.module) found.visit(root.module.content as Node, { later: false, shown: false });
@@ -52,7 +52,7 @@ export function extract(source: string, file: string, silent: ReadonlySet<string
   if (isSvelte && root.fragment) found.visit(root.fragment, { later: true, shown: false });
   const problems = found.problems.map(({ at, what }) => `${file}:${code.slice(0, at).split('\n').length}: ${what}`);
   if (found.edits.length === 0) return { code: source, messages: found.messages, problems };
-  const imported = `import { plural as $plural_, t as $t_ } from ${JSON.stringify(RUNTIME)};`.replaceAll('$', '_');
+  const imported = `import { plural as $plural_, t as $t_, tAs as $tAs_ } from ${JSON.stringify(RUNTIME)};`.replaceAll('$', '_');
   let out: string;
   if (!isSvelte) out = imported + found.render(opening.length, code.length - '</script>'.length);
   else if (root.instance) {
@@ -217,6 +217,7 @@ class Finder {
     const name = this.code.slice(callee.start, callee.end);
     const given = node.arguments as Node[];
     if (name === 't' && given[0]) return this.say(node.start, node.end, given[0].type === 'TemplateLiteral' ? partsOf(given[0]) : [String(given[0].value)], place, (said) => said);
+    if (name === 'tAs' && given[1]) return this.sayAs(node, String(given[0]!.value), String(given[1].value), place);
     this.visit(callee, { ...place, shown: false });
     const isSilent = SILENT_CALLS.test(name) && !/^\$(derived|state|effect)/.test(name);
     for (const each of given) if (!isSilent || (each.type !== 'Literal' && each.type !== 'TemplateLiteral')) this.visit(each, { ...place, shown: false });
@@ -247,6 +248,10 @@ class Finder {
     const [name, value] = [node.key as Node, node.value as Node];
     if (node.computed) this.visit(name, { ...place, shown: false });
     if (node.shorthand || node.kind !== 'init') return node.kind === 'init' ? undefined : this.visit(value, place);
+    if (!place.later && value.type === 'CallExpression' && this.code.slice(value.start, value.end).startsWith('tAs(')) {
+      const [as, english] = (value.arguments as Node[]).map((each) => String(each.value)) as [string, string];
+      return this.sayAs(node, as, english, { ...place, later: true }, (said) => `get ${this.code.slice(name.start, name.end)}() { return ${said}; }`);
+    }
     const asked = value.type === 'CallExpression' && this.code.slice(value.start, value.end).startsWith('t(');
     const words = asked ? [String(((value.arguments as Node[])[0] as Node).value)] : wordsOf(value);
     if (!place.later && words && words.length === 1 && (asked || this.isSaid(words, place))) {
@@ -268,7 +273,8 @@ class Finder {
   /** Whether this is said to people: a sentence, a capital letter at its beginning, or a word where words stand. */
   private isSaid(parts: Part[], { shown }: Place): boolean {
     const text = parts.map((part) => (typeof part === 'string' ? part : '{}')).join('');
-    if (/^[Mm]-?\d/.test(text) || !/\p{L}{2}/u.test(text.replaceAll('{}', '')) || this.silent.has(new Values(this.code).named(parts))) return false;
+    // A drawing, or the label of a key: what is signed must not change with the language.
+    if (/^[Mm]-?\d|^lenskeep [a-z ]+ v\d+$/.test(text) || !/\p{L}{2}/u.test(text.replaceAll('{}', '')) || this.silent.has(new Values(this.code).named(parts))) return false;
     if (shown) return !/^[a-z]+([-_./#][a-z]+)+$/.test(text) && !/^[a-z]+:/.test(text);
     return /^\p{Lu}[\p{Ll}’-]+[….!?:]*$/u.test(text) || (/\p{Ll}/u.test(text) && /[\p{L}\p{N}“”’)}:,;.]\s+[\p{L}\p{N}“‘({<]|^\s\p{L}/u.test(text) && !/^[./#<&?]|[;{]\s*[a-z-]+:\s/.test(text.replaceAll('{}', '')));
   }
@@ -282,6 +288,12 @@ class Finder {
     const english = put.numbered(key);
     this.keep(key, english, start, place);
     this.edits.push({ start, end, text: () => wrap(`_t_(${[JSON.stringify(english), ...put.nodes.map((value) => this.render(value.start, value.end))].join(', ')})`) });
+  }
+
+  private sayAs(node: Node, as: string, english: string, place: Place, wrap = (said: string): string => said): void {
+    const key = `${english} [${as}]`;
+    this.keep(key, key, node.start, place);
+    this.edits.push({ start: node.start, end: node.end, text: () => wrap(`_tAs_(${JSON.stringify(as)}, ${JSON.stringify(english)})`) });
   }
 
   private keep(key: string, english: string, at: number, place: Place): void {

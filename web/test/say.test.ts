@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { extract } from '../languages/extract';
 import { localeFor, preferred } from '../src/lib/app/locales';
 import { dateTime, lengthOf, size } from '../src/lib/app/words';
-import { keyOf, type Messages, plural, speak, t } from '../src/lib/say';
+import { keyOf, type Messages, plural, speak, t, tAs } from '../src/lib/say';
 
 const none: ReadonlySet<string> = new Set();
 const found = (source: string, file = 'src/pages/Some.svelte') => extract(source, file, none).messages.map(({ key }) => key);
@@ -31,6 +31,8 @@ describe('in scripts', () => {
     ["const f = (key) => key === 'Enter' && document.querySelector('main a')?.matches('h1, h2');", []],
     ["const f = () => `Nothing is told until ${dateTime(until)}.`;", ['Nothing is told until {dateTime}.']],
     ["const TABLE = { motion: 'Motion', sound: t('quiet'), path: '/events' };", ['Motion', 'quiet']],
+    ["const TABLE = { read: tAs('permission', 'read it') };", ['read it [permission]']],
+    ["const f = () => derive(secret, 'lenskeep device key v1');", []],
     ["type A = 'Some type'; const f = (a: 'An other') => a as 'Some type';", []],
     ["const f = () => new Error(`${a ? 'one way' : 'another'} of ${b}`);", ['{value} of {b}', 'one way', 'another']],
   ])('%s', (source, messages) => expect(found(source, 'src/lib/some.ts').sort()).toEqual(messages.sort()));
@@ -53,6 +55,11 @@ describe('what is said', () => {
     german({});
     expect(t('Sign in with {0}', 'Example')).toBe('Sign in with Example');
     expect(plural(2, 'One camera', '{0} cameras', 2)).toBe('2 cameras');
+  });
+
+  it('tells words apart that English does not', () => {
+    german({ 'read it': 'hat es gelesen', 'read it [permission]': 'es lesen' });
+    expect([t('read it'), tAs('permission', 'read it'), tAs('order', 'read it')]).toEqual(['hat es gelesen', 'es lesen', 'read it']);
   });
 
   it('puts in names as they are, whatever they look like', () => {

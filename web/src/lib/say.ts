@@ -37,6 +37,13 @@ export function t(english: string, ...values: unknown[]): string {
   return fill(typeof said === 'string' ? said : english, values);
 }
 
+/** The same where English has one word for two things: `as` tells translators which, and is not said. */
+export function tAs(as: string, english: string, ...values: unknown[]): string {
+  following.read();
+  const said = spoken.language === 'en' ? english : spoken.messages[keyOf(`${english} [${as}]`)];
+  return fill(typeof said === 'string' ? said : english, values);
+}
+
 /** The same of a number of things. */
 export function plural(count: number, one: string, other: string, ...values: unknown[]): string {
   following.read();

@@ -1,13 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { speaks } from './languages/plugin.ts';
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [speaks(), svelte()],
   // HPKE asks Node for its cryptography where there is none in the browser, which there always is.
   resolve: { alias: { crypto: fileURLToPath(new URL('src/lib/seal/noNode.ts', import.meta.url)) } },
   // Module workers, so that the recovery word list loads only when it is needed.
-  worker: { format: 'es' },
+  worker: { format: 'es', plugins: () => [speaks()] },
   build: {
     target: 'es2023',
     // The policy allows no data: scripts or fonts, so nothing is inlined.
@@ -17,6 +18,8 @@ export default defineConfig({
     // same people: they compress better than apart.
     rolldownOptions: {
       output: {
+        // Counted apart from the app, of which they are no part but for those who read them.
+        chunkFileNames: ({ facadeModuleId }) => `assets/${/virtual:messages\/(.+)$/.exec(facadeModuleId ?? '')?.[1]?.replace('/', '-').replace(/^/, 'messages-') ?? '[name]'}-[hash].js`,
         codeSplitting: {
           groups: [
             { name: 'start', tags: ['$initial'], priority: 1 },

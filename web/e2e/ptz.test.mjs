@@ -79,7 +79,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     await panel().getByRole('button', { name: 'Home position' }).click();
     await until('the house', async () => (await house()) > 0.4);
     await panel().getByLabel('Position').selectOption({ label: 'Gate' });
-    await panel().getByRole('button', { name: 'Go there' }).click();
+    await panel().getByRole('button', { name: 'Go to it' }).click();
     await until('something else than the house', async () => (await house()) < 0.15);
   });
 

@@ -12,6 +12,13 @@ const web = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(web, 'dist');
 const compressed = async (path) => gzipSync(await readFile(join(dist, path)), { level: 9 }).length;
 
+/** Messages of a language, and the part of them: what is wanted first, or by which page. */
+const MESSAGES = /^messages-([a-z]+)-([a-z]+)-[\w-]{8}\.js$/;
+async function messagesOf(part) {
+  const found = (await readdir(join(dist, 'assets'))).sort().filter((name) => MESSAGES.exec(name)?.[2] === part);
+  return Promise.all(found.map(async (name) => [MESSAGES.exec(name)[1], await compressed(`assets/${name}`)]));
+}
+
 /** What the page fetches before it shows anything but its frame: what the document names, what that imports, and the Worker. */
 async function firstVisit(document) {
   const found = new Set();
@@ -35,6 +42,7 @@ it('asks a first visit for less than 120 kB compressed, the Worker included', as
   console.log(`${files.length} files, ${total} bytes compressed`);
   assert.ok(files.some((path) => path.startsWith('/assets/main-')), 'the Worker is among them');
   assert.ok(total < 120_000, `${total} bytes`);
+  for (const [language, messages] of await messagesOf('start')) assert.ok(total + messages < 120_000, `${total} bytes, and ${messages} of ${language}`);
 });
 
 it('asks somebody with a link for less than 30 kB compressed, and for nothing of the app', async () => {
@@ -43,15 +51,23 @@ it('asks somebody with a link for less than 30 kB compressed, and for nothing of
   console.log(`${files.length} files, ${total} bytes compressed`);
   assert.ok(!files.some((path) => path.startsWith('/assets/main-')), 'no Worker, which holds keys');
   assert.ok(total < 30_000, `${total} bytes`);
+  for (const [language, messages] of await messagesOf('shared')) assert.ok(total + messages < 30_000, `${total} bytes, and ${messages} of ${language}`);
 });
 
-// Pages come when they are opened: this keeps the whole in sight, and costs nobody a wait. It grows with what the app does.
+// Pages come when they are opened: this keeps the whole in sight, and costs nobody a wait. It grows with what the app does. Messages of other
+// languages are counted apart: nobody loads more than one.
 it('is under 290 kB compressed in all, every page included', async () => {
-  const files = (await readdir(dist, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name));
+  const files = (await readdir(dist, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name) && !MESSAGES.test(entry.name));
   const sizes = await Promise.all(files.map(({ parentPath, path, name }) => compressed(join(parentPath ?? path, name).slice(dist.length))));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${files.length} files, ${total} bytes compressed`);
   assert.ok(total < 290_000, `${total} bytes`);
+});
+
+it('asks for less than 40 kB of messages in a language other than English', async () => {
+  const [start, rest] = [await messagesOf('start'), await messagesOf('rest')];
+  assert.ok(start.length >= 2 && start.length === rest.length, 'at least two, each in two parts');
+  for (const [n, [language, bytes]] of start.entries()) assert.ok(bytes + rest[n][1] < 40_000, `${language}: ${bytes} and ${rest[n][1]} bytes`);
 });
 
 it('holds no script, style or picture inside the HTML, where the policy would refuse it', async () => {

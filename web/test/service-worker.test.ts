@@ -42,6 +42,15 @@ it('shows something for every message, and of one that it cannot read nothing', 
   expect(notified.at(-1)!.tag).toBe('test');
 });
 
+it('tells in the language of the browser where no page has said another', async () => {
+  vi.stubGlobal('navigator', { languages: ['nl', 'de-CH'] });
+  await push('{"test":true}');
+  expect(notified.at(-1)!.title).toBe('Benachrichtigungen funktionieren');
+  vi.stubGlobal('navigator', { languages: ['en-GB'] });
+  await push('{"test":true}');
+  expect(notified.at(-1)!.title).toBe('Notifications work');
+});
+
 it('leads to the page that is open and leaves it unlocked, or opens one', async () => {
   const path = `/cameras/cam_${'1'.repeat(32)}?at=2026-11-27T12:00:00.000Z`;
   await press({ path });

@@ -2,8 +2,11 @@
 // picture. It answers no request of the page: there is no cache that could be poisoned. (That it is this one is the server's word, as of every
 // page that it serves: docs/threat-model.md.)
 
-import { changeNotices, loadNotices, type NoticeKey } from '../lib/device/store';
+import languages from 'virtual:languages/service-worker';
+import { changeNotices, loadLanguage, loadNotices, type NoticeKey } from '../lib/device/store';
 import { isPath, type Shown, shownOf, testOf, UNREADABLE } from '../lib/app/notification';
+import { ENGLISH, localeFor, preferred } from '../lib/app/locales';
+import { speak } from '../lib/say';
 import { fromBase64 } from '../lib/seal/bytes';
 import { type Notice, NOTICE_BYTES, openNotice } from '../lib/seal/notice';
 import { b64, bool, id, loose } from '../lib/seal/shape';
@@ -27,8 +30,16 @@ worker.addEventListener('notificationclick', (event) => {
 });
 
 async function tell(text: string): Promise<void> {
+  await chooseLanguage().catch(() => undefined);
   const { title, ...options } = await shownFor(text).catch(() => UNREADABLE);
   await worker.registration.showNotification(title, { icon: '/icon-192.png', badge: '/icon-192.png', ...options });
+}
+
+/** That of the page when it was open last. */
+async function chooseLanguage(): Promise<void> {
+  const asked = await loadLanguage().catch(() => null);
+  const language = asked ?? preferred([ENGLISH, ...Object.keys(languages)]);
+  speak({ language, locale: localeFor(language), messages: languages[language]?.[0] ?? {} });
 }
 
 async function shownFor(text: string): Promise<Shown> {

@@ -3,6 +3,7 @@
 import { ask as askServer, get } from '../lib/api/client';
 import { ApiError, failure } from '../lib/api/errors';
 import type { RecordingListing, RecordingPage, Rendition, Timeline } from '../lib/api/types';
+import { locale } from '../lib/say';
 import { refuse } from '../lib/seal/bytes';
 import type { RecordingKeys } from '../lib/seal/header';
 import { memorySource, Recording, type Source } from '../lib/seal/reader';
@@ -157,7 +158,7 @@ export function httpSource(listing: RecordingListing): Source {
 
 function brokenOff({ on_site, started_at }: RecordingListing): ApiError {
   const where = on_site ? 'is on the gateway alone, and the way there broke off' : 'broke off on its way here';
-  return new ApiError(0, 'broken_off', `The recording that began at ${new Date(started_at).toLocaleTimeString()} ${where}.`, 'Play it again in a moment.');
+  return new ApiError(0, 'broken_off', `The recording that began at ${new Date(started_at).toLocaleTimeString(locale())} ${where}.`, 'Play it again in a moment.');
 }
 
 async function ask(path: string, from: number, to: number, signal: AbortSignal | null = null): Promise<Response> {

@@ -7,6 +7,7 @@ import { ApiError, explain, get } from '../lib/api/client';
 import type { Gap, GapReason, RecordingListing, RecordingPage, Rendition } from '../lib/api/types';
 import { fileName } from '../lib/app/fileName';
 import { type Covered, coverage, missing } from '../lib/app/timeline';
+import { locale } from '../lib/say';
 import { refuse } from '../lib/seal/bytes';
 import { type Chunk, openChunk, shownKey } from '../lib/seal/chunk';
 import { ExcerptWriter } from '../lib/seal/excerpt';
@@ -100,7 +101,7 @@ export async function prepare(order: ExportOrder): Promise<null> {
     }
   } catch (error) {
     jobs.delete(order.job);
-    throw job.abort.signal.aborted ? new Error(CANCELLED) : error;
+    throw job.abort.signal.aborted ? new Error(cancelled()) : error;
   }
   return null;
 }
@@ -119,7 +120,7 @@ export async function write(id: number, destination: Destination, keyring: Keyri
     if (sinks instanceof CapsuleSinks) await sinks.finish(outcome.exported, job.order.cameras);
   } catch (error) {
     await sinks.giveUp();
-    outcome.problem = job.abort.signal.aborted ? CANCELLED : explain(error);
+    outcome.problem = job.abort.signal.aborted ? cancelled() : explain(error);
   } finally {
     jobs.delete(id);
   }
@@ -135,8 +136,8 @@ export function cancelAll(): void {
   for (const id of [...jobs.keys()]) cancel(id);
 }
 
-const CANCELLED = 'The export was cancelled. What was not whole was taken back.';
-const clock = (at: number): string => new Date(at).toLocaleTimeString();
+const cancelled = (): string => 'The export was cancelled. What was not whole was taken back.';
+const clock = (at: number): string => new Date(at).toLocaleTimeString(locale());
 
 async function list(camera: string, { from, to, rendition }: ExportOrder, signal: AbortSignal): Promise<Listed> {
   const found = new Map<string, RecordingListing>();

@@ -11,6 +11,7 @@ import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from './protoc
 import { RecordedView } from './recorded';
 import { Screen } from './screen';
 import type { Rendition } from '../lib/api/types';
+import { speak } from '../lib/say';
 
 type Handlers = { [K in keyof Calls]: (input: Parameters<Calls[K]>[0]) => Promise<ReturnType<Calls[K]>> };
 
@@ -150,6 +151,7 @@ class Player {
 }
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === 'language') speak(data.spoken);
   if (data.kind === 'call') void answer(data.id, data.name, data.input);
   if (data.kind === 'open') players.set(data.player, new Player(data.player, data.camera, data.rendition, data.canvas));
   if (data.kind === 'fetched') fetched?.(data.problem);

@@ -11,6 +11,7 @@ import type { Wishes } from '../lib/seal/noticeLimits';
 import type { PlacedOrder } from '../lib/seal/noticeOrder';
 import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
 import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
+import type { Spoken } from '../lib/say';
 import type { Clock } from './clock';
 import type { OpenedEvents } from './events';
 import type { ExportOrder, Outcome, Progress } from './export';
@@ -95,7 +96,9 @@ export type ToWorker =
   | { kind: 'open'; player: number; camera: string; rendition: Rendition; canvas: OffscreenCanvas }
   | { kind: 'control'; player: number; control: Control }
   /** The roster was fetched, or why not. */
-  | { kind: 'fetched'; problem: string | null };
+  | { kind: 'fetched'; problem: string | null }
+  /** What the Worker says, it says in the language of the page. */
+  | { kind: 'language'; spoken: Spoken };
 
 export interface LiveStats {
   chunks: number;

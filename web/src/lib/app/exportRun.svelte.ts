@@ -1,6 +1,7 @@
 // Exports as the page knows them: where the files go, what is signed for, how far the Worker is. One runs at a time, and goes on while the
 // person looks at other pages; it ends with the page, or when this browser is locked.
 
+import { t } from '../say';
 import type { ExportOrder, Exported, Progress } from '../../worker/export';
 import type { Destination } from '../../worker/sink';
 import { ApiError, get, post, remove } from '../api/client';
@@ -156,10 +157,11 @@ export async function mayTakeOut(operation: 'export' | 'share', camera: string):
 /** States the reason where the rules want one, and says in words what else they want. */
 async function mayAll({ cameras, reason, link }: Wish): Promise<void> {
   const operation = link ? 'share' : 'export';
+  const doing = link ? t('share') : t('export');
   const answers = await Promise.all(cameras.map(async ({ id, name }) => ({ name, ...(await why(operation, id)) })));
   const refused = answers.find(({ allowed, missing }) => !allowed && missing === null);
-  if (refused) throw new Error(`You may not ${operation} ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
-  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error(`The organisation wants you to sign in with a passkey, or with password and code, before you ${operation}. Sign out, and in again that way.`);
+  if (refused) throw new Error(`You may not ${doing} ${refused.name}: ${refused.refused ?? 'no role includes it'}. Ask an administrator, or leave that camera out.`);
+  if (answers.some(({ missing }) => missing === 'second_factor')) throw new Error(`The organisation wants you to sign in with a passkey, or with password and code, before you ${doing}. Sign out, and in again that way.`);
   if (!answers.some(({ missing }) => missing === 'reason')) return;
   if (reason === '') throw new Error('The organisation wants to know why: write down a reason.');
   await post('/api/v1/reasons', { reason });

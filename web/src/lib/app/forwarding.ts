@@ -1,11 +1,12 @@
 // What leaves a site by itself, in words, and times of the day between the viewer's zone and UTC.
 
 import type { Bandwidth, Forward, Forwarding } from '../seal/commands';
+import { t } from '../say';
 import { hourMinute } from './words';
 
 const DAY_MINUTES = 24 * 60;
 
-export const FORWARD_WORDS: Record<Forward, string> = { always: 'everything', events: 'only what belongs to events', never: 'nothing' };
+export const FORWARD_WORDS: Record<Forward, string> = { always: t('everything'), events: 'only what belongs to events', never: t('nothing') };
 
 export const forwardingWords = ({ main, sub, short_in_events }: Forwarding): string =>
   `of the full-size stream ${FORWARD_WORDS[main]}, of the small one ${FORWARD_WORDS[sub]}${short_in_events ? '; in events every two seconds' : ''}`;

@@ -3,6 +3,7 @@
 import type { HistoryEntry } from '../api/types';
 import type { Statement } from '../seal/statements';
 import type { Organisation } from './organisation.svelte';
+import { t } from '../say';
 import { dateTime } from './words';
 
 const ACTIONS: Record<string, string> = {
@@ -23,7 +24,7 @@ const ACTIONS: Record<string, string> = {
   approve: 'agreed to a change',
   decline: 'declined a change',
   export: 'took footage out',
-  ptz: 'moved',
+  ptz: t('moved'),
   change_presets: 'changed the positions of',
   share: 'shared footage by a link',
   open_share: 'was opened by whoever has the link',
@@ -41,7 +42,7 @@ const ACTIONS: Record<string, string> = {
   revoke_service_account: 'revoked a service account',
   assign_roles: 'gave roles to',
   set_policy: 'put policies in force',
-  erase_person: 'erased',
+  erase_person: t('erased'),
   state_reason: 'said why',
   arrange_wall: 'arranged a wall',
   read_events: 'read the events of',
@@ -50,7 +51,7 @@ const ACTIONS: Record<string, string> = {
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',
-  describe_person: 'described',
+  describe_person: t('described'),
   disable_person: 'shut out',
   enable_person: 'let in again',
   set_groups: 'told the groups of',
@@ -85,10 +86,10 @@ const STATEMENTS: Record<Statement['type'], string> = {
   revoke_gateway: 'gateway shut out',
   bind_camera: 'camera added or changed',
   set_access: 'access of a person',
-  set_administrators: 'administrators',
+  set_administrators: t('administrators'),
   set_witnesses: 'witnesses of the history',
   veto: 'recovery refused',
-  snapshot: 'snapshot',
+  snapshot: t('snapshot'),
 };
 
 const IDS = /\b(cam|gw|dev|usr|ep|org|shr)_[0-9a-f]{32}\b/g;
@@ -100,10 +101,10 @@ export interface Names {
 
 /** How the log names people: all that is left of those who were erased. */
 const REFERENCES = /\bref_[0-9a-f]{64}\b/g;
-const ERASED = 'somebody who was erased';
+const erased = (): string => 'somebody who was erased';
 
 export function nameOf(id: string, { organisation, people }: Names): string {
-  if (id.startsWith('ref_')) return ERASED;
+  if (id.startsWith('ref_')) return erased();
   if (id === 'cloud') return 'The server';
   if (id.startsWith('shr_')) return `The link ${short(id)}`;
   const { state } = organisation;
@@ -115,15 +116,19 @@ export function nameOf(id: string, { organisation, people }: Names): string {
 export function resourceWords({ action, resource }: HistoryEntry, names: Names): string {
   const [device, number] = resource.split(' ');
   if (action === 'open_past') return `${nameOf(device!, names)}, ${number === '0' ? 'all of them' : `since ${dateTime(Number(number))}`}`;
-  if (action === 'hand_on') return `${nameOf(device!, names)}, of ${number} ${number === '1' ? 'stretch' : 'stretches'} of at most an hour`;
+  if (action === 'hand_on') {
+    const stretches = Number(number);
+    return `${nameOf(device!, names)}, ${stretches === 1 ? 'of 1 stretch of at most an hour' : `of ${stretches} stretches of at most an hour`}`;
+  }
   const batch = /^recordings\/[0-9a-f]{64}\/(\d+)$/.exec(resource);
-  if (batch) return `${batch[1]} ${batch[1] === '1' ? 'recording' : 'recordings'} that arrived`;
+  const arrived = Number(batch?.[1]);
+  if (batch) return arrived === 1 ? '1 recording that arrived' : `${arrived} recordings that arrived`;
   const type = names.organisation.types.get(resource);
   if (type) return STATEMENTS[type];
   // An object's name begins with the organisation; what people look for is the camera in it.
   const object = /^(footage|grants)\/org_[0-9a-f]{32}\/([a-z]+_[0-9a-f]{32})/.exec(resource);
-  if (object) return `${nameOf(object[2]!, names)} (${object[1] === 'footage' ? 'recording' : 'sealed keys'})`;
-  return resource.replace(REFERENCES, ERASED).replace(IDS, (id) => nameOf(id, names)).replace(/\b[0-9a-f]{64}\b/g, (digest) => `${digest.slice(0, 8)}…`);
+  if (object) return `${nameOf(object[2]!, names)} (${object[1] === 'footage' ? t('recording') : 'sealed keys'})`;
+  return resource.replace(REFERENCES, erased()).replace(IDS, (id) => nameOf(id, names)).replace(/\b[0-9a-f]{64}\b/g, (digest) => `${digest.slice(0, 8)}…`);
 }
 
 export const short = (id: string): string => (/^[a-z]+_[0-9a-f]{32}$/.test(id) ? `${id.slice(0, id.indexOf('_') + 9)}…` : id);

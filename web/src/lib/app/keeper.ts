@@ -4,6 +4,7 @@ import type { Progress } from '../../worker/export';
 import type { Calls, Control, FromWorker, PlayerEvent, ToWorker } from '../../worker/protocol';
 import { explain } from '../api/client';
 import type { Rendition } from '../api/types';
+import { changed, speaking, type Spoken } from '../say';
 import { worker as workerScript } from './scripts';
 
 const waiting = new Map<number, { resolve: (output: never) => void; reject: (error: Error) => void }>();
@@ -70,6 +71,10 @@ function worker(): Worker {
     if (data.kind === 'answer') caller?.resolve(data.output as never);
     else caller?.reject(new Error(data.message));
   };
+  // It knows no document and no storage of the page: what it says, it says in this language.
+  const tell = (spoken: Spoken): void => made.postMessage({ kind: 'language', spoken } satisfies ToWorker);
+  tell(speaking());
+  changed.add(tell);
   made.onerror = () => {
     for (const { reject } of waiting.values()) reject(new Error('The part of Lenskeep that opens pictures did not start. Load the page again.'));
     waiting.clear();

@@ -12,7 +12,7 @@ import { postSigned } from './confirmed';
 import { call } from './keeper';
 
 const PAGES_MAX = 200;
-const OTHER_PAST =
+const otherPast = (): string =>
   'The server shows an older or another history of your organisation than this browser has seen before. Do not go on: ask whoever runs the server, and compare with another device.';
 
 export class Organisation {
@@ -144,7 +144,7 @@ export class Organisation {
     if (kept && kept.head.seq > this.memory.head.seq) Object.assign(this.memory, { head: kept.head, seen: kept.seen });
     const { seq, hash } = this.roster.head;
     const [first, ...rest] = await fetchAfter(seq === 0 ? null : seq - 1);
-    if (!first || hex(await sha256(fromBase64(first.payload))) !== hash) throw new Error(OTHER_PAST);
+    if (!first || hex(await sha256(fromBase64(first.payload))) !== hash) throw new Error(otherPast());
     await this.take(rest);
   }
 
@@ -224,9 +224,9 @@ export class Organisation {
   private remember(now: number): void {
     const { head, hashes } = this.roster;
     if (this.memory.head.seq >= hashes.length) {
-      throw new Error(this.apart ? 'This gateway has not heard of the newest changes of your organisation that this browser knows: it was cut off before. Ask another gateway, or wait for the cloud.' : OTHER_PAST);
+      throw new Error(this.apart ? 'This gateway has not heard of the newest changes of your organisation that this browser knows: it was cut off before. Ask another gateway, or wait for the cloud.' : otherPast());
     }
-    if (hashes[this.memory.head.seq] !== this.memory.head.hash) throw new Error(OTHER_PAST);
+    if (hashes[this.memory.head.seq] !== this.memory.head.hash) throw new Error(otherPast());
     const last = this.memory.seen.at(-1);
     if (head.seq > this.memory.head.seq && last && now - last.at > 1000) this.memory.seen.push({ from: this.memory.head.seq + 1, at: now });
     this.memory.head = head;

@@ -3,6 +3,7 @@
 
 import { get, post } from '../api/client';
 import { type Action, type Assignment, type Role, rolesState, sortedRoles } from '../seal/action';
+import { t } from '../say';
 import { type Names, nameOf } from './history';
 import { order } from './orders';
 import type { Organisation } from './organisation.svelte';
@@ -51,7 +52,7 @@ export async function erase(organisation: Organisation, person: string): Promise
 export function placeWords(place: string, names: Names): string {
   const at = place.indexOf(':');
   const [kind, which] = at < 0 ? [place, ''] : [place.slice(0, at), place.slice(at + 1)];
-  if (kind === 'all') return 'everywhere';
+  if (kind === 'all') return t('everywhere');
   return kind === 'group' ? `in ${which}` : `at ${nameOf(which, names)}`;
 }
 

@@ -1,6 +1,7 @@
 // Accounts of programs. This browser makes the token, and signs what the account may do; the server learns the token's hash.
 
 import { get, remove } from '../api/client';
+import { tAs } from '../say';
 import type { ServiceListing } from '../api/types';
 import type { Action, ServicePermission } from '../seal/action';
 import { hex, utf8 } from '../seal/bytes';
@@ -16,7 +17,7 @@ export const PERMISSION_WORDS: Record<ServicePermission, string> = {
   list_cameras: 'see cameras and how their streams are',
   list_gateways: 'see gateways and whether they are connected',
   list_recordings: 'see when something was recorded',
-  read_history: 'read the history',
+  read_history: tAs('permission', 'read the history'),
   provision_people: 'provision people (SCIM)',
 };
 

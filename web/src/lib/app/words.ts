@@ -1,20 +1,36 @@
 // Plain words for what machines say, and times in the viewer's zone.
 
 import type { GapReason, StreamStatus } from '../api/types';
+import { locale } from '../say';
 import type { EventKind } from '../seal/event';
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
-const dayAlone = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const both = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+/** Made once for each language, which is slow. */
+function inLanguage<T>(make: (locale: string | undefined) => T): () => T {
+  let made: { of: string | undefined; format: T } | null = null;
+  return () => {
+    const of = locale();
+    if (made === null || made.of !== of) made = { of, format: make(of) };
+    return made.format;
+  };
+}
+const dates = (options: Intl.DateTimeFormatOptions) => inLanguage((of) => new Intl.DateTimeFormat(of, options));
+const clock = dates({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const short = dates({ hour: '2-digit', minute: '2-digit' });
+const day = dates({ weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+const dayAlone = dates({ day: 'numeric', month: 'short' });
+const both = dates({ dateStyle: 'medium', timeStyle: 'short' });
+const relative = inLanguage((of) => new Intl.RelativeTimeFormat(of, { numeric: 'auto' }));
+const oneDecimal = inLanguage((of) => new Intl.NumberFormat(of, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false }));
+const upToOneDecimal = inLanguage((of) => new Intl.NumberFormat(of, { maximumFractionDigits: 1, useGrouping: false }));
 
-export const timeOfDay = (at: number): string => clock.format(at);
-export const hourMinute = (at: number): string => short.format(at);
-export const dayOf = (at: number): string => day.format(at);
-export const dayMonth = (at: number): string => dayAlone.format(at);
-export const dateTime = (at: number): string => both.format(at);
+export const timeOfDay = (at: number): string => clock().format(at);
+export const hourMinute = (at: number): string => short().format(at);
+export const dayOf = (at: number): string => day().format(at);
+export const dayMonth = (at: number): string => dayAlone().format(at);
+export const dateTime = (at: number): string => both().format(at);
+export const tenths = (value: number): string => oneDecimal().format(value);
+/** One digit behind the point, unless it is zero or the number is long without it. */
+export const decimal = (value: number): string => upToOneDecimal().format(value < 9.95 ? value : Math.round(value));
 export const zone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** How long something is, in its two largest units: "1 hour 20 minutes". */
@@ -31,16 +47,16 @@ export function lengthOf(ms: number): string {
   return counted(ms / 1000, 'second');
 }
 // In the language of the words around it.
-const counted = (value: number, unit: string) => new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
+const counted = (value: number, unit: string) => new Intl.NumberFormat(locale() ?? 'en', { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 
 export const speedWords = (speed: number): string => `${speed < 0 ? '−' : ''}${Math.abs(speed)}×`;
 
 export function ago(at: number, now = Date.now()): string {
   const seconds = Math.round((at - now) / 1000);
   for (const [unit, size] of [['day', 86_400], ['hour', 3600], ['minute', 60]] as const) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return relative().format(Math.trunc(seconds / size), unit);
   }
-  return relative.format(seconds, 'second');
+  return relative().format(seconds, 'second');
 }
 
 export const GAP_WORDS: Record<GapReason, string> = {
@@ -79,11 +95,11 @@ export function streamWords(stream: StreamStatus | undefined): { text: string; t
 }
 
 export function bits(perSecond: number): string {
-  return perSecond >= 1_000_000 ? `${(perSecond / 1_000_000).toFixed(1)} Mbit/s` : `${Math.round(perSecond / 1000)} kbit/s`;
+  return perSecond >= 1_000_000 ? `${tenths(perSecond / 1_000_000)} Mbit/s` : `${Math.round(perSecond / 1000)} kbit/s`;
 }
 
 export function size(bytes: number): string {
-  if (bytes >= 1_000_000_000) return `${(bytes / 1_000_000_000).toFixed(1)} GB`;
+  if (bytes >= 1_000_000_000) return `${tenths(bytes / 1_000_000_000)} GB`;
   return bytes >= 1_000_000 ? `${Math.round(bytes / 1_000_000)} MB` : `${Math.ceil(bytes / 1000)} kB`;
 }
 

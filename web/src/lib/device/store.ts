@@ -125,6 +125,10 @@ export async function endPush(): Promise<void> {
 export const loadLockAfter = (): Promise<number | null> => load<number>('lockAfter');
 export const saveLockAfter = (minutes: number): Promise<void> => save('lockAfter', minutes);
 
+/** In which language the page speaks: so do notifications, which come while there is none. */
+export const loadLanguage = (): Promise<string | null> => load<string>('language');
+export const saveLanguage = (language: string): Promise<void> => save('language', language);
+
 /** Where a gateway of this network answered last. */
 export const loadSite = (): Promise<string | null> => load<string>('site');
 export const saveSite = (address: string): Promise<void> => save('site', address);

@@ -77,13 +77,8 @@ pub(crate) fn answers() -> Vec<Answer> {
         certificate: None,
         profiles: vec![profile],
     };
-    let untrusted = Look {
-        main: None,
-        sub: None,
-        certificate: Some(Hash([7; 32])),
-        events: None,
-        picture: None,
-    };
+    let untrusted =
+        Look { main: None, sub: None, certificate: Some(Hash([7; 32])), events: None, picture: None };
     let look = Look {
         main: Some(seen.clone()),
         sub: None,

@@ -154,7 +154,7 @@ async fn a_hostile_device_leads_the_gateway_nowhere() {
     let found = site.find().await;
     assert!(found.cameras.is_empty() && found.left_out > 0, "{found:?}");
     for (fault, cameras, more) in [
-        (Fault::DiscoveryFlood, 8, true),
+        (Fault::DiscoveryFlood, 32, true),
         (Fault::DiscoveryHuge, 0, false),
         (Fault::DiscoveryUnrelated, 0, false),
         (Fault::NoAnswer, 0, false),

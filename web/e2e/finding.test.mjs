@@ -21,7 +21,7 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
   };
 
   before(async () => {
-    [camera, hostile] = await Promise.all([foundCamera(NAME), foundCamera('Elsewhere', '--fault', 'discovery-elsewhere')]);
+    [camera, hostile] = await Promise.all([foundCamera(NAME), foundCamera('Elsewhere', '127.0.0.4', '--fault', 'discovery-elsewhere')]);
     product = await start({ further: ['--no-demo', '--find-at', camera.at, '--find-at', hostile.at] });
     browser = await launch();
     ({ page, problems } = await visitor(browser));
@@ -86,6 +86,25 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
       // What an envelope holds is base64 of JSON.
       const inside = text === '' ? '' : Buffer.from(JSON.parse(text).envelope?.payload ?? '', 'base64').toString();
       for (const secret of [`:${camera.port}`, `:${camera.port + 1}`, 'rtsp://', 'onvif/device', 'Yard', 'secret', 'viewer']) assert.ok(!inside.includes(secret), `${secret}: ${inside.slice(0, 200)}`);
+    }
+  });
+
+  it('cannot be made up or exchanged by the server', async () => {
+    const inside = ({ envelope }) => JSON.parse(Buffer.from(envelope.payload, 'base64'));
+    const other = carried.filter((text) => text !== '').map((text) => JSON.parse(text)).filter((body) => body.envelope && inside(body).answer).at(-1);
+    for (const [lie, words] of [
+      [(body) => ({ ...inside(body), answer: inside(other).answer }), /sign/],
+      [() => inside(other), /sign|another command/],
+    ]) {
+      await page.route('**/api/v1/gateways/*/commands', async (route) => {
+        const response = await route.fetch();
+        const body = await response.json();
+        await route.fulfill({ response, json: { envelope: { ...body.envelope, payload: Buffer.from(JSON.stringify(lie(body))).toString('base64') } } });
+      });
+      await page.getByRole('button', { name: 'Look again' }).click();
+      await page.locator('[data-finding] .notice.bad').filter({ hasText: words }).waitFor({ timeout: 60_000 });
+      assert.equal(await page.locator('[data-finding] li').count(), 0, 'nothing of it is shown');
+      await page.unroute('**/api/v1/gateways/*/commands');
     }
   });
 

@@ -98,9 +98,9 @@ export async function watchfulCamera(rule) {
 }
 
 /** One that is found by whoever looks at its address, and is called as people wrote it. */
-export async function foundCamera(name, ...further) {
+export async function foundCamera(name, host = '127.0.0.1', ...further) {
   const port = await freePort();
-  const at = `127.0.0.1:${port + 2}`;
+  const at = `${host}:${port + 2}`;
   const says = ['--listen', `127.0.0.1:${port}`, '--onvif', `127.0.0.1:${port + 1}`, '--discovery', at, '--name', name, '--user', 'viewer', '--audio', ...further];
   const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), says, { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');

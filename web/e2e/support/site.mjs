@@ -90,21 +90,34 @@ export async function makeSite(seal) {
       const mac = await seal.hmac(await hkdf(secret, new Uint8Array(), utf8('lenskeep enrolment mac v1')), labelled('gateway', seal.writeCanonical(gateway)));
       return { lookup: enrolment.lookup, answer: { gateway, mac: hex(mac) } };
     },
-    async command(envelope) {
+    async command(envelope, devices) {
       const { org, nonce, command } = JSON.parse(Buffer.from(envelope.payload, 'base64'));
-      let [ok, error, report] = [true, null, null];
+      let [ok, error, report, told] = [true, null, null, null];
       if (command.sealed) {
         const associated = [org, id, command.camera, nonce].join('|');
         const plain = await seal.hpkeOpen(kemSeed, 'lenskeep camera access v1', associated, fromBase64(command.sealed.enc), fromBase64(command.sealed.ciphertext));
         const access = JSON.parse(Buffer.from(plain));
         const stream = ({ codec, width, height }) => ({ video_codec: codec, width, height, audio_codec: null, key_frame_after_ms: 420 });
-        if (access.url.includes('nobody')) [ok, error] = [false, 'nothing answers at this address. Check the address, and that the camera is on and in the gateway’s network'];
+        const seen = (film) => ({ stream: stream(film), bits_per_second: 640_000, frames_per_second: 10, key_frame_every_ms: 2000, for_ms: 2000 });
+        if (command.type === 'look_at_camera') {
+          if (access.url.includes('nobody')) told = { type: 'refused', cause: 'no_rtsp', error: 'nothing answers at this address' };
+          else if (access.url.startsWith('rtsps:') && access.certificate === null) told = { type: 'look', main: null, sub: null, certificate: 'ab'.repeat(32), picture: null };
+          else told = { type: 'look', main: seen(films.main), sub: access.sub_url ? seen(films.sub) : null, certificate: access.certificate, picture: null };
+        } else if (access.url.includes('nobody')) [ok, error] = [false, 'nothing answers at this address. Check the address, and that the camera is on and in the gateway’s network'];
         else if (command.type === 'test_camera' && access.url.startsWith('rtsps:') && access.certificate === null) report = { main: null, sub: null, certificate: 'ab'.repeat(32) };
         else if (command.type === 'test_camera') report = { main: stream(films.main), sub: access.sub_url ? stream(films.sub) : null, certificate: access.certificate };
         else cameras.set(command.camera, { org, sub: access.sub_url !== null, keys: { video: random(32), audio: random(32) }, since: Date.now() });
       } else if (command.type === 'remove_camera') cameras.delete(command.camera);
-      if (ok && command.type !== 'test_camera') state = hex(random(32));
-      return seal.sign('command-result.v1+json', { org, gateway: id, nonce, at: Date.now(), ok, error, report }, own);
+      // Nobody answers here but the demonstration camera, which has an offer of its own.
+      else if (command.type === 'find_cameras') told = { type: 'found', cameras: [], asked: 1, left_out: 0, more: false };
+      if (ok && told === null && command.type !== 'test_camera') state = hex(random(32));
+      return seal.sign('command-result.v1+json', { org, gateway: id, nonce, at: Date.now(), ok, error, report, ...(told && { answer: await sealedAnswer(told, envelope.signatures[0].keyid) }) }, own);
+
+      async function sealedAnswer(answer, asker) {
+        const { kem } = devices.find(({ id: device }) => device === asker);
+        const { enc, ciphertext } = await seal.hpkeSeal(fromBase64(kem), 'lenskeep command answer v1', [org, id, asker, nonce].join('|'), seal.writeCanonical(answer));
+        return { enc: base64(enc), ciphertext: base64(ciphertext) };
+      }
     },
     async grant(org, device) {
       const entries = [...cameras].sort(([a], [b]) => (a < b ? -1 : 1));

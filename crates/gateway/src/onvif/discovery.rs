@@ -33,8 +33,8 @@ pub struct FindLimits {
     pub answer_bytes: usize,
     /// Answers read in all. Default 2 048.
     pub answers: usize,
-    /// Answers read of one sender. Default 8; the question is sent three times in
-    /// two forms.
+    /// Answers read of one sender. Default 32: the question is sent three times in
+    /// two forms, and a recorder answers for each of its cameras.
     pub answers_of_one: usize,
     /// Cameras listed. Default 128.
     pub cameras: usize,
@@ -47,7 +47,7 @@ impl Default for FindLimits {
         FindLimits {
             answer_bytes: 16 << 10,
             answers: 2_048,
-            answers_of_one: 8,
+            answers_of_one: 32,
             cameras: 128,
             patience: std::time::Duration::from_secs(4),
         }

@@ -23,7 +23,7 @@ pub enum OnvifError {
     WrongCertificate { found: Hash, pinned: Hash },
     #[error("TLS with the camera failed")]
     Tls,
-    #[error("the camera's event service refuses user name or password, or wants some")]
+    #[error("the camera's ONVIF service refuses user name or password, or wants some")]
     Unauthorized,
     #[error("the camera has locked this account for a while, after too many wrong passwords")]
     Locked,

@@ -200,7 +200,7 @@ fn a_flood_is_bounded_by_sender_and_in_all() {
         finder.take(NETWORK, FROM, answer(&id(), &format!("urn:uuid:{n}"), "", GOOD).as_bytes());
     }
     let found = finder.finish(1);
-    assert_eq!((found.cameras.len(), found.more), (8, true));
+    assert_eq!((found.cameras.len(), found.more), (32, true));
     let mut finder = Finder::new([id()], FindLimits { answers: 300, ..FindLimits::default() });
     let all = Asked::Network(Network { own: [10, 0, 0, 1].into(), mask: [255, 0, 0, 0].into() });
     for n in 0..5_000_u16 {

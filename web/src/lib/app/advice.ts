@@ -56,11 +56,12 @@ export function adviceOf({ main, sub }: Look, offer: Offer | null): Advice[] {
   return found;
 }
 
-function keyFrameWords(which: string, { key_frame_every_ms, for_ms }: Seen): string | null {
+function keyFrameWords(which: 'full-size' | 'small', { key_frame_every_ms, for_ms }: Seen): string | null {
   if (key_frame_every_ms !== null && key_frame_every_ms <= KEY_FRAME_MS_ADVISED) return null;
   if (key_frame_every_ms === null && for_ms < KEY_FRAME_MS_ADVISED) return null;
   const every = key_frame_every_ms === null ? `less than every ${Math.floor(for_ms / 1000)} seconds` : `only every ${(key_frame_every_ms / 1000).toFixed(0)} seconds`;
-  return `A complete picture of the ${which} stream comes ${every}, so live view and seeking will be slow. Set the camera’s key-frame (I-frame) interval to 1 or 2 seconds.`;
+  const remedy = 'Live view and seeking will be slow: set the camera’s key-frame (I-frame) interval to 1 or 2 seconds.';
+  return which === 'small' ? `A complete picture of the small stream comes ${every}. ${remedy}` : `A complete picture of the full-size stream comes ${every}. ${remedy}`;
 }
 
 /** Which of a camera's streams are recorded unless somebody says otherwise. */

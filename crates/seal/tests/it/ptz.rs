@@ -1,5 +1,6 @@
 //! What moves a camera, and what does not.
 
+use model::wire::Envelope;
 use model::{Hash, Timestamp};
 use seal::envelope::{self, PayloadType};
 use seal::keys::VerifyingKey;
@@ -52,8 +53,9 @@ fn a_session_is_of_its_gateway_and_answers_one_request() {
     let key = VerifyingKey::from_bytes(&gateway().sign.0).unwrap();
     let session = session();
     let signed = session.sign(&gateway_keys().1);
-    let verify =
-        |envelope, challenge, camera| PtzSession::verify(envelope, (gateway_id(), key), camera, challenge);
+    let verify = |envelope: &Envelope, challenge, camera| {
+        PtzSession::verify(envelope, (gateway_id(), key), camera, challenge)
+    };
     assert_eq!(verify(&signed, session.challenge, camera_id()).unwrap(), session);
     assert!(matches!(verify(&signed, Hash([1; 32]), camera_id()), Err(PtzError::Target)));
     assert!(matches!(verify(&signed, session.challenge, other_camera_id()), Err(PtzError::Target)));

@@ -59,7 +59,7 @@ impl Head {
 
     pub(crate) fn turn(&self, speed: Position, lasts: Duration) {
         let mut state = self.lock();
-        (state.speed, state.until) = (speed, Instant::now() + lasts);
+        (state.speed, state.until) = (speed, state.since + lasts);
     }
 
     pub(crate) fn stop(&self) {

@@ -205,6 +205,6 @@ mod tests {
         }
         assert_eq!(sessions.open.len(), SESSIONS_MAX);
         assert_eq!(sessions.take(&order(7, 2, 3, MOVE), device(1), 3), Err(Refused::NoSession));
-        assert_eq!(sessions.take(&order(131, 1, 3, MOVE), device(1), HOLD_MS + 3), Ok(()));
+        assert_eq!(sessions.take(&order(131, 1, HOLD_MS, MOVE), device(1), HOLD_MS + 3), Ok(()));
     }
 }

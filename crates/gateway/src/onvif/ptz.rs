@@ -191,7 +191,7 @@ fn presets(answer: &Element) -> Vec<Preset> {
     let preset = |element: &Element| {
         let token = element.attribute("token").filter(|token| is_token(token))?;
         let name = element.child(SCHEMA, "Name").map_or("", Element::text);
-        let name: String = error::clean(name).chars().take(seal::ptz::PRESET_NAME_CHARS_MAX).collect();
+        let name: String = error::clean(name).trim().chars().take(seal::ptz::PRESET_NAME_CHARS_MAX).collect();
         let name = if is_name(&name) { name } else { token.to_owned() };
         is_name(&name).then(|| Preset { token: token.to_owned(), name })
     };

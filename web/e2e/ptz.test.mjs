@@ -67,9 +67,12 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     await page.mouse.move(x, y);
     await page.mouse.down();
     await page.mouse.move(x + box.width * 0.45, y, { steps: 4 });
-    await until('the house to leave the picture', async () => (await house()) < 0.15);
+    try {
+      await until('the house to leave the picture', async () => (await house()) < 0.15);
+    } finally {
+      await page.mouse.up();
+    }
     found.push(...(await look(page, 'ptz')));
-    await page.mouse.up();
     await until('the stop', () => moves(0).at(-1) === 'stop');
     const right = orders.filter(({ type, pan, tilt }) => type === 'move' && pan > 0 && tilt === 0);
     assert.ok(right.length >= 2, `ordered again and again: ${JSON.stringify(orders)}`);
@@ -78,7 +81,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
   it('goes home, and to what it remembers', async () => {
     await panel().getByRole('button', { name: 'Home position' }).click();
     await until('the house', async () => (await house()) > 0.4);
-    await panel().getByLabel('Position').selectOption({ label: 'Gate' });
+    await panel().getByLabel('Position', { exact: true }).selectOption({ label: 'Gate' });
     await panel().getByRole('button', { name: 'Go to it' }).click();
     await until('something else than the house', async () => (await house()) < 0.15);
   });
@@ -104,10 +107,10 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     await panel().getByRole('button', { name: 'Remember this position' }).click();
     await panel().getByLabel('Name of the position').fill('<img src=x onerror=alert(1)>');
     await panel().getByRole('button', { name: 'Save' }).click();
-    await panel().getByLabel('Position').selectOption({ label: '<img src=x onerror=alert(1)>' });
+    await panel().getByLabel('Position', { exact: true }).selectOption({ label: '<img src=x onerror=alert(1)>' });
     assert.equal(await panel().locator('img').count(), 0);
     await panel().getByRole('button', { name: 'Forget it' }).click();
-    await until('it is forgotten', async () => !(await panel().getByLabel('Position').textContent()).includes('onerror'));
+    await until('it is forgotten', async () => !(await panel().getByLabel('Position', { exact: true }).textContent()).includes('onerror'));
   });
 
   it('stops where the page loses the focus, and opens another session where the old one is over', async () => {

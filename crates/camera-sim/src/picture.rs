@@ -93,7 +93,7 @@ impl Picture {
         for (start, width, height) in
             [(0, width, height), (luma, width / 2, height / 2), (luma * 5 / 4, width / 2, height / 2)]
         {
-            let columns = axis(width, at.zoom, at.pan);
+            let columns = axis(width, at.zoom, at.pan / 2.0);
             let rows = axis(height, at.zoom, -at.tilt / 2.0);
             for y in 0..height {
                 let from = rows(y).clamp(0, height as isize - 1) as usize * width + start;

@@ -2,7 +2,7 @@
 //! order counts in one of them, once, in its order, and while it is fresh: the
 //! device says how long ago it was told of the session, and here it is known how
 //! long ago it was told. The difference is the way there and back, by two clocks
-//! that nobody sets. One session at a time steers.
+//! that nobody sets. One device at a time steers.
 
 use model::{DeviceId, Hash};
 use seal::ptz::{LATE_MS_MAX, MOVE_MS_MAX, Movement, PtzOrder, SESSION_MS_MAX};
@@ -41,8 +41,8 @@ struct Open {
 #[derive(Debug, Default)]
 pub struct Sessions {
     open: Vec<Open>,
-    /// Which session steered last, and when.
-    holder: Option<(Hash, u64)>,
+    /// Which device steered last, and when: it may open another session meanwhile.
+    holder: Option<(DeviceId, u64)>,
     /// When what moves is to stop.
     moving_until: Option<u64>,
 }
@@ -73,10 +73,10 @@ impl Sessions {
         }
         // Remembered also of what is refused from here on: it is not tried again.
         (open.device, open.number, open.used_ms) = (Some(device), Some(order.number), now_ms);
-        if self.holder.is_some_and(|(holder, at)| holder != order.session && now_ms < at + HOLD_MS) {
+        if self.holder.is_some_and(|(holder, at)| holder != device && now_ms < at + HOLD_MS) {
             return Err(Refused::Taken);
         }
-        self.holder = Some((order.session, now_ms));
+        self.holder = Some((device, now_ms));
         self.moving_until = match order.movement {
             Movement::Move { .. } => Some(now_ms + MOVE_MS_MAX),
             // It ends a movement, and what begins instead ends by itself.
@@ -179,6 +179,9 @@ mod tests {
         assert_eq!(sessions.take(&order(8, 2, free - 1, MOVE), device(2), free - 1), Err(Refused::Taken));
         assert_eq!(sessions.take(&order(8, 3, free, MOVE), device(2), free), Ok(()));
         assert_eq!(sessions.take(&order(7, 3, free, MOVE), device(1), free), Err(Refused::Taken));
+        // In another session of its own it goes on.
+        sessions.open(Hash([9; 32]), free);
+        assert_eq!(sessions.take(&order(9, 1, 0, MOVE), device(2), free), Ok(()));
     }
 
     #[test]

@@ -129,10 +129,8 @@ fn allowed(
 ) -> Option<(PtzOrder, DeviceId)> {
     let (order, device) = PtzOrder::verify(envelope, roster, now).ok()?;
     let is_ours = (order.gateway, order.camera) == (about.identity.id, about.camera);
-    let may = match order.movement.changes_presets() {
-        true => roster.is_administrator(device, now),
-        false => roster.right_of_device(device, about.camera, now).is_some(),
-    };
+    let may_open = roster.right_of_device(device, about.camera, now).is_some();
+    let may = may_open && (!order.movement.changes_presets() || roster.is_administrator(device, now));
     (is_ours && may).then_some((order, device))
 }
 

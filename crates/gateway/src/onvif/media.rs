@@ -6,7 +6,7 @@ use model::CameraUrl;
 use quick_xml::escape::escape;
 use url::Url;
 
-use super::messages::{DEVICE, Request, SCHEMA};
+use super::messages::{self, DEVICE, Request, SCHEMA};
 use super::topics::turns_text;
 use super::xml::{Element, Namespace, cut};
 
@@ -83,17 +83,10 @@ pub(super) fn ask_stream(service: Service, token: &str) -> Request {
 /// As the camera names their addresses, the newer first, in an answer to
 /// GetServices or GetCapabilities.
 pub(super) fn services(answer: &Element) -> Vec<(Service, &str)> {
-    let of = |namespaces: Namespace| {
-        let is_it = move |service: &&Element| {
-            service.child(DEVICE, "Namespace").is_some_and(|found| namespaces.contains(&found.text()))
-        };
-        answer.all(DEVICE, "Service").find(is_it)?.child(DEVICE, "XAddr")
-    };
-    let of_capabilities =
-        || answer.child(DEVICE, "Capabilities")?.child(SCHEMA, "Media")?.child(SCHEMA, "XAddr");
-    let newer = of(MEDIA2).map(|address| (Service::Media2, address.text()));
-    let older = of(MEDIA).or_else(of_capabilities).map(|address| (Service::Media, address.text()));
-    newer.into_iter().chain(older).filter(|(_, address)| !address.is_empty()).collect()
+    // The capabilities name the older one alone.
+    let newer = messages::service(answer, MEDIA2, "").map(|address| (Service::Media2, address));
+    let older = messages::service(answer, MEDIA, "Media").map(|address| (Service::Media, address));
+    newer.into_iter().chain(older).collect()
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod gop;
 pub mod health;
 pub mod home_assistant;
 pub mod hours;
+pub mod locks;
 pub mod mqtt;
 pub mod notices;
 pub mod outage;

@@ -10,9 +10,9 @@ use futures_util::StreamExt as _;
 use gateway_core::retention::is_agreed;
 use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
-    EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LogOffer, NoticeOrders,
-    Notices, ReadBackAnswer, ReadBackPart, ReadBackRequest, RecordingReport, RecordingReportAnswer,
-    RosterAnswer, SealedNotice, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LockOrders, LockResults,
+    LogOffer, NoticeOrders, Notices, ReadBackAnswer, ReadBackPart, ReadBackRequest, RecordingReport,
+    RecordingReportAnswer, RosterAnswer, SealedNotice, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{Base64, DeviceId, GatewayId, Hash, OrgId, Timestamp};
 use reqwest::header::{DATE, HeaderMap};
@@ -241,6 +241,17 @@ impl Cloud {
     pub(crate) async fn notice_orders(&self, after: Option<DeviceId>) -> Result<NoticeOrders, CloudError> {
         let after = after.map_or_else(String::new, |device| format!("?after={device}"));
         self.get("the orders of notices", &format!("/gateway/v1/notice-orders{after}")).await
+    }
+
+    /// Bookmarks that lock recordings here, or did, which were changed after this one.
+    pub(crate) async fn lock_orders(&self, after: u64) -> Result<LockOrders, CloudError> {
+        self.get("the orders to lock recordings", &format!("/gateway/v1/locks?after={after}")).await
+    }
+
+    pub(crate) async fn tell_locks(&self, results: Vec<Envelope>) -> Result<(), CloudError> {
+        let _: serde_json::Value =
+            self.post("what is locked", "/gateway/v1/locks", &LockResults { results }).await?;
+        Ok(())
     }
 
     pub(crate) async fn tell(&self, notices: Vec<SealedNotice>) -> Result<(), CloudError> {

@@ -5,6 +5,7 @@
 mod forwarding;
 mod grants;
 mod hours;
+mod locks;
 mod shown;
 mod stored;
 
@@ -26,6 +27,7 @@ use tracing::error;
 
 use crate::clock;
 
+pub(crate) use locks::Locked;
 pub(crate) use shown::Of;
 
 /// Between tries of a write that failed.
@@ -46,6 +48,7 @@ pub(crate) struct Salvaged {
     /// Camera, beginning, end.
     events: Vec<(String, i64, i64)>,
     hours: hours::Salvaged,
+    locks: Vec<locks::LockRow>,
 }
 
 impl Index {
@@ -107,10 +110,12 @@ impl Index {
         let is_of_event =
             Self::is_event(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
         let forward = Self::forward(&mut transaction, report.camera, report.rendition).await?;
+        let is_locked =
+            Self::is_locked(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
         sqlx::query(
             "INSERT OR IGNORE INTO recordings
-                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event, locked)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(report.id.to_string())
         .bind(report.camera.to_string())
@@ -123,6 +128,7 @@ impl Index {
         .bind(serde_json::to_string(report)?)
         .bind(state_at_first(forward, is_of_event) as i64)
         .bind(is_of_event)
+        .bind(is_locked)
         .execute(&mut *transaction)
         .await?;
         Ok(transaction.commit().await?)
@@ -165,10 +171,11 @@ impl Index {
             .fetch_all(&index.pool)
             .await
             .unwrap_or_default();
-        let hours = index.salvage_hours().await;
+        let (hours, locks) = (index.salvage_hours().await, index.salvage_locks().await);
         index.close().await;
         Salvaged {
             hours,
+            locks,
             grants: grants.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect(),
             gaps: gaps.into_iter().map(|(_, gap)| gap).collect(),
             events,
@@ -178,8 +185,9 @@ impl Index {
     /// Into an index that was just made. Grants are forwarded once more: what was
     /// forwarded before is the same.
     pub(crate) async fn restore(&self, salvaged: &Salvaged) -> anyhow::Result<()> {
-        let Salvaged { grants, gaps, events, hours } = salvaged;
+        let Salvaged { grants, gaps, events, hours, locks } = salvaged;
         self.restore_hours(hours).await?;
+        self.restore_locks(locks).await?;
         for (camera, from, to) in events {
             sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
                 .bind(camera)

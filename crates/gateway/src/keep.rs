@@ -141,6 +141,10 @@ impl Keeper {
             0
         };
         let is_agreed = self.cloud.borrow().as_ref().is_some_and(|cloud| cloud.agrees(now));
+        // By a clock that somebody set ahead, no lock is over.
+        if is_agreed {
+            self.index.end_locks(now).await?;
+        }
         let clock = Clock { now, is_agreed };
         let Plan { due, mut due_confirmed, full, lost } =
             self.plan(policy, free.saturating_add(freed), clock).await?;

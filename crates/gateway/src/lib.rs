@@ -21,6 +21,7 @@ mod index;
 mod keep;
 mod link;
 pub mod local;
+mod locks;
 mod mqtt;
 mod notices;
 pub mod onvif;

@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::wire::{
-    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, BODY_MAX,
-    FromGateway, LINK_FRAME_MAX, ToGateway,
+    ANSWERS_HEADER, ANSWERS_LOCKS, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES,
+    BODY_MAX, FromGateway, LINK_FRAME_MAX, ToGateway,
 };
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -109,7 +109,7 @@ async fn open(cloud: &Cloud) -> anyhow::Result<Socket> {
         .max_write_buffer_size(2 * LINK_FRAME_MAX);
     let mut request = url.as_str().into_client_request()?;
     // A cloud of before reads the first of them alone.
-    for answers in [ANSWERS_RECORDINGS, ANSWERS_TIMELINES, ANSWERS_NOTICES, ANSWERS_PTZ] {
+    for answers in [ANSWERS_RECORDINGS, ANSWERS_TIMELINES, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_LOCKS] {
         request.headers_mut().append(ANSWERS_HEADER, HeaderValue::from_static(answers));
     }
     let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(limits))

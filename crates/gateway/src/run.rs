@@ -26,6 +26,7 @@ use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
 use crate::keep::{Keeper, Scope};
 use crate::local::{self, LocalWay, View};
+use crate::locks::Locking;
 use crate::mqtt::{Broker, Mqtt};
 use crate::notices::{TOLD_QUEUE, Telling};
 use crate::outward::Outward;
@@ -195,6 +196,15 @@ async fn run(
     };
     let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
     let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());
+    let locks_changed = Arc::new(Notify::new());
+    let locking = Locking {
+        identity: identity.clone(),
+        index: index.clone(),
+        cloud: cloud_receiver.clone(),
+        view: view_receiver.clone(),
+        policy: policy_receiver.clone(),
+        changed: locks_changed.clone(),
+    };
     let mut keeper = Keeper {
         root,
         identity: identity.clone(),
@@ -214,7 +224,12 @@ async fn run(
     let keeping = tokio::spawn(keeper.run());
     tokio::spawn(Box::pin(tell(telling)));
     let mut network = tokio::spawn(async move {
-        tokio::join!(Box::pin(connection.run()), Box::pin(forwarder.run()), Box::pin(witness));
+        tokio::join!(
+            Box::pin(connection.run()),
+            Box::pin(forwarder.run()),
+            Box::pin(witness),
+            Box::pin(locking.run())
+        );
     });
     let (recording, discovery) = (config.recording, config.discovery);
     let supervisor = Supervisor {
@@ -238,6 +253,7 @@ async fn run(
         told,
         outward,
         notices_changed,
+        locks_changed,
     };
     let mut supervising = Box::pin(supervisor.run(news_receiver, cancel.clone()));
     let outcome = tokio::select! {

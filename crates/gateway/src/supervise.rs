@@ -81,6 +81,8 @@ pub(crate) struct Supervisor {
     pub(crate) outward: Outward,
     /// There may be other orders of notices.
     pub(crate) notices_changed: Arc<Notify>,
+    /// And other orders to lock recordings.
+    pub(crate) locks_changed: Arc<Notify>,
 }
 
 struct Supervision {
@@ -190,6 +192,7 @@ impl Supervision {
                 self.tell_status().await;
                 self.tell_settings();
                 self.own.notices_changed.notify_one();
+                self.own.locks_changed.notify_one();
             }
             News::Down => {
                 self.link = None;
@@ -219,6 +222,7 @@ impl Supervision {
                 }
             }
             News::Message(ToGateway::NoticesChanged) => self.own.notices_changed.notify_one(),
+            News::Message(ToGateway::LocksChanged) => self.own.locks_changed.notify_one(),
             // The connection has seen to these.
             News::Message(
                 ToGateway::RosterChanged

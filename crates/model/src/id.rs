@@ -90,6 +90,8 @@ ids! {
     WallId = "wall_";
     /// Footage that somebody without an account opens by a link.
     ShareId = "shr_";
+    /// A stretch of a camera's time that somebody wrote a note about.
+    BookmarkId = "bm_";
     /// One request to a server, for its log and the history.
     RequestId = "req_";
 }

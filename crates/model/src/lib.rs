@@ -20,8 +20,8 @@ pub use camera::{CameraAccess, CameraUrl, CameraUrlError, OnvifUrl, Secret};
 pub use event::{CameraEvent, EventKind, EventPhase, EventSource};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{
-    CameraId, DeviceId, EpochId, EventId, GatewayId, IdError, OrgId, PersonId, RequestId, ServiceId, ShareId,
-    WallId,
+    BookmarkId, CameraId, DeviceId, EpochId, EventId, GatewayId, IdError, OrgId, PersonId, RequestId,
+    ServiceId, ShareId, WallId,
 };
 pub use range::{AskedRange, ByteRange};
 pub use slots::{Slot, Slots};

@@ -95,9 +95,10 @@ impl ToGateway {
     pub fn row(&self) -> Row {
         match self {
             ToGateway::Watch { .. } | ToGateway::Event { .. } => row(Sender::Cloud, Before::OwnRecording),
-            ToGateway::Unwatch { .. } | ToGateway::RosterChanged | ToGateway::NoticesChanged => {
-                row(Sender::Cloud, Before::Nothing)
-            }
+            ToGateway::Unwatch { .. }
+            | ToGateway::RosterChanged
+            | ToGateway::NoticesChanged
+            | ToGateway::LocksChanged => row(Sender::Cloud, Before::Nothing),
             ToGateway::Command { .. } => row(Sender::Cloud, Before::Administrators),
             // Nothing moves by it.
             ToGateway::PtzOpen { .. } => row(Sender::Cloud, Before::OwnRecording),

@@ -36,6 +36,10 @@ pub const ANSWERS_TIMELINES: &str = "timelines";
 pub const ANSWERS_NOTICES: &str = "notices";
 /// And of one that moves cameras.
 pub const ANSWERS_PTZ: &str = "ptz";
+/// And of one that locks recordings against retention.
+pub const ANSWERS_LOCKS: &str = "locks";
+/// Most orders to lock in one answer, and most results in one request.
+pub const LOCKS_MAX: usize = 64;
 /// Most notices in one request, and most orders in one answer.
 pub const NOTICES_MAX: usize = 64;
 /// No recording is as long: gateways close them after a minute or so, and 64 MiB
@@ -132,6 +136,31 @@ pub struct NoticeOrders {
     pub orders: Vec<Envelope>,
     /// With it as `after`, the next page; none after the last.
     pub more_after: Option<DeviceId>,
+}
+
+/// Bookmarks that lock recordings of a gateway, or did (format.md section 12).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockOrders {
+    /// At most [`LOCKS_MAX`], as they were changed.
+    pub orders: Vec<LockOrder>,
+    /// There are others after these.
+    pub more: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockOrder {
+    /// Greater than that of every order that was changed before.
+    pub change: u64,
+    pub envelope: Envelope,
+}
+
+/// What the gateway says of them, signed: at most [`LOCKS_MAX`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockResults {
+    pub results: Vec<Envelope>,
 }
 
 /// At most [`NOTICES_MAX`], each for one device.

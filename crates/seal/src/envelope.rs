@@ -33,6 +33,8 @@ pub enum PayloadType {
     NoticeOrder,
     PtzSession,
     PtzOrder,
+    Bookmark,
+    LockResult,
 }
 
 impl PayloadType {
@@ -56,6 +58,8 @@ impl PayloadType {
             PayloadType::NoticeOrder => "application/vnd.lenskeep.notice-order.v1+json",
             PayloadType::PtzSession => "application/vnd.lenskeep.ptz-session.v1+json",
             PayloadType::PtzOrder => "application/vnd.lenskeep.ptz-order.v1+json",
+            PayloadType::Bookmark => "application/vnd.lenskeep.bookmark.v1+json",
+            PayloadType::LockResult => "application/vnd.lenskeep.lock-result.v1+json",
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod answer;
+pub mod bookmark;
 mod canonical;
 pub mod capsule;
 pub mod command;

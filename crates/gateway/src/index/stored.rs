@@ -8,7 +8,8 @@ use sqlx::FromRow;
 use super::{Index, number, state_of};
 
 impl Index {
-    /// The oldest of what is confirmed or held, or those that follow this one.
+    /// The oldest of what is confirmed or held and not locked, or those that follow
+    /// this one.
     pub(crate) async fn oldest_spare(
         &self,
         after: Option<&Stored>,
@@ -17,10 +18,10 @@ impl Index {
         // Each in the order of its index, so that few rows are read.
         let query = sqlx::query_as(
             "SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
-                     WHERE state = ?4 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
+                     WHERE state = ?4 AND locked = 0 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
              UNION ALL
              SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
-                     WHERE state = ?5 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
+                     WHERE state = ?5 AND locked = 0 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
              ORDER BY started_at, id LIMIT ?3",
         );
         let (from, id) = place(after);
@@ -30,10 +31,11 @@ impl Index {
         rows.into_iter().map(StoredRow::read).collect()
     }
 
-    /// The oldest of all recordings, or those that follow this one.
+    /// The oldest of all recordings that are not locked, or those that follow this one.
     pub(crate) async fn oldest(&self, after: Option<&Stored>, limit: i64) -> anyhow::Result<Vec<Stored>> {
         let query = sqlx::query_as(
-            "SELECT id, started_at, bytes, state FROM recordings WHERE (started_at, id) > (?1, ?2)
+            "SELECT id, started_at, bytes, state FROM recordings
+                 WHERE locked = 0 AND (started_at, id) > (?1, ?2)
                  ORDER BY started_at, id LIMIT ?3",
         );
         let (from, id) = place(after);

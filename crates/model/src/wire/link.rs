@@ -69,6 +69,8 @@ pub enum ToGateway {
     RosterChanged,
     /// Somebody wants to be told of other things than before.
     NoticesChanged,
+    /// Somebody locks other recordings than before.
+    LocksChanged,
     /// Something happens at a camera, and for so long.
     Event {
         camera: CameraId,

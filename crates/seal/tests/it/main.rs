@@ -3,6 +3,7 @@
 
 mod action;
 mod answer;
+mod bookmark;
 mod capsule;
 mod command;
 mod dating;

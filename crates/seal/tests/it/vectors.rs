@@ -385,3 +385,23 @@ fn ptz() {
         }),
     );
 }
+
+#[test]
+fn bookmark() {
+    use seal::bookmark::Lock;
+    let locks = [None, Some(Lock { until: None }), Some(Lock { until: Some(T0.plus_ms(86_400_000)) })];
+    let bookmarks = locks.map(|lock| {
+        let bookmark = crate::bookmark::bookmark(lock);
+        json!({ "bookmark": bookmark, "envelope": bookmark.sign(&keys(2).sign) })
+    });
+    let result = crate::bookmark::result();
+    check(
+        "bookmark",
+        &json!({
+            "video": base64(&crate::bookmark::VIDEO),
+            "note": crate::bookmark::note(),
+            "bookmarks": bookmarks,
+            "result": { "result": result, "envelope": result.sign(&gateway_keys().1) },
+        }),
+    );
+}

@@ -31,7 +31,7 @@ const load = (name: string): any => JSON.parse(readFileSync(`${folder}${name}.js
 
 describe('shared vectors', () => {
   it('are there, and each has a test', () => {
-    expect(names.sort()).toEqual(['action.json', 'answer.json', 'capsule.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'notice.json', 'pairing.json', 'past-grant.json', 'ptz.json', 'recording-checkpoint.json', 'recording-events.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
+    expect(names.sort()).toEqual(['action.json', 'answer.json', 'bookmark.json', 'capsule.json', 'command-settings.json', 'command-several.json', 'command.json', 'enrolment.json', 'epoch-grant.json', 'hour.json', 'keys.json', 'local.json', 'notice.json', 'pairing.json', 'past-grant.json', 'ptz.json', 'recording-checkpoint.json', 'recording-events.json', 'recording.json', 'roster.json', 'service-account.json', 'tlog.json']);
   });
 
   it('keys: the same public keys, HPKE and recovery seeds', async () => {

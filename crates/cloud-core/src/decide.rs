@@ -346,8 +346,12 @@ fn person_floor(
     };
     let of_organisation = |operation| Ok(Some((operation, organisation())));
     match &request.action {
-        Action::Playback { camera, .. } | Action::ReadEvents { camera } => {
+        // Whoever may see what was may write about it.
+        Action::Playback { camera, .. } | Action::ReadEvents { camera } | Action::Bookmark { camera, .. } => {
             of_camera(Operation::Playback, *camera)
+        }
+        Action::LockFootage { camera, .. } | Action::LiftLock { camera, .. } => {
+            of_camera(Operation::Lock, *camera)
         }
         // Whoever may see what happens may say that it does.
         Action::Live { camera, .. } | Action::RaiseEvent { camera, .. } => {
@@ -418,8 +422,8 @@ fn person_floor(
         Action::StateReason { .. } => Ok(None),
         // It opens nothing. Whose wall it is the database knows.
         Action::ArrangeWall { .. } => Ok(None),
-        // It takes away. Whose share it is the database knows.
-        Action::EndShare { .. } => Ok(None),
+        // It takes away. Whose it is the database knows.
+        Action::EndShare { .. } | Action::RemoveBookmark { .. } => Ok(None),
         // The handler has checked by what.
         Action::SignIn { .. } => Ok(None),
         // Whoever comes from a provider, about oneself, and never whether one

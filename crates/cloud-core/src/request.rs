@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use model::wire::UploadObject;
 use model::{
-    CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId, ServiceId, ShareId,
-    Timestamp, WallId,
+    BookmarkId, CameraId, DeviceId, EpochId, GatewayId, Hash, OrgId, PersonId, Rendition, RequestId,
+    ServiceId, ShareId, Timestamp, WallId,
 };
 use seal::action::ServicePermission;
 use seal::role::Roles;
@@ -139,6 +139,26 @@ pub enum Action {
     ChangePresets {
         camera: CameraId,
         signature: Hash,
+    },
+    /// Writing a note about a stretch of a camera's time.
+    Bookmark {
+        camera: CameraId,
+        bookmark: BookmarkId,
+    },
+    /// Locking what was recorded then against retention, as a device signed it.
+    LockFootage {
+        camera: CameraId,
+        bookmark: BookmarkId,
+        signature: Hash,
+    },
+    /// Locking less than before, or nothing.
+    LiftLock {
+        camera: CameraId,
+        bookmark: BookmarkId,
+        signature: Hash,
+    },
+    RemoveBookmark {
+        bookmark: BookmarkId,
     },
     /// Putting footage of a camera into a capsule that a link opens, as the
     /// person's device signed it.
@@ -443,6 +463,10 @@ impl Action {
             Action::Export { .. } => "export",
             Action::Ptz { .. } => "ptz",
             Action::ChangePresets { .. } => "change_presets",
+            Action::Bookmark { .. } => "bookmark",
+            Action::LockFootage { .. } => "lock_footage",
+            Action::LiftLock { .. } => "lift_lock",
+            Action::RemoveBookmark { .. } => "remove_bookmark",
             Action::Share { .. } => "share",
             Action::OpenShare { .. } => "open_share",
             Action::EndShare { .. } => "end_share",
@@ -476,6 +500,8 @@ impl Action {
             | Action::Export { signature: hash, .. }
             | Action::Share { signature: hash, .. }
             | Action::ChangePresets { signature: hash, .. }
+            | Action::LockFootage { signature: hash, .. }
+            | Action::LiftLock { signature: hash, .. }
             | Action::OpenPast { signature: hash, .. }
             | Action::CreateServiceAccount { signature: hash, .. }
             | Action::AssignRoles { signature: hash, .. }
@@ -520,6 +546,10 @@ impl Action {
             Action::Propose { proposal } | Action::Approve { proposal } | Action::Decline { proposal } => {
                 proposal.to_string()
             }
+            Action::Bookmark { camera, bookmark }
+            | Action::LockFootage { camera, bookmark, .. }
+            | Action::LiftLock { camera, bookmark, .. } => format!("{camera} {bookmark}"),
+            Action::RemoveBookmark { bookmark } => bookmark.to_string(),
             Action::Export { camera, from, to, .. } => format!("{camera} {}-{}", from.0, to.0),
             Action::Share { share, camera, from, to, .. } => format!("{share} {camera} {}-{}", from.0, to.0),
             Action::OpenShare { share } | Action::EndShare { share } => share.to_string(),

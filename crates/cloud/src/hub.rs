@@ -71,6 +71,8 @@ struct Link {
     asks: Option<Asks>,
     /// It tells people's devices what happens.
     tells_notices: bool,
+    /// It locks recordings against retention.
+    takes_locks: bool,
 }
 
 /// What a gateway last said of itself.
@@ -167,6 +169,7 @@ impl Hub {
             commands: HashMap::new(),
             asks: answers.recordings.then(|| Asks::new(answers)),
             tells_notices: answers.notices,
+            takes_locks: answers.locks,
         };
         let mut inner = lock(&self.inner);
         if let Some(older) = inner.links.insert(gateway, link) {
@@ -237,6 +240,13 @@ impl Hub {
             if inner.links.get(gateway).is_some_and(|link| link.tells_notices) {
                 inner.send(*gateway, ToGateway::NoticesChanged);
             }
+        }
+    }
+
+    pub(crate) fn locks_changed(&self, gateway: GatewayId) {
+        let inner = lock(&self.inner);
+        if inner.links.get(&gateway).is_some_and(|link| link.takes_locks) {
+            inner.send(gateway, ToGateway::LocksChanged);
         }
     }
 

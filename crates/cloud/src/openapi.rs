@@ -8,9 +8,9 @@ use crate::http::types::{
     RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema, TimelinePartSchema,
 };
 use crate::http::{
-    actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
-    past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules, services,
-    sessions, setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
+    actions, bookmarks, cameras, devices, enrolments, events, factors, history, hours, live, login, notices,
+    passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules,
+    services, sessions, setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -88,6 +88,9 @@ use crate::problem::ProblemBody;
         notices::order,
         notices::end,
         notices::test,
+        bookmarks::list,
+        bookmarks::put,
+        bookmarks::remove,
         shares::list,
         shares::create,
         shares::put,

@@ -319,6 +319,9 @@ fn facts_of_person(
         | Action::Export { camera, .. }
         | Action::Ptz { camera }
         | Action::ChangePresets { camera, .. }
+        | Action::Bookmark { camera, .. }
+        | Action::LockFootage { camera, .. }
+        | Action::LiftLock { camera, .. }
         | Action::Share { camera, .. } => Some(*camera),
         _ => None,
     };

@@ -21,7 +21,7 @@ pub type Roles = BTreeSet<Assignment>;
 pub enum Role {
     /// Watches and plays.
     Viewer,
-    /// Does what a viewer does, hears, exports, moves and shares.
+    /// Does what a viewer does, hears, exports, moves, shares and locks.
     Operator,
     /// Reads the history.
     Auditor,

@@ -10,14 +10,26 @@ const CHROMIUM = process.env.LENSKEEP_CHROMIUM ?? '/usr/bin/chromium';
 const SCREENSHOTS = process.env.LENSKEEP_SCREENSHOTS;
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+const BROWSER = { executablePath: CHROMIUM, headless: true, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'] };
+const PERSON = { viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', acceptDownloads: true };
+
 export async function launch() {
-  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'] });
+  return chromium.launch(BROWSER);
 }
 
 /** A person's browser: storage of its own and an authenticator of its own. */
 export async function visitor(browser, { prf = true, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', acceptDownloads: true, ...options });
-  const page = await context.newPage();
+  const context = await browser.newContext({ ...PERSON, ...options });
+  return used(context, await context.newPage(), prf);
+}
+
+/** The same, with a profile that stays on the disk. */
+export async function launchAt(profile, { prf = true } = {}) {
+  const context = await chromium.launchPersistentContext(profile, { ...BROWSER, ...PERSON });
+  return used(context, context.pages()[0] ?? (await context.newPage()), prf);
+}
+
+async function used(context, page, prf) {
   const problems = [];
   page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
   page.on('console', (message) => /Content Security Policy|TrustedHTML|TrustedScript/.test(message.text()) && problems.push(message.text()));

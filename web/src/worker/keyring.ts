@@ -104,10 +104,26 @@ export class Keyring {
     await checkHeader(read, this.gateway(header.gateway));
     await this.heads.check(header.roster_head, header.gateway);
     this.hear(header);
-    const granted = (await this.epoch(header.gateway, header.epoch)).get(camera);
-    const keys = granted ?? (await this.handedOn(header.gateway, header.epoch, camera));
-    if (!keys) return refuse('this device was not given the key of this recording. It was made before the device was added: an administrator can open it to you on the page Devices');
-    return recordingKeys(read, keys);
+    return recordingKeys(read, await this.keys(header.gateway, header.epoch, camera));
+  }
+
+  /** What opens a camera's footage of an epoch, and what was written about it. */
+  private async keys(gateway: string, epoch: string, camera: string): Promise<EpochKeys> {
+    const granted = (await this.epoch(gateway, epoch)).get(camera);
+    return granted ?? (await this.handedOn(gateway, epoch, camera)) ?? refuse('this device was not given the key of this recording. It was made before the device was added: an administrator can open it to you on the page Devices');
+  }
+
+  /** Seals and opens notes. */
+  async noteKey(gateway: string, epoch: string, camera: string): Promise<CryptoKey> {
+    const { noteKey } = await import('../lib/seal/bookmark');
+    return noteKey((await this.keys(gateway, epoch, camera)).video, camera);
+  }
+
+  /** The public key of a device, also of one that was shut out since. */
+  readonly author = (device: string): string | undefined => this.trusted?.authors.get(device);
+
+  get organisation(): string {
+    return (this.trusted ?? refuse('this device is locked')).org;
   }
 
   /** Tells of a gateway that now goes by an old roster, and when it does no more. What it recorded long ago says nothing of now. */

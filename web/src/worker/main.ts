@@ -64,6 +64,9 @@ const handlers: Handlers = {
   // Few people give a site orders.
   command: async ({ org, gateway, state, command, lifeMs }) => (await import('../lib/seal/commands')).signCommand(org, gateway, state, command, Date.now(), keyring.signer, lifeMs),
   openAnswer: async (input) => (await import('./answer')).openAndShow(input, keyring),
+  // With the page that lists them.
+  signBookmark: async (order) => (await import('./bookmarks')).signOrder(order, keyring),
+  openBookmarks: async (listed) => (await import('./bookmarks')).openAll(listed, keyring),
   orderNotices: async ({ org, at, orders }) => {
     const { placeOrder } = await import('../lib/seal/noticeOrder');
     const placed = [];

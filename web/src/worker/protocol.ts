@@ -13,6 +13,7 @@ import type { Camera, Device, Gateway, Recovery } from '../lib/seal/statements';
 import type { PastEpoch, RecordingListing, Rendition } from '../lib/api/types';
 import type { Spoken } from '../lib/say';
 import type { Clock } from './clock';
+import type { BookmarkOrder, OpenedBookmark, SignedBookmark } from './bookmarks';
 import type { OpenedEvents } from './events';
 import type { ExportOrder, Outcome, Progress } from './export';
 import type { Destination } from './sink';
@@ -68,6 +69,9 @@ export interface Calls {
   /** What is recorded of a moment; null if nothing is, or not yet. */
   pictureAt: (input: { camera: string; at: number }) => { bitmap: ImageBitmap; at: number } | null;
   events: (input: RecordingListing[]) => OpenedEvents[];
+  /** Signed, and its note sealed; null if nothing is recorded there that it could be about. */
+  signBookmark: (input: BookmarkOrder) => Envelope | null;
+  openBookmarks: (input: SignedBookmark[]) => OpenedBookmark[];
   snapshot: (input: { player: number }) => Blob | null;
   /** Lists what there is of an order, before the order is given. */
   prepareExport: (input: ExportOrder) => null;

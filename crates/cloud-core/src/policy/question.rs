@@ -198,6 +198,7 @@ operations! {
     Export = "export";
     Ptz = "ptz";
     Share = "share";
+    Lock = "lock";
     Delete = "delete";
     MintRead = "mintRead";
     Configure = "configure";
@@ -218,7 +219,7 @@ operations! {
 
 impl Operation {
     /// What people do to a camera.
-    pub const OF_CAMERAS: [Operation; 10] = [
+    pub const OF_CAMERAS: [Operation; 11] = [
         Operation::See,
         Operation::Live,
         Operation::Playback,
@@ -227,6 +228,7 @@ impl Operation {
         Operation::Export,
         Operation::Ptz,
         Operation::Share,
+        Operation::Lock,
         Operation::Delete,
         Operation::MintRead,
     ];

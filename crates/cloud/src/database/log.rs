@@ -128,6 +128,10 @@ impl Transaction {
             "DELETE FROM reasons WHERE org = $1 AND person = $2",
             "DELETE FROM walls WHERE org = $1 AND person = $2 AND shared = 0",
             "DELETE FROM reviewed_events WHERE org = $1 AND person = $2",
+            // What is locked is evidence, and stays without a name.
+            "UPDATE bookmarks SET removed = 1 WHERE org = $1 AND person = $2 AND locked = 0",
+            "DELETE FROM bookmarks WHERE org = $1 AND person = $2 AND locked = 0 AND (change IS NULL OR result IS NOT NULL)",
+            "UPDATE bookmarks SET person = NULL WHERE org = $1 AND person = $2",
             "DELETE FROM notice_orders WHERE org = $1 AND person = $2",
             "DELETE FROM push_subscriptions WHERE org = $1 AND person = $2",
             "UPDATE walls SET person = NULL WHERE org = $1 AND person = $2",

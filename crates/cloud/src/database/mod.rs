@@ -6,6 +6,7 @@
 mod accounts;
 mod approvals;
 mod batches;
+mod bookmarks;
 mod devices;
 mod directory;
 mod enrolments;
@@ -38,6 +39,7 @@ use sqlx::sqlite::{
 
 pub(crate) use accounts::{OneTimeToken, PersonRow, SessionRow, TokenKind};
 pub(crate) use approvals::{ProposalRow, ProposalState};
+pub(crate) use bookmarks::{BookmarkRow, Signed};
 pub(crate) use devices::DeviceRequestRow;
 pub(crate) use directory::{DirectoryGroup, DirectoryPerson, Membership};
 pub(crate) use enrolments::Enrolment;

@@ -52,6 +52,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Option<Timestamp>> for Value {
+    fn from(time: Option<Timestamp>) -> Self {
+        Value::from(time.map(|time| time.0))
+    }
+}
+
 impl From<Option<u64>> for Value {
     fn from(number: Option<u64>) -> Self {
         Value::Integer(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
@@ -75,6 +81,7 @@ macro_rules! from_id {
 }
 from_id!(
     model::OrgId,
+    model::BookmarkId,
     model::PersonId,
     model::DeviceId,
     model::GatewayId,

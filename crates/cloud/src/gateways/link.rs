@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::wire::{
-    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FromGateway,
-    LINK_FRAME_MAX, ToGateway,
+    ANSWERS_HEADER, ANSWERS_LOCKS, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES,
+    FromGateway, LINK_FRAME_MAX, ToGateway,
 };
 use tokio::time::Instant;
 
@@ -44,6 +44,7 @@ pub(crate) async fn link(
         timelines: says(ANSWERS_TIMELINES),
         notices: says(ANSWERS_NOTICES),
         ptz: says(ANSWERS_PTZ),
+        locks: says(ANSWERS_LOCKS),
     };
     let tasks = app.tasks.clone();
     upgrade

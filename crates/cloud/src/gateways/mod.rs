@@ -7,6 +7,7 @@ pub(crate) mod enrol;
 pub(crate) mod hours;
 pub(crate) mod journal;
 pub(crate) mod link;
+pub(crate) mod locks;
 pub(crate) mod notices;
 pub(crate) mod read_back;
 pub(crate) mod report;

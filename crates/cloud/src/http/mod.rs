@@ -3,6 +3,7 @@
 //! it, and the guard in `guard` holds it to that before a handler runs.
 
 pub(crate) mod actions;
+pub(crate) mod bookmarks;
 pub(crate) mod cameras;
 mod commands;
 pub(crate) mod devices;

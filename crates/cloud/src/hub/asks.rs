@@ -38,6 +38,7 @@ pub(crate) struct Answers {
     pub(crate) timelines: bool,
     pub(crate) notices: bool,
     pub(crate) ptz: bool,
+    pub(crate) locks: bool,
 }
 
 /// What one link was asked.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use model::wire::{
-    ANSWERS_HEADER, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES, FRAME_CHUNK,
-    FRAME_HEADER, FRAME_PIECE,
+    ANSWERS_HEADER, ANSWERS_LOCKS, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_RECORDINGS, ANSWERS_TIMELINES,
+    FRAME_CHUNK, FRAME_HEADER, FRAME_PIECE,
 };
 use model::{CameraId, Hash};
 use rustls::pki_types::pem::PemObject as _;
@@ -70,7 +70,7 @@ impl Gateway {
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         let url = format!("wss://localhost:{port}/gateway/v1/link");
         let mut request = url.into_client_request().unwrap();
-        for answers in [ANSWERS_RECORDINGS, ANSWERS_TIMELINES, ANSWERS_NOTICES, ANSWERS_PTZ] {
+        for answers in [ANSWERS_RECORDINGS, ANSWERS_TIMELINES, ANSWERS_NOTICES, ANSWERS_PTZ, ANSWERS_LOCKS] {
             request.headers_mut().append(ANSWERS_HEADER, answers.parse().unwrap());
         }
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();

@@ -4,6 +4,7 @@
 mod approvals;
 mod azurite;
 mod batches;
+mod bookmarks;
 mod commands;
 mod devices;
 mod erasure;

@@ -46,6 +46,7 @@ fn the_parsers_name_their_messages() {
             "command",
             "roster_changed",
             "notices_changed",
+            "locks_changed",
             "event",
             "list",
             "timeline",

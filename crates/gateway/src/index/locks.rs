@@ -238,3 +238,160 @@ async fn held(connection: &mut SqliteConnection, (camera, from, to): &Stretch) -
     let whole = |number: i64| number.max(0) as u64;
     Ok(Locked { recordings: whole(recordings), bytes: whole(bytes), recorded_ms: whole(recorded_ms) })
 }
+
+#[cfg(test)]
+mod tests {
+    use gateway_core::uplink::State;
+    use model::wire::Recording;
+    use model::{Base64, DeviceId, EpochId, GatewayId, OrgId};
+    use seal::bookmark::Lock;
+
+    use super::super::tests::recording;
+    use super::*;
+
+    const PERSON: [u8; 16] = [4; 16];
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp(ms)
+    }
+
+    /// Of the camera of [`recording`], which holds a second from `n` seconds on.
+    fn bookmark(n: u8, (from, to): (u64, u64), lock: Option<Lock>) -> Bookmark {
+        Bookmark {
+            org: OrgId::from_random([1; 16]),
+            gateway: GatewayId::from_random([1; 16]),
+            camera: recording(1).camera,
+            bookmark: BookmarkId::from_random([n; 16]),
+            device: DeviceId::from_random([1; 16]),
+            from: at(from),
+            to: at(to),
+            lock,
+            issued_at: at(0),
+            epoch: EpochId::from_random([1; 16]),
+            note: Base64(Vec::new()),
+        }
+    }
+
+    struct Shelf {
+        index: Index,
+        folder: tempfile::TempDir,
+    }
+
+    impl Shelf {
+        async fn new(recordings: std::ops::RangeInclusive<u8>) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let index = Index::open(&folder.path().join("index.sqlite")).await.unwrap();
+            let shelf = Shelf { index, folder };
+            for n in recordings {
+                shelf.add(n).await;
+            }
+            shelf
+        }
+
+        async fn add(&self, n: u8) {
+            self.index.add_recording("path", &recording(n)).await.unwrap();
+            self.index.set_state(Hash([n; 32]), State::Confirmed).await.unwrap();
+        }
+
+        async fn take(&self, bookmark: &Bookmark, bytes_max: u64) -> Result<Locked, LockRefusal> {
+            let person = PersonId::from_random(PERSON);
+            let order = Hash(hash_of(bookmark));
+            self.index.take_lock(bookmark, order, person, bytes_max, at(1)).await.unwrap()
+        }
+
+        /// What retention may take.
+        async fn spare(&self) -> Vec<u8> {
+            let spare = self.index.oldest_spare(None, 100).await.unwrap();
+            let all = self.index.oldest(None, 100).await.unwrap();
+            assert_eq!(spare, all, "a full disk takes no more");
+            spare.iter().map(|stored| stored.id.0[0]).collect()
+        }
+    }
+
+    fn hash_of(bookmark: &Bookmark) -> [u8; 32] {
+        seal::sha256(&seal::to_canonical(bookmark)).0
+    }
+
+    const OPEN: Option<Lock> = Some(Lock { until: None });
+
+    #[tokio::test]
+    async fn what_reaches_into_a_lock_stays_whenever_it_gets_its_row() {
+        let shelf = Shelf::new(1..=5).await;
+        let locked = shelf.take(&bookmark(1, (2_500, 4_000), OPEN), 1_000).await.unwrap();
+        assert_eq!(locked, Locked { recordings: 2, bytes: 2, recorded_ms: 1_500 });
+        assert_eq!(shelf.spare().await, [1, 4, 5]);
+        // Another camera's is nobody's business here.
+        let elsewhere = Recording { camera: CameraId::from_random([9; 16]), ..recording(3) };
+        let elsewhere = Recording { id: Hash([33; 32]), ..elsewhere };
+        shelf.index.add_recording("path", &elsewhere).await.unwrap();
+        shelf.index.set_state(elsewhere.id, State::Confirmed).await.unwrap();
+        assert_eq!(shelf.spare().await, [1, 33, 4, 5]);
+        // One that the disk had given up comes in later.
+        shelf.index.remove_recording(Hash([2; 32])).await.unwrap();
+        shelf.add(2).await;
+        assert_eq!(shelf.spare().await, [1, 33, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_lets_go_what_no_other_lock_holds() {
+        let shelf = Shelf::new(1..=6).await;
+        let (first, second) = (bookmark(1, (2_000, 5_000), OPEN), bookmark(2, (4_000, 6_000), OPEN));
+        shelf.take(&first, 1_000).await.unwrap();
+        shelf.take(&second, 1_000).await.unwrap();
+        assert_eq!(shelf.spare().await, [1, 6]);
+        shelf.take(&Bookmark { lock: None, ..first.clone() }, 1_000).await.unwrap();
+        assert_eq!(shelf.spare().await, [1, 2, 3, 6]);
+        // It moves: what it held before goes, what it holds now stays.
+        shelf.take(&Bookmark { from: at(1_000), to: at(2_000), ..second }, 1_000).await.unwrap();
+        assert_eq!(shelf.spare().await, [2, 3, 4, 5, 6]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_ends_by_itself() {
+        let shelf = Shelf::new(1..=3).await;
+        let ends = bookmark(1, (1_000, 3_000), Some(Lock { until: Some(at(50)) }));
+        shelf.take(&ends, 1_000).await.unwrap();
+        shelf.take(&bookmark(2, (2_000, 3_000), OPEN), 1_000).await.unwrap();
+        shelf.index.end_locks(at(49)).await.unwrap();
+        assert_eq!(shelf.spare().await, [3]);
+        shelf.index.end_locks(at(50)).await.unwrap();
+        assert_eq!(shelf.spare().await, [1, 3], "the other lock goes on");
+        shelf.add(1).await;
+        assert_eq!(shelf.spare().await, [1, 3]);
+    }
+
+    /// The attack: somebody locks all there is, so that nothing new has room.
+    #[tokio::test]
+    async fn locks_hold_half_of_what_may_be_recorded_and_no_more() {
+        let shelf = Shelf::new(1..=6).await;
+        let lock = |n, from, to| bookmark(n, (from, to), OPEN);
+        // Half of 800 is 400 bytes, and each recording has one: all fit.
+        assert!(shelf.take(&lock(1, 1_000, 3_000), 800).await.is_ok());
+        // Of 200, it is 100; of 199 (by whole hundreds) 50; of 99 nothing.
+        assert_eq!(shelf.take(&lock(2, 3_000, 5_000), 99).await, Err(LockRefusal::Full));
+        assert_eq!(shelf.spare().await, [3, 4, 5, 6], "nothing is left of what was refused");
+        assert!(shelf.index.known_lock(BookmarkId::from_random([2; 16])).await.unwrap().is_none());
+        // There is less room than before: less may be locked still, not more.
+        assert!(shelf.take(&lock(1, 1_000, 2_000), 99).await.is_ok());
+        assert_eq!(shelf.take(&lock(1, 1_000, 4_000), 99).await, Err(LockRefusal::Full));
+        assert_eq!(shelf.spare().await, [2, 3, 4, 5, 6]);
+    }
+
+    #[tokio::test]
+    async fn locks_are_saved_from_a_damaged_index() {
+        let shelf = Shelf::new(1..=3).await;
+        let lock = bookmark(1, (2_000, 3_000), OPEN);
+        shelf.take(&lock, 1_000).await.unwrap();
+        let known = shelf.index.known_lock(lock.bookmark).await.unwrap().unwrap();
+        assert_eq!(known.person, PersonId::from_random(PERSON));
+        let salvaged = Index::salvage(&shelf.folder.path().join("index.sqlite")).await;
+        let restored = Index::open(&shelf.folder.path().join("another.sqlite")).await.unwrap();
+        restored.restore(&salvaged).await.unwrap();
+        let restored = Shelf { index: restored, folder: shelf.folder };
+        for n in 1..=3 {
+            restored.add(n).await;
+        }
+        assert_eq!(restored.spare().await, [1, 3]);
+        assert_eq!(restored.index.known_lock(lock.bookmark).await.unwrap(), Some(known));
+    }
+}

@@ -149,7 +149,7 @@ async function chooseDestination({ cameras, proof, from }: Wish): Promise<Destin
 }
 
 /** Whether somebody may take footage of a camera out, into files or by a link, as far as the page needs to know before it asks. */
-export async function mayTakeOut(operation: 'export' | 'share', camera: string): Promise<boolean> {
+export async function mayTakeOut(operation: 'export' | 'share' | 'lock', camera: string): Promise<boolean> {
   const { allowed, missing } = await why(operation, camera);
   return allowed || missing !== null;
 }

@@ -29,6 +29,10 @@ const ACTIONS: Record<string, string> = {
   share: 'shared footage by a link',
   open_share: 'was opened by whoever has the link',
   end_share: 'withdrew a link',
+  bookmark: 'wrote a bookmark about',
+  lock_footage: 'locked footage of',
+  lift_lock: 'lifted a lock of footage of',
+  remove_bookmark: 'removed a bookmark',
   add_passkey: 'added a passkey',
   rename_passkey: 'renamed a passkey',
   remove_passkey: 'removed a passkey',
@@ -92,7 +96,7 @@ const STATEMENTS: Record<Statement['type'], string> = {
   snapshot: t('snapshot'),
 };
 
-const IDS = /\b(cam|gw|dev|usr|ep|org|shr)_[0-9a-f]{32}\b/g;
+const IDS = /\b(cam|gw|dev|usr|ep|org|shr|bm)_[0-9a-f]{32}\b/g;
 
 export interface Names {
   organisation: Organisation;

@@ -15,7 +15,7 @@ import { dateTime } from './words';
 
 export const ROLE_WORDS: Record<Role, { title: string; may: string }> = {
   viewer: { title: 'Viewer', may: 'watches and plays' },
-  operator: { title: 'Operator', may: 'watches, plays, hears, exports and shares' },
+  operator: { title: 'Operator', may: 'watches, plays, hears, moves, exports, shares and locks' },
   auditor: { title: 'Auditor', may: 'reads the history, and opens no picture by this role' },
   installer: { title: 'Installer', may: 'delivers orders that administrators signed to sites' },
 };

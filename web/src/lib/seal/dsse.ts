@@ -23,7 +23,9 @@ export type PayloadType =
   | 'hour.v1+json'
   | 'notice-order.v1+json'
   | 'ptz-session.v1+json'
-  | 'ptz-order.v1+json';
+  | 'ptz-order.v1+json'
+  | 'bookmark.v1+json'
+  | 'lock-result.v1+json';
 
 export const envelopeShape = loose({
   payloadType: pattern(/^application\/vnd\.lenskeep\.[a-z0-9.+-]{1,64}$/, 'a payload type of Lenskeep'),

@@ -37,7 +37,7 @@ export const name: Shape<string> = (value, at) => {
   return [...found].length <= 200 && !/\p{Cc}/u.test(found) ? found : refuse(`${at} must have 1 to 200 printable characters`);
 };
 
-export function id(prefix: 'org_' | 'usr_' | 'dev_' | 'gw_' | 'cam_' | 'ep_' | 'svc_' | 'ev_' | 'shr_'): Shape<string> {
+export function id(prefix: 'org_' | 'usr_' | 'dev_' | 'gw_' | 'cam_' | 'ep_' | 'svc_' | 'ev_' | 'shr_' | 'bm_'): Shape<string> {
   return pattern(new RegExp(`^${prefix}[0-9a-f]{32}$`), `an id that starts with ${prefix}`);
 }
 

@@ -23,7 +23,7 @@ fn link(hub: &Arc<Hub>, n: u8) -> LinkEnd {
     hub.link(
         OrgId::from_random([1; 16]),
         gateway(n),
-        Answers { recordings: true, timelines: true, notices: true, ptz: true },
+        Answers { recordings: true, timelines: true, notices: true, ptz: true, locks: true },
     )
 }
 

@@ -2,11 +2,11 @@
 //! the test.
 
 use cloud::Route;
-use model::{EventId, Hash};
+use model::{BookmarkId, EventId, Hash};
 use serde_json::{Value, json};
 
 use super::things::Things;
-use crate::support::fresh;
+use crate::support::{fresh, fresh_id};
 
 /// What a case needs of its caller.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +108,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
             "POST",
             "/api/v1/roster"
             | "/api/v1/shares"
+            | "/api/v1/bookmarks"
             | "/api/v1/verifications/begin"
             | "/api/v1/verifications"
             | "/api/v1/actions"
@@ -131,6 +132,14 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         }
         ("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}") => {
             vec![case(Nothing, format!("/api/v1/shared/{share}/files/1/pieces/0"), json!({}))]
+        }
+        ("GET", "/api/v1/bookmarks") => {
+            vec![case(Session, "/api/v1/bookmarks?from=0&to=9".to_owned(), json!({}))]
+        }
+        // Of one that there is not; whose it is stands in its own test.
+        ("DELETE", "/api/v1/bookmarks/{id}") => {
+            let bookmark = BookmarkId::from_random(fresh_id());
+            vec![case(Nowhere, format!("/api/v1/bookmarks/{bookmark}"), json!({}))]
         }
         ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
         ("POST", "/api/v1/events/reviewed") => {

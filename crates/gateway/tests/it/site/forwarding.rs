@@ -235,22 +235,22 @@ impl Site {
     }
 
     /// Has the gateway look at once what may go.
-    async fn keep_a_day(&self) {
+    pub(super) async fn keep_a_day(&self) {
         self.order(Command::SetRetention { bytes_max: 100_000_000, age_days_max: 1 }).await;
     }
 
-    async fn index(&self) -> sqlx::SqlitePool {
+    pub(super) async fn index(&self) -> sqlx::SqlitePool {
         let index = sqlx::sqlite::SqliteConnectOptions::new().filename(self.data().join("index.sqlite"));
         sqlx::SqlitePool::connect_with(index).await.unwrap()
     }
 
-    async fn make_confirmed_old(&self) {
+    pub(super) async fn make_confirmed_old(&self) {
         let days = 3 * 86_400_000;
         let query = sqlx::query("UPDATE recordings SET started_at = started_at - ? WHERE state = 2");
         query.bind(days).execute(&self.index().await).await.unwrap();
     }
 
-    async fn confirmed(&self) -> Vec<PathBuf> {
+    pub(super) async fn confirmed(&self) -> Vec<PathBuf> {
         let paths: Vec<String> = sqlx::query_scalar("SELECT path FROM recordings WHERE state = 2")
             .fetch_all(&self.index().await)
             .await

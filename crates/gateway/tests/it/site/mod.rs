@@ -13,6 +13,7 @@ mod forwarding;
 mod hostile;
 mod kills;
 mod local;
+mod locks;
 mod mqtt;
 mod process;
 mod ptz;

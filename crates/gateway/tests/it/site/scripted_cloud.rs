@@ -16,10 +16,10 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
-    FromGateway, HourReport, HourReportAnswer, JournalPart, LogOffer, NoticeOrders, Notices, ReadBackAnswer,
-    ReadBackRequest, RecordingReport, RecordingReportAnswer, RecordingResult, RecordingStatus, RosterAnswer,
-    SealedNotice, SiteSettings, StreamStatus, ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest,
-    WitnessReport,
+    FromGateway, HourReport, HourReportAnswer, JournalPart, LockOrder, LockOrders, LockResults, LogOffer,
+    NoticeOrders, Notices, ReadBackAnswer, ReadBackRequest, RecordingReport, RecordingReportAnswer,
+    RecordingResult, RecordingStatus, RosterAnswer, SealedNotice, SiteSettings, StreamStatus, ToGateway,
+    UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{Base64, DeviceId, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -57,6 +57,7 @@ struct Heard {
     journal: Vec<Envelope>,
     witness: Vec<WitnessReport>,
     notices: Vec<SealedNotice>,
+    locks: Vec<Envelope>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     settings: Option<SiteSettings>,
     frames: Vec<Bytes>,
@@ -97,6 +98,8 @@ pub(super) struct Script {
     pub(super) notice_orders: Vec<Envelope>,
     /// Whose list goes on from here for ever.
     pub(super) notice_orders_go_on: Option<DeviceId>,
+    /// What devices order to lock, a page of its own each.
+    pub(super) lock_orders: Vec<LockOrder>,
     /// Answers to notices, in turn; then 200.
     pub(super) notice_answers: VecDeque<u16>,
 }
@@ -135,6 +138,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/journal", post(journal))
             .route("/gateway/v1/notice-orders", get(notice_orders))
             .route("/gateway/v1/notices", post(notices))
+            .route("/gateway/v1/locks", get(lock_orders).post(locks))
             .route("/gateway/v1/history/checkpoint", get(log_offer))
             .route("/gateway/v1/history/witness", post(witness))
             .route("/gateway/v1/link", get(link))
@@ -244,6 +248,11 @@ impl ScriptedCloud {
     /// What the gateway found of the history, in order.
     pub(super) fn witness_reports(&self) -> Vec<WitnessReport> {
         self.heard.lock().unwrap().witness.clone()
+    }
+
+    /// What the gateway said of locks.
+    pub(super) fn locks(&self) -> Vec<Envelope> {
+        self.heard.lock().unwrap().locks.clone()
     }
 
     pub(super) fn notices(&self) -> Vec<SealedNotice> {
@@ -477,6 +486,19 @@ async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<J
 async fn notice_orders(State(cloud): Cloud) -> Json<NoticeOrders> {
     let script = cloud.script.lock().unwrap();
     Json(NoticeOrders { orders: script.notice_orders.clone(), more_after: script.notice_orders_go_on })
+}
+
+async fn lock_orders(State(cloud): Cloud, Query(seen): Query<BTreeMap<String, u64>>) -> Json<LockOrders> {
+    let mut orders = cloud.script.lock().unwrap().lock_orders.clone();
+    orders.retain(|order| order.change > seen["after"]);
+    let more = orders.len() > 1;
+    orders.truncate(1);
+    Json(LockOrders { orders, more })
+}
+
+async fn locks(State(cloud): Cloud, Json(told): Json<LockResults>) -> Json<Value> {
+    cloud.heard.lock().unwrap().locks.extend(told.results);
+    Json(json!({}))
 }
 
 async fn notices(State(cloud): Cloud, Json(told): Json<Notices>) -> Result<Json<Value>, StatusCode> {

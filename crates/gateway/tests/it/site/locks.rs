@@ -1,0 +1,190 @@
+//! Recordings that people lock against retention, and those who may not.
+
+use std::path::PathBuf;
+
+use model::wire::{Envelope, LockOrder, ToGateway};
+use model::{Base64, BookmarkId, DeviceId, EpochId, PersonId, Timestamp};
+use seal::bookmark::{Bookmark, Lock, LockRefusal, LockResult};
+use seal::keyring::DeviceKeys;
+use seal::keys::VerifyingKey;
+use seal::roster::{Scope, Statement};
+
+use super::administrator::{device, now};
+use super::{Site, until};
+
+const OPEN: Option<Lock> = Some(Lock { until: None });
+
+impl Site {
+    /// Of all that was recorded so far, by the administrator's device.
+    fn bookmark(&self, id: u8, lock: Option<Lock>) -> Bookmark {
+        Bookmark {
+            org: self.administrator.roster().org(),
+            gateway: self.administrator.gateway().id,
+            camera: self.camera,
+            bookmark: BookmarkId::from_random([id; 16]),
+            device: self.administrator.device_id(),
+            from: now().minus_ms(Timestamp::HOUR),
+            to: now(),
+            lock,
+            issued_at: now(),
+            epoch: EpochId::from_random([0; 16]),
+            note: Base64(vec![0; 12 + 512 + 16]),
+        }
+    }
+
+    /// What the gateway says of an order that it has not seen yet.
+    async fn locked(&self, envelope: &Envelope) -> LockResult {
+        self.cloud.script(|script| {
+            let change = script.lock_orders.len() as u64 + 1;
+            script.lock_orders.push(LockOrder { change, envelope: envelope.clone() });
+        });
+        self.cloud.send(ToGateway::LocksChanged);
+        let gateway = self.administrator.gateway();
+        let key = VerifyingKey::from_bytes(&gateway.sign.0).unwrap();
+        let order = seal::sha256(&envelope.payload.0);
+        let find = || {
+            let results = self.cloud.locks();
+            let results = results.iter().map(|result| LockResult::verify(result, (gateway.id, key)).unwrap());
+            results.filter(|result| result.order == order).last()
+        };
+        until("the gateway says what is locked", || find().is_some()).await;
+        find().unwrap()
+    }
+
+    async fn lock_by(&self, bookmark: &Bookmark, keys: &DeviceKeys) -> LockResult {
+        self.locked(&bookmark.sign(&keys.sign)).await
+    }
+
+    async fn lock(&self, bookmark: &Bookmark) -> LockResult {
+        self.lock_by(bookmark, self.administrator.keys()).await
+    }
+
+    /// Somebody with a device, who may open every camera or none.
+    fn person(&self, n: u8, may_open: bool) -> (DeviceId, DeviceKeys) {
+        let keys = DeviceKeys::from_seeds([n; 32], [n ^ 0x80; 32]);
+        let (id, person) = (DeviceId::from_random([n; 16]), PersonId::from_random([n; 16]));
+        self.administrator.state(Statement::AddDevice { device: device(id, person, &keys) });
+        if may_open {
+            let access = Statement::SetAccess { person, scope: Scope::All, audio: false, until: None };
+            self.administrator.state(access);
+        }
+        self.cloud.send(ToGateway::RosterChanged);
+        (id, keys)
+    }
+}
+
+fn all_there(files: &[PathBuf]) -> bool {
+    files.iter().all(|file| file.exists())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_locked_outlives_retention_and_a_restart_and_goes_when_it_is_lifted() {
+    let mut site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 3).await;
+    let lock = site.bookmark(1, OPEN);
+    let held = site.lock(&lock).await;
+    assert_eq!((held.refused, held.bookmark), (None, lock.bookmark));
+    assert!(held.recordings >= 3 && held.bytes > 0 && held.recorded_ms > 0, "{held:?}");
+    site.stop().await;
+    site.make_confirmed_old().await;
+    let old = site.confirmed().await;
+    site.start().await;
+    until("the gateway is there again", || site.cloud.last_status().is_some()).await;
+    for _ in 0..3 {
+        site.keep_a_day().await;
+    }
+    assert!(all_there(&old), "retention took what is locked");
+    assert_eq!(site.cloud.read_back(), 0, "it is not even asked for");
+    let lifted = Bookmark { issued_at: now(), ..site.bookmark(1, None) };
+    assert_eq!(site.lock(&lifted).await.refused, None);
+    for _ in 0..100 {
+        site.keep_a_day().await;
+        if !old.iter().any(|file| file.exists()) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    panic!("what is locked no more stays for ever");
+}
+
+/// The cloud carries what devices signed. It can make nothing of it that they did
+/// not order: neither hold what nobody locked, nor let go what somebody did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_cloud_neither_locks_nor_lifts() {
+    let site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 2).await;
+    let lock = site.bookmark(1, OPEN);
+    let (signed, stranger) =
+        (lock.sign(&site.administrator.keys().sign), DeviceKeys::from_seeds([8; 32], [9; 32]));
+    let forged = site.locked(&lock.sign(&stranger.sign)).await;
+    assert_eq!(forged.refused, Some(LockRefusal::NotAllowed), "a signature of its own");
+    let mut altered = signed.clone();
+    let text = String::from_utf8(altered.payload.0).unwrap();
+    altered.payload = text.replace("\"lock\":{\"until\":null}", "\"lock\":null").into_bytes().into();
+    assert_eq!(site.locked(&altered).await.refused, Some(LockRefusal::NotAllowed), "altered");
+    let elsewhere = Bookmark { gateway: model::GatewayId::from_random([5; 16]), ..site.bookmark(2, OPEN) };
+    assert_eq!(site.lock(&elsewhere).await.refused, Some(LockRefusal::NotAllowed), "of another gateway");
+
+    // An order of before is shown again after a later one: nothing is lifted.
+    let earlier = Bookmark { issued_at: now().minus_ms(1_000), lock: None, ..lock.clone() };
+    assert_eq!(site.lock(&earlier).await.refused, None);
+    assert_eq!(site.locked(&signed).await.refused, None);
+    let again = earlier.sign(&site.administrator.keys().sign);
+    site.cloud.script(|script| {
+        let change = script.lock_orders.len() as u64 + 1;
+        script.lock_orders.push(LockOrder { change, envelope: again });
+    });
+    let held = site.lock(&site.bookmark(3, OPEN)).await;
+    assert!(held.recordings > 0);
+    let locked: i64 = sqlx::query_scalar("SELECT holds FROM locks WHERE bookmark = ?")
+        .bind(lock.bookmark.to_string())
+        .fetch_one(&site.index().await)
+        .await
+        .unwrap();
+    assert_eq!(locked, 1, "lifted by an order that was over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_are_for_those_who_may_open_the_camera_and_are_lifted_by_their_makers_or_administrators() {
+    let site = Site::recording().await;
+    until("recordings are confirmed", || site.objects().len() >= 2).await;
+    let (ben, bens) = site.person(0x21, true);
+    let (eve, eves) = site.person(0x22, false);
+    let (cem, cems) = site.person(0x23, true);
+    let by = |device, id, lock| Bookmark { device, issued_at: now(), ..site.bookmark(id, lock) };
+    // The roster may come after the order; what it allows then is taken.
+    assert_eq!(settled(&site, &by(ben, 1, OPEN), &bens).await, None);
+    assert_eq!(settled(&site, &by(eve, 2, OPEN), &eves).await, Some(LockRefusal::NotAllowed));
+    let foreign = site.lock_by(&by(cem, 1, None), &cems).await;
+    assert_eq!(foreign.refused, Some(LockRefusal::NotAllowed), "somebody else's");
+    assert_eq!(site.lock(&by(site.administrator.device_id(), 1, OPEN)).await.refused, None);
+    // The administrator's change made it nobody else's.
+    assert_eq!(site.lock_by(&by(ben, 1, None), &bens).await.refused, None);
+    // What somebody locked who has left stays locked.
+    let kept = by(ben, 4, OPEN);
+    assert_eq!(site.lock_by(&kept, &bens).await.refused, None);
+    site.administrator.state(Statement::RevokeDevice { device: ben });
+    site.cloud.send(ToGateway::RosterChanged);
+    until("the gateway has heard of it, and still holds", || {
+        let results = site.cloud.locks();
+        let order = seal::sha256(&kept.sign(&bens.sign).payload.0);
+        let of = |result: &Envelope| seal::from_canonical::<LockResult>(&result.payload.0).unwrap();
+        results.iter().map(of).filter(|result| result.order == order).all(|result| result.refused.is_none())
+    })
+    .await;
+    let late = site.lock_by(&by(ben, 5, OPEN), &bens).await;
+    assert_eq!(late.refused, Some(LockRefusal::NotAllowed), "a device that was shut out");
+}
+
+/// The last answer, once the gateway's roster knows whose device it is.
+async fn settled(site: &Site, bookmark: &Bookmark, keys: &DeviceKeys) -> Option<LockRefusal> {
+    let first = site.lock_by(bookmark, keys).await;
+    let expected_later = first.refused.is_some();
+    if expected_later {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    }
+    site.cloud.send(ToGateway::LocksChanged);
+    let order = seal::sha256(&bookmark.sign(&keys.sign).payload.0);
+    let of = |result: &Envelope| seal::from_canonical::<LockResult>(&result.payload.0).unwrap();
+    site.cloud.locks().iter().map(of).filter(|result| result.order == order).last().unwrap().refused
+}

@@ -193,11 +193,10 @@ pub(crate) async fn remove(
     let now = clock::now();
     let roster = app.roster(caller.org, now).await?;
     let row = app.database.bookmark(caller.org, bookmark).await?.ok_or_else(Problem::not_found)?;
-    // What may not be seen is not there.
-    let seen = allowing(&app, &Asker::Person(caller), &roster, Operation::Playback, now).await?;
-    let is_seen = seen.iter().any(|(camera, _)| camera.id == row.camera);
-    if !is_seen && !is_administrator(&roster, caller.person, now) && row.person != Some(caller.person) {
-        return Err(Problem::not_found());
+    if may_change(&row, &caller, &roster, now).is_err() {
+        // What may not be seen is not there.
+        let camera = row.camera;
+        app.decide(&caller, &roster, Action::Bookmark { camera, bookmark }, now).await?;
     }
     may_change(&row, &caller, &roster, now)?;
     if row.holds(now) {

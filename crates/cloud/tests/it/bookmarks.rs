@@ -6,7 +6,7 @@ use model::wire::{Envelope, LOCKS_MAX, LockOrders};
 use model::{Base64, BookmarkId, CameraId, EpochId, GatewayId, OrgId, Timestamp};
 use reqwest::StatusCode;
 use seal::bookmark::{Bookmark, Lock, LockRefusal, LockResult};
-use seal::roster::Scope;
+use seal::roster::{Camera, Scope, Statement};
 use serde_json::{Value, json};
 
 use crate::live::Link;
@@ -18,7 +18,8 @@ on_both_databases!(
     a_bookmark_is_seen_by_whoever_may_play_the_camera_back_and_changed_by_its_maker,
     a_lock_reaches_its_gateway_and_its_answer_is_shown,
     whoever_may_not_lock_sends_its_gateway_nothing,
-    lifting_a_lock_takes_the_person_and_removing_takes_the_lift,
+    lifting_a_lock_takes_the_person,
+    removing_a_bookmark_takes_the_lift_of_its_lock,
     gateways_read_and_answer_for_themselves_alone,
     pages_leave_none_out,
 );
@@ -78,7 +79,7 @@ impl Scene {
     }
 }
 
-fn bookmark(
+pub(crate) fn bookmark(
     (org, gateway, camera): (OrgId, GatewayId, CameraId),
     by: &Person,
     lock: Option<Lock>,
@@ -110,7 +111,7 @@ async fn put(world: &World, by: &Person, bookmark: &Bookmark) -> (Answer, Envelo
     (answer, envelope)
 }
 
-async fn put_well(world: &World, by: &Person, bookmark: &Bookmark) -> Envelope {
+pub(crate) async fn put_well(world: &World, by: &Person, bookmark: &Bookmark) -> Envelope {
     let (answer, envelope) = put(world, by, bookmark).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
     envelope
@@ -227,26 +228,57 @@ async fn whoever_may_not_lock_sends_its_gateway_nothing(world: World) {
     assert!(scene.listed(&world, &viewer).await.len() == 1);
 }
 
-async fn lifting_a_lock_takes_the_person_and_removing_takes_the_lift(world: World) {
+/// Whoever stole the session lets nothing go: less, shorter, or not at all.
+async fn lifting_a_lock_takes_the_person(world: World) {
     let (mut ours, browser) = world.found_with_passkey().await;
-    let gateway = Gateway::enrolled(&world, &mut ours).await;
-    let camera = ours.bind_camera(&world, gateway.id).await;
+    let gateway = Gateway::new(&world);
+    let camera = CameraId::from_random(fresh_id());
+    let bound = Camera {
+        id: camera,
+        name: "Door".to_owned(),
+        gateway: gateway.id,
+        serial: None,
+        certificate: None,
+        groups: BTreeSet::new(),
+    };
+    for statement in
+        [Statement::AddGateway { gateway: gateway.keys.clone() }, Statement::BindCamera { camera: bound }]
+    {
+        let envelope = ours.sign(statement, &ours.admin);
+        ours.api(&world).confirm(&browser, &[seal::sha256(&envelope.payload.0)]).await;
+        let added = ours.api(&world).post("/api/v1/roster", &json!({ "envelope": envelope })).await;
+        assert_eq!(added.status, StatusCode::OK, "{}", added.body);
+        ours.roster.apply(&envelope, now()).unwrap();
+    }
     let scene = Scene { ours, gateway, camera };
     let admin = &scene.ours.admin;
-    let api = scene.ours.api(&world);
-    let until = |ms| Some(Lock { until: Some(now().plus_ms(ms)) });
+    let locked = scene.bookmark(admin, OPEN);
+    put_well(&world, admin, &locked).await;
+    let until = Some(Lock { until: Some(now().plus_ms(Timestamp::DAY)) });
+    let narrower = Bookmark { to: locked.from.plus_ms(1), ..later(&locked, admin, OPEN) };
+    let moved = Bookmark { from: locked.from.plus_ms(1), ..later(&locked, admin, OPEN) };
+    let lifted = later(&locked, admin, None);
+    for weaker in [&lifted, &later(&locked, admin, until), &narrower, &moved] {
+        assert_eq!(put(&world, admin, weaker).await.0.code(), "verification_needed");
+    }
+    let wider = Bookmark { from: locked.from.minus_ms(1), ..later(&locked, admin, OPEN) };
+    put_well(&world, admin, &wider).await;
+    let lifted = later(&wider, admin, None);
+    let order = seal::sha256(&lifted.sign(&admin.keys.sign).payload.0);
+    let confirmed = scene.ours.api(&world).confirm(&browser, &[order]).await;
+    assert_eq!(confirmed.status, StatusCode::NO_CONTENT);
+    put_well(&world, admin, &lifted).await;
+    let history = scene.ours.api(&world).get("/api/v1/history?action=lift_lock").await;
+    assert_eq!(history.body["entries"].as_array().unwrap().len(), 1);
+}
+
+async fn removing_a_bookmark_takes_the_lift_of_its_lock(world: World) {
+    let scene = Scene::new(&world).await;
+    let admin = &scene.ours.admin;
     let locked = scene.bookmark(admin, OPEN);
     put_well(&world, admin, &locked).await;
     assert_eq!(remove(&world, admin, &locked).await, (409, "locked".into()));
-    // Whoever stole the session lets nothing go: less, shorter, or not at all.
-    let shorter = Bookmark { to: locked.from.plus_ms(1), ..later(&locked, admin, OPEN) };
-    let lifted = later(&locked, admin, None);
-    for weaker in [&lifted, &later(&locked, admin, until(Timestamp::DAY)), &shorter] {
-        assert_eq!(put(&world, admin, weaker).await.0.code(), "verification_needed");
-    }
-    let order = seal::sha256(&lifted.sign(&admin.keys.sign).payload.0);
-    assert_eq!(api.confirm(&browser, &[order]).await.status, StatusCode::NO_CONTENT);
-    let lift = put_well(&world, admin, &lifted).await;
+    let lift = put_well(&world, admin, &later(&locked, admin, None)).await;
     // Nobody is shown it any more, and its gateway hears of the lift all the same.
     assert_eq!(remove(&world, admin, &locked).await.0, 204);
     assert_eq!(scene.listed(&world, admin).await.len(), 0);
@@ -254,9 +286,6 @@ async fn lifting_a_lock_takes_the_person_and_removing_takes_the_lift(world: Worl
     assert_eq!(orders.iter().map(|order| &order.envelope).collect::<Vec<_>>(), [&lift]);
     assert_eq!(scene.answer(&lift).await.status, StatusCode::OK);
     assert_eq!(scene.orders(0).await.orders, [], "and then it is gone");
-    // The same id means nothing new to anybody who kept the old order.
-    let history = scene.ours.api(&world).get("/api/v1/history?action=lift_lock").await;
-    assert_eq!(history.body["entries"].as_array().unwrap().len(), 1);
 }
 
 async fn gateways_read_and_answer_for_themselves_alone(world: World) {

@@ -2,11 +2,11 @@
 //! the test.
 
 use cloud::Route;
-use model::{BookmarkId, EventId, Hash};
+use model::{EventId, Hash};
 use serde_json::{Value, json};
 
 use super::things::Things;
-use crate::support::{fresh, fresh_id};
+use crate::support::fresh;
 
 /// What a case needs of its caller.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         wall,
         share,
         ended,
+        bookmark,
         size,
     } = things;
     let case = |needs, path: String, body: Value| Case { needs, path, body };
@@ -136,10 +137,9 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("GET", "/api/v1/bookmarks") => {
             vec![case(Session, "/api/v1/bookmarks?from=0&to=9".to_owned(), json!({}))]
         }
-        // Of one that there is not; whose it is stands in its own test.
+        // It is locked; whose it is stands in a test of its own.
         ("DELETE", "/api/v1/bookmarks/{id}") => {
-            let bookmark = BookmarkId::from_random(fresh_id());
-            vec![case(Nowhere, format!("/api/v1/bookmarks/{bookmark}"), json!({}))]
+            vec![case(Door, format!("/api/v1/bookmarks/{bookmark}"), json!({}))]
         }
         ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
         ("POST", "/api/v1/events/reviewed") => {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{CameraId, DeviceId, Hash, PersonId, ShareId, Timestamp, WallId};
+use model::{BookmarkId, CameraId, DeviceId, Hash, PersonId, ShareId, Timestamp, WallId};
 use reqwest::StatusCode;
+use seal::bookmark::Lock;
 use seal::roster::{Scope, Statement};
 use serde_json::json;
 
@@ -41,6 +42,7 @@ pub(super) struct Things {
     /// Ada's, which is being made; and one that goes.
     pub(super) share: ShareId,
     pub(super) ended: ShareId,
+    pub(super) bookmark: BookmarkId,
     /// A size of the log that was published.
     pub(super) size: u64,
 }
@@ -115,6 +117,10 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
         let ordered = ours.api(world).post("/api/v1/shares", &signed(action)).await;
         assert_eq!(ordered.status, StatusCode::NO_CONTENT, "{}", ordered.body);
     }
+    let locked =
+        crate::bookmarks::bookmark((ours.org, gateway.id, door), &ours.admin, Some(Lock { until: None }));
+    let bookmark = locked.bookmark;
+    crate::bookmarks::put_well(world, &ours.admin, &locked).await;
     let second = world.device_login(ours.org, &ours.admin).await.cookie().unwrap();
     let listed = world.as_person(&second).get("/api/v1/sessions").await.body["sessions"].clone();
     let own = listed.as_array().unwrap().iter().find(|session| session["own"] == true).unwrap()["id"].clone();
@@ -196,6 +202,7 @@ pub(super) async fn with_things(world: &World) -> (Organisation, Things, BTreeMa
         wall,
         share,
         ended,
+        bookmark,
         size,
     };
     (ours, things, who)

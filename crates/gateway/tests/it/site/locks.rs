@@ -32,23 +32,35 @@ impl Site {
         }
     }
 
-    /// What the gateway says of an order that it has not seen yet.
+    /// What the gateway said of an order, each time.
+    fn said_of(&self, envelope: &Envelope) -> Vec<LockResult> {
+        let gateway = self.administrator.gateway();
+        let key = VerifyingKey::from_bytes(&gateway.sign.0).unwrap();
+        let order = seal::sha256(&envelope.payload.0);
+        let results = self.cloud.locks();
+        let results = results.iter().map(|result| LockResult::verify(result, (gateway.id, key)).unwrap());
+        results.filter(|result| result.order == order).collect()
+    }
+
+    /// What it says of one that the cloud shows it now.
     async fn locked(&self, envelope: &Envelope) -> LockResult {
+        let before = self.said_of(envelope).len();
         self.cloud.script(|script| {
             let change = script.lock_orders.len() as u64 + 1;
             script.lock_orders.push(LockOrder { change, envelope: envelope.clone() });
         });
         self.cloud.send(ToGateway::LocksChanged);
-        let gateway = self.administrator.gateway();
-        let key = VerifyingKey::from_bytes(&gateway.sign.0).unwrap();
-        let order = seal::sha256(&envelope.payload.0);
-        let find = || {
-            let results = self.cloud.locks();
-            let results = results.iter().map(|result| LockResult::verify(result, (gateway.id, key)).unwrap());
-            results.filter(|result| result.order == order).last()
-        };
-        until("the gateway says what is locked", || find().is_some()).await;
-        find().unwrap()
+        until("the gateway says what is locked", || self.said_of(envelope).len() > before).await;
+        self.said_of(envelope).pop().unwrap()
+    }
+
+    /// Whether the index has it as a lock, as the table writes it.
+    async fn holds(&self, bookmark: BookmarkId) -> Option<i64> {
+        sqlx::query_scalar("SELECT holds FROM locks WHERE bookmark = ?")
+            .bind(bookmark.to_string())
+            .fetch_optional(&self.index().await)
+            .await
+            .unwrap()
     }
 
     async fn lock_by(&self, bookmark: &Bookmark, keys: &DeviceKeys) -> LockResult {
@@ -136,12 +148,7 @@ async fn a_hostile_cloud_neither_locks_nor_lifts() {
     });
     let held = site.lock(&site.bookmark(3, OPEN)).await;
     assert!(held.recordings > 0);
-    let locked: i64 = sqlx::query_scalar("SELECT holds FROM locks WHERE bookmark = ?")
-        .bind(lock.bookmark.to_string())
-        .fetch_one(&site.index().await)
-        .await
-        .unwrap();
-    assert_eq!(locked, 1, "lifted by an order that was over");
+    assert_eq!(site.holds(lock.bookmark).await, Some(1), "lifted by an order that was over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,9 +159,12 @@ async fn locks_are_for_those_who_may_open_the_camera_and_are_lifted_by_their_mak
     let (eve, eves) = site.person(0x22, false);
     let (cem, cems) = site.person(0x23, true);
     let by = |device, id, lock| Bookmark { device, issued_at: now(), ..site.bookmark(id, lock) };
-    // The roster may come after the order; what it allows then is taken.
-    assert_eq!(settled(&site, &by(ben, 1, OPEN), &bens).await, None);
-    assert_eq!(settled(&site, &by(eve, 2, OPEN), &eves).await, Some(LockRefusal::NotAllowed));
+    // The roster may come after the order: what it allows then is taken.
+    let first = by(ben, 1, OPEN).sign(&bens.sign);
+    site.locked(&first).await;
+    until("the gateway knows Ben", || site.said_of(&first).iter().any(|said| said.refused.is_none())).await;
+    let eves_order = by(eve, 2, OPEN).sign(&eves.sign);
+    assert_eq!(site.locked(&eves_order).await.refused, Some(LockRefusal::NotAllowed));
     let foreign = site.lock_by(&by(cem, 1, None), &cems).await;
     assert_eq!(foreign.refused, Some(LockRefusal::NotAllowed), "somebody else's");
     assert_eq!(site.lock(&by(site.administrator.device_id(), 1, OPEN)).await.refused, None);
@@ -163,28 +173,13 @@ async fn locks_are_for_those_who_may_open_the_camera_and_are_lifted_by_their_mak
     // What somebody locked who has left stays locked.
     let kept = by(ben, 4, OPEN);
     assert_eq!(site.lock_by(&kept, &bens).await.refused, None);
+    let judged = site.said_of(&eves_order).len();
     site.administrator.state(Statement::RevokeDevice { device: ben });
     site.cloud.send(ToGateway::RosterChanged);
-    until("the gateway has heard of it, and still holds", || {
-        let results = site.cloud.locks();
-        let order = seal::sha256(&kept.sign(&bens.sign).payload.0);
-        let of = |result: &Envelope| seal::from_canonical::<LockResult>(&result.payload.0).unwrap();
-        results.iter().map(of).filter(|result| result.order == order).all(|result| result.refused.is_none())
-    })
-    .await;
+    until("all is judged anew", || site.said_of(&eves_order).len() > judged).await;
+    assert_eq!(site.holds(kept.bookmark).await, Some(1));
     let late = site.lock_by(&by(ben, 5, OPEN), &bens).await;
     assert_eq!(late.refused, Some(LockRefusal::NotAllowed), "a device that was shut out");
-}
-
-/// The last answer, once the gateway's roster knows whose device it is.
-async fn settled(site: &Site, bookmark: &Bookmark, keys: &DeviceKeys) -> Option<LockRefusal> {
-    let first = site.lock_by(bookmark, keys).await;
-    let expected_later = first.refused.is_some();
-    if expected_later {
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    }
-    site.cloud.send(ToGateway::LocksChanged);
-    let order = seal::sha256(&bookmark.sign(&keys.sign).payload.0);
-    let of = |result: &Envelope| seal::from_canonical::<LockResult>(&result.payload.0).unwrap();
-    site.cloud.locks().iter().map(of).filter(|result| result.order == order).last().unwrap().refused
+    assert_eq!(site.lock(&by(site.administrator.device_id(), 4, None)).await.refused, None);
+    assert_eq!(site.holds(kept.bookmark).await, Some(0), "an administrator lifts it");
 }

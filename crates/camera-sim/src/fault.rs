@@ -70,6 +70,16 @@ pub enum Fault {
     OnvifLocked,
     /// Lets the account sign in, and tells it nothing of the streams.
     OnvifNoRight,
+    /// Tells nothing on its VAPIX event stream: it may not, it says.
+    VapixRefuses,
+    /// Says nothing more on it, not even that it is there.
+    VapixSilent,
+    /// Sends what is no JSON on it.
+    VapixGarbage,
+    /// Sends a message of 10 MB on it.
+    VapixHuge,
+    /// Sends events on it, as fast as the client takes them.
+    VapixFlood,
     /// Answers those who look for cameras with addresses of others.
     DiscoveryElsewhere,
     /// Answers them 3 000 times.
@@ -81,7 +91,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 36] = [
+    pub const ALL: [Fault; 41] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -114,6 +124,11 @@ impl Fault {
         Fault::OnvifEcho,
         Fault::OnvifLocked,
         Fault::OnvifNoRight,
+        Fault::VapixRefuses,
+        Fault::VapixSilent,
+        Fault::VapixGarbage,
+        Fault::VapixHuge,
+        Fault::VapixFlood,
         Fault::DiscoveryElsewhere,
         Fault::DiscoveryFlood,
         Fault::DiscoveryHuge,

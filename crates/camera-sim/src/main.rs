@@ -29,6 +29,9 @@ struct Arguments {
     /// It can be moved by ONVIF's PTZ service
     #[arg(long, requires = "onvif")]
     ptz: bool,
+    /// It streams its events as cameras of Axis do, beside ONVIF
+    #[arg(long, requires = "onvif")]
+    vapix: bool,
     /// Answer those who look for cameras here, such as 127.0.0.1:3702
     #[arg(long, value_name = "ADDRESS", requires = "onvif")]
     discovery: Option<SocketAddr>,
@@ -83,6 +86,7 @@ async fn main() -> anyhow::Result<()> {
             event_every: arguments.event_every.map(Duration::from_secs),
             event_rule: arguments.event_rule,
             ptz: arguments.ptz,
+            vapix: arguments.vapix,
             discovery: arguments
                 .discovery
                 .map(|listen| Discovery { listen, interface: arguments.discovery_interface }),
@@ -108,7 +112,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(certificate) = camera.certificate() {
         println!("certificate SHA-256 {certificate}");
     }
-    if let Some(url) = camera.onvif_url() {
+    for url in [camera.onvif_url(), camera.stream_url()].into_iter().flatten() {
         println!("{url}");
     }
     tokio::signal::ctrl_c().await?;

@@ -178,6 +178,11 @@ impl Running {
         self.camera.onvif.as_ref().map(|onvif| onvif.url())
     }
 
+    /// The event stream as cameras of Axis have it, if it is offered.
+    pub fn stream_url(&self) -> Option<String> {
+        self.camera.onvif.as_ref().and_then(|onvif| onvif.stream_url())
+    }
+
     /// Something begins (`true`), ends (`false`) or happens (`None`), and
     /// whoever has a pull point hears of it. The topic with its prefix, such as
     /// `tns1:RuleEngine/CellMotionDetector/Motion`.
@@ -187,7 +192,7 @@ impl Running {
         }
     }
 
-    /// Pull points that clients have now, and how many there ever were.
+    /// Pull points and event streams that clients have now, and how many there ever were.
     pub fn pull_points(&self) -> (usize, u32) {
         self.camera.onvif.as_ref().map_or((0, 0), |onvif| (onvif.events.points(), onvif.events.made()))
     }

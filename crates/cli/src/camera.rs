@@ -24,7 +24,8 @@ pub(crate) struct Access {
     #[arg(long, value_name = "URL")]
     sub_url: Option<String>,
     /// Address of the camera's ONVIF device service, for its events; often
-    /// http://ADDRESS/onvif/device_service.
+    /// http://ADDRESS/onvif/device_service. Or of the event stream of a camera of
+    /// Axis, http://ADDRESS/vapix/ws-data-stream.
     #[arg(long, value_name = "URL")]
     onvif_url: Option<String>,
     #[arg(long)]

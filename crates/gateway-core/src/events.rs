@@ -24,9 +24,10 @@ pub struct Now {
     pub at: Timestamp,
 }
 
-/// One camera's events.
-#[derive(Debug, Default)]
+/// One camera's events, as one source tells them.
+#[derive(Debug)]
 pub struct Events {
+    source: EventSource,
     active: BTreeMap<Subject, Active>,
     /// Of the last minute.
     beginnings: VecDeque<u64>,
@@ -50,6 +51,10 @@ struct Active {
 }
 
 impl Events {
+    pub fn new(source: EventSource) -> Self {
+        Events { source, active: BTreeMap::new(), beginnings: VecDeque::new(), left_out: 0 }
+    }
+
     /// What is to be kept of what the camera said. `id` draws 128 random bits.
     pub fn told(&mut self, said: Vec<CameraEvent>, now: Now, id: &mut dyn FnMut() -> EventId) -> Vec<Event> {
         let mut kept = self.tick(now);
@@ -66,7 +71,7 @@ impl Events {
                         continue;
                     }
                     let id = id();
-                    kept.push(event(id, &subject, phase, now.at));
+                    kept.push(self.event(id, &subject, phase, now.at));
                     if phase == EventPhase::Began {
                         self.active.insert(subject, Active { id, since_ms: now.ms, over: None });
                     }
@@ -95,6 +100,11 @@ impl Events {
         !self.active.is_empty()
     }
 
+    /// So many were told and not heard.
+    pub fn leave_out(&mut self, count: u32) {
+        self.left_out = self.left_out.saturating_add(count);
+    }
+
     /// How many were not kept since this was asked last.
     pub fn take_left_out(&mut self) -> u32 {
         std::mem::take(&mut self.left_out)
@@ -112,21 +122,19 @@ impl Events {
     }
 
     fn end(&mut self, now: Now, ended_at: impl Fn(&Active) -> Option<Timestamp>) -> Vec<Event> {
-        let mut ended = Vec::new();
-        self.active.retain(|subject, active| match ended_at(active) {
-            Some(at) => {
-                ended.push(event(active.id, subject, EventPhase::Ended, at.min(now.at)));
-                false
-            }
-            None => true,
+        let over = self.active.extract_if(.., |_, active| ended_at(active).is_some());
+        let over: Vec<_> = over.collect();
+        let ended = over.iter().filter_map(|(subject, active)| {
+            let at = ended_at(active)?.min(now.at);
+            Some(self.event(active.id, subject, EventPhase::Ended, at))
         });
-        ended
+        ended.collect()
     }
-}
 
-fn event(id: EventId, subject: &Subject, phase: EventPhase, at: Timestamp) -> Event {
-    let Subject { kind, rule, topic } = subject.clone();
-    Event { id, at, phase, kind, rule, source: EventSource::Onvif, topic }
+    fn event(&self, id: EventId, subject: &Subject, phase: EventPhase, at: Timestamp) -> Event {
+        let Subject { kind, rule, topic } = subject.clone();
+        Event { id, at, phase, kind, rule, source: self.source, topic }
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +152,7 @@ mod tests {
 
     /// (milliseconds, phase) of what was kept, and that all are of so many events.
     fn run(steps: &[(u64, Option<EventPhase>)], of: usize) -> Vec<(u64, EventPhase)> {
-        let mut events = Events::default();
+        let mut events = Events::new(EventSource::Onvif);
         let mut drawn = 0;
         let mut kept = Vec::new();
         for &(ms, phase) in steps {
@@ -204,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_and_not_kept() {
-        let mut events = Events::default();
+        let mut events = Events::new(EventSource::Onvif);
         let flood = (0..1_000).flat_map(|_| said(Happened)).collect();
         let mut id = || EventId::from_random([1; 16]);
         assert_eq!(events.told(flood, now(0), &mut id).len(), BEGINNINGS_MAX);
@@ -224,7 +232,7 @@ mod tests {
 
     #[test]
     fn whatever_goes_on_ends_with_the_connection() {
-        let mut events = Events::default();
+        let mut events = Events::new(EventSource::Onvif);
         events.told(said(Began), now(0), &mut || EventId::from_random([1; 16]));
         assert!(events.is_active());
         let ended = events.lost(now(500));

@@ -1,7 +1,7 @@
 //! What a gateway decides, without doing any of it: when a recording begins
 //! and ends ([`recorder`]), what is on the disk for certain ([`volume`]) and what
 //! lies there after a crash ([`recovery`]), what is missing ([`outage`]), what
-//! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]) and
+//! looks healthy and is not ([`health`]), what of all that cameras say is an event ([`events`]), and what Frigate says of them ([`frigate`]), and
 //! how it is kept ([`event_recorder`]), who is told of it ([`notices`]), what other systems on site are told ([`webhooks`], [`mqtt`], [`home_assistant`]), when epoch keys change and who gets them
 //! ([`epoch`]), what is signed for of each hour ([`hours`]), what retention may delete
 //! ([`retention`]), who moves a camera ([`ptz`]), and how the site's configuration changes by command ([`site`]).
@@ -11,6 +11,7 @@
 pub mod epoch;
 pub mod event_recorder;
 pub mod events;
+pub mod frigate;
 pub mod gop;
 pub mod health;
 pub mod home_assistant;

@@ -5,6 +5,7 @@
 use model::CameraAccess;
 use seal::command::{CameraReport, EventsReport};
 
+use crate::events::Teller;
 use crate::onvif::{Offer, OnvifError};
 use crate::questions::stream_report;
 use crate::rtsp::{self, Limits, SourceError};
@@ -29,6 +30,10 @@ pub(crate) async fn test(access: &CameraAccess) -> Result<CameraReport, SourceEr
 /// What the event service says, if it is to be asked.
 pub(crate) async fn events(access: &CameraAccess) -> Option<EventsReport> {
     let url = access.onvif_url.as_ref()?;
+    if let Teller::Stream(stream) = Teller::of(url, access) {
+        let heard = onvif::probe_stream(&stream, &onvif::Limits::default()).await;
+        return Some(EventsReport { error: heard.err().map(|error| error.to_string()) });
+    }
     let offer = onvif::probe(&events::access(url, access), &onvif::Limits::default()).await;
     let error = match offer {
         Ok(Offer { pull_points: true, .. }) => None,

@@ -1,14 +1,14 @@
 //! Configuration of the gateway: what the machine decides. What the site
 //! records is no configuration file's business; it comes in signed commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use gateway_core::recorder;
 use gateway_core::webhooks::Filter;
+use gateway_core::{frigate, recorder};
 use model::{CameraId, EventKind, Timestamp};
 use serde::Deserialize;
 use url::{Host, Url};
@@ -23,6 +23,8 @@ const NAME_MAX: usize = 32;
 const USERNAME_MAX: usize = 128;
 /// Of what topics begin with, in bytes.
 const PREFIX_MAX: usize = 64;
+/// Cameras of which Frigate is heard.
+const FRIGATE_CAMERAS_MAX: usize = 64;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,6 +94,24 @@ pub struct MqttSection {
     /// As Home Assistant is set; empty: nothing is discovered. Default `homeassistant`.
     #[serde(default = "discovery_prefix")]
     pub discovery_prefix: String,
+    /// Frigate, which says on this broker what it sees. Default: it is not heard.
+    #[serde(default)]
+    pub frigate: Option<FrigateSection>,
+}
+
+/// Frigate, whose word on the broker becomes events of cameras of the site.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrigateSection {
+    /// As Frigate's own `mqtt.topic_prefix`. Default `frigate`.
+    #[serde(default = "frigate_prefix")]
+    pub topic_prefix: String,
+    /// Frigate's names of cameras, and which cameras they are, 64 at most.
+    pub cameras: BTreeMap<String, CameraId>,
+}
+
+fn frigate_prefix() -> String {
+    "frigate".to_owned()
 }
 
 fn topic_prefix() -> String {
@@ -293,18 +313,38 @@ impl MqttSection {
         );
         let username = self.username.as_deref().unwrap_or("-");
         ensure!((1..=USERNAME_MAX).contains(&username.len()), "username must have 1 to {USERNAME_MAX} bytes");
-        let is_level = |level: &str| {
-            !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        };
-        let is_prefix = |prefix: &str| prefix.len() <= PREFIX_MAX && prefix.split('/').all(is_level);
         let rule = "letters, digits, `_`, `-`, and `/` between them";
         ensure!(is_prefix(&self.topic_prefix), "topic_prefix must be 1 to {PREFIX_MAX} {rule}");
         ensure!(
             self.discovery_prefix.is_empty() || is_prefix(&self.discovery_prefix),
             "discovery_prefix must be at most {PREFIX_MAX} {rule}"
         );
+        let Some(frigate) = &self.frigate else { return Ok(()) };
+        ensure!(is_prefix(&frigate.topic_prefix), "frigate.topic_prefix must be 1 to {PREFIX_MAX} {rule}");
+        ensure!(
+            !frigate.cameras.is_empty(),
+            "frigate.cameras is empty; it has a line for each camera: FRIGATES_NAME = \"cam_…\""
+        );
+        ensure!(
+            frigate.cameras.len() <= FRIGATE_CAMERAS_MAX,
+            "frigate.cameras has more than {FRIGATE_CAMERAS_MAX} names"
+        );
+        ensure!(
+            frigate.cameras.keys().all(|name| name.len() <= frigate::NAME_MAX && is_level(name)),
+            "frigate.cameras has a name that is none of Frigate's: 1 to {} letters, digits, `_` and `-`",
+            frigate::NAME_MAX
+        );
         Ok(())
     }
+}
+
+/// Of a topic: nothing that means more than itself.
+fn is_level(level: &str) -> bool {
+    !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn is_prefix(prefix: &str) -> bool {
+    prefix.len() <= PREFIX_MAX && prefix.split('/').all(is_level)
 }
 
 impl ReceiverUrl {
@@ -432,5 +472,27 @@ mod tests {
             let error = refused(&mqtt("mqtts://a.example", &format!("topic_prefix = \"{prefix}\"")));
             assert!(error.contains("topic_prefix must be"), "{prefix}: {error}");
         }
+    }
+    #[test]
+    fn frigate_is_heard_of_cameras_that_are_named() {
+        let with = |more: &str| format!("[mqtt]\nurl = \"mqtts://a.example\"\n[mqtt.frigate]\n{more}\n");
+        let camera = CameraId::from_random([7; 16]);
+        let config = Config::parse(&with(&format!("cameras = {{ front-door_2 = \"{camera}\" }}"))).unwrap();
+        let frigate = config.mqtt.unwrap().frigate.unwrap();
+        assert_eq!((frigate.topic_prefix.as_str(), frigate.cameras["front-door_2"]), ("frigate", camera));
+        assert!(refused(&with("")).contains("cameras"));
+        assert!(refused(&with("cameras = {}")).contains("frigate.cameras is empty"));
+        assert!(refused(&with("cameras = { front = \"front\" }")).contains("front"));
+        for name in ["a b", "a/b", "+", "#", "", "é", &"x".repeat(65)] {
+            let error = refused(&with(&format!("cameras = {{ \"{name}\" = \"{camera}\" }}")));
+            assert!(error.contains("a name that is none of Frigate's"), "{name}: {error}");
+        }
+        for prefix in ["", "#", "a/+", "a//b"] {
+            let cameras = format!("topic_prefix = \"{prefix}\"\ncameras = {{ front = \"{camera}\" }}");
+            assert!(refused(&with(&cameras)).contains("frigate.topic_prefix must be"), "{prefix}");
+        }
+        let many: String = (0..65).map(|n| format!("front{n} = \"{camera}\"\n")).collect();
+        let many = with("").replace("[mqtt.frigate]\n\n", &format!("[mqtt.frigate.cameras]\n{many}"));
+        assert!(refused(&many).contains("more than 64 names"));
     }
 }

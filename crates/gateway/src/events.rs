@@ -1,6 +1,8 @@
-//! What one camera says that it saw: asked for, thinned out, sealed and kept.
-//! Beside the camera's pictures and apart from them: a camera whose event
-//! service is broken records as any other.
+//! What one camera says that it saw, and what Frigate says of it: heard, thinned
+//! out, sealed and kept. Beside the camera's pictures and apart from them: a camera
+//! whose event service is broken records as any other.
+
+mod sources;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use gateway_core::events::{Events, Now};
 use gateway_core::outage::GAP_MS_MIN;
 use gateway_core::recorder::{Identity, Output};
 use model::wire::{Gap, GapReason, StreamState, StreamStatus};
-use model::{CameraAccess, CameraEvent, CameraId, EventId, EventPhase, OnvifUrl, Timestamp};
+use model::{CameraAccess, CameraEvent, CameraId, EventId, EventPhase, EventSource, OnvifUrl, Timestamp};
 use seal::event::{Batch, Event};
 use seal::recording::Ended;
 use tokio::sync::mpsc::error::TrySendError;
@@ -21,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::mqtt::Ear;
 use crate::notices::Told;
-use crate::onvif::{Limits, OnvifAccess, OnvifError, Subscription};
+use crate::onvif::OnvifAccess;
 use crate::outward::Outward;
-use crate::rtsp::Backoff;
 use crate::stream::{Order, Settings, folder};
 use crate::viewers::Viewers;
 use crate::{clock, random};
@@ -35,9 +37,6 @@ const HEARD_QUEUE: usize = 16;
 const GOES_ON: Duration = Duration::from_secs(30);
 /// And one without length is told for so long: what comes after it belongs to it.
 const AFTERWARDS: Duration = Duration::from_secs(10);
-/// Before a user name and password that the camera refused are tried again:
-/// cameras lock a user out after some failures.
-const REFUSED: Duration = Duration::from_secs(300);
 /// For giving the camera its subscription back.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How often it is told how many events were left out.
@@ -63,18 +62,68 @@ pub(crate) struct Tells {
     pub(crate) outward: Outward,
 }
 
-/// What the one who listens tells the one who writes.
-enum Heard {
+/// What one who listens tells the one who writes.
+struct Heard {
+    source: EventSource,
+    what: What,
+}
+
+enum What {
     Listening,
     Said(Vec<CameraEvent>),
-    Lost(OnvifError),
+    /// So much was said that some of it was not heard.
+    Missed(u32),
+    Lost {
+        words: String,
+        reason: GapReason,
+    },
+}
+
+/// Who tells of this camera.
+#[derive(Debug)]
+pub(crate) struct Tellers {
+    /// The camera itself.
+    pub(crate) camera: Option<Teller>,
+    pub(crate) frigate: Option<Ear>,
+}
+
+/// A camera, and in which way it tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Teller {
+    PullPoint(OnvifAccess),
+    Stream(OnvifAccess),
+}
+
+impl Teller {
+    pub(crate) fn of(url: &OnvifUrl, camera: &CameraAccess) -> Self {
+        let access = access(url, camera);
+        match url.is_event_stream() {
+            true => Teller::Stream(OnvifAccess { url: url.as_url().clone(), ..access }),
+            false => Teller::PullPoint(access),
+        }
+    }
+
+    fn source(&self) -> EventSource {
+        match self {
+            Teller::PullPoint(_) => EventSource::Onvif,
+            Teller::Stream(_) => EventSource::Vapix,
+        }
+    }
+}
+
+/// One who tells, as it is now.
+struct Source {
+    events: Events,
+    /// Since when nothing is heard of it, and why.
+    deaf: Option<(Timestamp, GapReason)>,
+    trouble: Option<String>,
 }
 
 pub(crate) struct EventsTask {
     identity: Identity,
-    access: OnvifAccess,
+    tellers: Tellers,
     recorder: EventRecorder,
-    events: Events,
+    sources: BTreeMap<EventSource, Source>,
     disk: Disk,
     gaps: mpsc::Sender<Gap>,
     /// That found no room yet.
@@ -87,8 +136,6 @@ pub(crate) struct EventsTask {
     checkpoint: watch::Receiver<Option<Arc<str>>>,
     began: Instant,
     file: Option<OpenRecording>,
-    /// Since when nothing is heard or kept, and why.
-    deaf: Option<(Timestamp, GapReason)>,
     /// When what goes on began.
     going_on: BTreeMap<EventId, Timestamp>,
     /// When what goes on is told again.
@@ -97,10 +144,10 @@ pub(crate) struct EventsTask {
     counted: Instant,
 }
 
-/// How the camera's event service is asked.
+/// How the camera's services are asked.
 pub(crate) fn access(url: &OnvifUrl, access: &CameraAccess) -> OnvifAccess {
     OnvifAccess {
-        url: url.as_url().clone(),
+        url: url.device_service(),
         username: access.username.clone(),
         password: access.password.clone(),
         certificate: access.certificate,
@@ -110,16 +157,16 @@ pub(crate) fn access(url: &OnvifUrl, access: &CameraAccess) -> OnvifAccess {
 impl EventsTask {
     pub(crate) fn new(
         settings: Settings,
-        url: &OnvifUrl,
+        tellers: Tellers,
         (disk, gaps, tells): (Disk, mpsc::Sender<Gap>, Tells),
         (orders, status): (mpsc::Receiver<Order>, watch::Sender<StreamStatus>),
         cancel: CancellationToken,
     ) -> Self {
         EventsTask {
-            access: access(url, &settings.access),
+            sources: tellers.sources().map(|source| (source, Source::new(source))).collect(),
+            tellers,
             recorder: EventRecorder::new(settings.identity.clone(), settings.epoch),
             identity: settings.identity,
-            events: Events::default(),
             disk,
             gaps,
             untold: Vec::new(),
@@ -131,7 +178,6 @@ impl EventsTask {
             checkpoint: settings.checkpoint,
             began: Instant::now(),
             file: None,
-            deaf: Some((clock::now(), GapReason::CameraUnreachable)),
             going_on: BTreeMap::new(),
             tell_again: None,
             counted: Instant::now(),
@@ -143,7 +189,8 @@ impl EventsTask {
         let (said, mut heard) = mpsc::channel(HEARD_QUEUE);
         let cancel = self.cancel.clone();
         let span = tracing::info_span!("events", camera = %self.identity.camera);
-        let listening = listen(self.access.clone(), said, cancel.clone()).instrument(span);
+        let tellers = Tellers { camera: self.tellers.camera.take(), frigate: self.tellers.frigate.take() };
+        let listening = tellers.listen(said, cancel.clone()).instrument(span);
         let listening = tokio::spawn(listening);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,11 +209,14 @@ impl EventsTask {
         }
         // Nobody takes what is still said.
         drop(heard);
-        let ended = self.events.lost(self.now());
+        let now = self.now();
+        let ended = self.of_all(|events| events.lost(now));
         self.keep(ended);
         self.recorder.close(Ended::Stopped);
         self.store().await;
-        self.hears_again();
+        for source in self.sources.keys().copied().collect::<Vec<_>>() {
+            self.hears_again(source);
+        }
         for gap in std::mem::take(&mut self.untold) {
             // The receiver outlives the streams.
             let _ = self.gaps.send(gap).await;
@@ -179,41 +229,63 @@ impl EventsTask {
         Now { ms: self.began.elapsed().as_millis() as u64, at: clock::now() }
     }
 
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Listening => {
-                info!(camera = %self.identity.camera, "listening for events");
-                self.hears_again();
-                self.set_state(StreamState::Recording, None);
+    /// One after the other.
+    fn of_all<T>(&mut self, mut what: impl FnMut(&mut Events) -> Vec<T>) -> Vec<T> {
+        self.sources.values_mut().flat_map(|source| what(&mut source.events)).collect()
+    }
+
+    fn is_active(&self) -> bool {
+        self.sources.values().any(|source| source.events.is_active())
+    }
+
+    fn hear(&mut self, Heard { source, what }: Heard) {
+        let (now, camera) = (self.now(), self.identity.camera);
+        let Some(teller) = self.sources.get_mut(&source) else { return };
+        match what {
+            What::Listening => {
+                info!(%camera, ?source, "listening for events");
+                teller.trouble = None;
+                self.hears_again(source);
+                self.show();
             }
-            Heard::Said(said) => {
-                let now = self.now();
-                let kept = self.events.told(said, now, &mut || EventId::from_random(random::bytes()));
+            What::Said(said) => {
+                let kept = teller.events.told(said, now, &mut || EventId::from_random(random::bytes()));
                 self.keep(kept);
             }
-            Heard::Lost(error) => {
-                let words = error.to_string();
+            What::Missed(count) => teller.events.leave_out(count),
+            What::Lost { words, reason } => {
                 // Once for each outage and reason, not for each try.
-                if self.status.borrow().reason.as_ref() != Some(&words) {
-                    warn!(camera = %self.identity.camera, reason = words, "no events");
+                if teller.trouble.as_ref() != Some(&words) {
+                    warn!(%camera, ?source, reason = words, "no events");
                 }
-                self.deaf.get_or_insert((clock::now(), gap_reason(&error)));
-                let ended = self.events.lost(self.now());
+                teller.deaf.get_or_insert((now.at, reason));
+                teller.trouble = Some(words);
+                let ended = teller.events.lost(now);
                 self.keep(ended);
-                self.set_state(StreamState::Failed, Some(words));
+                self.show();
             }
+        }
+    }
+
+    /// How it is: as the one is who is worst.
+    fn show(&self) {
+        let trouble = self.sources.values().find_map(|source| source.trouble.clone());
+        if trouble.is_some() {
+            self.set_state(StreamState::Failed, trouble);
+        } else if self.sources.values().all(|source| source.deaf.is_none()) {
+            self.set_state(StreamState::Recording, None);
         }
     }
 
     fn tick(&mut self) {
         let now = self.now();
-        let ended = self.events.tick(now);
+        let ended = self.of_all(|events| events.tick(now));
         self.keep(ended);
         self.tell_left_out();
         self.tell_concern();
         self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
         self.recorder.tick(now);
-        if !self.events.is_active() {
+        if !self.is_active() {
             self.tell_again = None;
         } else if self.tell_again.is_some_and(|at| at <= Instant::now()) {
             self.tell(GOES_ON);
@@ -254,7 +326,7 @@ impl EventsTask {
             return;
         }
         self.counted = Instant::now();
-        let left_out = self.events.take_left_out();
+        let left_out = self.of_all(|events| vec![events.take_left_out()]).into_iter().sum();
         if left_out > 0 {
             warn!(camera = %self.identity.camera, left_out, "the camera tells more events than are kept");
             self.write(Vec::new(), left_out);
@@ -285,7 +357,7 @@ impl EventsTask {
     fn tell(&mut self, lasts: Duration) {
         let seconds = lasts.as_secs() as u32;
         let _ = self.tells.happening.try_send(Happening { camera: self.identity.camera, seconds });
-        self.tell_again = self.events.is_active().then(|| Instant::now() + lasts / 2);
+        self.tell_again = self.is_active().then(|| Instant::now() + lasts / 2);
     }
 
     /// To viewers, then to the disk. What the disk does not take is told as a gap.
@@ -309,7 +381,7 @@ impl EventsTask {
                     let folder = folder(&self.identity, started_at);
                     self.file = Some(self.disk.open(folder, (started_at, id), bytes).await?);
                     if self.status.borrow().reason.as_deref() == Some(DiskError.to_string().as_str()) {
-                        self.set_state(StreamState::Recording, None);
+                        self.show();
                     }
                 }
                 Output::Chunk { number, key_frame, bytes, .. } => {
@@ -335,8 +407,9 @@ impl EventsTask {
     }
 
     /// Whatever was missed until now is told.
-    fn hears_again(&mut self) {
-        let Some((from, reason)) = self.deaf.take() else { return };
+    fn hears_again(&mut self, source: EventSource) {
+        let deaf = self.sources.get_mut(&source).and_then(|source| source.deaf.take());
+        let Some((from, reason)) = deaf else { return };
         let now = clock::now();
         if now.ms_since(from) >= GAP_MS_MIN {
             self.missed(from, now, reason);
@@ -371,70 +444,9 @@ impl EventsTask {
     }
 }
 
-fn gap_reason(error: &OnvifError) -> GapReason {
-    match error {
-        OnvifError::Unauthorized
-        | OnvifError::BasicWithoutTls
-        | OnvifError::UnknownAuthentication
-        | OnvifError::Fault { .. } => GapReason::CameraRefused,
-        _ => GapReason::CameraUnreachable,
-    }
-}
-
-/// Asks the camera, again and again, until it is told to end.
-async fn listen(access: OnvifAccess, said: mpsc::Sender<Heard>, cancel: CancellationToken) {
-    let limits = Limits::default();
-    let mut backoff = Backoff::new();
-    loop {
-        let began = Instant::now();
-        let (error, least) = tokio::select! {
-            () = cancel.cancelled() => return,
-            begun = Subscription::begin(&access, &limits) => match begun {
-                Ok(subscription) => match hear_out(subscription, &said, &cancel).await {
-                    // Also a refusal: one of the clocks was set, by which passwords are dated.
-                    Some(error) => (error, Duration::ZERO),
-                    None => return,
-                },
-                Err(OnvifError::Unauthorized) => (OnvifError::Unauthorized, REFUSED),
-                Err(error) => (error, Duration::ZERO),
-            },
-        };
-        let good_for = began.elapsed();
-        if said.send(Heard::Lost(error)).await.is_err() {
-            return;
-        }
-        let [jitter] = random::bytes();
-        let wait = backoff.after_failure(good_for, jitter).max(least);
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
-}
-
-/// `None`: it was told to end.
-async fn hear_out(
-    mut subscription: Subscription,
-    said: &mpsc::Sender<Heard>,
-    cancel: &CancellationToken,
-) -> Option<OnvifError> {
-    said.send(Heard::Listening).await.ok()?;
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => {
-                subscription.end().await;
-                return None;
-            }
-            next = subscription.next() => match next {
-                Ok(events) => said.send(Heard::Said(events)).await.ok()?,
-                Err(error) => {
-                    // Cameras have room for few.
-                    if !matches!(error, OnvifError::Connect { .. } | OnvifError::Unauthorized) {
-                        subscription.end().await;
-                    }
-                    return Some(error);
-                }
-            },
-        }
+impl Source {
+    fn new(source: EventSource) -> Self {
+        let deaf = Some((clock::now(), GapReason::CameraUnreachable));
+        Source { events: Events::new(source), deaf, trouble: None }
     }
 }

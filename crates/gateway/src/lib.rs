@@ -44,8 +44,8 @@ mod witness;
 
 pub use check::{Checked, check};
 pub use config::{
-    Config, DiscoverySection, HistorySection, LocalSection, MqttSection, ReceiverUrl, RecordingSection,
-    StoreSection, WebhookSection,
+    Config, DiscoverySection, FrigateSection, HistorySection, LocalSection, MqttSection, ReceiverUrl,
+    RecordingSection, StoreSection, WebhookSection,
 };
 pub use enrol::Enrolment;
 pub use run::{Running, start};

@@ -180,8 +180,10 @@ async fn run(
     let (mut outward, webhooks) =
         outward(&root, receivers, identity.id, view_receiver.clone(), cancel.clone()).await;
     let mqtt = broker.map(|broker| Mqtt::new(broker, identity.id, view_receiver.clone()));
-    if let Some((mqtt, inlet)) = mqtt {
+    let mut sightings = None;
+    if let Some((mqtt, (inlet, heard))) = mqtt {
         outward.mqtt = Some(inlet);
+        sightings = heard;
         tokio::spawn(Box::pin(tell_broker(mqtt)));
     }
     let connection = Connection {
@@ -252,6 +254,7 @@ async fn run(
         view,
         told,
         outward,
+        sightings,
         notices_changed,
         locks_changed,
     };

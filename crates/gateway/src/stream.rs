@@ -11,7 +11,7 @@ use gateway_core::outage::Outage;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
 use media::{Codec, TrackDescription, TrackKind};
 use model::wire::{Gap, StreamState, StreamStatus};
-use model::{CameraAccess, OnvifUrl, Timestamp};
+use model::{CameraAccess, Timestamp};
 use seal::recording::Ended;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::cloud::Cloud;
 use crate::disk::{Disk, DiskError, OpenRecording};
-use crate::events::{EventsTask, Tells};
+use crate::events::{EventsTask, Tellers, Tells};
 use crate::index::{Index, insist};
 use crate::recover::RECORDINGS;
 use crate::rtsp::{self, Backoff, RtspSource, SourceError, SourceEvent};
@@ -127,10 +127,10 @@ impl Stream {
         Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
     }
 
-    /// Of what the camera says that it saw.
+    /// Of what the camera says that it saw, and others of it.
     pub(crate) fn of_events(
         settings: Settings,
-        url: &OnvifUrl,
+        tellers: Tellers,
         disk: Disk,
         gaps: mpsc::Sender<Gap>,
         tells: Tells,
@@ -140,7 +140,7 @@ impl Stream {
         let cancel = CancellationToken::new();
         let task = EventsTask::new(
             settings,
-            url,
+            tellers,
             (disk, gaps, tells),
             (order_receiver, status_sender),
             cancel.clone(),

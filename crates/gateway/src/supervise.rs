@@ -26,10 +26,11 @@ use crate::config::{DiscoverySection, RecordingSection};
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
-use crate::events::{Happening, Tells};
+use crate::events::{Happening, Teller, Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::local::View;
+use crate::mqtt::Sightings;
 use crate::notices::Told;
 use crate::outward::Outward;
 use crate::ptz::{Ptz, Steering};
@@ -79,6 +80,8 @@ pub(crate) struct Supervisor {
     pub(crate) told: mpsc::Sender<Told>,
     /// Other systems on site.
     pub(crate) outward: Outward,
+    /// Where Frigate is heard, if the configuration names it.
+    pub(crate) sightings: Option<Sightings>,
     /// There may be other orders of notices.
     pub(crate) notices_changed: Arc<Notify>,
     /// And other orders to lock recordings.
@@ -293,7 +296,8 @@ impl Supervision {
                 if access.sub_url.is_some() {
                     wanted.insert((camera, Rendition::Sub), access.clone());
                 }
-                if access.onvif_url.is_some() {
+                let is_seen = self.own.sightings.as_ref().is_some_and(|sightings| sightings.has(camera));
+                if access.onvif_url.is_some() || is_seen {
                     wanted.insert((camera, Rendition::Events), access.clone());
                 }
             }
@@ -371,12 +375,15 @@ impl Supervision {
             short_until: self.short.get(&camera).copied(),
         };
         let (disk, gaps) = (disk.clone(), gaps.clone());
-        Ok(match (rendition, settings.access.onvif_url.clone()) {
-            (Rendition::Events, Some(url)) => {
-                Stream::of_events(settings, &url, disk, gaps, self.tells.clone())
-            }
-            _ => Stream::start(settings, disk, gaps),
-        })
+        if rendition != Rendition::Events {
+            return Ok(Stream::start(settings, disk, gaps));
+        }
+        let url = settings.access.onvif_url.as_ref();
+        let tellers = Tellers {
+            camera: url.map(|url| Teller::of(url, &settings.access)),
+            frigate: self.own.sightings.as_ref().and_then(|sightings| sightings.of(camera)),
+        };
+        Ok(Stream::of_events(settings, tellers, disk, gaps, self.tells.clone()))
     }
 
     /// What a camera is steered by, and where the answers go.

@@ -177,12 +177,14 @@ impl<'de> Deserialize<'de> for CameraUrl {
     }
 }
 
-/// The `http://` or `https://` address of a camera's ONVIF device service, without
-/// credentials.
+/// The `http://` or `https://` address of a camera's ONVIF device service, or of its
+/// event stream, without credentials.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OnvifUrl(Url);
 
 impl OnvifUrl {
+    const EVENT_STREAM: &str = "/vapix/ws-data-stream";
+
     /// Refuses embedded credentials: the camera's own are used.
     pub fn parse(text: &str) -> Result<Self, CameraUrlError> {
         if text.len() > CameraUrl::LENGTH_MAX {
@@ -206,6 +208,24 @@ impl OnvifUrl {
 
     pub fn as_url(&self) -> &Url {
         &self.0
+    }
+
+    /// It is that of an event stream, as cameras of Axis have it (VAPIX, "Event
+    /// streaming over WebSocket").
+    pub fn is_event_stream(&self) -> bool {
+        self.0.path() == Self::EVENT_STREAM
+    }
+
+    /// Of the device service; beside an event stream it stands where every camera of
+    /// that make has it.
+    pub fn device_service(&self) -> Url {
+        let mut url = self.0.clone();
+        if self.is_event_stream() {
+            url.set_path("/onvif/device_service");
+            url.set_query(None);
+            url.set_fragment(None);
+        }
+        url
     }
 }
 

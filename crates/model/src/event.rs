@@ -41,11 +41,15 @@ pub enum EventPhase {
 }
 
 /// Who told it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventSource {
     /// ONVIF's event service of the camera.
     Onvif,
+    /// The camera's own event stream, as those of Axis have it.
+    Vapix,
+    /// Frigate, which watches the camera's pictures on site.
+    Frigate,
 }
 
 /// One thing that a camera said, before it has a time and an id.
@@ -64,4 +68,17 @@ impl CameraEvent {
     pub const RULE_MAX: usize = 64;
     /// Of `topic`, in bytes; longer ones are cut.
     pub const TOPIC_MAX: usize = 128;
+
+    /// What of a stranger's text may be kept and shown, cut to so many bytes.
+    pub fn text(told: &str, bytes: usize) -> String {
+        let text: String = told.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
+        let text = text.trim();
+        text[..text.floor_char_boundary(bytes)].trim_end().to_owned()
+    }
+}
+
+/// Controls of bidirectional text (Unicode Annex 9), by which a text could turn
+/// round what stands beside it.
+pub fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -17,7 +17,7 @@ pub mod wire;
 
 pub use bytes::{Base64, Hash};
 pub use camera::{CameraAccess, CameraUrl, CameraUrlError, OnvifUrl, Secret};
-pub use event::{CameraEvent, EventKind, EventPhase, EventSource};
+pub use event::{CameraEvent, EventKind, EventPhase, EventSource, turns_text};
 pub use forwarding::{Bandwidth, BandwidthError, Forward, Forwarding, KILOBITS_MIN, SPANS_MAX, Span};
 pub use id::{
     BookmarkId, CameraId, DeviceId, EpochId, EventId, GatewayId, IdError, OrgId, PersonId, RequestId,

@@ -10,6 +10,7 @@ mod events;
 pub(crate) mod media;
 mod ptz;
 mod request;
+mod vapix;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,8 @@ pub struct OnvifOptions {
     pub named: Option<String>,
     /// It can be moved.
     pub ptz: bool,
+    /// It streams its events, too, as cameras of Axis do.
+    pub vapix: bool,
     /// Something moves this often, for a third of the time.
     pub event_every: Option<Duration>,
     /// By which rule; none is "Yard".
@@ -88,6 +91,7 @@ pub(crate) struct Onvif {
     pub(crate) events: Events,
     head: Arc<Head>,
     requests: AtomicU64,
+    tokens: vapix::Tokens,
 }
 
 impl Onvif {
@@ -98,8 +102,8 @@ impl Onvif {
         (name, streams): (String, Vec<media::Stream>),
         head: Arc<Head>,
     ) -> Self {
-        let (guard, events, requests) = Default::default();
-        Onvif { options, credentials, origin, name, streams, guard, events, head, requests }
+        let (guard, events, requests, tokens) = Default::default();
+        Onvif { options, credentials, origin, name, streams, guard, events, head, requests, tokens }
     }
 
     fn name(&self) -> &str {
@@ -114,6 +118,11 @@ impl Onvif {
     /// Of the device service.
     pub(crate) fn url(&self) -> String {
         format!("{}/onvif/device_service", self.origin)
+    }
+
+    /// Of the event stream, if there is one.
+    pub(crate) fn stream_url(&self) -> Option<String> {
+        self.options.vapix.then(|| format!("{}{}", self.origin, vapix::PATH))
     }
 
     pub(crate) fn requests(&self) -> u64 {
@@ -265,12 +274,54 @@ impl Onvif {
             }
             way => {
                 let right = authorization
-                    .is_some_and(|header| guard.accepts_header(header, way, credentials, target));
+                    .is_some_and(|header| guard.accepts_header(header, way, credentials, ("POST", target)));
                 let refused = || Answer::Unauthorized(guard.challenge(way));
                 (right && !wrong).then_some(()).ok_or_else(refused)
             }
         }
     }
+}
+
+/// Who asks for the event stream, or for a token with which to do it. `true`: it is
+/// to begin.
+async fn answer_vapix(
+    onvif: &Onvif,
+    head: &hyper::http::request::Parts,
+    fault: Option<Fault>,
+) -> (Response<String>, bool) {
+    onvif.requests.fetch_add(1, Ordering::Relaxed);
+    let (target, path) = (head.uri.path_and_query().map_or("/", |target| target.as_str()), head.uri.path());
+    match fault {
+        Some(Fault::NoAnswer) => std::future::pending().await,
+        Some(Fault::OnvifRedirect) => {
+            return (response(Answer::Redirect(format!("{}{target}", onvif.named()))), false);
+        }
+        _ => {}
+    }
+    let way = match onvif.options.auth {
+        OnvifAuth::UsernameToken => OnvifAuth::Md5,
+        way => way,
+    };
+    let is_let_in = match &onvif.credentials {
+        None => true,
+        Some(_) if path == vapix::PATH && onvif.tokens.take(head.uri.query().unwrap_or_default()) => true,
+        Some(credentials) => {
+            let header = head.headers.get(AUTHORIZATION);
+            let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            let mut guard = onvif.guard.lock().unwrap_or_else(PoisonError::into_inner);
+            header.is_some_and(|header| guard.accepts_header(&header, way, credentials, ("GET", target)))
+        }
+    };
+    if !is_let_in || fault == Some(Fault::WrongPassword) {
+        let challenge = onvif.guard.lock().unwrap_or_else(PoisonError::into_inner).challenge(way);
+        return (response(Answer::Unauthorized(challenge)), false);
+    }
+    if path == vapix::TOKENS {
+        return (Response::new(onvif.tokens.give()), false);
+    }
+    let agreed = vapix::agreed(&head.headers);
+    let begins = agreed.status() == StatusCode::SWITCHING_PROTOCOLS;
+    (agreed, begins)
 }
 
 /// One connection of a client, until it ends. `fault` is asked for each request.
@@ -279,7 +330,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let fault = &fault;
-    let service = service_fn(|request: hyper::Request<Incoming>| async move {
+    let stream_begins = &Mutex::new(None);
+    let service = service_fn(|mut request: hyper::Request<Incoming>| async move {
+        if onvif.options.vapix && matches!(request.uri().path(), vapix::PATH | vapix::TOKENS) {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let (answer, begins) = Box::pin(answer_vapix(onvif, &request.into_parts().0, fault())).await;
+            *stream_begins.lock().unwrap_or_else(PoisonError::into_inner) = begins.then_some(upgrade);
+            return Ok(answer);
+        }
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let header = request.headers().get(AUTHORIZATION);
         let authorization = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -290,8 +348,13 @@ where
         Ok::<_, Infallible>(response(answer))
     });
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = served.await {
+    if let Err(error) = served.with_upgrades().await {
         tracing::debug!("a client of the simulated ONVIF service left: {error}");
+    }
+    let upgrade = stream_begins.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(Ok(upgraded)) = futures_util::future::OptionFuture::from(upgrade).await else { return };
+    if let Err(error) = Box::pin(vapix::tell(upgraded, &onvif.events, || onvif.now(), fault)).await {
+        tracing::debug!("a client of the simulated event stream left: {error}");
     }
 }
 

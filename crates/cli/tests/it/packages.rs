@@ -309,6 +309,8 @@ fn configuration_files_show_every_key_and_its_default() {
     let mqtt = all.mqtt.take().unwrap();
     assert!(!mqtt.plain_mqtt);
     assert_eq!((&*mqtt.topic_prefix, &*mqtt.discovery_prefix), ("lenskeep", "homeassistant"));
+    let frigate = mqtt.frigate.unwrap();
+    assert_eq!((&*frigate.topic_prefix, frigate.cameras.len()), ("frigate", 1));
     assert_eq!(format!("{all:?}"), format!("{default:?}"), "what is no example is the default");
 
     let cloud = include_str!("../../../../deploy/cloud/cloud.toml");

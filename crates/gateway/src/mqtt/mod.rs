@@ -1,8 +1,10 @@
 //! Events for an MQTT broker, and cameras that Home Assistant discovers. What a
 //! broker is told is news: it waits for it in memory, for an hour at most.
 //!
-//! Subscribes to nothing, so that a broker can have the gateway do nothing.
+//! Subscribes to nothing, so that a broker can have the gateway do nothing; but
+//! where the configuration names Frigate, to what that says.
 
+mod frigate;
 mod session;
 mod state;
 
@@ -22,8 +24,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use self::frigate::Frigate;
+pub(crate) use self::frigate::{Ear, Sightings};
 use self::state::State;
-use crate::config::MqttSection;
+use crate::config::{FrigateSection, MqttSection};
 use crate::local::View;
 use crate::rtsp::Backoff;
 use crate::{random, secret_file};
@@ -57,6 +61,7 @@ pub(crate) struct Broker {
     username: Option<String>,
     password: Option<Secret>,
     prefixes: (String, String),
+    frigate: Option<FrigateSection>,
 }
 
 pub(crate) struct Mqtt {
@@ -66,7 +71,11 @@ pub(crate) struct Mqtt {
     view: watch::Receiver<Arc<View>>,
     messages: mpsc::Receiver<EventMessage>,
     left_out: Arc<AtomicU64>,
+    frigate: Option<Frigate>,
 }
+
+/// What others have of it: where events go in, and where those of Frigate come out.
+pub(crate) type Ends = (Inlet, Option<Sightings>);
 
 impl Broker {
     /// Reads password and certificates. Whatever is wrong with them is an error of
@@ -94,6 +103,7 @@ impl Broker {
             username: section.username.clone(),
             password,
             prefixes: (section.topic_prefix.clone(), section.discovery_prefix.clone()),
+            frigate: section.frigate.clone(),
         })
     }
 }
@@ -115,13 +125,14 @@ fn trust(section: &MqttSection) -> anyhow::Result<ClientConfig> {
 }
 
 impl Mqtt {
-    pub(crate) fn new(broker: Broker, gateway: GatewayId, view: watch::Receiver<Arc<View>>) -> (Self, Inlet) {
+    pub(crate) fn new(broker: Broker, gateway: GatewayId, view: watch::Receiver<Arc<View>>) -> (Self, Ends) {
         let (sender, messages) = mpsc::channel(QUEUE);
         let left_out = Arc::new(AtomicU64::new(0));
         let inlet = Inlet { messages: sender, left_out: left_out.clone() };
         let (prefix, discovery) = &broker.prefixes;
         let topics = Topics::new(prefix, discovery, gateway);
-        (Mqtt { broker, topics, gateway, view, messages, left_out }, inlet)
+        let (frigate, sightings) = broker.frigate.as_ref().map(Frigate::new).unzip();
+        (Mqtt { broker, topics, gateway, view, messages, left_out, frigate }, (inlet, sightings))
     }
 
     /// Until all who tell it of events are gone. The broker then says by itself that
@@ -137,6 +148,9 @@ impl Mqtt {
                 Ok(()) => return,
                 Err(error) => format!("{error:#}"),
             };
+            if let Some(frigate) = &mut self.frigate {
+                frigate.lost();
+            }
             if told.as_ref() != Some(&words) {
                 warn!(reason = words, "no connection to the MQTT broker; trying again");
                 told = Some(words);
@@ -160,7 +174,10 @@ impl Mqtt {
         }
     }
 
-    fn tick(&self, state: &mut State) {
+    fn tick(&mut self, state: &mut State) {
+        if let Some(frigate) = &mut self.frigate {
+            frigate.tick();
+        }
         let view = self.view.borrow().clone();
         state.look(&view);
         let left_out = self.left_out.swap(0, Ordering::Relaxed) + state.take_dropped();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use gateway_core::home_assistant::OFFLINE;
-use gateway_core::mqtt::{Connect, Incoming, PINGREQ, Reader, publish, refusal};
+use gateway_core::mqtt::{Connect, Incoming, PINGREQ, Reader, publish, refusal, subscribe};
 use model::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,6 +23,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Messages that the broker has not confirmed; Mosquitto takes 20 at once.
 const INFLIGHT_MAX: usize = 16;
+/// Read at once.
+const BUFFER: usize = 4 << 10;
+/// Of the one subscription; those of messages begin when it is confirmed.
+const SUBSCRIPTION: u16 = 1;
 
 trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
@@ -39,10 +43,17 @@ struct Inflight {
 pub(super) async fn run(mqtt: &mut Mqtt, state: &mut State, told: &mut Option<String>) -> anyhow::Result<()> {
     let connecting = timeout(CONNECT_TIMEOUT, open(&mqtt.broker));
     let mut line = connecting.await.context("the broker cannot be reached in time")??;
-    let mut reader = Reader::default();
+    let topics = mqtt.frigate.as_ref().map_or(&[][..], |frigate| frigate.topics()).to_vec();
+    let mut reader = Reader::subscribing(&topics);
     timeout(ANSWER_TIMEOUT, begin(&mut line, mqtt, state, &mut reader))
         .await
         .context("the broker does not answer")??;
+    if !topics.is_empty() {
+        write(&mut line, &subscribe(&topics, SUBSCRIPTION)).await?;
+        timeout(ANSWER_TIMEOUT, subscribed(&mut line, mqtt, &mut reader))
+            .await
+            .context("the broker does not say whether it lets us read")??;
+    }
     connected(told);
     state.all_again();
     let mut inflight = Inflight::default();
@@ -95,6 +106,31 @@ async fn begin(
     }
 }
 
+/// Messages may come before the answer (section 3.8.4).
+async fn subscribed(line: &mut Box<dyn Line>, mqtt: &mut Mqtt, reader: &mut Reader) -> anyhow::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut is_subscribed = false;
+    while !is_subscribed {
+        for said in receive(line, &mut buffer, reader).await? {
+            is_subscribed |= matches!(said, Incoming::Subscribed(..));
+            hear(mqtt, said)?;
+        }
+    }
+    Ok(())
+}
+
+/// What comes of a subscription alone; without one, [`Reader`] takes none of it.
+fn hear(mqtt: &mut Mqtt, said: Incoming) -> anyhow::Result<()> {
+    let frigate = mqtt.frigate.as_mut().context("the broker says what nobody asked for")?;
+    match said {
+        Incoming::Subscribed(SUBSCRIPTION, are_let) => frigate.subscribed(&are_let),
+        Incoming::Heard(heard) => frigate.hear(&heard),
+        Incoming::TooLong => frigate.too_long(),
+        _ => bail!("the broker says something else than whether it lets us read"),
+    }
+    Ok(())
+}
+
 async fn receive(
     line: &mut Box<dyn Line>,
     buffer: &mut [u8],
@@ -112,7 +148,7 @@ async fn go_on(
     reader: &mut Reader,
     inflight: &mut Inflight,
 ) -> anyhow::Result<()> {
-    let mut buffer = [0; 1_024];
+    let mut buffer = vec![0; BUFFER];
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut wrote = Instant::now();
@@ -133,6 +169,8 @@ async fn go_on(
                         }
                         Incoming::Alive => ensure!(asked.take().is_some(), "the broker answers unasked"),
                         Incoming::Connected(_) => bail!("the broker says once more that we are connected"),
+                        Incoming::Subscribed(..) => bail!("the broker says once more what it lets us read"),
+                        heard @ (Incoming::Heard(_) | Incoming::TooLong) => hear(mqtt, heard)?,
                     }
                 }
             }

@@ -7,10 +7,16 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{Hash, Secret};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
+use reqwest::{Response, StatusCode, Upgraded};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use url::Url;
 
 use super::digest::{self, Challenge, Offered};
@@ -56,8 +62,16 @@ pub(super) struct Client {
     clock: time::Duration,
 }
 
+impl Target {
+    pub(super) fn set_query(&mut self, query: &str) {
+        self.url.set_query(Some(query));
+    }
+}
+
 /// Of `WWW-Authenticate` in one answer.
 const CHALLENGES_MAX: usize = 8;
+/// As errors name it.
+const UPGRADING: &str = "the request for its event stream";
 
 /// What an answer consists of when it is no refusal of ours.
 struct Answer {
@@ -151,23 +165,80 @@ impl Client {
         request: &Request,
         patience: Duration,
     ) -> Result<Element, OnvifError> {
-        let authorization = self.authorization(to)?;
+        let authorization = self.authorization("POST", to)?;
         let mut answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.password.is_some() {
-            let headers: Vec<&str> = answer.challenges.iter().map(String::as_str).collect();
-            let authorization = match digest::read(&headers) {
-                Offered::Digest(challenge) => {
-                    self.challenge = Some(challenge);
-                    self.authorization(to)?
-                }
-                Offered::BasicAlone if self.pinned.is_none() => return Err(OnvifError::BasicWithoutTls),
-                Offered::BasicAlone => Some(self.basic()?),
-                Offered::Unknown => return Err(OnvifError::UnknownAuthentication),
-                Offered::Nothing => return Err(OnvifError::Unauthorized),
-            };
+            let authorization = self.wanted("POST", to, &answer.challenges)?;
             answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
         }
         self.read(request.step, &answer)
+    }
+
+    /// What goes along with a request that was refused without.
+    fn wanted(
+        &mut self,
+        method: &str,
+        to: &Target,
+        challenges: &[String],
+    ) -> Result<Option<HeaderValue>, OnvifError> {
+        let headers: Vec<&str> = challenges.iter().map(String::as_str).collect();
+        match digest::read(&headers) {
+            Offered::Digest(challenge) => {
+                self.challenge = Some(challenge);
+                self.authorization(method, to)
+            }
+            Offered::BasicAlone if self.pinned.is_none() => Err(OnvifError::BasicWithoutTls),
+            Offered::BasicAlone => Ok(Some(self.basic()?)),
+            Offered::Unknown => Err(OnvifError::UnknownAuthentication),
+            Offered::Nothing => Err(OnvifError::Unauthorized),
+        }
+    }
+
+    /// Makes a WebSocket of a connection (RFC 6455 section 4.1), with Digest if
+    /// the camera asks for it.
+    pub(super) async fn upgrade(&mut self, to: &Target) -> Result<Upgraded, OnvifError> {
+        let key = generate_key();
+        let mut response = self.ask_to_upgrade(to, &key, None).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.password.is_some() {
+            let authorization = self.wanted("GET", to, &challenges(&response))?;
+            response = self.ask_to_upgrade(to, &key, authorization).await?;
+        }
+        let status = response.status();
+        match status {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::UNAUTHORIZED => return Err(OnvifError::Unauthorized),
+            _ if status.is_redirection() => return Err(OnvifError::Redirected { step: UPGRADING }),
+            _ => return Err(OnvifError::Status { step: UPGRADING, status: status.as_u16() }),
+        }
+        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(OnvifError::BadAnswer { reason: "it makes no WebSocket of the connection" });
+        }
+        response.upgrade().await.map_err(|_| OnvifError::Closed { step: UPGRADING })
+    }
+
+    async fn ask_to_upgrade(
+        &self,
+        to: &Target,
+        key: &str,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, OnvifError> {
+        let mut asking = self
+            .http
+            .get(to.url.clone())
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, key);
+        if let Some(authorization) = authorization {
+            asking = asking.header(AUTHORIZATION, authorization);
+        }
+        // A limit on the request would hold for all that comes on the connection.
+        let patience = self.limits.answer;
+        match timeout(patience, asking.send()).await {
+            Ok(answered) => answered.map_err(|error| self.failed(error, UPGRADING, patience)),
+            Err(_) => Err(OnvifError::AnswerTimeout { step: UPGRADING, seconds: patience.as_secs() }),
+        }
     }
 
     fn envelope(&self, to: &Target, request: &Request) -> String {
@@ -182,7 +253,7 @@ impl Client {
         soap::envelope(&headers, &request.body)
     }
 
-    fn authorization(&mut self, to: &Target) -> Result<Option<HeaderValue>, OnvifError> {
+    fn authorization(&mut self, method: &str, to: &Target) -> Result<Option<HeaderValue>, OnvifError> {
         let Some((challenge, password)) = self.challenge.as_mut().zip(self.password.as_ref()) else {
             return Ok(None);
         };
@@ -191,7 +262,7 @@ impl Client {
             None => to.url.path().to_owned(),
         };
         let client_nonce: String = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        secret_header(&challenge.answer(&self.username, password, "POST", &uri, &client_nonce)).map(Some)
+        secret_header(&challenge.answer(&self.username, password, method, &uri, &client_nonce)).map(Some)
     }
 
     fn basic(&self) -> Result<HeaderValue, OnvifError> {

@@ -10,12 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use model::OnvifUrl;
+use model::{OnvifUrl, turns_text};
 use seal::answer::{Found, FoundCamera};
 use url::Host;
 
 use super::soap::{self, ADDRESSING};
-use super::topics::turns_text;
 use super::xml::{Element, Namespace};
 
 const DISCOVERY: Namespace = &[

@@ -2,18 +2,21 @@
 //! camera up. Text that came from a camera is cut, cleaned of control
 //! characters, and freed of whatever could be a credential sent back to us.
 
-use model::Hash;
+use model::{Hash, turns_text};
 
-use super::topics::turns_text;
 use super::xml::XmlError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OnvifError {
-    #[error("an ONVIF address begins with http:// or https:// and holds neither user name nor password")]
+    #[error(
+        "the address of a camera's event service begins with http:// or https:// and holds neither user name nor password"
+    )]
     Address,
     #[error("HTTPS needs a pinned certificate; probe the camera and confirm its fingerprint first")]
     NoPin,
-    #[error("a certificate is pinned for this camera, but the ONVIF address is http:// without TLS")]
+    #[error(
+        "a certificate is pinned for this camera, but the address of its event service is http:// without TLS"
+    )]
     PinWithoutTls,
     #[error("cannot connect to {address}: {reason}")]
     Connect { address: String, reason: String },
@@ -23,7 +26,7 @@ pub enum OnvifError {
     WrongCertificate { found: Hash, pinned: Hash },
     #[error("TLS with the camera failed")]
     Tls,
-    #[error("the camera's ONVIF service refuses user name or password, or wants some")]
+    #[error("the camera refuses user name or password, or wants some")]
     Unauthorized,
     #[error("the camera has locked this account for a while, after too many wrong passwords")]
     Locked,

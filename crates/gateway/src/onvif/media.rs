@@ -2,12 +2,11 @@
 //! what its answers say (ONVIF Core Specification section 8, Media and Media2
 //! Service Specifications). H.265 is in the newer service alone.
 
-use model::CameraUrl;
+use model::{CameraUrl, turns_text};
 use quick_xml::escape::escape;
 use url::Url;
 
 use super::messages::{self, DEVICE, Request, SCHEMA};
-use super::topics::turns_text;
 use super::xml::{Element, Namespace, cut};
 
 const MEDIA: Namespace = &["http://www.onvif.org/ver10/media/wsdl"];

@@ -223,11 +223,11 @@ pub(super) struct Item {
 }
 
 /// Of each of the three lists of a notification; the rest is left out.
-const ITEMS_MAX: usize = 16;
+pub(super) const ITEMS_MAX: usize = 16;
 /// In bytes; longer ones are cut.
-const ITEM_NAME_MAX: usize = 64;
-const ITEM_VALUE_MAX: usize = 256;
-const TOPIC_MAX: usize = 512;
+pub(super) const ITEM_NAME_MAX: usize = 64;
+pub(super) const ITEM_VALUE_MAX: usize = 256;
+pub(super) const TOPIC_MAX: usize = 512;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pulled {

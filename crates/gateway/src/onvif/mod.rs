@@ -1,7 +1,8 @@
 //! What cameras say over ONVIF, and what they are told. `discovery` finds them,
 //! [`offer`] asks one for its streams, and for what they saw one [`Subscription`]
 //! holds a pull point of one camera's event service (ONVIF Core Specification
-//! section 9) and yields [`model::CameraEvent`]s in the words of all makes. One
+//! section 9) and yields [`model::CameraEvent`]s in the words of all makes; one
+//! [`EventStream`] hears the same of a camera of Axis. One
 //! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification).
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
@@ -27,6 +28,7 @@ mod ptz;
 mod services;
 mod soap;
 mod topics;
+mod vapix;
 mod xml;
 
 pub use client::OnvifAccess;
@@ -36,6 +38,7 @@ pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
 pub use offer::{OfferError, offer};
 pub use ptz::{PtzAbilities, PtzCamera};
+pub use vapix::{EventStream, probe_stream};
 pub use xml::XmlError;
 
 /// Entry points for the fuzzer and for the property tests.
@@ -43,11 +46,17 @@ pub use xml::XmlError;
 pub mod fuzzing {
     use model::{CameraEvent, EventPhase};
 
-    use super::{Limits, digest, discovery, media, messages, ptz, soap, topics};
+    use super::{Limits, digest, discovery, media, messages, ptz, soap, topics, vapix};
 
     /// Any bytes are an answer to the question for cameras or none.
     pub fn fuzz_discovery(data: &[u8]) {
         discovery::fuzz(data);
+    }
+
+    /// Any lines are messages of an event stream or none, and what they tell is
+    /// within bounds.
+    pub fn fuzz_stream(data: &[u8]) {
+        vapix::fuzz(data, check);
     }
 
     /// Any bytes are an answer or an error, and what they tell is within bounds.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use model::{CameraEvent, EventKind, EventPhase};
 
 use super::messages::{Item, Notification, Operation};
-use super::xml::cut;
 
 /// What lasts at one camera, so that an event ends as what it began as, and when
 /// the last of those who caused it has gone.
@@ -119,19 +118,8 @@ fn plain(topic: &str) -> String {
     segments.filter(|segment| !matches!(*segment, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
-/// Controls of bidirectional text (Unicode Annex 9), by which a text could turn
-/// round what stands beside it.
-pub(super) fn turns_text(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 fn shown(topic: &str) -> String {
-    bounded(topic, CameraEvent::TOPIC_MAX)
-}
-
-fn bounded(text: &str, bytes: usize) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control() && !turns_text(*c)).collect();
-    cut(text.trim(), bytes).trim_end().to_owned()
+    CameraEvent::text(topic, CameraEvent::TOPIC_MAX)
 }
 
 /// Which rule, zone or input it is about; a channel only if nothing says more.
@@ -153,7 +141,7 @@ fn rule(notification: &Notification) -> Option<String> {
     let items = || notification.source.iter().chain(&notification.key);
     let named = |name: &&str| items().find(|item| item.name == *name && !item.value.is_empty());
     let found = NAMES.iter().find_map(named)?;
-    Some(bounded(&found.value, CameraEvent::RULE_MAX)).filter(|rule| !rule.is_empty())
+    Some(CameraEvent::text(&found.value, CameraEvent::RULE_MAX)).filter(|rule| !rule.is_empty())
 }
 
 /// Sections of topics that tell of the camera itself.
@@ -176,7 +164,7 @@ const HOUSEKEEPING: [&str; 14] = [
 
 /// Segments of topics that tell of the camera itself, wherever they stand, or
 /// that only count.
-const HOUSEKEEPING_WITHIN: [&str; 8] = [
+const HOUSEKEEPING_WITHIN: [&str; 10] = [
     "HardwareFailure",
     "OperationMode",
     "CountAggregation",
@@ -185,6 +173,9 @@ const HOUSEKEEPING_WITHIN: [&str; 8] = [
     "PeopleCounting",
     "xinternal_data",
     "HeartBeat",
+    // Axis: each object that was followed, and pulses of its clock.
+    "TrackEnded",
+    "Recurring",
 ];
 
 /// Sections that tell of what the camera sees and hears: what is not in the
@@ -293,10 +284,11 @@ const SEGMENTS: &[(EventKind, &[&str])] = &[
             "BabyCryDetector",
         ],
     ),
-    (EventKind::Input, &["DigitalInput", "VirtualInput", "Port", "SupervisedPort"]),
+    (
+        EventKind::Input,
+        &["DigitalInput", "VirtualInput", "Port", "VirtualPort", "SupervisedPort", "Relay", "OutputPort"],
+    ),
     (EventKind::Doorbell, &["Visitor", "Doorbell", "DoorbellPressed"]),
-    // An output that the camera switched.
-    (EventKind::Other, &["Relay"]),
 ];
 
 fn kind_of_topic(topic: &str) -> Option<EventKind> {

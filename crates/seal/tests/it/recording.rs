@@ -148,7 +148,12 @@ fn a_batch_of_events_is_read_within_its_bounds() {
         change(&mut batch);
         Batch::read(&batch.encode())
     };
-    assert!(with(&|_| ()).is_ok());
+    for (source, name) in
+        [(EventSource::Onvif, "onvif"), (EventSource::Vapix, "vapix"), (EventSource::Frigate, "frigate")]
+    {
+        let read = with(&|batch| batch.events[0].source = source).unwrap();
+        assert!(String::from_utf8(read.encode()).unwrap().contains(&format!("\"source\":\"{name}\"")));
+    }
     assert!(with(&|batch| batch.events = vec![first.events[0].clone(); 65]).is_err());
     assert!(with(&|batch| batch.events[0].rule = Some("\u{e9}".repeat(33))).is_err());
     assert!(with(&|batch| batch.events[0].topic = "x".repeat(129)).is_err());

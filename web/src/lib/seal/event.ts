@@ -23,7 +23,7 @@ const batchShape = object({
       phase: literal('began', 'ended', 'happened'),
       kind: literal(...EVENT_KINDS),
       rule: nullable(text(RULE_BYTES_MAX)),
-      source: literal('onvif'),
+      source: literal('onvif', 'vapix', 'frigate'),
       topic: text(TOPIC_BYTES_MAX),
     }),
     EVENTS_MAX,

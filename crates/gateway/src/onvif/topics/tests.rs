@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
     ("tns1:VideoSource/ImageTooBlurry/ImagingService", "State=true", &[(Tampering, Began)]),
     ("tns1:AudioAnalytics/Audio/DetectedSound", "IsSoundDetected=true UTCTime=2026", &[(Sound, Began)]),
     ("tns1:Device/Trigger/DigitalInput", "LogicalState=true", &[(Input, Began)]),
-    ("tns1:Device/Trigger/Relay", "LogicalState=active", &[(Other, Began)]),
+    ("tns1:Device/Trigger/Relay", "LogicalState=active", &[(Input, Began)]),
     // Reolink.
     ("tns1:RuleEngine/MyRuleDetector/PeopleDetect", "State=true", &[(Person, Began)]),
     ("tns1:RuleEngine/MyRuleDetector/VehicleDetect", "State=true", &[(Vehicle, Began)]),

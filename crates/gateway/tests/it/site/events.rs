@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use model::wire::{GapReason, SealedNotice, StreamState, ToGateway};
 use model::{
-    CameraAccess, EventId, EventKind, EventPhase, Forward, Forwarding, OnvifUrl, Rendition, Timestamp,
+    CameraAccess, EventId, EventKind, EventPhase, EventSource, Forward, Forwarding, OnvifUrl, Rendition,
+    Timestamp,
 };
 use seal::command::Command;
 use seal::event::{Batch, Event};
@@ -32,7 +33,7 @@ pub(super) async fn site() -> Site {
 }
 
 /// Every event that the store has, opened with the administrator's keys.
-fn stored(site: &Site) -> Vec<Event> {
+pub(super) fn stored(site: &Site) -> Vec<Event> {
     read(
         site,
         site.objects().into_iter().filter(|(name, _)| name.contains("/events/")).map(|(_, bytes)| bytes),
@@ -96,6 +97,41 @@ async fn what_a_camera_says_is_sealed_and_leaves_the_site_with_the_pictures_of_i
     let of_events: Vec<_> = reported.filter(|recording| recording.rendition == Rendition::Events).collect();
     assert!(of_events.iter().all(|recording| !recording.has_audio && recording.codec.is_empty()));
     assert!(of_events.len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_whose_address_is_its_event_stream_is_heard_by_that() {
+    let mut site = Site::enrolled().await;
+    let onvif_options = camera_sim::OnvifOptions { vapix: true, ..Default::default() };
+    let options = camera_sim::Options {
+        main: crate::rtsp::support::pictures(),
+        sub: None,
+        onvif: Some(([127, 0, 0, 1], 0).into()),
+        onvif_options,
+        ..Default::default()
+    };
+    site.simulated = camera_sim::start(options).await.unwrap();
+    let stream = OnvifUrl::parse(&site.simulated.stream_url().unwrap()).unwrap();
+    let access = CameraAccess { onvif_url: Some(stream), ..site.simulated.access() };
+    assert!(site.put_camera(&access).await.ok);
+    site.bind_camera();
+    listens(&site).await;
+    let topic = "tnsaxis:CameraApplicationPlatform/VMD/Camera1ProfileANY";
+    site.simulated.raise(topic, "", Some(true));
+    site.simulated.raise("tns1:Device/tnsaxis:IO/Port", "2", Some(true));
+    until("both begin", || stored(&site).len() == 2).await;
+    site.simulated.set_fault(Some(camera_sim::Fault::VapixGarbage));
+    site.simulated.raise(topic, "", Some(true));
+    until("a stream that breaks is told", || has(&site, Rendition::Events, StreamState::Failed)).await;
+    until("everything ends with it", || stored(&site).len() == 4).await;
+    site.simulated.set_fault(None);
+    listens(&site).await;
+    until("what lasts begins again", || stored(&site).len() == 6).await;
+    let stored = stored(&site);
+    assert!(stored.iter().all(|event| event.source == EventSource::Vapix));
+    let port = stored.iter().find(|event| event.kind == EventKind::Input).unwrap();
+    assert_eq!((port.rule.as_deref(), port.topic.as_str()), (Some("2"), "Device/IO/Port"));
+    assert!(has(&site, Rendition::Main, StreamState::Recording));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Mosquitto, the broker of most homes, as a process of the test.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -97,14 +97,31 @@ impl Broker {
             ca_file: Some(self.folder.join("ca.pem")),
             topic_prefix: "lenskeep".to_owned(),
             discovery_prefix: "homeassistant".to_owned(),
+            frigate: None,
         }
     }
 
-    pub(super) fn subscribe(&self) -> Subscriber {
-        let mut child = Command::new("mosquitto_sub")
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .args(["-h", "localhost", "-p", &self.port.to_string(), "-u", USERNAME, "-P", PASSWORD])
             .arg("--cafile")
-            .arg(self.folder.join("ca.pem"))
+            .arg(self.folder.join("ca.pem"));
+        command
+    }
+
+    /// As Frigate does. Each line is a message of its own.
+    pub(super) fn publish(&self, topic: &str, is_retained: bool, lines: &[u8]) {
+        let mut command = self.client("mosquitto_pub");
+        command.args(["-t", topic, "-l"]).args(is_retained.then_some("-r"));
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    pub(super) fn subscribe(&self) -> Subscriber {
+        let mut child = self
+            .client("mosquitto_sub")
             .args(["-q", "1", "-t", "#", "-F", "%r %t %p"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

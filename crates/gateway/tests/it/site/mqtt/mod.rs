@@ -1,6 +1,7 @@
 //! Events on their way to an MQTT broker.
 
 mod broker;
+mod frigate;
 
 use gateway::{MqttSection, ReceiverUrl};
 use model::Rendition;
@@ -190,6 +191,7 @@ async fn a_hostile_broker_gets_a_new_connection_and_nothing_else() {
             ca_file: None,
             topic_prefix: "lenskeep".to_owned(),
             discovery_prefix: String::new(),
+            frigate: None,
         };
         telling(&mut site, section).await;
         site.simulated.raise(MOTION, "Yard", Some(true));

@@ -28,6 +28,7 @@ use crate::head::Head;
 use crate::{Credentials, Fault, Identity};
 use answers::Answer;
 use events::Events;
+pub use ptz::PtzFault;
 use request::Request;
 
 /// Each field has a default: UsernameToken, a clock that is right, and pull
@@ -47,6 +48,8 @@ pub struct OnvifOptions {
     pub named: Option<String>,
     /// It can be moved.
     pub ptz: bool,
+    /// What it does wrong then.
+    pub ptz_fault: Option<PtzFault>,
     /// Something moves this often, for a third of the time.
     pub event_every: Option<Duration>,
     /// By which rule; none is "Yard".
@@ -174,7 +177,7 @@ impl Onvif {
             }
             _ => {}
         }
-        if let Some(answer) = self.options.ptz.then(|| ptz::answer(&self.head, &request)).flatten() {
+        if let Some(answer) = ptz::answer(&self.options, &self.head, &request).await {
             return answer;
         }
         match request.name.as_str() {

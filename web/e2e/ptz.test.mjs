@@ -136,6 +136,48 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     assert.equal((await panel().getByRole('alert').allTextContents()).join(''), '');
   });
 
+  /** Holds the pad with a finger, which takes no focus that could be lost, and does something that takes the pad away. */
+  async function holdWhile(act) {
+    const from = orders.length;
+    const box = await pad().boundingBox();
+    const touch = await page.context().newCDPSession(page);
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: box.x + box.width * 0.8, y: box.y + box.height / 2 }] });
+    await until('it moves', () => moves(from).length >= 2);
+    await act();
+    await until('the stop', () => moves(from).at(-1) === 'stop');
+    // Twice as long as from one order to the next.
+    await page.waitForTimeout(800);
+    assert.equal(moves(from).at(-1), 'stop', 'it does not go on');
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+    await touch.detach();
+    assert.equal(moves(from).filter((type) => type === 'stop').length, 1);
+  }
+
+  it('stops when the panel is closed while it is held', async () => {
+    await page.getByRole('button', { name: 'Move', exact: true }).focus();
+    await holdWhile(async () => {
+      await page.keyboard.press('m');
+      await panel().waitFor({ state: 'detached' });
+    });
+    await page.getByRole('button', { name: 'Move', exact: true }).click();
+    await panel().waitFor();
+  });
+
+  it('stops when somebody leaves the page while it is held, and is not moved by another mouse button', async () => {
+    const from = orders.length;
+    const box = await pad().boundingBox();
+    await page.mouse.move(box.x + box.width * 0.8, box.y + box.height / 2);
+    await page.mouse.down({ button: 'right' });
+    await page.waitForTimeout(500);
+    await page.mouse.up({ button: 'right' });
+    assert.deepEqual(moves(from), []);
+    await holdWhile(() => page.evaluate(() => document.querySelector('a[href="/events"]').click()));
+    await page.goBack();
+    await page.locator('.stage .live').waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Move', exact: true }).click();
+    await panel().waitFor();
+  });
+
   it('shows nothing that the gateway did not sign', async () => {
     await page.route('**/api/v1/cameras/*/ptz', async (route) => {
       const response = await route.fetch();

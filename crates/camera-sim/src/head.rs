@@ -30,6 +30,10 @@ struct State {
     since: Instant,
     speed: Position,
     until: Instant,
+    /// Stops since it was told to move.
+    stops: u32,
+    /// It was asked for its profiles so often.
+    profiles_asked: u32,
     presets: BTreeMap<u32, (String, Position)>,
 }
 
@@ -37,9 +41,10 @@ impl Head {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
         let gate = ("Gate".to_owned(), Position { pan: 0.6, tilt: -0.2, zoom: 0.4 });
-        let (at, speed) = Default::default();
+        let (at, speed, stops, profiles_asked) = Default::default();
         let presets = BTreeMap::from([(1, gate)]);
-        Head { state: Mutex::new(State { at, since: now, speed, until: now, presets }) }
+        let state = State { at, since: now, speed, until: now, stops, profiles_asked, presets };
+        Head { state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -59,11 +64,25 @@ impl Head {
 
     pub(crate) fn turn(&self, speed: Position, lasts: Duration) {
         let mut state = self.lock();
-        (state.speed, state.until) = (speed, state.since + lasts);
+        (state.speed, state.until, state.stops) = (speed, state.since + lasts, 0);
     }
 
-    pub(crate) fn stop(&self) {
-        self.lock().speed = Position::default();
+    /// False if it goes on, as it does at the first word where `fails` says so.
+    pub(crate) fn stop(&self, fails: bool) -> bool {
+        let mut state = self.lock();
+        state.stops += 1;
+        let stops = !fails || state.stops > 1;
+        if stops {
+            state.speed = Position::default();
+        }
+        stops
+    }
+
+    /// Whether a profile has another name than before: until it is asked the second time.
+    pub(crate) fn is_renamed(&self, is_question: bool) -> bool {
+        let mut state = self.lock();
+        state.profiles_asked += u32::from(is_question);
+        state.profiles_asked == 1
     }
 
     /// The home position, or one that it remembers. False if it does not.
@@ -126,7 +145,7 @@ mod tests {
         head.turn(right, Duration::from_secs(60));
         assert!(head.is_moving());
         head.state.lock().unwrap().go_on(Instant::now() + Duration::from_secs(10));
-        head.stop();
+        assert!(!head.stop(true) && head.is_moving() && head.stop(true));
         assert_eq!((head.position(), head.is_moving()), (right, false));
         let token = head.remember("Wall".into()).unwrap();
         assert!(head.go_to(None) && head.position() == Position::default());

@@ -32,7 +32,7 @@ pub use feed::Prepared;
 pub use head::Position;
 pub use identity::Identity;
 pub use onvif::discovery::Discovery;
-pub use onvif::{OnvifAuth, OnvifOptions};
+pub use onvif::{OnvifAuth, OnvifOptions, PtzFault};
 pub use running::{Played, Running, start};
 
 /// Each field has a default: a camera on a free port of 127.0.0.1 whom everybody

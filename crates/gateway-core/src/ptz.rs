@@ -14,6 +14,10 @@ pub const HOLD_MS: u64 = 5_000;
 /// How far a device's clock may run ahead of ours, in milliseconds, over the
 /// whole of a session: quartzes differ.
 pub const DRIFT_MS_MAX: u64 = 500;
+/// A stop that failed is tried again after so long.
+pub const STOP_AGAIN_MS: u64 = 500;
+/// How often a camera is told to stop that does not take it.
+pub const STOPS_MAX: u32 = 6;
 
 /// Why an order is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,13 @@ struct Open {
     number: Option<u64>,
 }
 
+impl Open {
+    fn is_fresh(&self, order: &PtzOrder, now_ms: u64) -> bool {
+        let age = now_ms.saturating_sub(self.opened_ms);
+        order.elapsed_ms <= age + DRIFT_MS_MAX && age.saturating_sub(order.elapsed_ms) <= LATE_MS_MAX
+    }
+}
+
 /// The sessions of one camera. Times are milliseconds of one clock that never
 /// goes back.
 #[derive(Debug, Default)]
@@ -45,6 +56,8 @@ pub struct Sessions {
     holder: Option<(DeviceId, u64)>,
     /// When what moves is to stop.
     moving_until: Option<u64>,
+    /// Stops that failed, one after the other.
+    stops_failed: u32,
 }
 
 impl Sessions {
@@ -58,17 +71,20 @@ impl Sessions {
         self.open.push(Open { id, opened_ms: now_ms, used_ms: now_ms, device: None, number: None });
     }
 
-    /// Takes an order that `device` signed; what it says is to be done then.
+    /// Takes an order that `device` signed; what it says is to be done then. What
+    /// moves is stopped all the same until the camera [did](Self::done) it.
+    ///
+    /// A stop is never late: whoever lets go means it, and on the way it may be
+    /// held up by what it is to end.
     pub fn take(&mut self, order: &PtzOrder, device: DeviceId, now_ms: u64) -> Result<(), Refused> {
         self.expire(now_ms);
         let open = self.open.iter_mut().find(|open| open.id == order.session).ok_or(Refused::NoSession)?;
         if open.device.is_some_and(|known| known != device) {
             return Err(Refused::NoSession);
         }
-        let age = now_ms.saturating_sub(open.opened_ms);
-        let is_fresh =
-            order.elapsed_ms <= age + DRIFT_MS_MAX && age.saturating_sub(order.elapsed_ms) <= LATE_MS_MAX;
-        if !is_fresh || open.number.is_some_and(|last| order.number <= last) {
+        let is_fresh = open.is_fresh(order, now_ms);
+        let is_in_time = is_fresh || order.movement == Movement::Stop;
+        if !is_in_time || open.number.is_some_and(|last| order.number <= last) {
             return Err(Refused::Late);
         }
         // Remembered also of what is refused from here on: it is not tried again.
@@ -76,23 +92,52 @@ impl Sessions {
         if self.holder.is_some_and(|(holder, at)| holder != device && now_ms < at + HOLD_MS) {
             return Err(Refused::Taken);
         }
-        self.holder = Some((device, now_ms));
-        self.moving_until = match order.movement {
-            Movement::Move { .. } => Some(now_ms + MOVE_MS_MAX),
-            // It ends a movement, and what begins instead ends by itself.
-            Movement::Stop | Movement::Home | Movement::GoTo { .. } => None,
-            Movement::SavePreset { .. } | Movement::RemovePreset { .. } => self.moving_until,
-        };
+        // What was kept on the way keeps the camera from nobody.
+        if is_fresh {
+            self.holder = Some((device, now_ms));
+        }
+        if let Movement::Move { .. } = order.movement {
+            // Also if the camera says that it failed: it may move.
+            self.moves(now_ms);
+        }
         Ok(())
+    }
+
+    /// Whether an order that was taken has become too old meanwhile.
+    pub fn is_late(&self, order: &PtzOrder, now_ms: u64) -> bool {
+        let open = self.open.iter().find(|open| open.id == order.session);
+        order.movement != Movement::Stop && !open.is_some_and(|open| open.is_fresh(order, now_ms))
+    }
+
+    /// The camera did it.
+    pub fn done(&mut self, movement: &Movement, now_ms: u64) {
+        match movement {
+            Movement::Move { .. } => self.moves(now_ms),
+            // It ends a movement, and what begins instead ends by itself.
+            Movement::Stop | Movement::Home | Movement::GoTo { .. } => {
+                (self.moving_until, self.stops_failed) = (None, 0);
+            }
+            Movement::SavePreset { .. } | Movement::RemovePreset { .. } => {}
+        }
+    }
+
+    /// The camera did not stop, or nobody knows: it is told again, a few times.
+    pub fn stop_failed(&mut self, now_ms: u64) {
+        self.stops_failed += 1;
+        let is_last = self.stops_failed >= STOPS_MAX;
+        self.moving_until = (!is_last).then_some(now_ms + STOP_AGAIN_MS);
+        if is_last {
+            self.stops_failed = 0;
+        }
+    }
+
+    fn moves(&mut self, now_ms: u64) {
+        (self.moving_until, self.stops_failed) = (Some(now_ms + MOVE_MS_MAX), 0);
     }
 
     /// When a movement is to be stopped that nobody ordered again.
     pub fn moving_until(&self) -> Option<u64> {
         self.moving_until
-    }
-
-    pub fn stopped(&mut self) {
-        self.moving_until = None;
     }
 
     /// Nothing is open, and nothing moves.
@@ -190,13 +235,48 @@ mod tests {
         sessions.take(&order(7, 1, 0, MOVE), device(1), 0).unwrap();
         assert_eq!(sessions.moving_until(), Some(MOVE_MS_MAX));
         sessions.take(&order(7, 2, 400, MOVE), device(1), 400).unwrap();
-        assert_eq!(sessions.moving_until(), Some(400 + MOVE_MS_MAX));
-        sessions.take(&order(7, 3, 500, Movement::Stop), device(1), 500).unwrap();
-        assert_eq!(sessions.moving_until(), None);
-        sessions.take(&order(7, 4, 600, MOVE), device(1), 600).unwrap();
-        sessions.take(&order(7, 5, 700, Movement::Home), device(1), 700).unwrap();
-        assert_eq!(sessions.moving_until(), None);
+        sessions.done(&MOVE, 450);
+        assert_eq!(sessions.moving_until(), Some(450 + MOVE_MS_MAX));
+        for (number, movement) in [(3, Movement::Stop), (5, Movement::Home)] {
+            sessions.take(&order(7, number, 500, movement.clone()), device(1), 500).unwrap();
+            assert!(sessions.moving_until().is_some(), "the camera has not done it yet");
+            sessions.done(&movement, 600);
+            assert_eq!(sessions.moving_until(), None);
+            sessions.take(&order(7, number + 1, 600, MOVE), device(1), 600).unwrap();
+        }
+        sessions.done(&Movement::Stop, 700);
         assert!(!sessions.is_idle(800) && sessions.is_idle(700 + SESSION_MS_MAX));
+    }
+
+    #[test]
+    fn a_stop_that_failed_is_tried_again_a_few_times() {
+        let mut sessions = opened(0);
+        sessions.take(&order(7, 1, 0, MOVE), device(1), 0).unwrap();
+        for n in 1..STOPS_MAX {
+            sessions.stop_failed(1_000);
+            assert_eq!(sessions.moving_until(), Some(1_000 + STOP_AGAIN_MS), "after {n}");
+        }
+        sessions.stop_failed(1_000);
+        assert_eq!(sessions.moving_until(), None, "for ever");
+        sessions.take(&order(7, 2, 2_000, MOVE), device(1), 2_000).unwrap();
+        sessions.stop_failed(2_100);
+        assert!(sessions.moving_until().is_some(), "another movement");
+    }
+
+    /// The attack: whoever carries a stop holds it up, and the camera moves on.
+    #[test]
+    fn a_stop_is_never_late() {
+        let mut sessions = opened(0);
+        sessions.take(&order(7, 1, 0, MOVE), device(1), 0).unwrap();
+        let late = 10 * LATE_MS_MAX;
+        let stop = |number| order(7, number, 100, Movement::Stop);
+        assert_eq!(sessions.take(&stop(1), device(1), late), Err(Refused::Late), "said again");
+        assert_eq!(sessions.take(&stop(2), device(1), late), Ok(()));
+        assert!(!sessions.is_late(&stop(2), late) && sessions.is_late(&order(7, 3, 100, MOVE), late));
+        // It takes the camera from nobody, and keeps it from nobody.
+        sessions.open(Hash([8; 32]), late);
+        assert_eq!(sessions.take(&order(8, 1, 0, MOVE), device(2), late), Ok(()));
+        assert_eq!(sessions.take(&stop(3), device(1), late + 1), Err(Refused::Taken));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::head::Head;
 use crate::{Credentials, Fault, Identity};
 use answers::Answer;
 use events::Events;
+pub use ptz::PtzFault;
 use request::Request;
 
 /// Each field has a default: UsernameToken, a clock that is right, and pull
@@ -50,6 +51,8 @@ pub struct OnvifOptions {
     pub ptz: bool,
     /// It streams its events, too, as cameras of Axis do.
     pub vapix: bool,
+    /// What it does wrong then.
+    pub ptz_fault: Option<PtzFault>,
     /// Something moves this often, for a third of the time.
     pub event_every: Option<Duration>,
     /// By which rule; none is "Yard".
@@ -183,7 +186,7 @@ impl Onvif {
             }
             _ => {}
         }
-        if let Some(answer) = self.options.ptz.then(|| ptz::answer(&self.head, &request)).flatten() {
+        if let Some(answer) = ptz::answer(&self.options, &self.head, &request).await {
             return answer;
         }
         match request.name.as_str() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quick_xml::escape::escape;
 
+use super::OnvifOptions;
 use super::answers::{Answer, content};
 use super::request::Request;
 use crate::head::{Head, Position};
@@ -11,28 +12,62 @@ use crate::head::{Head, Position};
 /// Of a movement that says none.
 const LASTS: Duration = Duration::from_secs(10);
 const LASTS_MAX: Duration = Duration::from_secs(60);
+/// Longer than anybody waits.
+const LASTS_AT_FAULT: Duration = Duration::from_secs(3_600);
 
-/// None for a request that is none of these.
-pub(super) fn answer(head: &Head, request: &Request) -> Option<Answer> {
+/// How slow a camera is that is slow.
+const SLOW: Duration = Duration::from_secs(4);
+
+/// What cameras do wrong that can be moved. Each of them moves on until it is told
+/// to stop, whatever the time of the order says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PtzFault {
+    /// Nothing else.
+    GoesOn,
+    /// The first Stop of each movement fails.
+    StopFails,
+    /// It takes 4 s to say which positions it remembers.
+    SlowPresets,
+    /// It has no profile of the name by which it was known, until it is asked for
+    /// its profiles again.
+    ProfileRenamed,
+}
+
+/// None for a camera that cannot be moved, and a request that is none of these.
+pub(super) async fn answer(options: &OnvifOptions, head: &Head, request: &Request) -> Option<Answer> {
+    if !options.ptz {
+        return None;
+    }
+    let fault = options.ptz_fault;
+    if fault == Some(PtzFault::ProfileRenamed) && head.is_renamed(request.name == "GetProfiles") {
+        let is_of_profile = request.text("ProfileToken").is_some() && request.name != "GetStreamUri";
+        if is_of_profile {
+            return Some(Answer::fault("Sender", "NoProfile", "there is no such profile"));
+        }
+    }
     let token = || request.text("PresetToken").and_then(|token| token.parse().ok());
     let unknown = || Answer::fault("Sender", "NoToken", "there is no such preset");
     Some(match request.name.as_str() {
         "GetNode" => node(),
-        "GetPresets" => presets(&head.presets()),
+        "GetPresets" => {
+            if fault == Some(PtzFault::SlowPresets) {
+                tokio::time::sleep(SLOW).await;
+            }
+            presets(&head.presets())
+        }
         "ContinuousMove" => {
             let speed = |name| request.text(name).and_then(|text| text.parse().ok()).unwrap_or(0.0);
             let speed = Position { pan: speed("PanTilt.x"), tilt: speed("PanTilt.y"), zoom: speed("Zoom.x") };
             let lasts = match request.text("Timeout") {
-                Some(_) => request.duration("Timeout", time::OffsetDateTime::now_utc()),
+                _ if fault.is_some() => LASTS_AT_FAULT,
+                Some(_) => request.duration("Timeout", time::OffsetDateTime::now_utc()).min(LASTS_MAX),
                 None => LASTS,
             };
-            head.turn(speed, lasts.min(LASTS_MAX));
+            head.turn(speed, lasts);
             done("ContinuousMove")
         }
-        "Stop" => {
-            head.stop();
-            done("Stop")
-        }
+        "Stop" if head.stop(fault == Some(PtzFault::StopFails)) => done("Stop"),
+        "Stop" => Answer::fault("Receiver", "Action", "the motor does not answer"),
         "GotoHomePosition" => {
             head.go_to(None);
             done("GotoHomePosition")

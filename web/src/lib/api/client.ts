@@ -30,7 +30,7 @@ let time: { here: number; there: number } | null = null;
 export const serverTime = (): typeof time => time;
 
 export const get = <T>(path: string): Promise<T> => call<T>('GET', path);
-export const post = <T>(path: string, body: unknown = {}): Promise<T> => call<T>('POST', path, body);
+export const post = <T>(path: string, body: unknown = {}, patience_ms = TIMEOUT_MS): Promise<T> => call<T>('POST', path, body, undefined, patience_ms);
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>('PUT', path, body);
 /** Bytes in place of JSON, of which the server says nothing but that it has them. */
 export async function putBytes(path: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -58,11 +58,11 @@ export async function find<T>(path: string): Promise<T | null> {
   }
 }
 
-async function call<T>(method: string, path: string, body?: unknown, key?: SessionKey): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, key?: SessionKey, patience_ms = TIMEOUT_MS): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (method !== 'GET') headers['x-lenskeep'] = '1';
   if (body !== undefined) headers['content-type'] = 'application/json';
-  const request = { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const request = { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: AbortSignal.timeout(patience_ms) };
   const response = await ask(path, request, key);
   const text = await response.text();
   if (text.length > ANSWER_BYTES_MAX) throw new ApiError(response.status, 'too_large', 'The server sent more than it may.', 'Load the page again.');

@@ -196,7 +196,7 @@ pub(crate) async fn remove(
     if may_change(&row, &caller, &roster, now).is_err() {
         // What may not be seen is not there.
         let camera = row.camera;
-        app.decide(&caller, &roster, Action::Bookmark { camera, bookmark }, now).await?;
+        let _permit = app.decide(&caller, &roster, Action::Bookmark { camera, bookmark }, now).await?;
     }
     may_change(&row, &caller, &roster, now)?;
     if row.holds(now) {

@@ -10,7 +10,7 @@ use crate::http::types::{
 use crate::http::{
     actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
     past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules, services,
-    sessions, setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
+    sessions, setup, shared, shares, sheet, sites, status, stills, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -88,6 +88,7 @@ use crate::problem::ProblemBody;
         notices::order,
         notices::end,
         notices::test,
+        stills::read,
         shares::list,
         shares::create,
         shares::put,

@@ -29,6 +29,7 @@ use crate::http::on_site;
 use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
 use crate::http::shares;
+use crate::http::stills::STILL_MS_MAX;
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
 use crate::journal::Journal;
@@ -327,6 +328,9 @@ async fn purge(app: Arc<App>) {
         }
         if let Err(error) = app.database.purge_notices(clock::now()).await {
             tracing::warn!("orders of notices that have ended could not be removed: {error}");
+        }
+        if let Err(error) = app.database.purge_stills(clock::now().minus_ms(STILL_MS_MAX)).await {
+            tracing::warn!("pictures of notices could not be removed: {error}");
         }
         if let Err(error) = shares::purge(&app, clock::now()).await {
             tracing::warn!("shares that have ended could not be removed: {error:#}");

@@ -76,7 +76,7 @@ impl Guard {
         header: &str,
         way: OnvifAuth,
         credentials: &Credentials,
-        target: &str,
+        (method, target): (&str, &str),
     ) -> bool {
         let (user, password) = (&credentials.username, credentials.password.expose());
         let fields = match (header.split_once(' '), way) {
@@ -94,7 +94,7 @@ impl Guard {
             OnvifAuth::Sha256 => hex(digest(&SHA256, parts.join(":").as_bytes()).as_ref()),
             _ => hex(&Md5::digest(parts.join(":"))),
         };
-        let (who, what) = (hash(&[user, REALM, password]), hash(&["POST", target]));
+        let (who, what) = (hash(&[user, REALM, password]), hash(&[method, target]));
         let expected = hash(&[&who, &self.nonce, field("nc"), field("cnonce"), "auth", &what]);
         let count = u32::from_str_radix(field("nc"), 16).unwrap_or(0);
         let right = field("username") == user

@@ -22,6 +22,7 @@ mod roster;
 mod rules;
 mod services;
 mod shares;
+mod stills;
 mod value;
 mod walls;
 mod witnesses;

@@ -43,6 +43,7 @@ pub(crate) mod shares;
 pub(crate) mod sheet;
 pub(crate) mod sites;
 pub(crate) mod status;
+pub(crate) mod stills;
 pub(crate) mod timeline;
 pub(crate) mod types;
 pub(crate) mod verifications;

@@ -18,8 +18,8 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
     notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster,
-    rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, timeline, verifications,
-    walls, witness,
+    rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline,
+    verifications, walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -146,6 +146,8 @@ fn viewers() -> Vec<Row> {
         viewer("PUT", "/api/v1/notices/{device}", Session, put(notices::order)),
         viewer("DELETE", "/api/v1/notices/{device}", Session, delete(notices::end)),
         viewer("POST", "/api/v1/notices/{device}/test", Session, post(notices::test)),
+        // Anyone: the id has 256 bits, and a service worker has no session to show.
+        viewer("GET", "/api/v1/stills/{id}", Anyone, get(stills::read)),
         viewer("GET", "/api/v1/shares", Session, get(shares::list)),
         viewer("POST", "/api/v1/shares", Session, post(shares::create)),
         viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))).transfer(),
@@ -237,7 +239,8 @@ pub fn web_app() -> Router {
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
     use gateways::{
-        certificate, enrol, hours, journal, link, notices, read_back, report, roster, upload, witness,
+        certificate, enrol, hours, journal, link, notices, read_back, report, roster, stills, upload,
+        witness,
     };
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
@@ -254,6 +257,7 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/hours", Gateway, post(hours::hours)).transfer(),
         call("GET", "/gateway/v1/notice-orders", Gateway, get(notices::orders)),
         call("POST", "/gateway/v1/notices", Gateway, post(notices::tell)),
+        call("POST", "/gateway/v1/stills", Gateway, post(stills::store)),
         call("POST", "/gateway/v1/read-back", Gateway, post(read_back::read_back)),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),

@@ -34,6 +34,7 @@ mod services;
 mod shares;
 mod sheet;
 mod sites;
+mod stills;
 mod support;
 mod syslog;
 mod walls;

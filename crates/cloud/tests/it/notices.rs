@@ -118,6 +118,7 @@ impl Scene {
             rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
             quiet: Vec::new(),
             pause_ms: 0,
+            pictures: false,
         };
         let kem = seal::keys::KemPublic::from_bytes(&gateway.keys.kem.0).unwrap();
         let times = (at, at.plus_ms(LIFE_MS_MAX));
@@ -154,7 +155,7 @@ impl Scene {
             (self.camera, Channel { org: self.ours.org, gateway: self.gateway.id, device: to.device });
         let event = EventId::from_random(fresh_id());
         let rule = rule.map(str::to_owned);
-        let notice = Notice { event, camera, at: now(), kind: EventKind::Motion, rule };
+        let notice = Notice { event, camera, at: now(), kind: EventKind::Motion, rule, still: None };
         notice.seal(&NoticeKey::from_random(fresh()), &channel, fresh()[..12].try_into().unwrap()).0
     }
 

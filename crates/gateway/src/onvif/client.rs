@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{Hash, Secret};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
@@ -21,8 +21,8 @@ use super::{Limits, OnvifError, error};
 use crate::random;
 use crate::rtsp::tls::{self, Pinned};
 
-/// Everything needed to hear a camera's events.
-#[derive(Clone, Debug)]
+/// Everything needed to ask a camera's services.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnvifAccess {
     /// The device service, such as `http://192.0.2.10/onvif/device_service`.
     pub url: Url,
@@ -151,23 +151,35 @@ impl Client {
         request: &Request,
         patience: Duration,
     ) -> Result<Element, OnvifError> {
-        let authorization = self.authorization(to)?;
+        let authorization = self.authorization("POST", to)?;
         let mut answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.password.is_some() {
-            let headers: Vec<&str> = answer.challenges.iter().map(String::as_str).collect();
-            let authorization = match digest::read(&headers) {
-                Offered::Digest(challenge) => {
-                    self.challenge = Some(challenge);
-                    self.authorization(to)?
-                }
-                Offered::BasicAlone if self.pinned.is_none() => return Err(OnvifError::BasicWithoutTls),
-                Offered::BasicAlone => Some(self.basic()?),
-                Offered::Unknown => return Err(OnvifError::UnknownAuthentication),
-                Offered::Nothing => return Err(OnvifError::Unauthorized),
-            };
+            let authorization = self.answer_to(&answer, "POST", to)?;
             answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
         }
         self.read(request.step, &answer)
+    }
+
+    /// What lies there, as it is; the same two tries.
+    pub(super) async fn fetch(
+        &mut self,
+        to: &Target,
+        step: &'static str,
+        (patience, bytes_max): (Duration, usize),
+    ) -> Result<Vec<u8>, OnvifError> {
+        let get = |client: &Client| client.http.get(to.url.clone());
+        let limits = (patience, bytes_max);
+        let authorization = self.authorization("GET", to)?;
+        let mut answer = self.send(get(self), authorization, step, limits).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.password.is_some() {
+            let authorization = self.answer_to(&answer, "GET", to)?;
+            answer = self.send(get(self), authorization, step, limits).await?;
+        }
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Err(OnvifError::Unauthorized),
+            status if !status.is_success() => Err(OnvifError::Status { step, status: status.as_u16() }),
+            _ => Ok(answer.body),
+        }
     }
 
     fn envelope(&self, to: &Target, request: &Request) -> String {
@@ -182,7 +194,27 @@ impl Client {
         soap::envelope(&headers, &request.body)
     }
 
-    fn authorization(&mut self, to: &Target) -> Result<Option<HeaderValue>, OnvifError> {
+    /// What the camera wants to be shown, if it is what may be shown.
+    fn answer_to(
+        &mut self,
+        refused: &Answer,
+        method: &str,
+        to: &Target,
+    ) -> Result<Option<HeaderValue>, OnvifError> {
+        let headers: Vec<&str> = refused.challenges.iter().map(String::as_str).collect();
+        match digest::read(&headers) {
+            Offered::Digest(challenge) => {
+                self.challenge = Some(challenge);
+                self.authorization(method, to)
+            }
+            Offered::BasicAlone if self.pinned.is_none() => Err(OnvifError::BasicWithoutTls),
+            Offered::BasicAlone => self.basic().map(Some),
+            Offered::Unknown => Err(OnvifError::UnknownAuthentication),
+            Offered::Nothing => Err(OnvifError::Unauthorized),
+        }
+    }
+
+    fn authorization(&mut self, method: &str, to: &Target) -> Result<Option<HeaderValue>, OnvifError> {
         let Some((challenge, password)) = self.challenge.as_mut().zip(self.password.as_ref()) else {
             return Ok(None);
         };
@@ -191,7 +223,7 @@ impl Client {
             None => to.url.path().to_owned(),
         };
         let client_nonce: String = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        secret_header(&challenge.answer(&self.username, password, "POST", &uri, &client_nonce)).map(Some)
+        secret_header(&challenge.answer(&self.username, password, method, &uri, &client_nonce)).map(Some)
     }
 
     fn basic(&self) -> Result<HeaderValue, OnvifError> {
@@ -209,12 +241,22 @@ impl Client {
         patience: Duration,
     ) -> Result<Answer, OnvifError> {
         let Request { step, action, .. } = request;
-        let mut sending = self
+        let sending = self
             .http
             .post(to.url.clone())
-            .timeout(patience)
             .header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
             .body(envelope);
+        self.send(sending, authorization, step, (patience, self.limits.answer_bytes)).await
+    }
+
+    async fn send(
+        &self,
+        sending: RequestBuilder,
+        authorization: Option<HeaderValue>,
+        step: &'static str,
+        (patience, bytes_max): (Duration, usize),
+    ) -> Result<Answer, OnvifError> {
+        let mut sending = sending.timeout(patience);
         if let Some(authorization) = authorization {
             sending = sending.header(AUTHORIZATION, authorization);
         }
@@ -227,8 +269,8 @@ impl Client {
         let challenges = challenges(&response);
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if body.len() + piece.len() > self.limits.answer_bytes {
-                return Err(OnvifError::AnswerTooLong { step, bytes: self.limits.answer_bytes });
+            if body.len() + piece.len() > bytes_max {
+                return Err(OnvifError::AnswerTooLong { step, bytes: bytes_max });
             }
             body.extend_from_slice(&piece);
         }

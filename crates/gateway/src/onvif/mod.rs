@@ -2,7 +2,8 @@
 //! [`offer`] asks one for its streams, and for what they saw one [`Subscription`]
 //! holds a pull point of one camera's event service (ONVIF Core Specification
 //! section 9) and yields [`model::CameraEvent`]s in the words of all makes. One
-//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification).
+//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification), and one
+//! [`StillCamera`] gives still pictures.
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
 //! used and nothing else, so that it cannot have the gateway talk to others.
@@ -26,6 +27,7 @@ mod offer;
 mod ptz;
 mod services;
 mod soap;
+mod still;
 mod topics;
 mod xml;
 
@@ -36,6 +38,7 @@ pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
 pub use offer::{OfferError, offer};
 pub use ptz::{PtzAbilities, PtzCamera};
+pub use still::StillCamera;
 pub use xml::XmlError;
 
 /// Entry points for the fuzzer and for the property tests.

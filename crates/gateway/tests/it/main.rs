@@ -1,3 +1,4 @@
 mod onvif;
 mod rtsp;
 mod site;
+mod stills;

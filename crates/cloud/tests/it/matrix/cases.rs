@@ -132,6 +132,10 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}") => {
             vec![case(Nothing, format!("/api/v1/shared/{share}/files/1/pieces/0"), json!({}))]
         }
+        // Whoever was told of an event fetches its picture without a session.
+        ("GET", "/api/v1/stills/{id}") => {
+            vec![case(Nowhere, format!("/api/v1/stills/{}", Hash(fresh())), json!({}))]
+        }
         ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
         ("POST", "/api/v1/events/reviewed") => {
             let events = json!([{ "id": EventId::from_random([7; 16]), "at": 1 }]);

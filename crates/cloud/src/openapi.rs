@@ -8,9 +8,9 @@ use crate::http::types::{
     RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema, TimelinePartSchema,
 };
 use crate::http::{
-    actions, cameras, devices, enrolments, events, factors, history, hours, live, login, notices, passwords,
-    past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules, services,
-    sessions, setup, shared, shares, sheet, sites, status, stills, timeline, verifications, walls,
+    actions, cameras, devices, enrolments, events, factors, history, hours, live, login, mail, notices,
+    passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules,
+    services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline, verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -89,6 +89,10 @@ use crate::problem::ProblemBody;
         notices::end,
         notices::test,
         stills::read,
+        mail::read,
+        mail::set,
+        mail::end,
+        mail::confirm,
         shares::list,
         shares::create,
         shares::put,

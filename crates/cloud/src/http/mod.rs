@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod hours;
 pub(crate) mod live;
 pub(crate) mod login;
+pub(crate) mod mail;
 mod merge;
 pub(crate) mod notices;
 pub(crate) mod on_site;

@@ -17,8 +17,8 @@ use tower_http::compression::CompressionLayer;
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, cameras, devices, enrolments, events, factors, headers, health, history, hours, live, login,
-    notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster,
-    rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline,
+    mail, notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery,
+    roster, rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline,
     verifications, walls, witness,
 };
 use crate::app::App;
@@ -75,7 +75,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Link, Log, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
+    use Who::{Administrator, Anyone, Link, Log, Mail, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -148,6 +148,13 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/notices/{device}/test", Session, post(notices::test)),
         // Anyone: the id has 256 bits, and a service worker has no session to show.
         viewer("GET", "/api/v1/stills/{id}", Anyone, get(stills::read)),
+        viewer("GET", "/api/v1/mail", Session, get(mail::read)),
+        viewer("PUT", "/api/v1/mail", Session, put(mail::set)),
+        viewer("DELETE", "/api/v1/mail", Session, delete(mail::end)),
+        viewer("POST", "/api/v1/mail/confirmations", Token, post(mail::confirm)),
+        // Anyone: it leads to the page, and ends nothing.
+        viewer("GET", "/mail/stop/{token}", Anyone, get(mail::ask_to_stop)),
+        viewer("POST", "/mail/stop/{token}", Mail, post(mail::stop)),
         viewer("GET", "/api/v1/shares", Session, get(shares::list)),
         viewer("POST", "/api/v1/shares", Session, post(shares::create)),
         viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))).transfer(),

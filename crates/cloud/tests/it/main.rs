@@ -17,6 +17,7 @@ mod hours;
 mod live;
 mod local;
 mod login;
+mod mail;
 mod matrix;
 mod messages;
 mod notices;

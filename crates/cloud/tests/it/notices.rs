@@ -89,16 +89,16 @@ impl Service {
     }
 }
 
-struct Scene {
-    world: World,
-    ours: Organisation,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) ours: Organisation,
     gateway: Gateway,
     camera: CameraId,
     service: Service,
 }
 
 impl Scene {
-    async fn new(world: World) -> Self {
+    pub(crate) async fn new(world: World) -> Self {
         let service = Service::start().await;
         let world = world.restarted_with(|config| config.push.services = vec!["127.0.0.1".into()]).await;
         let mut ours = world.found().await;
@@ -131,7 +131,7 @@ impl Scene {
     }
 
     /// A person whose device is told by the gateway.
-    async fn told(&mut self, scope: Option<Scope>) -> Person {
+    pub(crate) async fn told(&mut self, scope: Option<Scope>) -> Person {
         let person = self.ours.add_person(&self.world, scope).await;
         let order = self.order(&person, &self.gateway);
         let put = self.put(&self.world.as_person(&person.cookie), &person, &[order]).await;
@@ -146,7 +146,7 @@ impl Scene {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     }
 
-    async fn tell(&self, to: &Person) {
+    pub(crate) async fn tell(&self, to: &Person) {
         self.tell_of(&self.gateway, to, self.camera, self.notice(to, Some("Yard"))).await;
     }
 

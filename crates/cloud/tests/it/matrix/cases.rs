@@ -132,6 +132,17 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}") => {
             vec![case(Nothing, format!("/api/v1/shared/{share}/files/1/pieces/0"), json!({}))]
         }
+        ("GET" | "DELETE", "/api/v1/mail") => plain(Session),
+        ("PUT", "/api/v1/mail") => {
+            let body = json!({ "address": "x", "language": "en" });
+            vec![case(Session, route.path.to_owned(), body)]
+        }
+        ("POST", "/api/v1/mail/confirmations") => {
+            vec![case(Nothing, route.path.to_owned(), json!({ "token": Hash(fresh()) }))]
+        }
+        ("GET" | "POST", "/mail/stop/{token}") => {
+            vec![case(Nothing, format!("/mail/stop/{}", Hash(fresh())), json!({}))]
+        }
         // Whoever was told of an event fetches its picture without a session.
         ("GET", "/api/v1/stills/{id}") => {
             vec![case(Nowhere, format!("/api/v1/stills/{}", Hash(fresh())), json!({}))]

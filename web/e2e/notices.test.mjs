@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { createECDH, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as listen } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { decrypt } from 'http_ece';
 import { launch, look, until, visitor } from './support/browser.mjs';
@@ -36,6 +37,31 @@ async function pushService() {
   };
 }
 
+/** A mail server that takes everything, and says what it took. */
+async function mailServer() {
+  const mails = [];
+  const server = listen((socket) => {
+    let text = '';
+    let inData = false;
+    socket.write('220 here ESMTP\r\n');
+    socket.on('error', () => undefined);
+    socket.on('data', (piece) => {
+      text += piece;
+      for (;;) {
+        const end = text.indexOf(inData ? '\r\n.\r\n' : '\r\n');
+        if (end < 0) return;
+        const line = text.slice(0, end);
+        text = text.slice(end + (inData ? 5 : 2));
+        if (inData) mails.push(line.replaceAll('=\r\n', '').replaceAll('=3D', '='));
+        inData = !inData && line === 'DATA';
+        socket.write(inData ? '354 go on\r\n' : '250 yes\r\n');
+      }
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { mails, port: server.address().port, stop: () => server.close() };
+}
+
 /** Chromium subscribes at a service of its maker, which is not there: the page gets the one of the test. */
 function subscribesHere({ endpoint, keys }) {
   let subscribed = localStorage.getItem('subscribed') !== null;
@@ -55,16 +81,17 @@ function subscribesHere({ endpoint, keys }) {
 }
 
 describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 'the stand-in has no camera that tells anything' }, () => {
-  let product, camera, service, browser, context, page, cdp, problems, registration;
+  let product, camera, service, post, browser, context, page, cdp, problems, registration;
   const found = [];
   const seen = async (name) => void found.push(...(await look(page, name)));
-  const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map(({ title, body, tag, silent, timestamp, data }) => ({ title, body, tag, silent, timestamp, path: data.path })));
+  const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map(({ title, body, tag, silent, timestamp, image, data }) => ({ title, body, tag, silent, timestamp, image, path: data.path })));
   const deliver = (data) => cdp.send('ServiceWorker.deliverPushMessage', { origin: new URL(page.url()).origin, registrationId: registration, data });
   const notices = () => service.got.map((message) => service.open(message)).filter((text) => text.includes('notice'));
 
   before(async () => {
-    service = await pushService();
-    [product, camera] = await Promise.all([start({ configure: () => '[push]\nservices = ["127.0.0.1"]\n' }), watchfulCamera(RULE)]);
+    [service, post] = await Promise.all([pushService(), mailServer()]);
+    const mail = `[mail]\nhost = "127.0.0.1"\nport = ${post.port}\ntls = "none"\nfrom = "Cameras <cameras@example.org>"\n`;
+    [product, camera] = await Promise.all([start({ configure: () => `[push]\nservices = ["127.0.0.1"]\n${mail}` }), watchfulCamera(RULE)]);
     browser = await launch();
     ({ context, page, cdp, problems } = await visitor(browser, { permissions: ['notifications'] }));
     await context.addInitScript(subscribesHere, service.subscription);
@@ -89,6 +116,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await browser?.close();
     camera?.stop();
     service?.stop();
+    post?.stop();
     await product?.stop();
   });
 
@@ -122,11 +150,19 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     const notice = await until('the notification', async () => (await shown()).find(({ title }) => title === 'Motion · Gate'));
     assert.ok(notice.body.startsWith(`${RULE} · `), `the camera’s words as they are: ${notice.body}`);
     assert.match(notice.path, /^\/cameras\/cam_[0-9a-f]{32}\?at=\d{4}-/);
-    assert.equal(notice.silent, false);
     const first = service.got.find((each) => service.open(each) === message);
     console.log(`${first.at - notice.timestamp} ms from the gateway hearing of it until the push service had it`);
     await deliver(message);
     await until('the same once more, without a sound', async () => (await shown()).some(({ tag, silent }) => tag === notice.tag && silent));
+    // Which the gateway took when it heard of it, and sealed for this browser.
+    const { image } = await until('its picture', async () => (await shown()).find(({ tag, image }) => tag === notice.tag && image), 15_000);
+    const size = await page.evaluate(async (image) => {
+      const picture = new Image();
+      picture.src = image;
+      await picture.decode();
+      return [picture.naturalWidth, picture.naturalHeight];
+    }, image);
+    assert.ok(image.startsWith('data:image/jpeg;base64,') && size[0] >= 320, `${size}`);
   });
 
   it('lead to the moment, in the page that is open', async () => {
@@ -166,6 +202,37 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     );
     assert.ok(keys.length > 0);
     for (const key of keys) assert.deepEqual(key, [false, 'AES-GCM']);
+  });
+
+  it('come by e-mail, too, at an address that was confirmed', async () => {
+    await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await page.getByLabel('Your address').fill('ada@example.org');
+    await seen('notifications-mail');
+    await page.getByRole('button', { name: 'Send a link to confirm it' }).click();
+    await page.getByText('Not confirmed yet').waitFor();
+    const asked = await until('the link', async () => post.mails[0]);
+    await seen('notifications-mail-asked');
+    const [link] = /http\S+#confirm=[0-9a-f]{64}/.exec(asked);
+    // On another device, where nobody is signed in.
+    const elsewhere = await visitor(browser, {});
+    await elsewhere.page.goto(link);
+    await elsewhere.page.getByRole('button', { name: 'Confirm', exact: true }).click();
+    await elsewhere.page.getByRole('heading', { name: 'Your address is confirmed' }).waitFor();
+    const told = await until('what the camera tells', async () => post.mails[1], 60_000);
+    assert.ok(!/Yard|Gate|motion/i.test(told), told);
+    const [stop] = /http\S+#stop=[0-9a-f]{64}/.exec(told);
+    await elsewhere.page.goto('about:blank');
+    await elsewhere.page.goto(stop);
+    await elsewhere.page.getByRole('heading', { name: 'Get no more mails?' }).waitFor();
+    found.push(...(await look(elsewhere.page, 'mail-stop')));
+    await elsewhere.page.getByRole('button', { name: 'Get no more' }).click();
+    await elsewhere.page.getByRole('heading', { name: 'No more mails come' }).waitFor();
+    assert.deepEqual(elsewhere.problems, []);
+    await elsewhere.context.close();
+    await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await page.getByLabel('Your address').waitFor();
   });
 
   it('are put off, and turned off', async () => {

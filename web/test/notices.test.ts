@@ -24,7 +24,7 @@ const gateway = (n: number): string => `gw_${String(n).repeat(32)}`;
 describe('a notice', () => {
   const { notice, order } = vector('notice') as {
     notice: { text: object; sealed: string };
-    order: { wishes: { key: string; rules: never[]; quiet: never[]; pause_ms: number }; payload: { org: string; gateway: string; device: string } };
+    order: { wishes: { key: string; rules: never[]; quiet: never[]; pause_ms: number; pictures: boolean }; payload: { org: string; gateway: string; device: string } };
   };
   const channel = order.payload;
 
@@ -45,6 +45,7 @@ describe('a notice', () => {
     const written = fromUtf8(unpadded(writeWishes(wishes, fromBase64(key))));
     expect(written).toBe(JSON.stringify(order.wishes));
     expect(writeWishes(wishes, fromBase64(key)).length).toBe(4096);
+    expect(fromUtf8(writeWishes({ ...wishes, pictures: false }, fromBase64(key)))).not.toContain('pictures');
   });
 });
 
@@ -54,7 +55,7 @@ describe('an order', () => {
     const to = { id: gateway(1), name: 'Shop', kem: keys.kem_public, sign: keys.sign_public };
     const device = `dev_${'2'.repeat(32)}`;
     const org = `org_${'3'.repeat(32)}`;
-    const wishes = { rules: [{ cameras: null, kinds: ['motion' as const] }], quiet: [], pause_ms: 0 };
+    const wishes = { rules: [{ cameras: null, kinds: ['motion' as const] }], quiet: [], pause_ms: 0, pictures: true };
     const { envelope, key } = await placeOrder(org, to, wishes, 1_000, await signer(device, new Uint8Array(32).fill(7)));
     expect(key.extractable).toBe(false);
     const payload = JSON.parse(fromUtf8(fromBase64(readEnvelope(envelope).payload))) as { expires_at: number; sealed: { enc: string; ciphertext: string } };
@@ -70,7 +71,7 @@ describe('an order', () => {
     expect([...all.keys()]).toEqual([gateway(1), gateway(2)]);
     expect(all.get(gateway(1))!.rules[0]!.cameras).toBeNull();
     const some = wishesOf({ ...FIRST_CHOICE, cameras: [camera(2)], pause_minutes: 5 }, cameras, 0);
-    expect([...some]).toEqual([[gateway(1), { rules: [{ cameras: [camera(2)], kinds: FIRST_CHOICE.kinds }], quiet: [], pause_ms: 300_000 }]]);
+    expect([...some]).toEqual([[gateway(1), { rules: [{ cameras: [camera(2)], kinds: FIRST_CHOICE.kinds }], quiet: [], pause_ms: 300_000, pictures: true }]]);
     expect(wishesOf({ ...FIRST_CHOICE, kinds: [] }, cameras, 0).size).toBe(0);
   });
 });

@@ -47,6 +47,9 @@ const TLOG_PACKAGE: &str = "aics-tlog==0.2.1";
 /// The libraries of the Standard Webhooks specification, which receivers use.
 const WEBHOOKS: &str = ".cache/standardwebhooks";
 const WEBHOOKS_PACKAGE: &str = "standardwebhooks==1.1.0";
+/// A mail server that others wrote.
+const SMTP: &str = ".cache/aiosmtpd";
+const SMTP_PACKAGE: &str = "aiosmtpd==1.4.6";
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -83,6 +86,10 @@ pub(crate) fn test() -> anyhow::Result<()> {
     if !Path::new(WEBHOOKS).join("standardwebhooks").exists() {
         step("Installing standardwebhooks (a verifier of webhooks) into .cache");
         python(&["--no-deps", "--target", WEBHOOKS, WEBHOOKS_PACKAGE])?;
+    }
+    if !Path::new(SMTP).join("aiosmtpd").exists() {
+        step("Installing aiosmtpd (a mail server) into .cache");
+        python(&["--target", SMTP, SMTP_PACKAGE])?;
     }
     Ok(())
 }

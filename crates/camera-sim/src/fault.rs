@@ -80,6 +80,24 @@ pub enum Fault {
     VapixHuge,
     /// Sends events on it, as fast as the client takes them.
     VapixFlood,
+    /// There is no address for still pictures.
+    StillNone,
+    /// Says that still pictures are at another host, and answers there as here.
+    StillElsewhere,
+    /// Sends whoever wants one to [`crate::OnvifOptions::named`].
+    StillRedirect,
+    /// A page in place of a picture.
+    StillHtml,
+    /// Noise in its place, as long as a picture.
+    StillGarbage,
+    /// A picture with scripts and another file in it, and behind its end.
+    StillScript,
+    /// A picture of 65 500 by 65 500.
+    StillVast,
+    /// A picture that never ends.
+    StillEndless,
+    /// A picture that comes byte by byte.
+    StillSlow,
     /// Answers those who look for cameras with addresses of others.
     DiscoveryElsewhere,
     /// Answers them 3 000 times.
@@ -91,7 +109,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 41] = [
+    pub const ALL: [Fault; 50] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -129,6 +147,15 @@ impl Fault {
         Fault::VapixGarbage,
         Fault::VapixHuge,
         Fault::VapixFlood,
+        Fault::StillNone,
+        Fault::StillElsewhere,
+        Fault::StillRedirect,
+        Fault::StillHtml,
+        Fault::StillGarbage,
+        Fault::StillScript,
+        Fault::StillVast,
+        Fault::StillEndless,
+        Fault::StillSlow,
         Fault::DiscoveryElsewhere,
         Fault::DiscoveryFlood,
         Fault::DiscoveryHuge,

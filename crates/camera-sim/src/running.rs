@@ -212,6 +212,11 @@ impl Running {
         self.camera.onvif.as_ref().map_or(0, |onvif| onvif.requests())
     }
 
+    /// Questions for a still picture so far, from any client.
+    pub fn stills(&self) -> u64 {
+        self.camera.onvif.as_ref().map_or(0, |onvif| onvif.stills())
+    }
+
     /// From now on, or never mind.
     pub fn set_fault(&self, fault: Option<Fault>) {
         *self.camera.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;

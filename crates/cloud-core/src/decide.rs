@@ -437,8 +437,14 @@ fn person_floor(
             _ => Err(Denial::Principal),
         },
         // One's own; a way in for somebody else is nobody's to make.
-        Action::ChangeFactors { person, .. } if *person == id => Ok(None),
+        Action::ChangeFactors { person, .. } | Action::OrderMail { person } | Action::EndMail { person }
+            if *person == id =>
+        {
+            Ok(None)
+        }
         Action::ChangeFactors { .. }
+        | Action::OrderMail { .. }
+        | Action::EndMail { .. }
         | Action::MintUpload(_)
         | Action::OpenShare { .. }
         | Action::UseSheet { .. } => Err(Denial::Principal),

@@ -242,6 +242,14 @@ pub enum Action {
     EndNotices {
         device: DeviceId,
     },
+    /// Having a person told of events by e-mail. It opens nothing, and what the mails
+    /// say nobody chooses.
+    OrderMail {
+        person: PersonId,
+    },
+    EndMail {
+        person: PersonId,
+    },
     /// Reading the keys that were sealed to a device.
     ReadGrants {
         epoch: EpochId,
@@ -486,6 +494,8 @@ impl Action {
             Action::ChangeFactors { change, .. } => change.name(),
             Action::OrderNotices { .. } => "order_notices",
             Action::EndNotices { .. } => "end_notices",
+            Action::OrderMail { .. } => "order_mail",
+            Action::EndMail { .. } => "end_mail",
             Action::ReadGrants { .. } => "read_grants",
         }
     }
@@ -531,6 +541,8 @@ impl Action {
             | Action::EndSessions { person }
             | Action::AssignRoles { person, .. }
             | Action::ErasePerson { person, .. }
+            | Action::OrderMail { person }
+            | Action::EndMail { person }
             | Action::ChangeFactors { person, .. } => person.to_string(),
             Action::DeclineDevice { device } => device.to_string(),
             Action::ArrangeWall { wall } => wall.to_string(),

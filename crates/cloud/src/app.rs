@@ -23,6 +23,7 @@ use crate::http::passwords::Decoy;
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::log::Log;
+use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
@@ -73,6 +74,8 @@ pub(crate) struct App {
     pub(crate) passkeys: Passkeys,
     pub(crate) providers: Vec<Provider>,
     pub(crate) push: Push,
+    /// None where the operator has none.
+    pub(crate) mail: Option<Mail>,
     pub(crate) capsules: Capsules,
     pub(crate) limiter: Limiter,
     pub(crate) attempts: Attempts,

@@ -12,6 +12,10 @@ use seal::tlog::LogKey;
 use serde::Deserialize;
 use url::Url;
 
+pub use mail::{MailSection, MailTls};
+
+mod mail;
+
 const PROVIDER_ID_CHARS_MAX: usize = 40;
 /// Witnesses of this server's histories at most, as the roster names them.
 const WITNESSES_MAX: usize = 16;
@@ -37,6 +41,8 @@ pub struct Config {
     pub syslog: Option<SyslogSection>,
     /// How people's browsers are told of events while nobody looks.
     pub push: PushSection,
+    /// How people are told of events by e-mail. Default: not at all.
+    pub mail: Option<MailSection>,
     /// Footage that people share by links.
     pub shares: SharesSection,
     /// OpenID providers whose people may sign in. Default none.
@@ -315,6 +321,7 @@ impl Default for Config {
             witness: WitnessSection::default(),
             syslog: None,
             push: PushSection::default(),
+            mail: None,
             shares: SharesSection::default(),
             identity_providers: Vec::new(),
             scim: ScimSection::default(),
@@ -416,6 +423,7 @@ impl Config {
         }
         self.validate_witnesses()?;
         self.validate_push()?;
+        self.mail.as_ref().map_or(Ok(()), MailSection::validate)?;
         let SharesSection { gibibytes_max, .. } = self.shares;
         ensure!(
             gibibytes_max <= SHARES_GIBIBYTES_MAX,

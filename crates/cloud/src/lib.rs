@@ -27,6 +27,7 @@ mod journal;
 mod keyfile;
 mod known;
 mod log;
+mod mail;
 mod metrics;
 mod openapi;
 mod outbound;
@@ -56,7 +57,8 @@ mod witnesses;
 
 pub use config::{
     Config, CredentialKind, DatabaseSection, DemoCamera, GroupRoles, HistorySection, IdentityProviderSection,
-    Listen, OutsideWitnessSection, ScimSection, StoreKind, StoreSection, SyslogSection, WitnessSection,
+    Listen, MailSection, MailTls, OutsideWitnessSection, ScimSection, StoreKind, StoreSection, SyslogSection,
+    WitnessSection,
 };
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};

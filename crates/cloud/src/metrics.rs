@@ -60,6 +60,8 @@ metrics! {
         recordings_confirmed: "Recordings whose length and digest were read back.",
         push_messages: "Messages that push services took.",
         push_messages_lost: "Messages that no push service took in time, or that were too many.",
+        mails: "Mails that the mail server took.",
+        mails_lost: "Mails that it refused, or did not take within a day.",
         relay_chunks_in: "Sealed chunks from gateways.",
         relay_chunks_out: "Sealed chunks to viewers.",
         relay_chunks_skipped: "Sealed chunks that viewers missed because they were slow.",

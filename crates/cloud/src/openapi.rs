@@ -8,9 +8,10 @@ use crate::http::types::{
     RecordingSchema, SignatureSchema, SiteSettingsSchema, SpanSchema, StreamStatusSchema, TimelinePartSchema,
 };
 use crate::http::{
-    actions, bookmarks, cameras, devices, enrolments, events, factors, history, hours, live, login, notices,
-    passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster, rules,
-    services, sessions, setup, shared, shares, sheet, sites, status, timeline, verifications, walls,
+    actions, bookmarks, cameras, devices, enrolments, events, factors, history, hours, live, login, mail,
+    notices, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster,
+    rules, services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline, verifications,
+    walls,
 };
 use crate::problem::ProblemBody;
 
@@ -91,6 +92,11 @@ use crate::problem::ProblemBody;
         bookmarks::list,
         bookmarks::put,
         bookmarks::remove,
+        stills::read,
+        mail::read,
+        mail::set,
+        mail::end,
+        mail::confirm,
         shares::list,
         shares::create,
         shares::put,

@@ -29,10 +29,12 @@ use crate::http::on_site;
 use crate::http::passwords::Decoy;
 use crate::http::routes::{Port as Which, router};
 use crate::http::shares;
+use crate::http::stills::STILL_MS_MAX;
 use crate::http::types::DAY_MS;
 use crate::hub::{Hub, LINGER};
 use crate::journal::Journal;
 use crate::log::{Log, Shelf};
+use crate::mail::{CONFIRM_MS, Mail};
 use crate::passkeys::Passkeys;
 use crate::passwords::Hasher;
 use crate::proofs::Proofs;
@@ -47,7 +49,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::witness::Witness;
 use crate::witnesses::{self, Witnesses};
-use crate::{clock, log, push, random, sessions, syslog};
+use crate::{clock, log, mail, push, random, sessions, syslog};
 
 /// What is under way gets so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -105,6 +107,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         capsules.prepare().await?;
     }
     let push = Push::open(&config.data, &config.push, &public_url)?;
+    let mail = config.mail.as_ref().map(|section| Mail::open(section, &public_url)).transpose()?;
     let witness = Witness::open(&config, &public_url)?;
     let witnesses = Witnesses::open(&config.history)?;
     let app = Arc::new(App {
@@ -119,6 +122,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         passkeys: Passkeys::new(&public_url, &config.app_origins)?,
         providers,
         push,
+        mail,
         capsules,
         limiter: crate::rate::Limiter::default(),
         attempts: Attempts::default(),
@@ -158,6 +162,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     app.tasks.spawn(refusals::run(app.clone()));
     app.tasks.spawn(syslog::run(app.clone()));
     app.tasks.spawn(push::run(app.clone()));
+    app.tasks.spawn(mail::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {
@@ -213,7 +218,11 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     database.ping().await.context("the database does not answer")?;
     database.close().await;
     Broker::open(config)?;
-    Store::open(config)?.ping().await.context("the store does not answer")
+    Store::open(config)?.ping().await.context("the store does not answer")?;
+    match &config.mail {
+        Some(section) => Mail::open(section, &config.public_url(config.listen.viewers.port()))?.check().await,
+        None => Ok(()),
+    }
 }
 
 /// What others put into `history.witnesses.key` to have this server sign their
@@ -327,6 +336,12 @@ async fn purge(app: Arc<App>) {
         }
         if let Err(error) = app.database.purge_notices(clock::now()).await {
             tracing::warn!("orders of notices that have ended could not be removed: {error}");
+        }
+        if let Err(error) = app.database.purge_mail(clock::now().minus_ms(CONFIRM_MS)).await {
+            tracing::warn!("addresses that nobody confirmed could not be removed: {error}");
+        }
+        if let Err(error) = app.database.purge_stills(clock::now().minus_ms(STILL_MS_MAX)).await {
+            tracing::warn!("pictures of notices could not be removed: {error}");
         }
         if let Err(error) = shares::purge(&app, clock::now()).await {
             tracing::warn!("shares that have ended could not be removed: {error:#}");

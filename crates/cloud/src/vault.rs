@@ -35,6 +35,8 @@ pub(crate) enum Secret {
     Totp(PersonId),
     /// What an identity provider said of somebody's groups.
     Groups(PersonId),
+    /// Where somebody is told by e-mail.
+    Mail(PersonId),
     /// A password and a code that are about to be set.
     Enrolment,
 }
@@ -45,6 +47,7 @@ impl Secret {
             Secret::Password(person) => format!("password {person}"),
             Secret::Totp(person) => format!("totp {person}"),
             Secret::Groups(person) => format!("groups {person}"),
+            Secret::Mail(person) => format!("mail {person}"),
             Secret::Enrolment => "enrolment".to_owned(),
         }
     }

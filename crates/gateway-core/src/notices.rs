@@ -9,6 +9,7 @@ use seal::event::Event;
 use seal::keys::KemSecret;
 use seal::notice::{Notice, NoticeError, NoticeOrder, Wishes};
 use seal::roster::Roster;
+use seal::still::StillSecret;
 
 use crate::events::Now;
 
@@ -33,6 +34,14 @@ struct Placed {
     hash: Hash,
     order: NoticeOrder,
     wishes: Wishes,
+}
+
+/// What one event comes to.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub notices: Vec<SealedNotice>,
+    /// Of the picture that was offered, if a notice speaks of it.
+    pub still: Option<StillSecret>,
 }
 
 /// An order that is not taken.
@@ -104,22 +113,31 @@ impl Notices {
         }
     }
 
-    /// Notices of one event, sealed. `nonce` draws 12 random bytes.
+    /// Notices of one event, sealed. `nonce` draws 12 random bytes. `offered` is
+    /// the secret of a picture that could be taken.
     pub fn of(
         &mut self,
-        camera: CameraId,
-        event: &Event,
+        (camera, event): (CameraId, &Event),
         roster: &Roster,
         now: Now,
+        offered: Option<StillSecret>,
         nonce: &mut dyn FnMut() -> [u8; 12],
-    ) -> Vec<SealedNotice> {
+    ) -> Told {
         // Once for each event, when it is news.
         if event.phase == EventPhase::Ended {
-            return Vec::new();
+            return Told::default();
         }
         let Notices { orders, told, .. } = self;
-        let notice =
-            Notice { event: event.id, camera, at: event.at, kind: event.kind, rule: event.rule.clone() };
+        let plain = Notice {
+            event: event.id,
+            camera,
+            at: event.at,
+            kind: event.kind,
+            rule: event.rule.clone(),
+            still: None,
+        };
+        let with_picture = Notice { still: offered.clone(), ..plain.clone() };
+        let mut is_wanted = false;
         let tell = |(&device, Placed { order, wishes, .. }): (&DeviceId, &Placed)| {
             let may_see = roster.right_of_device(device, camera, now.at).is_some();
             let is_told = told
@@ -130,9 +148,12 @@ impl Notices {
                 return None;
             }
             told.insert((device, camera, event.kind), now.ms);
+            is_wanted |= wishes.pictures;
+            let notice = if wishes.pictures { &with_picture } else { &plain };
             let sealed = notice.seal(&wishes.key, &order.channel(), nonce());
             Some(SealedNotice { device, camera, notice: sealed })
         };
-        orders.iter().filter_map(tell).collect()
+        let notices = orders.iter().filter_map(tell).collect();
+        Told { notices, still: offered.filter(|_| is_wanted) }
     }
 }

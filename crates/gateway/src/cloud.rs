@@ -12,7 +12,8 @@ use model::wire::{
     BODY_MAX, CertificateAnswer, CertificateRequest, ChallengeAnswer, ChallengeRequest, EnrolAnswer,
     EnrolRequest, Envelope, EpochGrants, HourReport, HourReportAnswer, JournalPart, LockOrders, LockResults,
     LogOffer, NoticeOrders, Notices, ReadBackAnswer, ReadBackPart, ReadBackRequest, RecordingReport,
-    RecordingReportAnswer, RosterAnswer, SealedNotice, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    RecordingReportAnswer, RosterAnswer, SealedNotice, SealedStill, UploadGrantAnswer, UploadGrantRequest,
+    WitnessReport,
 };
 use model::{Base64, DeviceId, GatewayId, Hash, OrgId, Timestamp};
 use reqwest::header::{DATE, HeaderMap};
@@ -257,6 +258,12 @@ impl Cloud {
     pub(crate) async fn tell(&self, notices: Vec<SealedNotice>) -> Result<(), CloudError> {
         let _: serde_json::Value =
             self.post("the notices", "/gateway/v1/notices", &Notices { notices }).await?;
+        Ok(())
+    }
+
+    /// A picture that goes with notices.
+    pub(crate) async fn store_still(&self, still: &SealedStill) -> Result<(), CloudError> {
+        let _: serde_json::Value = self.post("a picture", "/gateway/v1/stills", still).await?;
         Ok(())
     }
 

@@ -34,6 +34,7 @@ mod recover;
 pub mod rtsp;
 mod run;
 mod secret_file;
+mod stills;
 mod stream;
 mod supervise;
 mod tls;

@@ -1,6 +1,8 @@
 //! Tells people's devices what happens, by way of the cloud and a push service,
 //! neither of which can read it. Notices are worth something while they are
 //! new: they wait in memory while the cloud is away, and are dropped when old.
+//! With them goes a picture of the moment, if somebody wants one and the camera
+//! gives one.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -9,9 +11,10 @@ use std::time::Duration;
 
 use gateway_core::events::Now;
 use gateway_core::notices::{DEVICES_MAX, Notices};
-use model::wire::{Envelope, NOTICES_MAX, SealedNotice};
+use model::wire::{Envelope, NOTICES_MAX, SealedNotice, SealedStill};
 use model::{CameraId, Hash};
 use seal::event::Event;
+use seal::still::{StillPlace, StillSecret};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -20,6 +23,7 @@ use tracing::{debug, warn};
 use crate::cloud::{Cloud, CloudError};
 use crate::data::{Identity, read_whole, write_whole};
 use crate::local::View;
+use crate::stills::{Stills, Taken};
 use crate::{clock, random};
 
 /// Events that wait to be told.
@@ -61,6 +65,9 @@ pub(crate) struct Telling {
 enum Done {
     Orders(Result<Vec<Envelope>, AskError>),
     Sent(Vec<Waiting>, Result<(), CloudError>),
+    /// A camera's, which is no call to the cloud.
+    Taken(Box<Taken>),
+    Stored(Instant, Box<SealedStill>, Result<(), CloudError>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +92,8 @@ struct State {
     calls: JoinSet<Done>,
     sending: Turn,
     asking: Turn,
+    storing: Turn,
+    stills: Stills,
     /// There may be other orders; stays until they were asked for since.
     wants_orders: bool,
     /// The file as it was written last.
@@ -130,6 +139,8 @@ impl Telling {
             calls: JoinSet::new(),
             sending: Turn::new(),
             asking: Turn::new(),
+            storing: Turn::new(),
+            stills: Stills::default(),
             wants_orders: true,
             kept: None,
         };
@@ -147,8 +158,13 @@ impl Telling {
                 Some(done) = state.calls.join_next() => match done {
                     Ok(Done::Orders(orders)) => self.take_orders(&mut state, orders),
                     Ok(Done::Sent(sent, outcome)) => take_outcome(&mut state, sent, outcome),
+                    Ok(Done::Taken(taken)) => state.stills.taken(*taken),
+                    Ok(Done::Stored(since, still, outcome)) => take_stored(&mut state, (since, *still), outcome),
                     // It panicked: the next call is another one.
-                    Err(_) => (state.sending, state.asking) = (Turn::new(), Turn::new()),
+                    Err(_) => {
+                        (state.sending, state.asking, state.storing) = (Turn::new(), Turn::new(), Turn::new());
+                        state.stills.lost();
+                    }
                 },
                 () = self.changed.notified() => state.wants_orders = true,
                 _ = poll.tick() => state.wants_orders = true,
@@ -162,9 +178,18 @@ impl Telling {
     fn hear(&self, state: &mut State, Told { camera, event }: &Told) {
         let now = Now { ms: state.began.elapsed().as_millis() as u64, at: clock::now() };
         let view = self.view.borrow().clone();
-        let made = state.notices.of(*camera, event, &view.roster, now, &mut random::bytes);
+        state.stills.keep(&view.services);
+        let service = view.services.get(camera).filter(|access| state.stills.may_take(*camera, access));
+        let offered = service.map(|_| StillSecret::from_random(random::bytes()));
+        let made = state.notices.of((*camera, event), &view.roster, now, offered, &mut random::bytes);
         let since = Instant::now();
-        state.waiting.extend(made.into_iter().map(|notice| Waiting { since, notice }));
+        state.waiting.extend(made.notices.into_iter().map(|notice| Waiting { since, notice }));
+        if let Some((secret, access)) = made.still.zip(service) {
+            let (org, gateway) = (view.roster.org(), self.identity.id);
+            let place = StillPlace { org, gateway, camera: *camera, event: event.id };
+            let taking = state.stills.begin(place, secret, access);
+            state.calls.spawn(async move { Done::Taken(Box::new(Box::pin(taking.run()).await)) });
+        }
         while state.waiting.len() > WAITING_MAX {
             state.waiting.pop_front();
         }
@@ -226,6 +251,17 @@ fn begin(state: &mut State, cloud: &Cloud) {
         let cloud = cloud.clone();
         state.calls.spawn(async move { Done::Orders(orders(&cloud).await) });
     }
+    state.stills.waiting.retain(|(since, _)| since.elapsed() < AGE_MAX);
+    if state.storing.is_free()
+        && let Some((since, still)) = state.stills.waiting.pop_front()
+    {
+        state.storing.is_taken = true;
+        let cloud = cloud.clone();
+        state.calls.spawn(async move {
+            let stored = cloud.store_still(&still).await;
+            Done::Stored(since, Box::new(still), stored)
+        });
+    }
     state.waiting.retain(|one| one.since.elapsed() < AGE_MAX);
     if !state.waiting.is_empty() && state.sending.is_free() {
         state.sending.is_taken = true;
@@ -240,13 +276,29 @@ fn begin(state: &mut State, cloud: &Cloud) {
     }
 }
 
+/// What the cloud does not want it will not want later.
+fn is_final(error: &CloudError) -> bool {
+    error.status().is_some_and(|status| status.is_client_error() && !matches!(status.as_u16(), 408 | 429))
+}
+
+fn take_stored(state: &mut State, still: (Instant, SealedStill), outcome: Result<(), CloudError>) {
+    match outcome {
+        Ok(()) => state.storing.succeeded(),
+        Err(error) if is_final(&error) => {
+            debug!(%error, "the cloud does not take a picture");
+            state.storing.succeeded();
+        }
+        Err(error) => {
+            debug!(%error, "a picture waits for the cloud");
+            state.storing.failed(error.wait_ms());
+            state.stills.waiting.push_front(still);
+        }
+    }
+}
+
 fn take_outcome(state: &mut State, sent: Vec<Waiting>, outcome: Result<(), CloudError>) {
     let Err(error) = outcome else { return state.sending.succeeded() };
-    // What the cloud does not want it will not want later.
-    let is_final = error
-        .status()
-        .is_some_and(|status| status.is_client_error() && !matches!(status.as_u16(), 408 | 429));
-    if is_final {
+    if is_final(&error) {
         warn!(%error, notices = sent.len(), "the cloud does not take notices");
         return state.sending.succeeded();
     }

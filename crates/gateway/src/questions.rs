@@ -206,6 +206,7 @@ fn cause(error: &OfferError) -> Cause {
         | OnvifError::UnknownAuthentication
         | OnvifError::Fault { .. }
         | OnvifError::AnswerTooLong { .. }
+        | OnvifError::Still(_)
         | OnvifError::Local { .. } => Cause::Other,
     }
 }

@@ -1,7 +1,7 @@
 //! Putting the parts together, in order: data folder, enrolment, roster,
 //! recovery of what the last run left, recording.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,7 +142,8 @@ async fn run(
     let (cloud, cloud_receiver) = watch::channel(None);
     let (bandwidth, bandwidth_receiver) = watch::channel(site.bandwidth.clone());
     let (news, news_receiver) = mpsc::channel(NEWS_QUEUE);
-    let view = View { gateway: identity.id, roster: roster.roster().clone(), streams: BTreeMap::new() };
+    let (streams, services) = Default::default();
+    let view = View { gateway: identity.id, roster: roster.roster().clone(), streams, services };
     let (view, view_receiver) = watch::channel(Arc::new(view));
     let (gaps, gap_receiver) = stream::gap_channel();
     let (disk, stored) = Disk::start(root.clone(), last_number)?;

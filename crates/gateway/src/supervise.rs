@@ -343,7 +343,8 @@ impl Supervision {
             return;
         }
         let outlets = self.streams.iter().map(|(key, supervised)| (*key, supervised.stream.outlet()));
-        let view = View { gateway: self.own.identity.id, roster: roster.clone(), streams: outlets.collect() };
+        let (gateway, services) = (self.own.identity.id, View::services(&self.own.site.cameras));
+        let view = View { gateway, roster: roster.clone(), streams: outlets.collect(), services };
         self.own.view.send_replace(Arc::new(view));
     }
 

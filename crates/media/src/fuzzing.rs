@@ -26,6 +26,17 @@ pub fn fuzz_nal(data: &[u8]) {
     assert!(nal::length_prefixed(data).filter_map(Result::ok).map(<[u8]>::len).sum::<usize>() <= data.len());
 }
 
+/// What is taken is a picture within bounds, no longer than what came, and read
+/// once more the same.
+pub fn fuzz_jpeg(data: &[u8]) {
+    use crate::jpeg::{BYTES_MAX, SIDE_MAX, Still};
+    if let Ok(still) = Still::read(data) {
+        assert!(still.bytes().len() <= data.len() && data.len() <= BYTES_MAX);
+        assert!(still.width <= SIDE_MAX && still.height <= SIDE_MAX);
+        assert_eq!(Still::read(still.bytes()).as_ref(), Ok(&still));
+    }
+}
+
 /// What is found was there: its UUID, but for bytes that do not count. What is
 /// torn off takes nothing with it that stood before.
 pub fn fuzz_signing(data: &[u8]) {

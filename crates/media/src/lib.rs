@@ -10,6 +10,7 @@ pub mod chunk;
 mod chunker;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod jpeg;
 pub mod mp4;
 pub mod nal;
 mod signing;

@@ -179,6 +179,16 @@ pub struct SealedNotice {
     pub notice: Base64,
 }
 
+/// A still picture that goes with notices (format.md section 9.1): whom they tell
+/// finds it by the id, and opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedStill {
+    pub id: Hash,
+    pub camera: CameraId,
+    pub still: Base64,
+}
+
 /// A part of the local way's journal (format.md section 8), signed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

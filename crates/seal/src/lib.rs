@@ -35,6 +35,7 @@ pub mod recording;
 pub mod role;
 pub mod roster;
 pub mod sealed;
+pub mod still;
 pub mod tlog;
 pub mod vault;
 

@@ -13,6 +13,7 @@ use crate::envelope::{self, EnvelopeError, PayloadType};
 use crate::keys::{KemPublic, KemSecret, SigningKey, VerifyingKey};
 use crate::roster::Roster;
 use crate::sealed::{self, SealSeed, Sealed};
+use crate::still::StillSecret;
 use crate::{CanonicalError, from_canonical, to_canonical};
 
 /// An order's longest life. The app renews it whenever it is opened: who does
@@ -35,7 +36,7 @@ pub const NOTICE_BYTES: usize = NONCE_BYTES + PADDED_BYTES + TAG_BYTES;
 
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-/// Room for the longest rule, escaped.
+/// Room for the longest rule, escaped, and the secret of a picture.
 const PADDED_BYTES: usize = 640;
 /// What is ordered has a length that is a multiple of it.
 const WISHES_PADDING: usize = 4_096;
@@ -116,6 +117,10 @@ pub struct Wishes {
     pub quiet: Vec<Stretch>,
     /// After a notice, none of the same camera and kind is told for so long.
     pub pause_ms: u64,
+    /// A still picture is to come with each, if there is one. Orders of a page of
+    /// before do not say so, and its service worker knows none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pictures: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +150,9 @@ pub struct Notice {
     pub kind: EventKind,
     /// A stranger's words, as in an event.
     pub rule: Option<String>,
+    /// By which a still picture is found and opened, if the gateway can take one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<StillSecret>,
 }
 
 #[derive(Debug, thiserror::Error)]

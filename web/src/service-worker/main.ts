@@ -10,6 +10,8 @@ import { speak } from '../lib/say';
 import { fromBase64 } from '../lib/seal/bytes';
 import { type Notice, NOTICE_BYTES, openNotice } from '../lib/seal/notice';
 import { b64, bool, id, loose } from '../lib/seal/shape';
+import type { StillPlace } from '../lib/seal/still';
+import { stillPicture } from './still';
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
 
@@ -29,9 +31,22 @@ worker.addEventListener('notificationclick', (event) => {
   event.waitUntil(show((event.notification.data as { path?: unknown } | null)?.path));
 });
 
+/** What a message comes to, and where its picture may be. */
+interface Told {
+  shown: Shown;
+  still?: { secret: string; place: StillPlace } | null;
+}
+
+/** At once; its picture is put into it when it comes, unless somebody has put the notification away by then. */
 async function tell(text: string): Promise<void> {
   await chooseLanguage().catch(() => undefined);
-  const { title, ...options } = await shownFor(text).catch(() => UNREADABLE);
+  const { shown, still } = await toldBy(text).catch((): Told => ({ shown: UNREADABLE }));
+  await notify(shown);
+  const image = still ? await stillPicture(still.secret, still.place).catch(() => null) : null;
+  if (image && (await worker.registration.getNotifications({ tag: shown.tag })).length > 0) await notify({ ...shown, silent: true, image });
+}
+
+async function notify({ title, ...options }: Shown): Promise<void> {
   await worker.registration.showNotification(title, { icon: '/icon-192.png', badge: '/icon-192.png', ...options });
 }
 
@@ -42,13 +57,13 @@ async function chooseLanguage(): Promise<void> {
   speak({ language, locale: localeFor(language), messages: languages[language]?.[0] ?? {} });
 }
 
-async function shownFor(text: string): Promise<Shown> {
-  if (text.length > MESSAGE_CHARS_MAX) return UNREADABLE;
+async function toldBy(text: string): Promise<Told> {
+  if (text.length > MESSAGE_CHARS_MAX) return { shown: UNREADABLE };
   const message: unknown = JSON.parse(text);
-  if (Object.hasOwn(Object(message), 'test')) return testMessage(message, 'test') && testOf(Date.now());
+  if (Object.hasOwn(Object(message), 'test')) return testMessage(message, 'test') && { shown: testOf(Date.now()) };
   const memory = await loadNotices();
   const { gateway, notice } = noticeMessage(message, 'message');
-  if (!memory) return UNREADABLE;
+  if (!memory) return { shown: UNREADABLE };
   const { org, device, keys, names } = memory;
   const opened = await openWith(keys[gateway] ?? [], fromBase64(notice), { org, gateway, device });
   // A browser must show something for each message: what was shown before comes without a sound, and in its place.
@@ -57,7 +72,9 @@ async function shownFor(text: string): Promise<Shown> {
     isNews = before !== null && !before.shown.includes(opened.event);
     return before && isNews ? { ...before, shown: [...before.shown, opened.event].slice(-SHOWN_MAX) } : null;
   });
-  return shownOf(opened, names[opened.camera] ?? null, isNews, Date.now());
+  const shown = shownOf(opened, names[opened.camera] ?? null, isNews, Date.now());
+  const { camera, event, still } = opened;
+  return { shown, still: still === undefined ? null : { secret: still, place: { org, gateway, camera, event } } };
 }
 
 async function openWith(keys: NoticeKey[], sealed: ReturnType<typeof fromBase64>, channel: Parameters<typeof openNotice>[2]): Promise<Notice> {

@@ -1,5 +1,5 @@
 //! ONVIF's device, media, event and PTZ services, as far as finding a camera,
-//! hearing its events and moving it needs them: WS-Discovery, profiles and their
+//! hearing its events, seeing a still picture of it and moving it needs them: WS-Discovery, profiles and their
 //! addresses, real-time pull points (Core Specification section 9), UsernameToken
 //! or HTTP Digest, and whatever cameras do wrong there.
 
@@ -10,17 +10,18 @@ mod events;
 pub(crate) mod media;
 mod ptz;
 mod request;
+mod still;
 mod vapix;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +32,7 @@ use answers::Answer;
 use events::Events;
 pub use ptz::PtzFault;
 use request::Request;
+use still::Content;
 
 /// Each field has a default: UsernameToken, a clock that is right, and pull
 /// points that are told apart by their addresses.
@@ -91,10 +93,14 @@ pub(crate) struct Onvif {
     name: String,
     streams: Vec<media::Stream>,
     guard: Mutex<auth::Guard>,
+    /// Of still pictures, which have challenges of their own.
+    still_guard: Mutex<auth::Guard>,
     pub(crate) events: Events,
     head: Arc<Head>,
+    began: Instant,
     requests: AtomicU64,
     tokens: vapix::Tokens,
+    stills: AtomicU64,
 }
 
 impl Onvif {
@@ -105,8 +111,23 @@ impl Onvif {
         (name, streams): (String, Vec<media::Stream>),
         head: Arc<Head>,
     ) -> Self {
-        let (guard, events, requests, tokens) = Default::default();
-        Onvif { options, credentials, origin, name, streams, guard, events, head, requests, tokens }
+        let (guard, still_guard, events, requests, stills) = Default::default();
+        let (began, tokens) = (Instant::now(), vapix::Tokens::default());
+        Onvif {
+            options,
+            credentials,
+            origin,
+            name,
+            streams,
+            guard,
+            still_guard,
+            events,
+            head,
+            began,
+            requests,
+            stills,
+            tokens,
+        }
     }
 
     fn name(&self) -> &str {
@@ -130,6 +151,11 @@ impl Onvif {
 
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Questions for a still picture, answered or not.
+    pub(crate) fn stills(&self) -> u64 {
+        self.stills.load(Ordering::Relaxed)
     }
 
     /// Where the camera says that it is.
@@ -202,6 +228,7 @@ impl Onvif {
                 let named = self.options.named.as_deref();
                 media::stream_uri(&self.streams, token, target.contains("media2"), named)
             }
+            "GetSnapshotUri" if is_of_media => still::uri(self, &request, target.contains("media2"), fault),
             "GetEventProperties" => answers::event_properties(),
             "GetServiceCapabilities" => answers::service_capabilities(),
             "CreatePullPointSubscription" => {
@@ -344,6 +371,9 @@ where
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let header = request.headers().get(AUTHORIZATION);
         let authorization = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        if request.method() == Method::GET {
+            return Ok(still::answer(onvif, &target, authorization.as_deref(), fault()));
+        }
         let answer = match collect(request.into_body()).await {
             Some(body) => Box::pin(onvif.answer(&target, authorization.as_deref(), &body, fault())).await,
             None => Answer::fault("Sender", "TooLong", "the request is too long"),
@@ -375,7 +405,7 @@ async fn collect(mut body: Incoming) -> Option<Vec<u8>> {
     }
 }
 
-fn response(answer: Answer) -> Response<String> {
+fn response(answer: Answer) -> Response<Content> {
     let (status, header, body) = match answer {
         Answer::Content(body) => (StatusCode::OK, None, body),
         Answer::Fault(body) => (StatusCode::BAD_REQUEST, None, body),
@@ -384,7 +414,7 @@ fn response(answer: Answer) -> Response<String> {
             (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge)), String::new())
         }
     };
-    let mut response = Response::new(body);
+    let mut response = Response::new(Content::of(body));
     *response.status_mut() = status;
     let soap = HeaderValue::from_static("application/soap+xml; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, soap);

@@ -88,3 +88,23 @@ fn azure_is_https_and_has_an_account() {
     assert!(Config::parse(http).is_err());
     assert!(Config::parse("[store]\nkind = \"azure\"\naccount = \"a\"").is_ok());
 }
+
+#[test]
+fn mail_goes_in_the_clear_to_this_machine_alone() {
+    let section =
+        |rest: &str| format!("[mail]\nhost = \"mail.example.org\"\nfrom = \"a@example.org\"\n{rest}");
+    assert!(Config::parse(&section("")).is_ok());
+    let here = "[mail]\nhost = \"127.0.0.1\"\ntls = \"none\"\nfrom = \"Cameras <a@example.org>\"\n";
+    assert_eq!(Config::parse(here).unwrap().mail.unwrap().port(), 25);
+    for (text, told) in [
+        (section("tls = \"none\""), "starttls"),
+        (section("username = \"a\""), "mail.password_file"),
+        (section("pause_minutes = 0"), "pause_minutes"),
+        (section("").replace("a@example.org", "a b"), "mail.from"),
+        (section("").replace("a@example.org", "a@example.org\\r\\nBcc: b@example.org"), "mail.from"),
+        (section("").replace("mail.example.org", "mail.example.org/x"), "mail.host"),
+    ] {
+        let error = Config::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}

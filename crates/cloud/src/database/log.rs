@@ -134,6 +134,7 @@ impl Transaction {
             "UPDATE bookmarks SET person = NULL WHERE org = $1 AND person = $2",
             "DELETE FROM notice_orders WHERE org = $1 AND person = $2",
             "DELETE FROM push_subscriptions WHERE org = $1 AND person = $2",
+            "DELETE FROM mail_addresses WHERE org = $1 AND person = $2",
             "UPDATE walls SET person = NULL WHERE org = $1 AND person = $2",
             "UPDATE proposals SET reason = '' WHERE org = $1 AND person = $2",
             "DELETE FROM identities WHERE org = $1 AND person = $2",

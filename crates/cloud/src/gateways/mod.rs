@@ -12,5 +12,6 @@ pub(crate) mod notices;
 pub(crate) mod read_back;
 pub(crate) mod report;
 pub(crate) mod roster;
+pub(crate) mod stills;
 pub(crate) mod upload;
 pub(crate) mod witness;

@@ -2,6 +2,7 @@
 //! notice goes out is decided for each: by the roster, the person's roles and
 //! the organisation's policies, as if the person asked for the event now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,7 +10,7 @@ use axum::extract::State;
 use cloud_core::Principal;
 use cloud_core::policy::Operation;
 use model::wire::{BODY_MAX, NOTICES_MAX, NoticeOrders, Notices, SealedNotice};
-use model::{DeviceId, Timestamp};
+use model::{DeviceId, PersonId, Timestamp};
 use seal::notice::NOTICE_BYTES;
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::http::extract::{Json, Query};
 use crate::http::guard::GatewayCaller;
 use crate::http::notices::reached;
+use crate::mail;
 use crate::permits::facts_about;
 use crate::problem::Problem;
 use crate::push::Message;
@@ -68,6 +70,8 @@ pub(crate) async fn tell(
         return Err(Problem::invalid(format!("There are at most {NOTICES_MAX} notices in a request.")));
     }
     let now = clock::now();
+    // The same event is told to each of a person's devices.
+    let mut told: BTreeMap<PersonId, BTreeMap<DeviceId, u64>> = BTreeMap::new();
     for notice in notices {
         // Why one does not go out is nothing to a gateway.
         // One that cannot be judged now is no reason to offer those before it again.
@@ -76,24 +80,30 @@ pub(crate) async fn tell(
             app.metrics.push_messages_lost.add(1);
             None
         });
-        let Some(message) = judged else {
+        let Some((person, message)) = judged else {
             tracing::debug!(device = %notice.device, camera = %notice.camera, "a notice is held back");
             continue;
         };
+        *told.entry(person).or_default().entry(notice.device).or_default() += 1;
         if !app.push.send(message) {
             app.metrics.push_messages_lost.add(1);
         }
     }
+    for (person, devices) in told {
+        let count = devices.into_values().max().unwrap_or_default();
+        mail::told(&app, (caller.org, person), count, now).await;
+    }
     Ok(Json(serde_json::json!({})))
 }
 
-/// None: it may not go out, or there is nobody to send it to.
+/// Of whom the device is, and the message. None: it may not go out, or there is
+/// nobody to send it to.
 async fn outgoing(
     app: &App,
     caller: &GatewayCaller,
     SealedNotice { device, camera, notice }: &SealedNotice,
     now: Timestamp,
-) -> Result<Option<Message>, Problem> {
+) -> Result<Option<(PersonId, Message)>, Problem> {
     let (org, roster) = (caller.org, &caller.roster);
     let is_its_own = roster.camera(*camera).is_some_and(|camera| camera.gateway == caller.gateway);
     let Some(known) = roster.device_in_force(*device, now) else { return Ok(None) };
@@ -118,5 +128,6 @@ async fn outgoing(
     }
     let body = serde_json::json!({ "gateway": caller.gateway, "notice": notice });
     let body = serde_json::to_vec(&body).map_err(anyhow::Error::from)?;
-    Ok(reached(app, &row).map(|subscription| Message { org, device: *device, subscription, body }))
+    let message = |subscription| Message { org, device: *device, subscription, body };
+    Ok(reached(app, &row).map(message).map(|message| (known.person, message)))
 }

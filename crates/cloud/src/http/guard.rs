@@ -49,6 +49,10 @@ pub enum Who {
     /// Whoever shows what comes from the part of a link that no server is sent,
     /// which the handler checks; limited per address, apart from sign-ins.
     Link,
+    /// Whoever got a mail: its program, or its provider's servers, which send no
+    /// header of ours. The handler checks the link's token; limited per address,
+    /// apart from sign-ins, and cookies count nothing.
+    Mail,
     /// A session, or a program's token; the handler asks what it may read.
     Reader,
     /// A session, or a token of a link that the handler checks.
@@ -108,7 +112,7 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
     let peer = request.extensions().get::<Peer>().copied();
     if guard.viewers {
         our_host(app, request)?;
-        if !matches!(guard.who, Who::Provisioner | Who::Log) {
+        if !matches!(guard.who, Who::Provisioner | Who::Log | Who::Mail) {
             same_site(app, request)?;
         }
     }
@@ -116,7 +120,7 @@ async fn admit(guard: &Guard, request: &mut Request) -> Result<(), Problem> {
         Who::Anyone | Who::SignedUrl | Who::SignIn => {}
         Who::Token => within_rate(app, peer)?,
         // Apart from what people need, where all come through one proxy.
-        Who::Log | Who::Link => {
+        Who::Log | Who::Link | Who::Mail => {
             let address = peer.map(|peer| rate::network(peer.address).to_string()).unwrap_or_default();
             if !app.limiter.allow(Key::Account(format!("{:?} {address}", guard.who)), PER_ADDRESS, now) {
                 return Err(Problem::too_many());

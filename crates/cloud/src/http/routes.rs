@@ -17,9 +17,9 @@ use tower_http::compression::CompressionLayer;
 use super::guard::{Guard, Who, guard};
 use super::{
     actions, bookmarks, cameras, devices, enrolments, events, factors, headers, health, history, hours, live,
-    login, notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery,
-    roster, rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, timeline,
-    verifications, walls, witness,
+    login, mail, notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings,
+    recovery, roster, rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, stills,
+    timeline, verifications, walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -75,7 +75,7 @@ fn table() -> Vec<Row> {
 
 #[rustfmt::skip]
 fn viewers() -> Vec<Row> {
-    use Who::{Administrator, Anyone, Link, Log, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
+    use Who::{Administrator, Anyone, Link, Log, Mail, Reader, Session, SessionOrToken, SignIn, Ticket, Token};
     let viewer = |method, path, who, handler| row(Port::Viewers, method, path, who, handler);
     vec![
         // Anyone: what the sign-in page shows.
@@ -149,6 +149,15 @@ fn viewers() -> Vec<Row> {
         viewer("GET", "/api/v1/bookmarks", Session, get(bookmarks::list)),
         viewer("POST", "/api/v1/bookmarks", Session, post(bookmarks::put)),
         viewer("DELETE", "/api/v1/bookmarks/{id}", Session, delete(bookmarks::remove)),
+        // Anyone: the id has 256 bits, and a service worker has no session to show.
+        viewer("GET", "/api/v1/stills/{id}", Anyone, get(stills::read)),
+        viewer("GET", "/api/v1/mail", Session, get(mail::read)),
+        viewer("PUT", "/api/v1/mail", Session, put(mail::set)),
+        viewer("DELETE", "/api/v1/mail", Session, delete(mail::end)),
+        viewer("POST", "/api/v1/mail/confirmations", Token, post(mail::confirm)),
+        // Anyone: it leads to the page, and ends nothing.
+        viewer("GET", "/mail/stop/{token}", Anyone, get(mail::ask_to_stop)),
+        viewer("POST", "/mail/stop/{token}", Mail, post(mail::stop)),
         viewer("GET", "/api/v1/shares", Session, get(shares::list)),
         viewer("POST", "/api/v1/shares", Session, post(shares::create)),
         viewer("PUT", "/api/v1/shares/{id}/files/{file}/pieces/{number}", Session, put(shares::put).layer(DefaultBodyLimit::max(PIECE_SEALED_BYTES_MAX))).transfer(),
@@ -240,7 +249,7 @@ pub fn web_app() -> Router {
 fn gateway_calls() -> Vec<Row> {
     use Who::{Anyone, Gateway, SignedUrl, Token};
     use gateways::{
-        certificate, enrol, hours, journal, link, locks, notices, read_back, report, roster, upload, witness,
+        certificate, enrol, hours, journal, link, locks, notices, read_back, report, roster, stills, upload, witness,
     };
     let call = |method, path, who, handler| row(Port::Gateways, method, path, who, handler);
     vec![
@@ -259,6 +268,7 @@ fn gateway_calls() -> Vec<Row> {
         call("POST", "/gateway/v1/notices", Gateway, post(notices::tell)),
         call("GET", "/gateway/v1/locks", Gateway, get(locks::orders)),
         call("POST", "/gateway/v1/locks", Gateway, post(locks::seen_to)),
+        call("POST", "/gateway/v1/stills", Gateway, post(stills::store)),
         call("POST", "/gateway/v1/read-back", Gateway, post(read_back::read_back)),
         call("POST", "/gateway/v1/journal", Gateway, post(journal::tell)),
         call("GET", "/gateway/v1/history/checkpoint", Gateway, get(witness::checkpoint)),

@@ -89,16 +89,16 @@ impl Service {
     }
 }
 
-struct Scene {
-    world: World,
-    ours: Organisation,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) ours: Organisation,
     gateway: Gateway,
     camera: CameraId,
     service: Service,
 }
 
 impl Scene {
-    async fn new(world: World) -> Self {
+    pub(crate) async fn new(world: World) -> Self {
         let service = Service::start().await;
         let world = world.restarted_with(|config| config.push.services = vec!["127.0.0.1".into()]).await;
         let mut ours = world.found().await;
@@ -118,6 +118,7 @@ impl Scene {
             rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
             quiet: Vec::new(),
             pause_ms: 0,
+            pictures: false,
         };
         let kem = seal::keys::KemPublic::from_bytes(&gateway.keys.kem.0).unwrap();
         let times = (at, at.plus_ms(LIFE_MS_MAX));
@@ -130,7 +131,7 @@ impl Scene {
     }
 
     /// A person whose device is told by the gateway.
-    async fn told(&mut self, scope: Option<Scope>) -> Person {
+    pub(crate) async fn told(&mut self, scope: Option<Scope>) -> Person {
         let person = self.ours.add_person(&self.world, scope).await;
         let order = self.order(&person, &self.gateway);
         let put = self.put(&self.world.as_person(&person.cookie), &person, &[order]).await;
@@ -145,7 +146,7 @@ impl Scene {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     }
 
-    async fn tell(&self, to: &Person) {
+    pub(crate) async fn tell(&self, to: &Person) {
         self.tell_of(&self.gateway, to, self.camera, self.notice(to, Some("Yard"))).await;
     }
 
@@ -154,7 +155,7 @@ impl Scene {
             (self.camera, Channel { org: self.ours.org, gateway: self.gateway.id, device: to.device });
         let event = EventId::from_random(fresh_id());
         let rule = rule.map(str::to_owned);
-        let notice = Notice { event, camera, at: now(), kind: EventKind::Motion, rule };
+        let notice = Notice { event, camera, at: now(), kind: EventKind::Motion, rule, still: None };
         notice.seal(&NoticeKey::from_random(fresh()), &channel, fresh()[..12].try_into().unwrap()).0
     }
 

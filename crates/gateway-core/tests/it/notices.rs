@@ -7,6 +7,7 @@ use model::{EventId, EventKind, EventPhase, EventSource, PersonId, Timestamp};
 use seal::event::Event;
 use seal::notice::{Channel, Notice, NoticeError, NoticeKey, NoticeOrder, Rule, Stretch, Wishes};
 use seal::roster::{Device, Roster, Scope, Statement};
+use seal::still::StillSecret;
 
 use crate::site_fixture::{T0, camera_id, device, device_id, gateway_id, keys, push, roster};
 
@@ -16,6 +17,7 @@ fn wishes(key: u8) -> Wishes {
         rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion, EventKind::Doorbell] }],
         quiet: vec![Stretch { from: T0.plus_ms(100_000), to: T0.plus_ms(200_000) }],
         pause_ms: 10_000,
+        pictures: false,
     }
 }
 
@@ -62,10 +64,11 @@ impl Site {
     fn tell(&mut self, event: &Event, ms: u64) -> Vec<SealedNotice> {
         let now = Now { ms, at: T0.plus_ms(ms) };
         let drawn = &mut self.drawn;
-        self.notices.of(camera_id(1), event, &self.roster, now, &mut || {
+        let nonce = &mut || {
             *drawn += 1;
             [*drawn; 12]
-        })
+        };
+        self.notices.of((camera_id(1), event), &self.roster, now, None, nonce).notices
     }
 
     fn tells(&mut self, kind: EventKind, ms: u64) -> usize {
@@ -91,6 +94,50 @@ fn an_event_is_told_once_to_whom_it_concerns() {
         .map(|ms| site.tells(EventKind::Motion, ms))
         .into();
     assert_eq!(told, [0, 1, 0, 1, 0, 0, 1, 0]);
+}
+
+#[test]
+fn a_picture_is_for_those_who_asked_for_one_and_is_taken_for_nobody_else() {
+    let mut site = Site::new();
+    let ben = PersonId::from_random([2; 16]);
+    push(&mut site.roster, Statement::AddDevice { device: Device { person: ben, ..device(2) } });
+    push(
+        &mut site.roster,
+        Statement::SetAccess { person: ben, scope: Scope::All, audio: false, until: None },
+    );
+    let pictures = Wishes { pictures: true, ..wishes(8) };
+    let orders = [order_at(1, &site.roster, &wishes(7), T0), order_at(2, &site.roster, &pictures, T0)];
+    assert!(site.set(&orders, 0).is_none());
+    let secret = StillSecret::from_random([9; 32]);
+    let mut tell = |site: &mut Site, ms: u64, offered: bool| {
+        let (now, offered) = (Now { ms, at: T0.plus_ms(ms) }, offered.then(|| secret.clone()));
+        let event = event(1, EventKind::Motion, EventPhase::Began);
+        site.notices.of((camera_id(1), &event), &site.roster, now, offered, &mut || [1; 12])
+    };
+    let opened = |site: &Site, told: &SealedNotice| {
+        let (n, key) = if told.device == device_id(1) { (1, 7) } else { (2, 8) };
+        let key = NoticeKey::from_random([key; 32]);
+        Notice::open(&told.notice.0, &key, &channel(n, site.roster.org())).unwrap()
+    };
+    let told = tell(&mut site, 0, true);
+    let stills: Vec<_> = told.notices.iter().map(|told| (told.device, opened(&site, told).still)).collect();
+    assert!(stills.contains(&(device_id(1), None)) && stills.contains(&(device_id(2), Some(secret.clone()))));
+    assert_eq!(told.still, Some(secret.clone()));
+    assert_eq!(told.notices[0].notice.0.len(), told.notices[1].notice.0.len(), "carriers see no difference");
+    // A camera that gives none; somebody whose access to it has ended.
+    let told = tell(&mut site, 20_000, false);
+    assert!(told.still.is_none() && told.notices.iter().all(|told| opened(&site, told).still.is_none()));
+    push(
+        &mut site.roster,
+        Statement::SetAccess {
+            person: ben,
+            scope: Scope::Cameras { cameras: [].into() },
+            audio: false,
+            until: None,
+        },
+    );
+    let told = tell(&mut site, 40_000, true);
+    assert!(told.still.is_none() && told.notices.iter().all(|told| told.device == device_id(1)));
 }
 
 #[test]

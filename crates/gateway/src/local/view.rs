@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{CameraId, DeviceId, GatewayId, PersonId, Rendition, Timestamp};
+use model::{CameraAccess, CameraId, DeviceId, GatewayId, PersonId, Rendition, Timestamp};
 use seal::roster::{Camera, Roster};
 
+use crate::events;
+use crate::onvif::OnvifAccess;
 use crate::stream::Outlet;
 
 pub(crate) type StreamKey = (CameraId, Rendition);
@@ -15,9 +17,18 @@ pub(crate) struct View {
     pub(crate) gateway: GatewayId,
     pub(crate) roster: Roster,
     pub(crate) streams: BTreeMap<StreamKey, Outlet>,
+    /// Where cameras are asked that have services of their own.
+    pub(crate) services: BTreeMap<CameraId, OnvifAccess>,
 }
 
 impl View {
+    pub(crate) fn services(cameras: &BTreeMap<CameraId, CameraAccess>) -> BTreeMap<CameraId, OnvifAccess> {
+        let service = |(camera, access): (&CameraId, &CameraAccess)| {
+            Some((*camera, events::access(access.onvif_url.as_ref()?, access)))
+        };
+        cameras.iter().filter_map(service).collect()
+    }
+
     /// The person of a device in force.
     pub(super) fn person(&self, device: DeviceId, now: Timestamp) -> Option<PersonId> {
         self.roster.device_in_force(device, now).map(|device| device.person)

@@ -11,7 +11,7 @@ use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
-use reqwest::{Response, StatusCode, Upgraded};
+use reqwest::{RequestBuilder, Response, StatusCode, Upgraded};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout;
@@ -27,8 +27,8 @@ use super::{Limits, OnvifError, error};
 use crate::random;
 use crate::rtsp::tls::{self, Pinned};
 
-/// Everything needed to hear a camera's events.
-#[derive(Clone, Debug)]
+/// Everything needed to ask a camera's services.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnvifAccess {
     /// The device service, such as `http://192.0.2.10/onvif/device_service`.
     pub url: Url,
@@ -241,6 +241,28 @@ impl Client {
         }
     }
 
+    /// What lies there, as it is; the same two tries.
+    pub(super) async fn fetch(
+        &mut self,
+        to: &Target,
+        step: &'static str,
+        (patience, bytes_max): (Duration, usize),
+    ) -> Result<Vec<u8>, OnvifError> {
+        let get = |client: &Client| client.http.get(to.url.clone());
+        let limits = (patience, bytes_max);
+        let authorization = self.authorization("GET", to)?;
+        let mut answer = self.send(get(self), authorization, step, limits).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.password.is_some() {
+            let authorization = self.wanted("GET", to, &answer.challenges)?;
+            answer = self.send(get(self), authorization, step, limits).await?;
+        }
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Err(OnvifError::Unauthorized),
+            status if !status.is_success() => Err(OnvifError::Status { step, status: status.as_u16() }),
+            _ => Ok(answer.body),
+        }
+    }
+
     fn envelope(&self, to: &Target, request: &Request) -> String {
         let mut headers = soap::addressing(request.action, &to.named, &to.parameters, random::bytes());
         if let Some(password) = &self.password {
@@ -280,12 +302,22 @@ impl Client {
         patience: Duration,
     ) -> Result<Answer, OnvifError> {
         let Request { step, action, .. } = request;
-        let mut sending = self
+        let sending = self
             .http
             .post(to.url.clone())
-            .timeout(patience)
             .header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
             .body(envelope);
+        self.send(sending, authorization, step, (patience, self.limits.answer_bytes)).await
+    }
+
+    async fn send(
+        &self,
+        sending: RequestBuilder,
+        authorization: Option<HeaderValue>,
+        step: &'static str,
+        (patience, bytes_max): (Duration, usize),
+    ) -> Result<Answer, OnvifError> {
+        let mut sending = sending.timeout(patience);
         if let Some(authorization) = authorization {
             sending = sending.header(AUTHORIZATION, authorization);
         }
@@ -298,8 +330,8 @@ impl Client {
         let challenges = challenges(&response);
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if body.len() + piece.len() > self.limits.answer_bytes {
-                return Err(OnvifError::AnswerTooLong { step, bytes: self.limits.answer_bytes });
+            if body.len() + piece.len() > bytes_max {
+                return Err(OnvifError::AnswerTooLong { step, bytes: bytes_max });
             }
             body.extend_from_slice(&piece);
         }

@@ -52,6 +52,8 @@ pub enum OnvifError {
     Xml(#[from] XmlError),
     #[error("the camera's answer cannot be understood: {reason}")]
     BadAnswer { reason: &'static str },
+    #[error("the camera's still picture is refused: {0}")]
+    Still(#[from] media::jpeg::JpegError),
     #[error("the camera closed the connection during {step}")]
     Closed { step: &'static str },
     #[error("on our own side: {reason}")]

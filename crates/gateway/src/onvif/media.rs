@@ -79,6 +79,21 @@ pub(super) fn ask_stream(service: Service, token: &str) -> Request {
     }
 }
 
+pub(super) fn ask_snapshot(service: Service, token: &str) -> Request {
+    let (namespace, token) = (service.namespace(), escape(token));
+    let action = match service {
+        Service::Media => "http://www.onvif.org/ver10/media/wsdl/GetSnapshotUri",
+        Service::Media2 => "http://www.onvif.org/ver20/media/wsdl/GetSnapshotUri",
+    };
+    Request {
+        step: "GetSnapshotUri",
+        action,
+        body: format!(
+            "<GetSnapshotUri xmlns=\"{namespace}\"><ProfileToken>{token}</ProfileToken></GetSnapshotUri>"
+        ),
+    }
+}
+
 /// As the camera names their addresses, the newer first, in an answer to
 /// GetServices or GetCapabilities.
 pub(super) fn services(answer: &Element) -> Vec<(Service, &str)> {
@@ -178,14 +193,19 @@ fn profile(
 /// behind a translation of addresses a camera names wrong ones, and a hostile
 /// one would have the gateway connect to others.
 pub(super) fn stream_url(answer: &Element, device: &Url) -> Option<CameraUrl> {
-    let newer = answer.child(MEDIA2, "Uri");
-    let older = || answer.child(MEDIA, "MediaUri")?.child(SCHEMA, "Uri");
-    let named = newer.or_else(older)?.text();
+    let named = address(answer)?;
     let (named, _) = CameraUrl::parse_with_credentials(named).ok()?;
     let (named, host) = (named.as_url(), device.host_str()?);
     let port = named.port().map(|port| format!(":{port}")).unwrap_or_default();
     let query = named.query().map(|query| format!("?{query}")).unwrap_or_default();
     CameraUrl::parse(&format!("{}://{host}{port}{}{query}", named.scheme(), named.path())).ok()
+}
+
+/// Where the camera says that a stream, or a still picture, is.
+pub(super) fn address(answer: &Element) -> Option<&str> {
+    let newer = answer.child(MEDIA2, "Uri");
+    let older = || answer.child(MEDIA, "MediaUri")?.child(SCHEMA, "Uri");
+    Some(newer.or_else(older)?.text())
 }
 
 fn words(text: &str) -> Option<String> {

@@ -3,7 +3,8 @@
 //! holds a pull point of one camera's event service (ONVIF Core Specification
 //! section 9) and yields [`model::CameraEvent`]s in the words of all makes; one
 //! [`EventStream`] hears the same of a camera of Axis. One
-//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification).
+//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification), and one
+//! [`StillCamera`] gives still pictures.
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
 //! used and nothing else, so that it cannot have the gateway talk to others.
@@ -27,6 +28,7 @@ mod offer;
 mod ptz;
 mod services;
 mod soap;
+mod still;
 mod topics;
 mod vapix;
 mod xml;
@@ -38,6 +40,7 @@ pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
 pub use offer::{OfferError, offer};
 pub use ptz::{PtzAbilities, PtzCamera};
+pub use still::StillCamera;
 pub use vapix::{EventStream, probe_stream};
 pub use xml::XmlError;
 

@@ -1,4 +1,5 @@
 mod onvif;
 mod rtsp;
 mod site;
+mod stills;
 mod vapix;

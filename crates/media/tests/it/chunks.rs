@@ -33,6 +33,7 @@ proptest! {
     fn arbitrary_bytes_break_no_parser(data in vec(any::<u8>(), 0..2_000)) {
         fuzzing::fuzz_chunk(&data);
         fuzzing::fuzz_nal(&data);
+        fuzzing::fuzz_jpeg(&[&[0xff, 0xd8, 0xff], &data[..]].concat());
     }
 
     /// Lengths that nearly fit are rarer in random bytes than in attacks.
@@ -40,5 +41,6 @@ proptest! {
     fn small_lengths_break_no_parser(data in vec(0u8..5, 0..400)) {
         fuzzing::fuzz_chunk(&data);
         fuzzing::fuzz_nal(&data);
+        fuzzing::fuzz_jpeg(&[&[0xff, 0xd8, 0xff], &data[..]].concat());
     }
 }

@@ -7,6 +7,7 @@ use seal::notice::{
     CAMERAS_MAX, Channel, LIFE_MS_MAX, NOTICE_BYTES, Notice, NoticeError, NoticeKey, NoticeOrder, QUIET_MAX,
     RULES_MAX, Rule, Stretch, Wishes,
 };
+use seal::still::{STILL_BYTES_MAX, StillPlace, StillSecret};
 
 use crate::fixture::{Log, T0, camera_id, device_id, gateway_id, gateway_keys, keys, org, other_camera_id};
 
@@ -27,6 +28,7 @@ pub(crate) fn wishes() -> Wishes {
         ],
         quiet: vec![Stretch { from: T0.plus_ms(1_000), to: T0.plus_ms(2_000) }],
         pause_ms: 60_000,
+        pictures: true,
     }
 }
 
@@ -46,7 +48,16 @@ pub(crate) fn notice() -> Notice {
         at: T0,
         kind: EventKind::Person,
         rule: Some("Front yard".into()),
+        still: Some(still()),
     }
+}
+
+pub(crate) fn still() -> StillSecret {
+    StillSecret::from_random([0x57; 32])
+}
+
+pub(crate) fn still_place() -> StillPlace {
+    StillPlace { org: org(), gateway: gateway_id(), camera: camera_id(), event: notice().event }
 }
 
 fn signed(order: &NoticeOrder) -> Envelope {
@@ -149,9 +160,53 @@ fn a_notice_opens_for_its_device_and_not_if_a_byte_is_another() {
     // Whatever it says, it is as long: neither cloud nor push service learns more.
     let rules = [None, Some(String::new()), Some("\u{1}".repeat(64)), Some("é".repeat(32))];
     for rule in rules {
+        // With the secret of a picture in it, as `notice` has one.
         let notice = Notice { rule, kind: EventKind::Tampering, at: Timestamp((1 << 53) - 1), ..notice() };
         let sealed = notice.seal(&key(), &channel(), [5; 12]).0;
         assert_eq!(sealed.len(), NOTICE_BYTES);
         assert_eq!(Notice::open(&sealed, &key(), &channel()).unwrap(), notice);
     }
+}
+
+#[test]
+fn orders_and_notices_without_pictures_are_spelled_as_before() {
+    let wishes = Wishes { pictures: false, ..wishes() };
+    assert!(!String::from_utf8(seal::to_canonical(&wishes)).unwrap().contains("pictures"));
+    assert!(!order_of(&wishes, T0).open(&gateway_keys().0).unwrap().pictures);
+    assert!(order().open(&gateway_keys().0).unwrap().pictures);
+    let notice = Notice { still: None, ..notice() };
+    assert!(!String::from_utf8(seal::to_canonical(&notice)).unwrap().contains("still"));
+    let sealed = notice.seal(&key(), &channel(), [5; 12]).0;
+    assert_eq!(Notice::open(&sealed, &key(), &channel()).unwrap(), notice);
+    // A second spelling of the same is none.
+    let stated = br#"{"key":"TU1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NTU1NTU0=","rules":[],"quiet":[],"pause_ms":0,"pictures":false}"#;
+    assert!(seal::from_canonical::<Wishes>(stated).is_err());
+}
+
+#[test]
+fn a_still_picture_opens_as_that_of_its_event_and_as_nothing_else() {
+    let picture = b"a picture".to_vec();
+    let sealed = still().seal(&still_place(), &picture).unwrap();
+    assert_eq!(still().open(&still_place(), &sealed).unwrap(), picture);
+    let open = |secret: &StillSecret, place: &StillPlace, sealed: &[u8]| secret.open(place, sealed).is_ok();
+    let place = still_place();
+    let others = [
+        StillPlace { org: model::OrgId::from_random([9; 16]), ..place },
+        StillPlace { gateway: model::GatewayId::from_random([9; 16]), ..place },
+        StillPlace { camera: other_camera_id(), ..place },
+        StillPlace { event: EventId::from_random([9; 16]), ..place },
+    ];
+    assert!(others.iter().all(|other| !open(&still(), other, &sealed)));
+    assert!(!open(&StillSecret::from_random([1; 32]), &place, &sealed));
+    for at in 0..sealed.len() {
+        let mut altered = sealed.clone();
+        altered[at] ^= 1;
+        assert!(!open(&still(), &place, &altered), "byte {at}");
+        assert!(!open(&still(), &place, &sealed[..at]), "the first {at} bytes");
+    }
+    assert!(still().seal(&place, &vec![0; STILL_BYTES_MAX + 1]).is_err());
+    assert!(!open(&still(), &place, &vec![0; STILL_BYTES_MAX + 17]));
+    // Who knows where it lies cannot open it, and nothing that is printed does either.
+    assert_ne!(still().id().0, [0x57; 32]);
+    assert_eq!(format!("{:?}", still()), "StillSecret(…)");
 }

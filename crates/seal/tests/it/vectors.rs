@@ -347,6 +347,11 @@ fn notices() {
             "gateway_kem_seed": base64(gateway_keys().0.seed()),
             "order": { "wishes": crate::notice::wishes(), "payload": order, "envelope": order.sign(&keys(2).sign) },
             "notice": { "text": notice, "sealed": notice.seal(&crate::notice::key(), &crate::notice::channel(), [5; 12]) },
+            "still": {
+                "id": crate::notice::still().id(),
+                "picture": base64(&[0xff, 0xd8, 0xff, 0xd9]),
+                "sealed": base64(&crate::notice::still().seal(&crate::notice::still_place(), &[0xff, 0xd8, 0xff, 0xd9]).unwrap()),
+            },
         }),
     );
 }

@@ -52,6 +52,8 @@ const ACTIONS: Record<string, string> = {
   read_events: 'read the events of',
   order_notices: 'chose notifications for',
   end_notices: 'turned notifications off for',
+  order_mail: 'had mails sent to',
+  end_mail: 'ended mails to',
   sign_in: 'signed in',
   end_sessions: 'signed out everywhere',
   create_person: 'made an account for',

@@ -27,6 +27,7 @@ export const FIRST_CHOICE: NoticeChoice = {
   kinds: EVENT_KINDS.filter((kind) => kind !== 'other'),
   quiet: null,
   pause_minutes: 1,
+  pictures: true,
   snoozed_until: 0,
 };
 
@@ -58,7 +59,9 @@ export class Notices {
   }
 
   async load(): Promise<void> {
-    this.memory = this.own(await loadNotices());
+    const memory = this.own(await loadNotices());
+    // What was chosen before there was more to choose.
+    this.memory = memory && { ...memory, choice: { ...FIRST_CHOICE, ...memory.choice } };
     this.state = await get<NoticeState>(this.path);
     const { cameras } = await get<{ cameras: CameraListing[] }>('/api/v1/cameras');
     const seen = new Set(cameras.map(({ id }) => id));
@@ -156,7 +159,7 @@ export function wishesOf(choice: NoticeChoice, cameras: readonly { id: string; g
   const quiet = quietTimes(choice, now);
   for (const { id, gateway } of cameras) {
     if (choice.cameras && !choice.cameras.includes(id)) continue;
-    const found = wishes.get(gateway) ?? { rules: [{ cameras: choice.cameras ? [] : null, kinds: choice.kinds }], quiet, pause_ms: choice.pause_minutes * 60_000 };
+    const found = wishes.get(gateway) ?? { rules: [{ cameras: choice.cameras ? [] : null, kinds: choice.kinds }], quiet, pause_ms: choice.pause_minutes * 60_000, pictures: choice.pictures };
     found.rules[0]!.cameras?.push(id);
     wishes.set(gateway, found);
   }

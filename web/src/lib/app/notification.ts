@@ -11,6 +11,7 @@ export interface Shown {
   tag: string;
   silent: boolean;
   timestamp?: number;
+  image?: string;
   data: { path: string };
 }
 

@@ -69,6 +69,8 @@ export interface NoticeChoice {
   /** Minutes since midnight in this browser's zone, each night from one to the other. */
   quiet: { from: number; to: number } | null;
   pause_minutes: number;
+  /** With a picture of the moment, where the camera gives one. */
+  pictures: boolean;
   snoozed_until: number;
 }
 

@@ -4,7 +4,8 @@
 import { type Bytes, refuse, utf8 } from './bytes';
 import { aesOpen } from './crypto';
 import { EVENT_KINDS } from './event';
-import { id, int, literal, nullable, object, type Of, readCanonical, text } from './shape';
+import { b64, id, int, literal, nullable, object, type Of, readCanonical, type Shape, text } from './shape';
+import { STILL_SECRET_BYTES } from './still';
 
 const NONCE_BYTES = 12;
 const PADDED_BYTES = 640;
@@ -21,8 +22,12 @@ export interface Channel {
   device: string;
 }
 
-const noticeShape = object({ event: id('ev_'), camera: id('cam_'), at: int, kind: literal(...EVENT_KINDS), rule: nullable(text(RULE_BYTES_MAX)) });
-export type Notice = Of<typeof noticeShape>;
+const plainFields = { event: id('ev_'), camera: id('cam_'), at: int, kind: literal(...EVENT_KINDS), rule: nullable(text(RULE_BYTES_MAX)) };
+const plainShape = object(plainFields);
+const pictureShape = object({ ...plainFields, still: b64(STILL_SECRET_BYTES) });
+/** `still` is there if there may be a picture: the secret by which it is found and opened. */
+export type Notice = Of<typeof plainShape> & { still?: string };
+const noticeShape: Shape<Notice> = (value, at) => (Object.hasOwn(Object(value), 'still') ? pictureShape : plainShape)(value, at);
 
 export const associated = (label: string, { org, gateway, device }: Channel): string => [label, org, gateway, device].join('|');
 

@@ -13,4 +13,6 @@ export interface Wishes {
   quiet: { from: number; to: number }[];
   /** After a notice, none of the same camera is told for so long. */
   pause_ms: number;
+  /** A picture is to come with each. */
+  pictures: boolean;
 }

@@ -38,7 +38,7 @@ export async function signOrder(channel: Channel, kem: string, wishes: Wishes, r
 }
 
 /** What is sealed: its length is a multiple of 4 096, so that it says nothing of what is wanted. */
-export function writeWishes({ rules, quiet, pause_ms }: Wishes, raw: Bytes): Bytes {
+export function writeWishes({ rules, quiet, pause_ms, pictures }: Wishes, raw: Bytes): Bytes {
   const cameras = rules.reduce((sum, rule) => sum + (rule.cameras?.length ?? 0), 0);
   if (cameras > CAMERAS_MAX) refuse(`notifications of at most ${CAMERAS_MAX} cameras can be chosen one by one: choose all`);
   const text = writeCanonical({
@@ -46,6 +46,7 @@ export function writeWishes({ rules, quiet, pause_ms }: Wishes, raw: Bytes): Byt
     rules: rules.map(({ cameras, kinds }) => ({ cameras, kinds })),
     quiet: quiet.slice(0, QUIET_MAX).map(({ from, to }) => ({ from, to })),
     pause_ms,
+    ...(pictures ? { pictures } : {}),
   });
   const padded = new Uint8Array(Math.ceil(text.length / PADDING) * PADDING);
   padded.set(text);

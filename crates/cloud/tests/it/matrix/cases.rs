@@ -141,6 +141,21 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         ("DELETE", "/api/v1/bookmarks/{id}") => {
             vec![case(Door, format!("/api/v1/bookmarks/{bookmark}"), json!({}))]
         }
+        ("GET" | "DELETE", "/api/v1/mail") => plain(Session),
+        ("PUT", "/api/v1/mail") => {
+            let body = json!({ "address": "x", "language": "en" });
+            vec![case(Session, route.path.to_owned(), body)]
+        }
+        ("POST", "/api/v1/mail/confirmations") => {
+            vec![case(Nothing, route.path.to_owned(), json!({ "token": Hash(fresh()) }))]
+        }
+        ("GET" | "POST", "/mail/stop/{token}") => {
+            vec![case(Nothing, format!("/mail/stop/{}", Hash(fresh())), json!({}))]
+        }
+        // Whoever was told of an event fetches its picture without a session.
+        ("GET", "/api/v1/stills/{id}") => {
+            vec![case(Nowhere, format!("/api/v1/stills/{}", Hash(fresh())), json!({}))]
+        }
         ("GET", "/api/v1/events") => vec![case(Session, "/api/v1/events?from=0&to=9".to_owned(), json!({}))],
         ("POST", "/api/v1/events/reviewed") => {
             let events = json!([{ "id": EventId::from_random([7; 16]), "at": 1 }]);

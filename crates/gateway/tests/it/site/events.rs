@@ -180,7 +180,7 @@ async fn a_restart_ends_what_goes_on_and_begins_it_again() {
 }
 
 /// The administrator's device wants to be told of motion.
-fn order_notices(site: &Site, key: u8) -> Channel {
+pub(super) fn order_notices(site: &Site, key: u8, pictures: bool) -> Channel {
     let (administrator, gateway) = (&site.administrator, site.administrator.gateway());
     let channel =
         Channel { org: administrator.roster().org(), gateway: gateway.id, device: administrator.device_id() };
@@ -189,6 +189,7 @@ fn order_notices(site: &Site, key: u8) -> Channel {
         rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
         quiet: Vec::new(),
         pause_ms: 0,
+        pictures,
     };
     let kem = seal::keys::KemPublic::from_bytes(&gateway.kem.0).unwrap();
     let times = (now(), now().plus_ms(Timestamp::DAY));
@@ -204,7 +205,7 @@ async fn an_event_is_told_to_devices_that_ordered_it_though_the_cloud_is_away_me
     let site = site().await;
     site.add_camera().await;
     listens(&site).await;
-    let channel = order_notices(&site, 3);
+    let channel = order_notices(&site, 3, false);
     // The order arrives some time; until then nobody is told.
     until("an event is told", || {
         site.simulated.raise(MOTION, "Yard", None);
@@ -238,7 +239,7 @@ async fn orders_outlive_a_list_that_never_ends_and_a_start_without_the_cloud() {
     let mut site = site().await;
     site.add_camera().await;
     listens(&site).await;
-    let channel = order_notices(&site, 4);
+    let channel = order_notices(&site, 4, false);
     let key = NoticeKey::from_random([4; 32]);
     let told = |cloud: &ScriptedCloud, rule: &str| {
         let opened = |told: &SealedNotice| Notice::open(&told.notice.0, &key, &channel).unwrap().rule;

@@ -21,6 +21,7 @@ mod scripted_cloud;
 mod seek;
 mod settings;
 mod several;
+mod stills;
 mod webhooks;
 mod witness;
 

@@ -18,8 +18,8 @@ use model::wire::{
     CertificateAnswer, CertificateRequest, ChallengeAnswer, EnrolAnswer, EnrolRequest, Envelope, EpochGrants,
     FromGateway, HourReport, HourReportAnswer, JournalPart, LockOrder, LockOrders, LockResults, LogOffer,
     NoticeOrders, Notices, ReadBackAnswer, ReadBackRequest, RecordingReport, RecordingReportAnswer,
-    RecordingResult, RecordingStatus, RosterAnswer, SealedNotice, SiteSettings, StreamStatus, ToGateway,
-    UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
+    RecordingResult, RecordingStatus, RosterAnswer, SealedNotice, SealedStill, SiteSettings, StreamStatus,
+    ToGateway, UploadGrant, UploadGrantAnswer, UploadGrantRequest, WitnessReport,
 };
 use model::{Base64, DeviceId, Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
@@ -58,6 +58,7 @@ struct Heard {
     witness: Vec<WitnessReport>,
     notices: Vec<SealedNotice>,
     locks: Vec<Envelope>,
+    stills: Vec<SealedStill>,
     status: Option<(Hash, Vec<StreamStatus>)>,
     settings: Option<SiteSettings>,
     frames: Vec<Bytes>,
@@ -102,6 +103,8 @@ pub(super) struct Script {
     pub(super) lock_orders: Vec<LockOrder>,
     /// Answers to notices, in turn; then 200.
     pub(super) notice_answers: VecDeque<u16>,
+    /// Answers to pictures, in turn; then 200.
+    pub(super) still_answers: VecDeque<u16>,
 }
 
 type Cloud = State<Arc<ScriptedCloud>>;
@@ -139,6 +142,7 @@ impl ScriptedCloud {
             .route("/gateway/v1/notice-orders", get(notice_orders))
             .route("/gateway/v1/notices", post(notices))
             .route("/gateway/v1/locks", get(lock_orders).post(locks))
+            .route("/gateway/v1/stills", post(stills))
             .route("/gateway/v1/history/checkpoint", get(log_offer))
             .route("/gateway/v1/history/witness", post(witness))
             .route("/gateway/v1/link", get(link))
@@ -257,6 +261,10 @@ impl ScriptedCloud {
 
     pub(super) fn notices(&self) -> Vec<SealedNotice> {
         self.heard.lock().unwrap().notices.clone()
+    }
+
+    pub(super) fn stills(&self) -> Vec<SealedStill> {
+        self.heard.lock().unwrap().stills.clone()
     }
 
     pub(super) fn hours(&self) -> Vec<String> {
@@ -499,6 +507,15 @@ async fn lock_orders(State(cloud): Cloud, Query(seen): Query<BTreeMap<String, u6
 async fn locks(State(cloud): Cloud, Json(told): Json<LockResults>) -> Json<Value> {
     cloud.heard.lock().unwrap().locks.extend(told.results);
     Json(json!({}))
+}
+
+async fn stills(State(cloud): Cloud, Json(still): Json<SealedStill>) -> Result<Json<Value>, StatusCode> {
+    let answer = cloud.script.lock().unwrap().still_answers.pop_front().unwrap_or(200);
+    if answer != 200 {
+        return Err(StatusCode::from_u16(answer).unwrap());
+    }
+    cloud.heard.lock().unwrap().stills.push(still);
+    Ok(Json(json!({})))
 }
 
 async fn notices(State(cloud): Cloud, Json(told): Json<Notices>) -> Result<Json<Value>, StatusCode> {

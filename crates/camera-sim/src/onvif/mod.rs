@@ -318,7 +318,7 @@ async fn answer_vapix(
     onvif: &Onvif,
     head: &hyper::http::request::Parts,
     fault: Option<Fault>,
-) -> (Response<String>, bool) {
+) -> (Response<Content>, bool) {
     onvif.requests.fetch_add(1, Ordering::Relaxed);
     let (target, path) = (head.uri.path_and_query().map_or("/", |target| target.as_str()), head.uri.path());
     match fault {
@@ -347,11 +347,11 @@ async fn answer_vapix(
         return (response(Answer::Unauthorized(challenge)), false);
     }
     if path == vapix::TOKENS {
-        return (Response::new(onvif.tokens.give()), false);
+        return (Response::new(Content::of(onvif.tokens.give())), false);
     }
     let agreed = vapix::agreed(&head.headers);
     let begins = agreed.status() == StatusCode::SWITCHING_PROTOCOLS;
-    (agreed, begins)
+    (agreed.map(Content::of), begins)
 }
 
 /// One connection of a client, until it ends. `fault` is asked for each request.

@@ -70,6 +70,17 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
     await seen('finding-picture');
   });
 
+  it('are added with the streams that were looked at, and no others', async () => {
+    await page.getByText('Other streams of this camera').click();
+    const [add, small] = [page.getByRole('button', { name: 'Add the camera' }), page.getByLabel('Small stream')];
+    const chosen = await small.inputValue();
+    assert.ok(await add.isEnabled());
+    await small.selectOption({ label: 'None' });
+    assert.ok(await add.isDisabled(), 'nobody has looked at these');
+    await small.selectOption(chosen);
+    assert.ok(await add.isEnabled());
+  });
+
   it('are added under a name, and are not offered twice', async () => {
     await page.getByLabel('Name', { exact: true }).fill('Yard');
     await page.getByRole('button', { name: 'Add the camera' }).click();

@@ -12,6 +12,7 @@ use seal::answer::{
     seal_answer,
 };
 use seal::command::{CameraReport, Command, CommandError, CommandResult, SiteCommand, StreamReport};
+use seal::envelope::PAYLOAD_MAX;
 use seal::keys::KemPublic;
 use seal::roster::Roster;
 use seal::sealed::Sealed;
@@ -121,7 +122,16 @@ pub(crate) fn sign_result(
         Err(words) => error = Some(words),
     }
     let (gateway, at, ok) = (identity.id, clock::now(), error.is_none());
-    CommandResult { org, gateway, nonce, at, ok, error, report, answer }.sign(&identity.sign)
+    let mut result = CommandResult { org, gateway, nonce, at, ok, error, report, answer };
+    let signed = result.sign(&identity.sign);
+    if signed.payload.0.len() <= PAYLOAD_MAX {
+        return signed;
+    }
+    // Readers refuse it without a word that would help.
+    (result.ok, result.report, result.answer) = (false, None, None);
+    result.error =
+        Some(format!("the answer is larger than the {} KiB that can be signed", PAYLOAD_MAX >> 10));
+    result.sign(&identity.sign)
 }
 
 /// What a camera refuses is an answer, too.
@@ -136,20 +146,33 @@ async fn refusable(asking: impl Future<Output = Result<Answer, Refused>>) -> Ans
 }
 
 /// Which of them this gateway records already: by its event service where one is
-/// set, since a recorder has many cameras at one address, and else by its host.
+/// set, and else by its host. A recorder has many cameras at one address, which
+/// are told apart by their paths; where one alone answers there, it is that one,
+/// whatever path somebody wrote.
 fn marked(mut found: Found, known: &BTreeMap<CameraId, CameraAccess>) -> Found {
-    let is_known = |camera: &FoundCamera, access: &CameraAccess| {
-        let place = |url: &OnvifUrl| {
-            let url = url.as_url();
-            (url.host().map(|host| host.to_owned()), url.port_or_known_default())
-        };
-        match &access.onvif_url {
-            Some(url) => camera.onvif_urls.iter().any(|other| place(other) == place(url)),
-            None => access.url.host() == camera.address,
-        }
+    fn place(url: &OnvifUrl) -> (Option<String>, Option<u16>) {
+        let url = url.as_url();
+        (url.host().map(|host| host.to_string()), url.port_or_known_default())
+    }
+    let at =
+        |camera: &FoundCamera, url: &OnvifUrl| camera.onvif_urls.iter().any(|own| place(own) == place(url));
+    let is_same = |one: &OnvifUrl, other: &OnvifUrl| {
+        let path = |url: &OnvifUrl| (url.as_url().path().to_owned(), url.as_url().query().map(str::to_owned));
+        place(one) == place(other) && path(one) == path(other)
     };
-    for camera in &mut found.cameras {
-        camera.camera = known.iter().find(|(_, access)| is_known(camera, access)).map(|(id, _)| *id);
+    let cameras = &found.cameras;
+    let is_known = |camera: &FoundCamera, access: &CameraAccess| match &access.onvif_url {
+        Some(url) => {
+            let is_alone = || cameras.iter().filter(|other| at(other, url)).count() == 1;
+            camera.onvif_urls.iter().any(|own| is_same(own, url)) || (at(camera, url) && is_alone())
+        }
+        None => access.url.host() == camera.address,
+    };
+    let of =
+        |camera: &FoundCamera| known.iter().find(|(_, access)| is_known(camera, access)).map(|(id, _)| *id);
+    let marks: Vec<_> = cameras.iter().map(of).collect();
+    for (camera, mark) in found.cameras.iter_mut().zip(marks) {
+        camera.camera = mark;
     }
     found
 }
@@ -291,3 +314,6 @@ fn refused(error: SourceError) -> Refused {
     };
     Refused { cause, error: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

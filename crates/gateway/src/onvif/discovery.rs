@@ -37,6 +37,11 @@ pub struct FindLimits {
     pub answers_of_one: usize,
     /// Cameras listed. Default 128.
     pub cameras: usize,
+    /// Of one sender. Default 32: recorders have as many.
+    pub cameras_of_one: usize,
+    /// All that is listed, as it is written. Default 128 KiB: the list is sealed and
+    /// signed as one, which holds 256 KiB of base64.
+    pub list_bytes: usize,
     /// How long answers are waited for. Default 4 s.
     pub patience: std::time::Duration,
 }
@@ -48,6 +53,8 @@ impl Default for FindLimits {
             answers: 2_048,
             answers_of_one: 32,
             cameras: 128,
+            cameras_of_one: 32,
+            list_bytes: 128 << 10,
             patience: std::time::Duration::from_secs(4),
         }
     }
@@ -55,6 +62,8 @@ impl Default for FindLimits {
 
 /// Addresses that one device may offer; the rest is left out.
 const ADDRESSES_MAX: usize = 4;
+/// Of one of them, in bytes; longer ones are left out.
+const ADDRESS_MAX: usize = 256;
 /// Of names, in bytes.
 const WORDS_MAX: usize = 64;
 /// Scopes of one device that are looked at. Real ones have a dozen.
@@ -124,6 +133,9 @@ pub(crate) struct Finder {
     /// By sender and endpoint reference: by the reference alone, one device could
     /// pass itself off as another.
     found: BTreeMap<(Ipv4Addr, String), FoundCamera>,
+    /// As they are written.
+    found_bytes: usize,
+    cameras_by_sender: BTreeMap<Ipv4Addr, usize>,
     left_out: u32,
     more: bool,
 }
@@ -136,6 +148,8 @@ impl Finder {
             read: 0,
             by_sender: BTreeMap::new(),
             found: BTreeMap::new(),
+            found_bytes: 0,
+            cameras_by_sender: BTreeMap::new(),
             left_out: 0,
             more: false,
         }
@@ -165,16 +179,29 @@ impl Finder {
         for device in matches {
             match device.at(from) {
                 None => self.left_out = self.left_out.saturating_add(1),
-                Some(camera) => {
-                    let key = (from, device.reference);
-                    if self.found.len() == self.limits.cameras && !self.found.contains_key(&key) {
-                        self.more = true;
-                        continue;
-                    }
-                    self.found.entry(key).or_insert(camera);
-                }
+                Some(camera) => self.list((from, device.reference), camera),
             }
         }
+    }
+
+    /// Of one device the first answer counts. One sender does not fill the list for
+    /// all others, and all together do not make it larger than it can be signed.
+    fn list(&mut self, key: (Ipv4Addr, String), camera: FoundCamera) {
+        if self.found.contains_key(&key) {
+            return;
+        }
+        let bytes = seal::to_canonical(&camera).len();
+        let of_sender = self.cameras_by_sender.entry(key.0).or_default();
+        let has_room = self.found.len() < self.limits.cameras
+            && *of_sender < self.limits.cameras_of_one
+            && self.found_bytes + bytes <= self.limits.list_bytes;
+        if !has_room {
+            self.more = true;
+            return;
+        }
+        *of_sender += 1;
+        self.found_bytes += bytes;
+        self.found.insert(key, camera);
     }
 
     pub(crate) fn finish(self, asked: u32) -> Found {
@@ -253,7 +280,9 @@ impl Match {
     fn at(&self, from: Ipv4Addr) -> Option<FoundCamera> {
         let is_own = |url: &OnvifUrl| url.as_url().host() == Some(Host::Ipv4(from));
         let own = self.addresses.split_ascii_whitespace().filter_map(|text| OnvifUrl::parse(text).ok());
-        let mut onvif_urls: Vec<OnvifUrl> = own.filter(is_own).take(ADDRESSES_MAX).collect();
+        let is_short = |url: &OnvifUrl| url.as_url().as_str().len() <= ADDRESS_MAX;
+        let own = own.filter(|url| is_own(url) && is_short(url));
+        let mut onvif_urls: Vec<OnvifUrl> = own.take(ADDRESSES_MAX).collect();
         onvif_urls.dedup();
         (!onvif_urls.is_empty()).then(|| FoundCamera {
             address: from.to_string(),
@@ -277,6 +306,7 @@ pub(super) fn fuzz(data: &[u8]) {
     for camera in &found.cameras {
         assert!((1..=ADDRESSES_MAX).contains(&camera.onvif_urls.len()));
         assert!(camera.onvif_urls.iter().all(|url| url.as_url().host() == Some(Host::Ipv4(from))));
+        assert!(camera.onvif_urls.iter().all(|url| url.as_url().as_str().len() <= ADDRESS_MAX));
         for words in [&camera.name, &camera.hardware, &camera.location].into_iter().flatten() {
             assert!(!words.is_empty() && words.len() <= WORDS_MAX && !words.chars().any(char::is_control));
         }

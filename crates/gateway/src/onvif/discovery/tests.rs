@@ -212,6 +212,50 @@ fn a_flood_is_bounded_by_sender_and_in_all() {
     assert_eq!((found.cameras.len(), found.more), (128, true));
 }
 
+/// The attack: one device answers for as many as an answer holds, each with as
+/// much as it takes.
+#[test]
+fn one_sender_neither_fills_the_list_nor_makes_it_too_large() {
+    let mut finder = finder();
+    let heavy = |from: Ipv4Addr, n: usize, path: &str| {
+        let one =
+            answer(&id(), "REFERENCE", &format!("onvif://www.onvif.org/name/{}", "%22".repeat(64)), path);
+        let begin = one.find("<wsdd:ProbeMatch>").unwrap();
+        let end = one.find("</wsdd:ProbeMatches>").unwrap();
+        let each = |k: usize| one[begin..end].replace("REFERENCE", &format!("urn:uuid:{from}-{n}-{k}"));
+        format!("{}{}{}", &one[..begin], (0..4).map(each).collect::<String>(), &one[end..])
+    };
+    let long = |from: Ipv4Addr, length: usize| {
+        // Written as six bytes each.
+        (0..4).map(|n| format!("http://{from}/{n}{} ", "é".repeat(length))).collect::<String>()
+    };
+    for n in 0..32 {
+        finder.take(NETWORK, FROM, heavy(FROM, n, &long(FROM, 35)).as_bytes());
+    }
+    let one = Ipv4Addr::new(192, 0, 2, 66);
+    finder.take(NETWORK, one, answer(&id(), "urn:uuid:1", "", "http://192.0.2.66/").as_bytes());
+    let found = finder.finish(1);
+    assert_eq!((found.cameras.len(), found.more), (33, true), "there is room for others");
+
+    let mut finder = self::finder();
+    finder.take(NETWORK, FROM, heavy(FROM, 0, &long(FROM, 300)).as_bytes());
+    let found = finder.finish(1);
+    assert_eq!((found.cameras.len(), found.left_out), (0, 4), "longer than addresses are");
+
+    let mut finder = self::finder();
+    for last in 1..=40 {
+        let from = Ipv4Addr::new(192, 0, 2, last);
+        for n in 0..32 {
+            finder.take(NETWORK, from, heavy(from, n, &long(from, 35)).as_bytes());
+        }
+    }
+    let found = finder.finish(1);
+    assert!(found.more && found.cameras.len() > 32);
+    let bytes = seal::to_canonical(&found).len();
+    let limit = FindLimits::default().list_bytes;
+    assert!(bytes > limit * 9 / 10 && bytes * 4 / 3 < seal::envelope::PAYLOAD_MAX * 9 / 10, "{bytes}");
+}
+
 #[test]
 fn names_are_bounded_and_turn_nothing_round() {
     let long = format!("onvif://www.onvif.org/name/{}", "%C3%A9".repeat(100));

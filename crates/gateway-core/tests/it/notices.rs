@@ -109,7 +109,7 @@ fn a_picture_is_for_those_who_asked_for_one_and_is_taken_for_nobody_else() {
     let orders = [order_at(1, &site.roster, &wishes(7), T0), order_at(2, &site.roster, &pictures, T0)];
     assert!(site.set(&orders, 0).is_none());
     let secret = StillSecret::from_random([9; 32]);
-    let mut tell = |site: &mut Site, ms: u64, offered: bool| {
+    let tell = |site: &mut Site, ms: u64, offered: bool| {
         let (now, offered) = (Now { ms, at: T0.plus_ms(ms) }, offered.then(|| secret.clone()));
         let event = event(1, EventKind::Motion, EventPhase::Began);
         site.notices.of((camera_id(1), &event), &site.roster, now, offered, &mut || [1; 12])

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
 use cloud_core::Action;
 use model::Secret;
 use serde::{Deserialize, Serialize};
@@ -162,14 +161,6 @@ pub(crate) async fn stop(
 ) -> Result<StatusCode, Problem> {
     app.database.stop_mail(random::hashed(&token)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A mail program that opens the address in place of posting to it: whoever only
-/// looks, as scanners of links do, ends nothing.
-pub(crate) async fn ask_to_stop(Path(token): Path<String>) -> Response {
-    let is_token = token.len() <= 64 && token.bytes().all(|c| c.is_ascii_hexdigit());
-    let to = if is_token { format!("/mail#stop={token}") } else { "/".to_owned() };
-    (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
 fn link_over() -> Problem {

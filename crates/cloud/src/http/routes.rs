@@ -155,8 +155,8 @@ fn viewers() -> Vec<Row> {
         viewer("PUT", "/api/v1/mail", Session, put(mail::set)),
         viewer("DELETE", "/api/v1/mail", Session, delete(mail::end)),
         viewer("POST", "/api/v1/mail/confirmations", Token, post(mail::confirm)),
-        // Anyone: it leads to the page, and ends nothing.
-        viewer("GET", "/mail/stop/{token}", Anyone, get(mail::ask_to_stop)),
+        // Anyone: the page, which asks. Whoever only looks, as scanners of links do, ends nothing.
+        viewer("GET", "/mail/stop/{token}", Anyone, get(page::index)),
         viewer("POST", "/mail/stop/{token}", Mail, post(mail::stop)),
         viewer("GET", "/api/v1/shares", Session, get(shares::list)),
         viewer("POST", "/api/v1/shares", Session, post(shares::create)),

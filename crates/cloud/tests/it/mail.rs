@@ -220,8 +220,7 @@ async fn a_person_is_told_at_an_address_that_they_confirmed(world: World) {
     // As mail programs end it (RFC 8058): without session, header or page of ours.
     let url = format!("{}/mail/stop/{}", scene.world.origin(), token(&told, "/mail/stop/"));
     let looked = scene.world.client.get(&url).send().await.unwrap();
-    assert_eq!(looked.status(), StatusCode::SEE_OTHER);
-    assert!(looked.headers()["location"].to_str().unwrap().starts_with("/mail#stop="));
+    assert_eq!(looked.status(), StatusCode::OK);
     assert_eq!(state(&scene, &ben).await["confirmed"], true, "who only looks ends nothing");
     for _ in 0..2 {
         let form = scene.world.client.post(&url).header("content-type", "application/x-www-form-urlencoded");

@@ -75,7 +75,8 @@ async fn what_frigate_sees_is_an_event_of_the_camera_that_is_named() {
     // By the gateway's clock, whatever Frigate's says.
     assert!(began.at.0 > 1_700_000_000_000 && ended.at > began.at);
     told.sees(&format!("{}/person", site.camera), "OFF").await;
-    assert_eq!(told.events()[0]["data"]["source"], "frigate");
+    // Frigate's own stand beside them.
+    assert!(told.events().iter().any(|event| event["data"]["source"] == "frigate"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

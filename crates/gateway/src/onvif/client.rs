@@ -106,6 +106,21 @@ impl Client {
         })
     }
 
+    /// Another of the same camera. What the camera asked for counts the requests
+    /// that answer it, and so is of one of them.
+    pub(super) fn beside(&self) -> Self {
+        Client {
+            http: self.http.clone(),
+            device: self.device.clone(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            pinned: self.pinned.clone(),
+            limits: self.limits.clone(),
+            challenge: None,
+            clock: self.clock,
+        }
+    }
+
     pub(super) fn device(&self) -> Target {
         Target { url: self.device.clone(), named: self.device.to_string(), parameters: String::new() }
     }
@@ -263,7 +278,8 @@ impl Client {
             "SenderNotAuthorized",
         ];
         // Makes have no common code for it; who tries on then stays locked out.
-        if fault.reason.to_ascii_lowercase().contains("locked") {
+        let mut words = fault.reason.split(|c: char| !c.is_ascii_alphanumeric());
+        if words.any(|word| word.eq_ignore_ascii_case("locked")) {
             return OnvifError::Locked;
         }
         if OF_PASSWORDS.contains(&fault.code.as_str()) {
@@ -393,6 +409,10 @@ mod tests {
             client.fault("Renew", &soap::Fault { code: code.into(), reason: reason.into() })
         };
         assert_eq!(fault("NotAuthorized", "x"), OnvifError::Unauthorized);
+        assert_eq!(fault("NotAuthorized", "Account LOCKED."), OnvifError::Locked);
+        for reason in ["the lens is blocked", "unlocked", "clocked_out"] {
+            assert!(matches!(fault("Action", reason), OnvifError::Fault { .. }), "{reason}");
+        }
         let error = fault("hunter2", "hunter2 and LKqI6G/AikKCQrN0zqZFlg==\n");
         assert_eq!(error.to_string(), "the camera refused Renew: … and … (…)");
         assert!(!format!("{client:?}").contains("hunter2"));

@@ -2,6 +2,8 @@
 //! camera up. Text that came from a camera is cut, cleaned of control
 //! characters, and freed of whatever could be a credential sent back to us.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use model::Hash;
 
 use super::topics::turns_text;
@@ -55,6 +57,28 @@ pub enum OnvifError {
     Local { reason: &'static str },
 }
 
+impl OnvifError {
+    /// For those who may not know where the camera is.
+    pub fn without_addresses(&self) -> String {
+        match self {
+            OnvifError::Connect { reason, .. } => format!("cannot connect to it: {reason}"),
+            error => without_addresses(&error.to_string()),
+        }
+    }
+}
+
+/// Words that hold a dotted or colonned address, or one with a scheme, are left out.
+fn without_addresses(text: &str) -> String {
+    let is_address = |word: &str| {
+        let inner = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+        let octets = inner.split(|c: char| !c.is_ascii_digit() && c != '.');
+        let is_v4 = |part: &str| part.trim_matches('.').parse::<Ipv4Addr>().is_ok();
+        let is_v6 = |part: &str| part.contains(':') && part.parse::<Ipv6Addr>().is_ok();
+        inner.contains("://") || inner.split(['[', ']', '%', ',']).any(is_v6) || octets.into_iter().any(is_v4)
+    };
+    text.split(' ').map(|word| if is_address(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
 /// Of a camera's words, in characters.
 const WORDS_MAX: usize = 200;
 /// A run of letters and digits so long is no word of a person.
@@ -100,5 +124,22 @@ mod tests {
             assert_eq!(clean(text), expected);
         }
         assert_eq!(clean(&"word ".repeat(1_000)).chars().count(), WORDS_MAX);
+    }
+
+    #[test]
+    fn what_is_told_of_a_camera_does_not_say_where_it_is() {
+        let connect =
+            OnvifError::Connect { address: "192.0.2.10:80".into(), reason: "connection refused".into() };
+        assert_eq!(connect.without_addresses(), "cannot connect to it: connection refused");
+        let rows = [
+            ("no such host 192.0.2.10.", "no such host …"),
+            ("(192.0.2.10:8080) is busy", "… is busy"),
+            ("see http://door.example/x, or [fe80::1]:80", "see … or …"),
+            ("firmware 5.60.1 of 12:30", "firmware 5.60.1 of 12:30"),
+        ];
+        for (reason, expected) in rows {
+            let fault = OnvifError::Fault { step: "Stop", code: "Action".into(), reason: reason.into() };
+            assert_eq!(fault.without_addresses(), format!("the camera refused Stop: {expected} (Action)"));
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! presets are, and what it is told. A camera that has no PTZ, or no profile
 //! with it, cannot be moved, which is no error.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quick_xml::escape::escape;
 use seal::ptz::{MOVE_MS_MAX, Movement, PRESETS_MAX, Preset, SPEED_MAX, is_name, is_token};
+use tokio::time::timeout;
 
 use super::client::{Client, Target};
 use super::messages::{self, Request, SCHEMA};
@@ -63,14 +65,20 @@ impl PtzCamera {
 
     pub async fn presets(&mut self) -> Result<Vec<Preset>, OnvifError> {
         let request = self.request("GetPresets", String::new());
-        match self.client.ask(&self.service, &request).await {
-            Ok(answer) => Ok(presets(&answer)),
-            // Some cameras have none, and say so with a fault.
-            Err(OnvifError::Fault { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error),
+        self.client.ask(&self.service, &request).await.map(|answer| presets(&answer))
+    }
+
+    /// The same camera, for questions beside this one's orders.
+    pub fn beside(&self) -> Self {
+        PtzCamera {
+            client: self.client.beside(),
+            service: self.service.clone(),
+            profile: self.profile.clone(),
+            abilities: self.abilities,
         }
     }
 
+    /// Within [`ANSWER_MAX`], also where the camera asks for the password first.
     pub async fn carry_out(&mut self, movement: &Movement) -> Result<(), OnvifError> {
         let request = match movement {
             Movement::Move { pan, tilt, zoom } => {
@@ -84,7 +92,9 @@ impl PtzCamera {
             }
             Movement::RemovePreset { preset } => self.request("RemovePreset", preset_token(preset)),
         };
-        self.client.ask_for(&self.service, &request, ANSWER_MAX).await.map(drop)
+        let late = OnvifError::AnswerTimeout { step: request.step, seconds: ANSWER_MAX.as_secs() };
+        let asking = self.client.ask_for(&self.service, &request, ANSWER_MAX);
+        timeout(ANSWER_MAX, asking).await.map_err(|_| late)?.map(drop)
     }
 
     /// The camera stops by itself as well, in case nobody can tell it to any more.
@@ -195,7 +205,10 @@ fn presets(answer: &Element) -> Vec<Preset> {
         let name = if is_name(&name) { name } else { token.to_owned() };
         is_name(&name).then(|| Preset { token: token.to_owned(), name })
     };
-    answer.all(PTZ, "Preset").filter_map(preset).take(PRESETS_MAX).collect()
+    let mut tokens = BTreeSet::new();
+    // One that is said twice cannot be told apart.
+    let presets = answer.all(PTZ, "Preset").filter_map(preset);
+    presets.filter(|preset| tokens.insert(preset.token.clone())).take(PRESETS_MAX).collect()
 }
 
 /// For the fuzzer: any answer is read, and what comes of it can be signed.
@@ -245,6 +258,7 @@ mod tests {
             "<p:GetPresetsResponse xmlns:p=\"http://www.onvif.org/ver20/ptz/wsdl\" xmlns:t=\"http://www.onvif.org/ver10/schema\">\
              <p:Preset token=\"1\"><t:Name>Gate &amp; yard</t:Name></p:Preset><p:Preset token=\"2\"/>\
              <p:Preset token=\"3\"><t:Name>\u{202e}&#x9;door</t:Name></p:Preset><p:Preset token=\"{long}\"/><p:Preset/>\
+             <p:Preset token=\"1\"><t:Name>Said twice</t:Name></p:Preset>\
              </p:GetPresetsResponse>"
         ));
         let names: Vec<_> = presets(&answer).into_iter().map(|preset| (preset.token, preset.name)).collect();

@@ -122,8 +122,10 @@ pub(super) struct Profile {
 pub(super) fn profiles(answer: &Element) -> Vec<Profile> {
     let of = |namespace| answer.all(namespace, "Profiles");
     let found = of(MEDIA2).filter_map(newer).chain(of(MEDIA).filter_map(older));
-    let mut found: Vec<Profile> = found.take(PROFILES_MAX).collect();
+    let mut found: Vec<Profile> = found.collect();
+    // The largest first, and of those that are left out none that is larger.
     found.sort_by_key(|profile| std::cmp::Reverse(u64::from(profile.width) * u64::from(profile.height)));
+    found.truncate(PROFILES_MAX);
     found
 }
 
@@ -220,6 +222,22 @@ mod tests {
             DEVICE[0], MEDIA[0], MEDIA2[0], SCHEMA[0]
         );
         soap::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_largest_of_many_profiles_is_looked_at_wherever_it_stands() {
+        let profile = |n: usize| {
+            format!(
+                "<trt:Profiles token='{n}'><tt:Name>{n}</tt:Name><tt:VideoEncoderConfiguration token='v'>\
+                 <tt:Encoding>H264</tt:Encoding><tt:Resolution><tt:Width>{}</tt:Width><tt:Height>360</tt:Height>\
+                 </tt:Resolution></tt:VideoEncoderConfiguration></trt:Profiles>",
+                100 + n
+            )
+        };
+        let many: String = (0..20).map(profile).collect();
+        let found = profiles(&content(&format!("<trt:GetProfilesResponse>{many}</trt:GetProfilesResponse>")));
+        let names: Vec<_> = found.iter().map(|profile| profile.name.as_str()).collect();
+        assert_eq!(names, ["19", "18", "17", "16", "15", "14", "13", "12"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use gateway_core::hours::Signer;
 use gateway_core::outage::gap_of;
 use gateway_core::retention::{Clock, Plan, Planner, Policy, is_spare};
+use gateway_core::site::Site;
 use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
 use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
@@ -26,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::cloud::Cloud;
+use crate::config::RecordingSection;
 use crate::data::Identity;
 use crate::disk::Disk;
 use crate::forward::Wake;
@@ -363,6 +365,16 @@ impl Keeper {
             self.wake.all();
         }
         outcome
+    }
+}
+
+/// By what the site is set to and by what this machine is.
+pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Policy {
+    Policy {
+        bytes_max: site.retention.bytes_max,
+        age_ms_max: u64::from(site.retention.age_days_max) * Timestamp::DAY,
+        age_ms_min: recording.keep_minutes_min * Timestamp::MINUTE,
+        free_bytes_min: recording.free_mebibytes_min << 20,
     }
 }
 

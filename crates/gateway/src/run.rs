@@ -24,7 +24,7 @@ use crate::disk::Disk;
 use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
-use crate::keep::{Keeper, Scope};
+use crate::keep::{Keeper, Scope, retention_policy};
 use crate::local::{self, LocalWay, View};
 use crate::locks::Locking;
 use crate::mqtt::{Broker, Mqtt};
@@ -32,7 +32,7 @@ use crate::notices::{TOLD_QUEUE, Telling};
 use crate::outward::Outward;
 use crate::recover::recover;
 use crate::stream;
-use crate::supervise::{Supervisor, retention_policy};
+use crate::supervise::Supervisor;
 use crate::webhooks::{Receiver, Webhooks};
 use crate::witness::Witness;
 

@@ -29,6 +29,7 @@ use crate::disk::Disk;
 use crate::events::{Happening, Teller, Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
+use crate::keep::retention_policy;
 use crate::local::View;
 use crate::mqtt::Sightings;
 use crate::notices::Told;
@@ -587,16 +588,6 @@ impl Supervision {
                 warn!("the answer to a command was lost: the cloud does not read");
             }
         }
-    }
-}
-
-/// By what the site is set to and by what this machine is.
-pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Policy {
-    Policy {
-        bytes_max: site.retention.bytes_max,
-        age_ms_max: u64::from(site.retention.age_days_max) * Timestamp::DAY,
-        age_ms_min: recording.keep_minutes_min * Timestamp::MINUTE,
-        free_bytes_min: recording.free_mebibytes_min << 20,
     }
 }
 

@@ -35,7 +35,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
 
   it('are made by a key, once something is recorded', async () => {
     // A recording closes after a minute.
-    await page.locator('.covered').first().waitFor({ state: 'attached', timeout: 120_000 });
+    await page.locator('.timeline .covered').first().waitFor({ state: 'attached', timeout: 120_000 });
     await page.getByRole('slider', { name: 'Recorded time' }).focus();
     await page.keyboard.press('Home');
     await until('the past', async () => (await page.locator('.stage .live').count()) === 0);

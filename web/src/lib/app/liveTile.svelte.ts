@@ -4,6 +4,7 @@
 import type { PlayerEvent } from '../../worker/protocol';
 import type { Rendition } from '../api/types';
 import { PlayerHandle } from './keeper';
+import { Speaker } from './speaker';
 
 /** Without a picture for so long, a stream has stopped; slow ones get longer. */
 const STOPPED_MS = 2000;
@@ -38,6 +39,8 @@ export class LiveTile {
   size: { width: number; height: number } | null = $state.raw(null);
   /** The full-size stream was too much, or is of no use here. */
   strained = $state(false);
+  sound = $state(false);
+  private readonly speaker = new Speaker();
   private readonly handle: PlayerHandle;
   private readonly timer: ReturnType<typeof setInterval>;
   private resting: ReturnType<typeof setTimeout> | undefined;
@@ -68,7 +71,15 @@ export class LiveTile {
     this.ask();
   }
 
+  async setSound(on: boolean): Promise<void> {
+    if (on) await this.speaker.start();
+    else this.speaker.stop();
+    this.sound = on;
+    this.handle.control({ do: 'audio', on });
+  }
+
   close(): void {
+    this.speaker.stop();
     clearInterval(this.timer);
     clearTimeout(this.resting);
     this.handle.close();
@@ -126,6 +137,8 @@ export class LiveTile {
         this.skipped = event.stats.skipped;
         if (this.rendition === 'main' && this.bad >= STRAINED_SECONDS) this.strainedUntil = performance.now() + STRAINED_MS;
         return;
+      case 'audio':
+        return this.speaker.play(event.sample_rate, event.channels, event.due);
       case 'error':
         this.problem = event.message;
         return;

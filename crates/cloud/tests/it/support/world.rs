@@ -52,7 +52,7 @@ impl World {
         (config.listen.viewers, config.listen.gateways, config.listen.metrics) = (any, any, any);
         config.database.url = postgres.as_ref().map(|postgres| Secret::new(postgres.url()));
         change(&mut config);
-        let running = cloud::start(config.clone()).await.unwrap();
+        let running = Box::pin(cloud::start(config.clone())).await.unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -73,7 +73,7 @@ impl World {
         let World { running, mut config, client, key, _data, _postgres, .. } = self;
         running.shutdown().await;
         change(&mut config);
-        let running = cloud::start(config.clone()).await.unwrap();
+        let running = Box::pin(cloud::start(config.clone())).await.unwrap();
         let nonce = nonce(&client, &running).await;
         World { running, config, client, key, nonce, _data, _postgres }
     }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
-use crate::mqtt::Ear;
+use crate::mqtt::{Ear, Sightings};
 use crate::notices::Told;
 use crate::onvif::OnvifAccess;
 use crate::outward::Outward;
@@ -85,6 +85,15 @@ pub(crate) struct Tellers {
     /// The camera itself.
     pub(crate) camera: Option<Teller>,
     pub(crate) frigate: Option<Ear>,
+}
+
+impl Tellers {
+    pub(crate) fn of(camera: CameraId, access: &CameraAccess, sightings: Option<&Sightings>) -> Self {
+        Tellers {
+            camera: access.onvif_url.as_ref().map(|url| Teller::of(url, access)),
+            frigate: sightings.and_then(|sightings| sightings.of(camera)),
+        }
+    }
 }
 
 /// A camera, and in which way it tells.

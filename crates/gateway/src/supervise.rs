@@ -26,7 +26,7 @@ use crate::config::{DiscoverySection, RecordingSection};
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
-use crate::events::{Happening, Teller, Tellers, Tells};
+use crate::events::{Happening, Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::keep::retention_policy;
@@ -380,11 +380,7 @@ impl Supervision {
         if rendition != Rendition::Events {
             return Ok(Stream::start(settings, disk, gaps));
         }
-        let url = settings.access.onvif_url.as_ref();
-        let tellers = Tellers {
-            camera: url.map(|url| Teller::of(url, &settings.access)),
-            frigate: self.own.sightings.as_ref().and_then(|sightings| sightings.of(camera)),
-        };
+        let tellers = Tellers::of(camera, &settings.access, self.own.sightings.as_ref());
         Ok(Stream::of_events(settings, tellers, disk, gaps, self.tells.clone()))
     }
 

@@ -14,9 +14,14 @@ use crate::rtsp::support::pictures;
 
 const PORT: &str = "tns1:Device/tnsaxis:IO/Port";
 
-/// For what is expected to fail by running out of time.
+/// For what is quiet.
+fn patient() -> Limits {
+    Limits { poll: Duration::from_secs(1), ..Limits::default() }
+}
+
+/// For what is expected to fail by running out of time, and for nothing else.
 fn quick() -> Limits {
-    Limits { answer: Duration::from_secs(2), poll: Duration::from_secs(1), ..Limits::default() }
+    Limits { answer: Duration::from_secs(2), ..patient() }
 }
 
 async fn camera(onvif_options: OnvifOptions, fault: Option<Fault>) -> Running {
@@ -42,7 +47,7 @@ fn access(camera: &Running) -> OnvifAccess {
 }
 
 async fn begin(camera: &Running) -> Result<EventStream, OnvifError> {
-    Box::pin(EventStream::begin(&access(camera), &quick())).await
+    Box::pin(EventStream::begin(&access(camera), &patient())).await
 }
 
 async fn hear(stream: &mut EventStream) -> Vec<CameraEvent> {
@@ -62,7 +67,7 @@ fn input(phase: EventPhase) -> CameraEvent {
 }
 
 async fn hears_an_input(camera: &Running, access: &OnvifAccess) {
-    let mut stream = Box::pin(EventStream::begin(access, &quick())).await.unwrap();
+    let mut stream = Box::pin(EventStream::begin(access, &patient())).await.unwrap();
     camera.raise(PORT, "1", Some(true));
     assert_eq!(hear(&mut stream).await, [input(EventPhase::Began)]);
     camera.raise(PORT, "1", Some(false));
@@ -73,7 +78,7 @@ async fn hears_an_input(camera: &Running, access: &OnvifAccess) {
 async fn a_stream_of_events_is_heard_by_digest_and_never_by_basic_in_the_clear() {
     for auth in [OnvifAuth::Md5, OnvifAuth::Sha256] {
         let camera = camera(OnvifOptions { auth, ..OnvifOptions::default() }, None).await;
-        assert_eq!(Box::pin(probe_stream(&access(&camera), &quick())).await, Ok(()));
+        assert_eq!(Box::pin(probe_stream(&access(&camera), &patient())).await, Ok(()));
         hears_an_input(&camera, &access(&camera)).await;
     }
     let camera = camera(OnvifOptions { auth: OnvifAuth::Basic, ..OnvifOptions::default() }, None).await;
@@ -108,7 +113,7 @@ async fn a_wrong_password_of_a_stream_is_not_tried_over_and_over() {
     for (password, requests) in [(Some("hunter3"), 2), (None, 1)] {
         let before = camera.onvif_requests();
         let access = OnvifAccess { password: password.map(Secret::new), ..access(&camera) };
-        let error = Box::pin(EventStream::begin(&access, &quick())).await.unwrap_err();
+        let error = Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
         assert_eq!(error, OnvifError::Unauthorized);
         assert_eq!(camera.onvif_requests() - before, requests, "once, and once with a challenge");
     }
@@ -125,7 +130,7 @@ async fn a_stream_over_https_with_a_pin_or_not_at_all() {
     let before = camera.onvif_requests();
     let pinned = Hash([7; 32]);
     let refused =
-        async |access: OnvifAccess| Box::pin(EventStream::begin(&access, &quick())).await.unwrap_err();
+        async |access: OnvifAccess| Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
     assert_eq!(refused(with(Some(pinned))).await, OnvifError::WrongCertificate { found, pinned });
     assert_eq!(refused(with(None)).await, OnvifError::NoPin);
     let plain = with(Some(found)).url.as_str().replace("https:", "http:").parse().unwrap();
@@ -149,7 +154,9 @@ async fn every_fault_of_a_stream_is_an_error_that_says_why() {
         let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let named = Some(format!("http://{}", elsewhere.local_addr().unwrap()));
         let camera = camera(OnvifOptions { named, ..OnvifOptions::default() }, Some(fault)).await;
-        let error = match begin(&camera).await {
+        let limits =
+            if fault == Fault::NoAnswer || fault == Fault::VapixSilent { quick() } else { patient() };
+        let error = match Box::pin(EventStream::begin(&access(&camera), &limits)).await {
             Err(error) => error,
             Ok(mut stream) => loop {
                 if let Err(error) = stream.next().await {
@@ -186,10 +193,10 @@ async fn what_streams_nothing_is_told_from_what_is_gone() {
     let camera = camera_sim::start(options).await.unwrap();
     let url = camera.onvif_url().unwrap().replace("/onvif/device_service", "/vapix/ws-data-stream");
     let access = OnvifAccess { url: url.parse().unwrap(), username: None, password: None, certificate: None };
-    let error = Box::pin(EventStream::begin(&access, &quick())).await.unwrap_err();
+    let error = Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
     assert!(matches!(error, OnvifError::Status { status: 400, .. }), "{error:?}");
     camera.shutdown().await;
-    let error = Box::pin(EventStream::begin(&access, &quick())).await.unwrap_err();
+    let error = Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
     assert!(matches!(error, OnvifError::Connect { .. }), "{error:?}");
 }
 

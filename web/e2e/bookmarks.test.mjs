@@ -88,7 +88,6 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
 
   it('are lifted by a touch of the passkey, and then removed', async () => {
     assert.equal(await rows().first().getByRole('button', { name: 'Remove' }).count(), 0, 'what is locked is not removed');
-    page.on('dialog', (dialog) => void dialog.accept());
     await rows().first().getByRole('button', { name: 'Lift the lock' }).click();
     await rows().first().getByRole('button', { name: 'Remove' }).waitFor({ timeout: 30_000 });
     await rows().first().getByRole('button', { name: 'Change the note' }).click();

@@ -7,7 +7,7 @@ import { addDemoCamera, openDemoCamera, setUp } from './support/person.mjs';
 import { givenLink, isReal, start } from './support/product.mjs';
 
 describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 'the stand-in has no camera that moves' }, () => {
-  let product, browser, page, problems, plain;
+  let product, browser, page, problems, plain, cdp;
   const found = [];
   const orders = [];
   const panel = () => page.getByRole('region', { name: 'Move the camera' });
@@ -18,7 +18,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     product = await start();
     browser = await launch();
     // So high that picture and pad are seen at once, as the test looks at both.
-    ({ page, problems } = await visitor(browser, { viewport: { width: 1280, height: 1400 } }));
+    ({ page, problems, cdp } = await visitor(browser, { viewport: { width: 1280, height: 1400 } }));
     plain = await (await browser.newContext()).newPage();
     page.on('request', (request) => {
       if (!request.url().endsWith('/ptz/orders')) return;
@@ -140,16 +140,15 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
   async function holdWhile(act) {
     const from = orders.length;
     const box = await pad().boundingBox();
-    const touch = await page.context().newCDPSession(page);
-    await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: box.x + box.width * 0.8, y: box.y + box.height / 2 }] });
+    // By the session that has the authenticator: another one would take it along when it ends.
+    await cdp.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: box.x + box.width * 0.8, y: box.y + box.height / 2 }] });
     await until('it moves', () => moves(from).length >= 2);
     await act();
     await until('the stop', () => moves(from).at(-1) === 'stop');
     // Twice as long as from one order to the next.
     await page.waitForTimeout(800);
     assert.equal(moves(from).at(-1), 'stop', 'it does not go on');
-    await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
-    await touch.detach();
+    await cdp.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
     assert.equal(moves(from).filter((type) => type === 'stop').length, 1);
   }
 

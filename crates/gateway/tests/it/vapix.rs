@@ -194,7 +194,7 @@ async fn what_streams_nothing_is_told_from_what_is_gone() {
     let url = camera.onvif_url().unwrap().replace("/onvif/device_service", "/vapix/ws-data-stream");
     let access = OnvifAccess { url: url.parse().unwrap(), username: None, password: None, certificate: None };
     let error = Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
-    assert!(matches!(error, OnvifError::Status { status: 400, .. }), "{error:?}");
+    assert!(matches!(error, OnvifError::Status { status: 404, .. }), "{error:?}");
     camera.shutdown().await;
     let error = Box::pin(EventStream::begin(&access, &patient())).await.unwrap_err();
     assert!(matches!(error, OnvifError::Connect { .. }), "{error:?}");

@@ -11,6 +11,7 @@ use gateway_core::retention::Policy;
 use model::Hash;
 use model::wire::{Envelope, LOCKS_MAX, LockOrder};
 use seal::bookmark::{Bookmark, LockRefusal, LockResult};
+use seal::roster::Roster;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
@@ -141,12 +142,12 @@ impl Locking {
             Ok(taken) => taken,
             Err(error) => {
                 debug!(%error, "an order to lock recordings does not count now");
-                return self.taken_before(envelope).await;
+                return self.taken_before(envelope, roster).await;
             }
         };
         let known = self.index.known_lock(bookmark.bookmark).await?;
         if known.is_some_and(|known| known.order == order) {
-            return self.taken_before(envelope).await;
+            return self.taken_before(envelope, roster).await;
         }
         let outcome = match judge(&bookmark, order, known, (own, roster), now) {
             Ok(person) => {
@@ -169,8 +170,9 @@ impl Locking {
     }
 
     /// A lock outlives its author's device: what was taken stays, and is answered
-    /// for. What this roster cannot judge is refused, if it is of this gateway at all.
-    async fn taken_before(&self, envelope: &Envelope) -> anyhow::Result<Option<LockResult>> {
+    /// for. What this roster cannot judge is refused, if a device signed it: about
+    /// what it did not, nothing is signed that could be shown beside a lock.
+    async fn taken_before(&self, envelope: &Envelope, roster: &Roster) -> anyhow::Result<Option<LockResult>> {
         let Ok(bookmark) = seal::from_canonical::<Bookmark>(&envelope.payload.0) else {
             debug!("what the cloud sent is no bookmark");
             return Ok(None);
@@ -181,7 +183,8 @@ impl Locking {
             Some(Known { order: taken, .. }) if taken == order => {
                 Ok(self.index.held_by(&bookmark, clock::now()).await?)
             }
-            _ => Err(LockRefusal::NotAllowed),
+            _ if Bookmark::authentic(envelope, roster).is_ok() => Err(LockRefusal::NotAllowed),
+            _ => return Ok(None),
         };
         Ok(Some(self.result(&bookmark, order, outcome)))
     }

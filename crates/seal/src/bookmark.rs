@@ -141,15 +141,23 @@ impl Bookmark {
         roster: &Roster,
         now: Timestamp,
     ) -> Result<(Self, Hash), BookmarkError> {
+        let (bookmark, hash) = Bookmark::authentic(envelope, roster)?;
+        roster.device_in_force(bookmark.device, now).ok_or(BookmarkError::Signer)?;
+        bookmark.check(now)?;
+        Ok((bookmark, hash))
+    }
+
+    /// What a device of the organisation signed, whether or not it is in force still:
+    /// enough to be answered about, and nothing to act on.
+    pub fn authentic(envelope: &Envelope, roster: &Roster) -> Result<(Self, Hash), BookmarkError> {
         let bytes = envelope::payload(PayloadType::Bookmark, envelope)?;
         let bookmark: Bookmark = from_canonical(bytes)?;
-        let known = roster.device_in_force(bookmark.device, now).ok_or(BookmarkError::Signer)?;
+        let known = roster.device_once(bookmark.device).ok_or(BookmarkError::Signer)?;
         let key = VerifyingKey::from_bytes(&known.sign.0).map_err(|_| BookmarkError::Signer)?;
         envelope::verify(PayloadType::Bookmark, envelope, &bookmark.device, key)?;
         if bookmark.org != roster.org() {
             return Err(BookmarkError::Target);
         }
-        bookmark.check(now)?;
         Ok((bookmark, crate::sha256(bytes)))
     }
 

@@ -95,7 +95,8 @@ export class RecordedView {
     this.state('paused');
     if (this.run?.goesBack === by < 0 && this.run.showNext()) return;
     const at = this.screen.at ?? Date.now();
-    this.start(by === 1 ? { target: at + 0.5, mode: 'at' } : { target: at - 0.5, mode: 'before' });
+    // Going back, the pictures before it are decoded with it: the next steps find them.
+    this.start(by === 1 ? { target: at + 0.5, mode: 'at' } : { target: at - 0.5, mode: 'back' });
   }
 
   setSpeed(speed: number): void {
@@ -127,7 +128,8 @@ export class RecordedView {
       screen: this.screen,
       emit: (event) => this.run === run && !this.closed && this.emit(event),
       playing: () => this.playing && this.run === run,
-      speed: () => this.speed,
+      // Who steps wants to see each picture.
+      speed: () => (this.playing ? this.speed : 1),
       together: () => this.clock,
       behind: () => this.run === run && this.behind(),
       audio: () => this.audioOn && this.speed === 1 && this.playing,
@@ -147,11 +149,11 @@ export class RecordedView {
   }
 }
 
-/** `at`: the first picture at or after the target. `before`: the last one before it. `key`: the key frame before it, for scrubbing.
- * `due`: what is to be seen at that time, and nothing where nothing is recorded then. `at` and `due` go on from there. */
+/** `at`: the first picture at or after the target. `key`: the key frame before it, for scrubbing. `due`: what is to be seen at that time,
+ * and nothing where nothing is recorded then. `at` and `due` go on from there. */
 interface Goal {
   target: number;
-  mode: 'at' | 'before' | 'key' | 'due';
+  mode: 'at' | 'key' | 'due';
 }
 
 export interface Surroundings extends Pace {
@@ -172,7 +174,7 @@ class Run {
   private decoder: Decoder | null = null;
   private sound: SoundDecoder | null = null;
   private found = false;
-  /** The newest picture before the target, for goals that look back. */
+  /** The newest picture before the target, which may be due. */
   private candidate: Frame | null = null;
 
   constructor(
@@ -212,11 +214,11 @@ class Run {
     if (await this.preview()) return;
     const together = this.around.together() !== null;
     const goesOn = mode === 'at' || mode === 'due';
-    let listing = mode === 'before' ? await catalogue.before(target) : await catalogue.at(target);
+    let listing = await catalogue.at(target);
     if (this.abort.signal.aborted) return;
     if (!listing) {
       if (together) emit({ type: 'nothing', from: target, to: null });
-      else emit({ type: 'state', state: 'ended', note: mode === 'before' ? 'There is nothing earlier.' : 'There is no recording at or after this time yet.' });
+      else emit({ type: 'state', state: 'ended', note: 'There is no recording at or after this time yet.' });
       return;
     }
     let position = Math.max(target, listing.started_at);
@@ -288,8 +290,6 @@ class Run {
         if (this.around.audio() && this.found) await this.playSound(recording, keys, chunk);
         continue;
       }
-      // Looking back: everything after the target in decode order comes too late to matter.
-      if (this.goal.mode === 'before' && header.started_at + (chunk.time * 1000) / track.timescale > this.goal.target + 1000) break;
       const plain = await openChunk(recording.read, keys, chunk);
       if (plain === null) continue;
       await decoder.roomy();
@@ -304,7 +304,7 @@ class Run {
       if (this.goal.mode === 'key' && taken) break;
     }
     await decoder.flush();
-    if (this.candidate && !this.found && this.goal.mode !== 'at') this.first(this.candidate);
+    if (this.candidate && !this.found) this.first(this.candidate);
     this.candidate = null;
   }
 
@@ -318,13 +318,11 @@ class Run {
     } else if (mode === 'at') {
       if (frame.at >= target) this.first(frame);
       else frame.frame.close();
-    } else if (mode === 'due' && frame.at > target) {
+    } else if (frame.at > target) {
       this.due(frame);
-    } else if (frame.at < target || mode === 'due') {
+    } else {
       this.candidate?.frame.close();
       this.candidate = frame;
-    } else {
-      frame.frame.close();
     }
   }
 

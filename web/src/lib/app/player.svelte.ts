@@ -152,6 +152,8 @@ export class Player {
       case 'picture':
         this.newest = event.at;
         if (this.size?.width !== event.width || this.size.height !== event.height) this.size = { width: event.width, height: event.height };
+        // A picture that stands is shown with its time; of those that run by, nobody reads each.
+        if (this.state !== 'playing') this.at = event.at;
         this.tick ??= setTimeout(() => {
           this.tick = undefined;
           this.at = this.newest;

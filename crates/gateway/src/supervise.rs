@@ -1,7 +1,7 @@
 //! The supervisor: roster, site configuration, epoch and streams change here
 //! and nowhere else, one thing after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use gateway_core::recovery::NUMBER_MAX;
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
 use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
-use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
+use model::{Bandwidth, CameraAccess, CameraId, EventKind, Hash, Rendition, Timestamp};
 use seal::command::SiteCommand;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -47,6 +47,9 @@ const STATUS: Duration = Duration::from_secs(10);
 const WATCHES_MAX: usize = 4_096;
 /// Events of cameras that wait to be seen to; more are told again while they go on.
 const HAPPENINGS: usize = 256;
+/// Whoever tells of a camera may have been cut off for so long before it is noticed:
+/// a poll and its answer, or a broker's keep-alive, and then some.
+const UNNOTICED_MS_MAX: u64 = 2 * Timestamp::MINUTE;
 /// Connection tests and questions at the same time.
 const TESTS_MAX: usize = 4;
 
@@ -127,7 +130,12 @@ impl Supervisor {
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
         self.keep_grants(&epoch).await?;
         let (happening, mut happenings) = mpsc::channel(HAPPENINGS);
-        let tells = Tells { happening, told: self.told.clone(), outward: self.outward.clone() };
+        let tells = Tells {
+            happening,
+            listening: self.index.listening().clone(),
+            told: self.told.clone(),
+            outward: self.outward.clone(),
+        };
         let mut supervision = Supervision {
             own: self,
             epoch,
@@ -157,9 +165,12 @@ impl Supervisor {
                         supervision.answer(id, envelope);
                     }
                 }
-                Some(Happening { camera, seconds }) = happenings.recv() => {
-                    supervision.event(camera, seconds).await;
-                }
+                Some(happening) = happenings.recv() => match happening {
+                    Happening::Event { camera, seconds, kinds } => {
+                        supervision.event(camera, seconds, &kinds).await;
+                    }
+                    Happening::Unheard { camera } => supervision.unheard(camera).await,
+                },
                 _ = tick.tick() => supervision.tick().await?,
             }
         }
@@ -213,7 +224,9 @@ impl Supervision {
                 }
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
-            News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
+            News::Message(ToGateway::Event { camera, seconds }) => {
+                self.event(camera, seconds, &BTreeSet::new()).await;
+            }
             News::Message(ToGateway::PtzOpen { ask, camera, challenge }) => {
                 if let Some((about, text)) = self.steering(camera) {
                     self.ptz.open(about, ask, challenge, text);
@@ -493,7 +506,15 @@ impl Supervision {
     async fn set_what_leaves(&self) {
         let Supervisor { site, index, bandwidth, policy, recording, wake, .. } = &self.own;
         bandwidth.send_replace(site.bandwidth.clone());
-        policy.send_replace(retention_policy(site, recording));
+        let mut retention = retention_policy(site, recording);
+        // Nothing goes for being quiet by kinds that nobody has set.
+        if let Some(quiet) = &site.retention.quiet
+            && let Err(error) = index.set_uncounted(&quiet.kinds).await
+        {
+            error!(error = format!("{error:#}"), "which events count could not be set in the index");
+            retention.quiet_ms_max = None;
+        }
+        policy.send_replace(retention);
         if let Err(error) = index.set_forwarding(&site.forwarding()).await {
             error!(error = format!("{error:#}"), "what is forwarded could not be set in the index");
         }
@@ -502,7 +523,7 @@ impl Supervision {
 
     /// Something happens at a camera: what is recorded meanwhile goes first, and in
     /// short recordings if the site is set so.
-    async fn event(&mut self, camera: CameraId, seconds: u32) {
+    async fn event(&mut self, camera: CameraId, seconds: u32, kinds: &BTreeSet<EventKind>) {
         if !self.own.site.cameras.contains_key(&camera) {
             return;
         }
@@ -510,12 +531,20 @@ impl Supervision {
         let now = clock::now();
         let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
         // Before the first recording of it can close.
-        if let Err(error) = self.own.index.add_event(camera, now, until).await {
+        if let Err(error) = self.own.index.add_event(camera, kinds, now, until).await {
             warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
         }
         self.own.wake.all();
         info!(%camera, seconds, "an event");
         self.shorten(camera, Duration::from_secs(seconds.into())).await;
+    }
+
+    /// One who tells of a camera is heard no more, which was noticed just now.
+    async fn unheard(&self, camera: CameraId) {
+        let since = clock::now().minus_ms(UNNOTICED_MS_MAX);
+        if let Err(error) = self.own.index.unheard(camera, since).await {
+            warn!(%camera, error = format!("{error:#}"), "what nobody watched may go earlier than it should");
+        }
     }
 
     async fn shorten(&mut self, camera: CameraId, lasts: Duration) {
@@ -551,6 +580,7 @@ impl Supervision {
             state: site.state(),
             bytes_max: site.retention.bytes_max,
             age_days_max: site.retention.age_days_max,
+            quiet: site.retention.quiet.clone(),
             bandwidth: site.bandwidth.clone(),
             forwarding: site.forwarding(),
         };

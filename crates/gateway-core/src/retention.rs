@@ -104,6 +104,13 @@ impl Planner {
         }
     }
 
+    /// So many are due, and no room is wanted: a later look goes on from there. Else
+    /// the first look after retention is set would plan for all of a month.
+    pub fn has_plenty(&self, count: usize) -> bool {
+        let has_room = !self.is_full() && self.total <= self.policy.bytes_max;
+        has_room && self.plan.due.len().max(self.plan.due_confirmed.len()) >= count
+    }
+
     /// Decides about the next oldest of what is confirmed or held. Returns false if
     /// it stays and so does all that is younger.
     pub fn look_at_spare(&mut self, recording: &Stored) -> bool {
@@ -341,6 +348,20 @@ mod tests {
             [5, 1, 2],
             "then the oldest, of an event or not"
         );
+    }
+
+    #[test]
+    fn plenty_is_enough_for_one_look_but_never_where_room_is_wanted() {
+        let rows =
+            of_days(&[(1, 9, State::Held, true), (2, 8, State::Held, true), (3, 7, State::Held, true)]);
+        let look = |bytes_max, free| {
+            let mut planner = Planner::new(Policy { bytes_max, ..BY_DAYS }, 30, free, LATER);
+            let _ = rows.iter().all(|row| planner.look_at_quiet(row) && !planner.has_plenty(1));
+            let Plan { due, full, .. } = planner.plan();
+            (ids(&due), ids(&full))
+        };
+        assert_eq!(look(u64::MAX, 100), (vec![1], vec![]));
+        assert_eq!(look(15, 100), (vec![1, 2], vec![]), "until what is left fits");
     }
 
     #[test]

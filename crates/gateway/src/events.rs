@@ -331,7 +331,9 @@ impl EventsTask {
             return;
         }
         let camera = self.identity.camera;
-        let of = |phase: EventPhase| events.iter().filter(move |event| event.phase == phase).map(|event| event.kind);
+        let of = |phase: EventPhase| {
+            events.iter().filter(move |event| event.phase == phase).map(|event| event.kind)
+        };
         let (began, happened): (BTreeSet<_>, BTreeSet<_>) =
             (of(EventPhase::Began).collect(), of(EventPhase::Happened).collect());
         if !began.is_empty() {

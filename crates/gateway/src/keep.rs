@@ -48,6 +48,10 @@ const ASKED_AGAIN: Duration = Duration::from_secs(20);
 /// Recordings of which the store showed nothing. When there are more, they stay.
 const MISSED_MAX: usize = 10_000;
 
+/// Recordings that are due for being quiet, and are planned for in one sweep: more
+/// than go in it, and than those that the store must be asked for later.
+const PLENTY: usize = MISSED_MAX + DUE_AT_ONCE;
+
 /// How much a sweep does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -192,7 +196,8 @@ impl Keeper {
     async fn plan(&self, policy: Policy, free: u64, clock: Clock) -> anyhow::Result<Plan> {
         let mut planner = Planner::new(policy, self.index.bytes().await?, free, clock);
         if policy.quiet_ms_max.is_some() {
-            self.look_at(Shelf::QuietSpare, |stored| planner.look_at_quiet(stored)).await?;
+            let goes_on = |stored: &Stored| planner.look_at_quiet(stored) && !planner.has_plenty(PLENTY);
+            self.look_at(Shelf::QuietSpare, goes_on).await?;
         }
         self.look_at(Shelf::Spare, |stored| planner.look_at_spare(stored)).await?;
         if planner.is_full() && policy.quiet_ms_max.is_some() {

@@ -1,6 +1,8 @@
 //! The supervisor: roster, site configuration, epoch and streams change here
 //! and nowhere else, one thing after the other.
 
+mod happenings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,8 @@ use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits}
 use gateway_core::recovery::NUMBER_MAX;
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
-use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
-use model::{Bandwidth, CameraAccess, CameraId, EventKind, Hash, Rendition, Timestamp};
+use model::wire::{Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
+use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
 use seal::command::SiteCommand;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,7 +28,7 @@ use crate::config::{DiscoverySection, RecordingSection};
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
-use crate::events::{Happening, Tellers, Tells};
+use crate::events::{Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::keep::retention_policy;
@@ -47,9 +49,6 @@ const STATUS: Duration = Duration::from_secs(10);
 const WATCHES_MAX: usize = 4_096;
 /// Events of cameras that wait to be seen to; more are told again while they go on.
 const HAPPENINGS: usize = 256;
-/// Whoever tells of a camera may have been cut off for so long before it is noticed:
-/// a poll and its answer, or a broker's keep-alive, and then some.
-const UNNOTICED_MS_MAX: u64 = 2 * Timestamp::MINUTE;
 /// Connection tests and questions at the same time.
 const TESTS_MAX: usize = 4;
 
@@ -165,12 +164,7 @@ impl Supervisor {
                         supervision.answer(id, envelope);
                     }
                 }
-                Some(happening) = happenings.recv() => match happening {
-                    Happening::Event { camera, seconds, kinds } => {
-                        supervision.event(camera, seconds, &kinds).await;
-                    }
-                    Happening::Unheard { camera } => supervision.unheard(camera).await,
-                },
+                Some(happening) = happenings.recv() => supervision.happens(happening).await,
                 _ = tick.tick() => supervision.tick().await?,
             }
         }
@@ -519,57 +513,6 @@ impl Supervision {
             error!(error = format!("{error:#}"), "what is forwarded could not be set in the index");
         }
         wake.all();
-    }
-
-    /// Something happens at a camera: what is recorded meanwhile goes first, and in
-    /// short recordings if the site is set so.
-    async fn event(&mut self, camera: CameraId, seconds: u32, kinds: &BTreeSet<EventKind>) {
-        if !self.own.site.cameras.contains_key(&camera) {
-            return;
-        }
-        let seconds = seconds.clamp(1, EVENT_SECONDS_MAX);
-        let now = clock::now();
-        let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
-        // Before the first recording of it can close.
-        if let Err(error) = self.own.index.add_event(camera, kinds, now, until).await {
-            warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
-        }
-        self.own.wake.all();
-        info!(%camera, seconds, "an event");
-        self.shorten(camera, Duration::from_secs(seconds.into())).await;
-    }
-
-    /// One who tells of a camera is heard no more, which was noticed just now.
-    async fn unheard(&self, camera: CameraId) {
-        let since = clock::now().minus_ms(UNNOTICED_MS_MAX);
-        if let Err(error) = self.own.index.unheard(camera, since).await {
-            warn!(%camera, error = format!("{error:#}"), "what nobody watched may go earlier than it should");
-        }
-    }
-
-    async fn shorten(&mut self, camera: CameraId, lasts: Duration) {
-        if !self.own.site.forwarding_of(camera).short_in_events {
-            return;
-        }
-        let until = Instant::now() + lasts;
-        let until = self.short.get(&camera).map_or(until, |before| until.max(*before));
-        self.short.insert(camera, until);
-        for rendition in [Rendition::Main, Rendition::Sub] {
-            self.order((camera, rendition), Order::Short { until }).await;
-        }
-    }
-
-    /// Events that a restart fell into go on.
-    async fn take_up_events(&mut self) {
-        let now = clock::now();
-        match self.own.index.active_events(now).await {
-            Ok(events) => {
-                for (camera, until) in events {
-                    self.shorten(camera, Duration::from_millis(until.ms_since(now))).await;
-                }
-            }
-            Err(error) => warn!(error = format!("{error:#}"), "events could not be read"),
-        }
     }
 
     /// How the site is set, for those who are about to set it otherwise.

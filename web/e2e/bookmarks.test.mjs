@@ -10,7 +10,7 @@ const SECRET = 'Two people at the gate <script>alert(1)</script>';
 const CASE = 'Stolen bicycles';
 
 describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) && 'the stand-in records nothing' }, () => {
-  let product, browser, page, problems;
+  let product, browser, page, context, problems;
   const found = [];
   const carried = [];
   const panel = () => page.getByRole('region', { name: 'Bookmark', exact: true });
@@ -20,7 +20,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
   before(async () => {
     product = await start();
     browser = await launch();
-    ({ page, problems } = await visitor(browser, { viewport: { width: 1280, height: 1000 } }));
+    ({ page, context, problems } = await visitor(browser, { viewport: { width: 1280, height: 1000 } }));
     const both = async (request, response) => carried.push(request.postData() ?? '', await response.text().catch(() => ''));
     page.on('response', (response) => response.url().includes('/api/v1/bookmarks') && void both(response.request(), response));
     await setUp(page, product.link);
@@ -70,6 +70,55 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     assert.equal(await rows().count(), 1);
     await page.getByLabel('Case').selectOption(CASE);
     assert.equal(await rows().count(), 1);
+  });
+
+  it('are exported as a case, with films, proofs and a list, and what is not there is named', async () => {
+    // The browser's dialogue for folders cannot be used without a person.
+    await page.evaluate(() => (globalThis.showDirectoryPicker = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true })));
+    const sent = [];
+    const note = (request) => sent.push(`${request.url()} ${request.postData() ?? ''}`);
+    page.on('request', note);
+    await page.getByLabel('Case').selectOption(CASE);
+    await page.getByRole('button', { name: 'Export case' }).click();
+    const exported = page.getByRole('region', { name: 'Export case' });
+    await exported.getByText('One bookmark').waitFor();
+    await exported.getByLabel('Reason (optional)').fill('The police asked for it');
+    found.push(...(await look(page, 'case-export')));
+    await exported.getByRole('button', { name: 'Export', exact: true }).click();
+    await exported.getByRole('button', { name: 'Done' }).waitFor({ timeout: 60_000 });
+    found.push(...(await look(page, 'case-exported')));
+    page.off('request', note);
+    const files = await page.evaluate(async () => {
+      const all = {};
+      for await (const [name, handle] of await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen')) {
+        const file = await handle.getFile();
+        all[name] = /\.(txt|json)$/.test(name) ? await file.text() : file.size;
+      }
+      return all;
+    });
+    const of = (extension) => Object.entries(files).find(([name]) => name.endsWith(extension));
+    assert.deepEqual(Object.keys(files).map((name) => name.slice(name.lastIndexOf('.'))).sort(), ['.json', '.lkproof', '.mp4', '.txt']);
+    assert.ok(of('.mp4')[1] > 10_000 && of('.lkproof')[1] > 10_000);
+    assert.ok(of('.txt')[1].includes(SECRET) && of('.txt')[1].includes(of('.mp4')[0]), of('.txt')[1]);
+    assert.match(of('.txt')[1], /Lock: Locked until it is lifted, as the gateway signed/);
+    const [listed] = JSON.parse(of('.json')[1]).bookmarks;
+    assert.equal(listed.note, SECRET);
+    assert.equal(listed.lock.state, 'locked');
+    assert.deepEqual([...listed.files].sort(), [of('.lkproof')[0], of('.mp4')[0]].sort());
+    const decoded = [...sent.join('\n').matchAll(/"payload":\s*"([A-Za-z0-9+/=]+)"/g)].map(([, text]) => Buffer.from(text, 'base64').toString());
+    assert.ok(decoded.some((text) => text.includes('"type":"export"') && text.includes('The police asked for it')), 'a signed order');
+    for (const text of [...sent, ...decoded]) assert.ok(!text.includes('bicycles') && !text.includes('Two people'), 'the name of the case leaves this device');
+    await exported.getByRole('button', { name: 'Done' }).click();
+
+    // What the server does not list any more is named, and stops nothing.
+    const lists = /\/cameras\/cam_[0-9a-f]{32}\/recordings\?/;
+    await context.route(lists, (route) => route.fulfill({ json: { recordings: [], gaps: [], more_from: null, site_unreachable: false } }));
+    await page.getByRole('button', { name: 'Export case' }).click();
+    await exported.getByRole('button', { name: 'Export', exact: true }).click();
+    await exported.getByText('There are no recordings of Demo camera in this time.').waitFor({ timeout: 30_000 });
+    await exported.getByText('Nothing of this case could be exported.').waitFor();
+    await context.unroute(lists);
+    await exported.getByRole('button', { name: 'Done' }).click();
   });
 
   it('are read by nobody on the way', () => {

@@ -317,7 +317,7 @@ describe('shared vectors', () => {
 
   it('command settings: orders without anything sealed read as they were written', async () => {
     const { orders } = load('command-settings');
-    expect(orders.length).toBe(4);
+    expect(orders.length).toBe(6);
     for (const { command, envelope } of orders) expect(await readCommand(readEnvelope(envelope))).toEqual(command);
   });
 

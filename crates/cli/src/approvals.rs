@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::client::{Session, now};
 use crate::forwarding;
 use crate::orders::{self, Waits};
+use crate::retention;
 use crate::text::printable;
 use crate::times;
 
@@ -189,9 +190,10 @@ fn command_words(roster: &Roster, signed: &SiteCommand) -> String {
         Command::RemoveCamera { camera: id } => {
             format!("Have {gateway} forget {}, and record it no more.", camera(id))
         }
-        Command::SetRetention { bytes_max, age_days_max } => format!(
-            "Have {gateway} keep at most {} GB and {age_days_max} days; what is older or beyond that is deleted.",
-            bytes_max / 1_000_000_000
+        Command::SetRetention { bytes_max, age_days_max, quiet } => format!(
+            "Have {gateway} keep at most {} GB and {age_days_max} days{}; what is older or beyond that is deleted.",
+            bytes_max / 1_000_000_000,
+            quiet.as_ref().map(retention::in_words).unwrap_or_default()
         ),
         Command::SetForwarding { camera: id, forwarding } => {
             format!("Have {gateway} forward of {}: {}.", camera(id), forwarding::in_words(*forwarding))

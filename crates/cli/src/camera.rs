@@ -1,4 +1,4 @@
-//! `lenskeep camera` and `gateway keep`: signed commands to the gateway,
+//! `lenskeep camera`: signed commands to the gateway,
 //! credentials sealed to it.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -147,24 +147,6 @@ pub(crate) async fn remove(session: &Session, camera: CameraId) -> anyhow::Resul
         orders::order(session, gateway, |other| *other == command, |_, _| Ok(command.clone())).await?;
     if ordered.said() {
         println!("The gateway has forgotten {camera}, and records it no more.");
-    }
-    Ok(())
-}
-
-/// How much a gateway keeps, and for how long.
-pub(crate) async fn keep(
-    session: &Session,
-    gateway: Option<GatewayId>,
-    gigabytes: u64,
-    days: u32,
-) -> anyhow::Result<()> {
-    let gateway = choose_gateway(session, gateway)?;
-    let bytes_max = gigabytes.checked_mul(1_000_000_000).context("that is more than any disk has")?;
-    let command = Command::SetRetention { bytes_max, age_days_max: days };
-    let ordered =
-        orders::order(session, &gateway, |other| *other == command, |_, _| Ok(command.clone())).await?;
-    if ordered.said() {
-        println!("{} keeps at most {gigabytes} GB and {days} days.", gateway.name);
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod persons;
 mod policy;
 mod proof;
 mod recordings;
+mod retention;
 mod roles;
 mod roster;
 mod services;
@@ -193,6 +194,14 @@ enum GatewayCommand {
         gigabytes: u64,
         #[arg(long)]
         days: u32,
+        /// Footage in which nothing happened is kept for so many days. Without it, as
+        /// long as the rest.
+        #[arg(long)]
+        quiet_days: Option<u32>,
+        /// Kinds of events that leave footage quiet: `motion`, `person`, `sound` …, or
+        /// `none`.
+        #[arg(long, value_delimiter = ',', default_value = "motion", requires = "quiet_days")]
+        quiet_kinds: Vec<String>,
         /// Needed if there are several.
         #[arg(long, value_name = "ID")]
         gateway: Option<model::GatewayId>,
@@ -333,9 +342,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             device::list_gateways(&Box::pin(Session::open(&home)).await?.roster);
             Ok(())
         }
-        Command::Gateway(GatewayCommand::Keep { gigabytes, days, gateway }) => {
+        Command::Gateway(GatewayCommand::Keep { gigabytes, days, quiet_days, quiet_kinds, gateway }) => {
+            let quiet = retention::quiet(quiet_days, &quiet_kinds)?;
             let session = Box::pin(Session::open(&home)).await?;
-            Box::pin(camera::keep(&session, gateway, gigabytes, days)).await
+            Box::pin(retention::keep(&session, gateway, gigabytes, days, quiet)).await
         }
         Command::Gateway(GatewayCommand::Bandwidth(arguments)) => {
             let session = Box::pin(Session::open(&home)).await?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Bandwidth, BandwidthError, CameraAccess, CameraId, Forwarding, GatewayId, Hash};
+use model::{Bandwidth, BandwidthError, CameraAccess, CameraId, Forwarding, GatewayId, Hash, Quiet};
 use seal::command::{Command, CommandError, CommandGate, SiteCommand, open_access, state_after};
 use seal::keys::KemSecret;
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,19 @@ use serde::{Deserialize, Serialize};
 /// Cameras of one gateway.
 pub const CAMERAS_MAX: usize = 500;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     pub bytes_max: u64,
     pub age_days_max: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
 }
 
 impl Default for Retention {
     /// 50 GB and 30 days.
     fn default() -> Self {
-        Retention { bytes_max: 50_000_000_000, age_days_max: 30 }
+        Retention { bytes_max: 50_000_000_000, age_days_max: 30, quiet: None }
     }
 }
 
@@ -59,6 +61,8 @@ pub enum ApplyError {
     NoCertificate,
     #[error("retention must keep at least 100 MB and one day")]
     Retention,
+    #[error("what is quiet is kept for one day at least, and for no longer than the rest")]
+    Quiet,
     #[error(transparent)]
     Bandwidth(#[from] BandwidthError),
 }
@@ -110,11 +114,15 @@ impl Site {
                 self.cameras.remove(camera).ok_or(ApplyError::NoSuchCamera(*camera))?;
                 self.forwarding.remove(camera);
             }
-            Command::SetRetention { bytes_max, age_days_max } => {
+            Command::SetRetention { bytes_max, age_days_max, quiet } => {
                 if *bytes_max < 100_000_000 || *age_days_max == 0 {
                     return Err(ApplyError::Retention);
                 }
-                self.retention = Retention { bytes_max: *bytes_max, age_days_max: *age_days_max };
+                if quiet.as_ref().is_some_and(|quiet| !(1..=*age_days_max).contains(&quiet.days_max)) {
+                    return Err(ApplyError::Quiet);
+                }
+                let (bytes_max, age_days_max) = (*bytes_max, *age_days_max);
+                self.retention = Retention { bytes_max, age_days_max, quiet: quiet.clone() };
             }
             Command::SetForwarding { camera, forwarding } => {
                 if !self.cameras.contains_key(camera) {

@@ -47,6 +47,8 @@ pub const RETRY_AFTER_MS_MAX: u64 = 600_000;
 
 /// An event begins so long before it is told: what led to it belongs to it.
 pub const EVENT_PRE_ROLL_MS: u64 = 5_000;
+/// And lasts for so long after it, at least: what comes of it belongs to it.
+pub const EVENT_POST_ROLL_MS: u64 = 10_000;
 
 /// How far a recording has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

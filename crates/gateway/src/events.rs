@@ -4,7 +4,7 @@
 
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,11 @@ use gateway_core::event_recorder::EventRecorder;
 use gateway_core::events::{Events, Now};
 use gateway_core::outage::GAP_MS_MIN;
 use gateway_core::recorder::{Identity, Output};
+use gateway_core::uplink::EVENT_POST_ROLL_MS;
 use model::wire::{Gap, GapReason, StreamState, StreamStatus};
-use model::{CameraAccess, CameraEvent, CameraId, EventId, EventPhase, EventSource, OnvifUrl, Timestamp};
+use model::{
+    CameraAccess, CameraEvent, CameraId, EventId, EventKind, EventPhase, EventSource, OnvifUrl, Timestamp,
+};
 use seal::event::{Batch, Event};
 use seal::recording::Ended;
 use tokio::sync::mpsc::error::TrySendError;
@@ -23,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
 use crate::disk::{Disk, DiskError, OpenRecording};
+use crate::index::Listening;
 use crate::mqtt::{Ear, Sightings};
 use crate::notices::Told;
 use crate::onvif::OnvifAccess;
@@ -36,19 +40,23 @@ const HEARD_QUEUE: usize = 16;
 /// An event is told for so long at a time, and again while it goes on.
 const GOES_ON: Duration = Duration::from_secs(30);
 /// And one without length is told for so long: what comes after it belongs to it.
-const AFTERWARDS: Duration = Duration::from_secs(10);
+const AFTERWARDS: Duration = Duration::from_millis(EVENT_POST_ROLL_MS);
 /// For giving the camera its subscription back.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How often it is told how many events were left out.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
 /// Gaps that find no room are told later, so many at most.
 const UNTOLD_MAX: usize = 64;
+/// And so much of what happens.
+const UNSAID_MAX: usize = 64;
 
-/// Something happens at a camera: what it records meanwhile is of an event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Happening {
-    pub(crate) camera: CameraId,
-    pub(crate) seconds: u32,
+/// What of a camera's events concerns its pictures.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// Something happens: what is recorded meanwhile is of an event.
+    Event { camera: CameraId, seconds: u32, kinds: BTreeSet<EventKind> },
+    /// Something may have happened of which nobody heard.
+    Unheard { camera: CameraId },
 }
 
 /// Who is told that something happens.
@@ -56,6 +64,8 @@ pub(crate) struct Happening {
 pub(crate) struct Tells {
     /// The supervisor: pictures of that time are of an event.
     pub(crate) happening: mpsc::Sender<Happening>,
+    /// Where it stands since when all who tell of a camera are heard.
+    pub(crate) listening: Listening,
     /// Those who tell people.
     pub(crate) told: mpsc::Sender<Told>,
     /// Other systems on site.
@@ -145,8 +155,10 @@ pub(crate) struct EventsTask {
     checkpoint: watch::Receiver<Option<Arc<str>>>,
     began: Instant,
     file: Option<OpenRecording>,
-    /// When what goes on began.
-    going_on: BTreeMap<EventId, Timestamp>,
+    /// When what goes on began, and what it is.
+    going_on: BTreeMap<EventId, (Timestamp, EventKind)>,
+    /// What the supervisor had no room for yet.
+    unsaid: VecDeque<Happening>,
     /// When what goes on is told again.
     tell_again: Option<Instant>,
     /// When it was told last how many events were left out.
@@ -188,6 +200,7 @@ impl EventsTask {
             began: Instant::now(),
             file: None,
             going_on: BTreeMap::new(),
+            unsaid: VecDeque::new(),
             tell_again: None,
             counted: Instant::now(),
         }
@@ -218,6 +231,7 @@ impl EventsTask {
         }
         // Nobody takes what is still said.
         drop(heard);
+        self.tells.listening.set(self.identity.camera, None);
         let now = self.now();
         let ended = self.of_all(|events| events.lost(now));
         self.keep(ended);
@@ -254,7 +268,11 @@ impl EventsTask {
             What::Listening => {
                 info!(%camera, ?source, "listening for events");
                 teller.trouble = None;
+                let is_back = teller.deaf.is_some();
                 self.hears_again(source);
+                if is_back && self.sources.values().all(|source| source.deaf.is_none()) {
+                    self.tells.listening.set(camera, Some(now.at));
+                }
                 self.show();
             }
             What::Said(said) => {
@@ -267,9 +285,14 @@ impl EventsTask {
                 if teller.trouble.as_ref() != Some(&words) {
                     warn!(%camera, ?source, reason = words, "no events");
                 }
+                let was_heard = teller.deaf.is_none();
                 teller.deaf.get_or_insert((now.at, reason));
                 teller.trouble = Some(words);
                 let ended = teller.events.lost(now);
+                self.tells.listening.set(camera, None);
+                if was_heard {
+                    self.happens(Happening::Unheard { camera });
+                }
                 self.keep(ended);
                 self.show();
             }
@@ -297,8 +320,9 @@ impl EventsTask {
         if !self.is_active() {
             self.tell_again = None;
         } else if self.tell_again.is_some_and(|at| at <= Instant::now()) {
-            self.tell(GOES_ON);
+            self.tell_on(BTreeSet::new());
         }
+        self.say();
         self.report();
     }
 
@@ -306,22 +330,30 @@ impl EventsTask {
         if events.is_empty() {
             return;
         }
-        match events.iter().map(|event| event.phase).find(|phase| *phase != EventPhase::Ended) {
-            Some(EventPhase::Began) => self.tell(GOES_ON),
-            Some(_) if self.tell_again.is_none() => self.tell(AFTERWARDS),
-            _ => {}
-        }
         let camera = self.identity.camera;
+        let of = |phase: EventPhase| {
+            events.iter().filter(move |event| event.phase == phase).map(|event| event.kind)
+        };
+        let (began, happened): (BTreeSet<_>, BTreeSet<_>) =
+            (of(EventPhase::Began).collect(), of(EventPhase::Happened).collect());
+        if !began.is_empty() {
+            self.tell_on(began);
+        }
+        if !happened.is_empty() {
+            let seconds = AFTERWARDS.as_secs() as u32;
+            self.happens(Happening::Event { camera, seconds, kinds: happened });
+        }
         for event in events.iter().filter(|event| event.phase != EventPhase::Ended) {
             // Never waited for: an event is kept whether or not somebody is told of it.
             let _ = self.tells.told.try_send(Told { camera, event: event.clone() });
         }
         for event in &events {
             let began_at = match event.phase {
-                EventPhase::Began => self.going_on.insert(event.id, event.at),
+                EventPhase::Began => self.going_on.insert(event.id, (event.at, event.kind)),
                 EventPhase::Ended => self.going_on.remove(&event.id),
                 EventPhase::Happened => None,
             };
+            let began_at = began_at.map(|(at, _)| at);
             self.tells.outward.tell(camera, event, began_at);
         }
         for events in events.chunks(seal::event::EVENTS_MAX) {
@@ -337,7 +369,10 @@ impl EventsTask {
         self.counted = Instant::now();
         let left_out = self.of_all(|events| vec![events.take_left_out()]).into_iter().sum();
         if left_out > 0 {
-            warn!(camera = %self.identity.camera, left_out, "the camera tells more events than are kept");
+            let camera = self.identity.camera;
+            warn!(%camera, left_out, "the camera tells more events than are kept");
+            // Of what kinds these were, nobody knows any more.
+            self.happens(Happening::Unheard { camera });
             self.write(Vec::new(), left_out);
         }
     }
@@ -361,12 +396,32 @@ impl EventsTask {
         }
     }
 
-    /// Pictures of this time belong to an event. Never waited for: the supervisor
-    /// waits for this task at times.
-    fn tell(&mut self, lasts: Duration) {
-        let seconds = lasts.as_secs() as u32;
-        let _ = self.tells.happening.try_send(Happening { camera: self.identity.camera, seconds });
-        self.tell_again = self.is_active().then(|| Instant::now() + lasts / 2);
+    /// Pictures of this time belong to events of these kinds, and to what goes on.
+    fn tell_on(&mut self, mut kinds: BTreeSet<EventKind>) {
+        kinds.extend(self.going_on.values().map(|(_, kind)| *kind));
+        let (camera, seconds) = (self.identity.camera, GOES_ON.as_secs() as u32);
+        self.happens(Happening::Event { camera, seconds, kinds });
+        self.tell_again = self.is_active().then(|| Instant::now() + GOES_ON / 2);
+    }
+
+    fn happens(&mut self, happening: Happening) {
+        if self.unsaid.len() >= UNSAID_MAX {
+            self.unsaid.clear();
+            self.unsaid.push_back(Happening::Unheard { camera: self.identity.camera });
+        }
+        self.unsaid.push_back(happening);
+        self.say();
+    }
+
+    /// Never waited for: the supervisor waits for this task at times. What it has no
+    /// room for is told a second later.
+    fn say(&mut self) {
+        while let Some(happening) = self.unsaid.pop_front() {
+            if let Err(TrySendError::Full(happening)) = self.tells.happening.try_send(happening) {
+                self.unsaid.push_front(happening);
+                return;
+            }
+        }
     }
 
     /// To viewers, then to the disk. What the disk does not take is told as a gap.

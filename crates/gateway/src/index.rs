@@ -6,6 +6,7 @@ mod forwarding;
 mod grants;
 mod hours;
 mod locks;
+mod quiet;
 mod shown;
 mod stored;
 
@@ -28,6 +29,7 @@ use tracing::error;
 use crate::clock;
 
 pub(crate) use locks::Locked;
+pub(crate) use quiet::Listening;
 pub(crate) use shown::Of;
 
 /// Between tries of a write that failed.
@@ -36,6 +38,8 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     pool: SqlitePool,
+    /// Of which cameras it is known that nothing happened.
+    listening: Listening,
 }
 
 /// Epoch, device, time, envelope, as they stand in the table.
@@ -63,7 +67,7 @@ impl Index {
         let open = async {
             let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
             migrations().run(&pool).await?;
-            anyhow::Ok(Index { pool })
+            anyhow::Ok(Index { pool, listening: Listening::default() })
         };
         open.await.with_context(|| {
             format!(
@@ -81,7 +85,7 @@ impl Index {
         let pool = SqlitePoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(10));
         let pool = pool.connect_with(options).await;
         let failed = || format!("the index {} could not be opened to read", path.display());
-        Ok(Index { pool: pool.with_context(failed)? })
+        Ok(Index { pool: pool.with_context(failed)?, listening: Listening::default() })
     }
 
     /// What was refused is offered once more.
@@ -107,15 +111,18 @@ impl Index {
     pub(crate) async fn add_recording(&self, path: &str, report: &Recording) -> anyhow::Result<()> {
         let ended_at = report.ended_at();
         let mut transaction = self.begin().await?;
-        let is_of_event =
-            Self::is_event(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
+        let told = Self::kinds_told(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
+        let is_of_event = told != 0;
+        let of = (report.camera, report.rendition);
+        let (kinds, is_quiet) = self.kinds_at_first(&mut transaction, of, report.started_at, told).await?;
         let forward = Self::forward(&mut transaction, report.camera, report.rendition).await?;
         let is_locked =
             Self::is_locked(&mut transaction, report.camera, (report.started_at, ended_at)).await?;
         sqlx::query(
             "INSERT OR IGNORE INTO recordings
-                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event, locked)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (id, camera, rendition, epoch, started_at, ended_at, bytes, path, report, state, of_event, locked,
+                  kinds, quiet)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(report.id.to_string())
         .bind(report.camera.to_string())
@@ -129,6 +136,8 @@ impl Index {
         .bind(state_at_first(forward, is_of_event) as i64)
         .bind(is_of_event)
         .bind(is_locked)
+        .bind(kinds)
+        .bind(is_quiet)
         .execute(&mut *transaction)
         .await?;
         Ok(transaction.commit().await?)

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use gateway_core::hours::Signer;
 use gateway_core::outage::gap_of;
-use gateway_core::retention::{Clock, Plan, Planner, Policy, is_spare};
+use gateway_core::retention::{Clock, Plan, Planner, Policy, QUIET_MS_MIN, Stored, is_spare};
 use gateway_core::site::Site;
 use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
@@ -48,11 +48,24 @@ const ASKED_AGAIN: Duration = Duration::from_secs(20);
 /// Recordings of which the store showed nothing. When there are more, they stay.
 const MISSED_MAX: usize = 10_000;
 
+/// Recordings that are due for being quiet, and are planned for in one sweep: more
+/// than go in it, and than those that the store must be asked for later.
+const PLENTY: usize = MISSED_MAX + DUE_AT_ONCE;
+
 /// How much a sweep does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Makes room if the disk would fill.
     Room,
+    All,
+}
+
+/// Of which recordings retention looks at the oldest.
+#[derive(Clone, Copy, Debug)]
+enum Shelf {
+    QuietSpare,
+    Spare,
+    Quiet,
     All,
 }
 
@@ -182,25 +195,36 @@ impl Keeper {
 
     async fn plan(&self, policy: Policy, free: u64, clock: Clock) -> anyhow::Result<Plan> {
         let mut planner = Planner::new(policy, self.index.bytes().await?, free, clock);
-        let mut last = None;
-        loop {
-            let page = self.index.oldest_spare(last.as_ref(), OLDEST_AT_ONCE).await?;
-            last = page.last().copied();
-            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
-            if last.is_none() || !looked_at.all(|stored| planner.look_at_spare(stored)) {
-                break;
-            }
+        if policy.quiet_ms_max.is_some() {
+            let goes_on = |stored: &Stored| planner.look_at_quiet(stored) && !planner.has_plenty(PLENTY);
+            self.look_at(Shelf::QuietSpare, goes_on).await?;
         }
-        let mut last = None;
-        while planner.is_full() {
-            let page = self.index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?;
-            last = page.last().copied();
-            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
-            if last.is_none() || !looked_at.all(|stored| planner.look_at_rest(stored)) {
-                break;
-            }
+        self.look_at(Shelf::Spare, |stored| planner.look_at_spare(stored)).await?;
+        if planner.is_full() && policy.quiet_ms_max.is_some() {
+            self.look_at(Shelf::Quiet, |stored| planner.look_at_quiet_rest(stored)).await?;
+        }
+        if planner.is_full() {
+            self.look_at(Shelf::All, |stored| planner.look_at_rest(stored)).await?;
         }
         Ok(planner.plan())
+    }
+
+    /// From the oldest on, for as long as `goes_on` says so.
+    async fn look_at(&self, shelf: Shelf, mut goes_on: impl FnMut(&Stored) -> bool) -> anyhow::Result<()> {
+        let (index, mut last) = (&self.index, None);
+        loop {
+            let page = match shelf {
+                Shelf::QuietSpare => index.oldest_quiet_spare(last.as_ref(), OLDEST_AT_ONCE).await?,
+                Shelf::Spare => index.oldest_spare(last.as_ref(), OLDEST_AT_ONCE).await?,
+                Shelf::Quiet => index.oldest_quiet(last.as_ref(), OLDEST_AT_ONCE).await?,
+                Shelf::All => index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?,
+            };
+            last = page.last().copied();
+            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
+            if last.is_none() || !looked_at.all(&mut goes_on) {
+                return Ok(());
+            }
+        }
     }
 
     async fn free(&self) -> anyhow::Result<u64> {
@@ -373,6 +397,8 @@ pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Pol
     Policy {
         bytes_max: site.retention.bytes_max,
         age_ms_max: u64::from(site.retention.age_days_max) * Timestamp::DAY,
+        quiet_ms_max: site.retention.quiet.as_ref().map(|quiet| u64::from(quiet.days_max) * Timestamp::DAY),
+        quiet_ms_min: QUIET_MS_MIN,
         age_ms_min: recording.keep_minutes_min * Timestamp::MINUTE,
         free_bytes_min: recording.free_mebibytes_min << 20,
     }

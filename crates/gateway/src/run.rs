@@ -133,6 +133,9 @@ async fn run(
     let (_, last_number, abandoned) = recover(&root, &index, roster.roster(), &identity).await?;
     index.offer_refused_again().await?;
     index.set_forwarding(&site.forwarding()).await?;
+    if let Some(quiet) = &site.retention.quiet {
+        index.set_uncounted(&quiet.kinds).await?;
+    }
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();
     info!(gateway = %identity.id, %org, cameras = site.cameras.len(), "the gateway starts");

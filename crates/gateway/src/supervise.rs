@@ -1,7 +1,9 @@
 //! The supervisor: roster, site configuration, epoch and streams change here
 //! and nowhere else, one thing after the other.
 
-use std::collections::BTreeMap;
+mod happenings;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits}
 use gateway_core::recovery::NUMBER_MAX;
 use gateway_core::retention::Policy;
 use gateway_core::site::Site;
-use model::wire::{EVENT_SECONDS_MAX, Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
+use model::wire::{Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
 use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
 use seal::command::SiteCommand;
 use tokio::sync::{Notify, mpsc, watch};
@@ -26,7 +28,7 @@ use crate::config::{DiscoverySection, RecordingSection};
 use crate::connect::News;
 use crate::data::{DataFolder, Identity, RosterLog};
 use crate::disk::Disk;
-use crate::events::{Happening, Tellers, Tells};
+use crate::events::{Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::keep::retention_policy;
@@ -127,7 +129,12 @@ impl Supervisor {
         let epoch = Epoch::begin(self.roster.roster(), self.identity.id, now, &mut random::fill);
         self.keep_grants(&epoch).await?;
         let (happening, mut happenings) = mpsc::channel(HAPPENINGS);
-        let tells = Tells { happening, told: self.told.clone(), outward: self.outward.clone() };
+        let tells = Tells {
+            happening,
+            listening: self.index.listening().clone(),
+            told: self.told.clone(),
+            outward: self.outward.clone(),
+        };
         let mut supervision = Supervision {
             own: self,
             epoch,
@@ -157,9 +164,7 @@ impl Supervisor {
                         supervision.answer(id, envelope);
                     }
                 }
-                Some(Happening { camera, seconds }) = happenings.recv() => {
-                    supervision.event(camera, seconds).await;
-                }
+                Some(happening) = happenings.recv() => supervision.happens(happening).await,
                 _ = tick.tick() => supervision.tick().await?,
             }
         }
@@ -213,7 +218,9 @@ impl Supervision {
                 }
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
-            News::Message(ToGateway::Event { camera, seconds }) => self.event(camera, seconds).await,
+            News::Message(ToGateway::Event { camera, seconds }) => {
+                self.event(camera, seconds, &BTreeSet::new()).await;
+            }
             News::Message(ToGateway::PtzOpen { ask, camera, challenge }) => {
                 if let Some((about, text)) = self.steering(camera) {
                     self.ptz.open(about, ask, challenge, text);
@@ -493,54 +500,19 @@ impl Supervision {
     async fn set_what_leaves(&self) {
         let Supervisor { site, index, bandwidth, policy, recording, wake, .. } = &self.own;
         bandwidth.send_replace(site.bandwidth.clone());
-        policy.send_replace(retention_policy(site, recording));
+        let mut retention = retention_policy(site, recording);
+        // Nothing goes for being quiet by kinds that nobody has set.
+        if let Some(quiet) = &site.retention.quiet
+            && let Err(error) = index.set_uncounted(&quiet.kinds).await
+        {
+            error!(error = format!("{error:#}"), "which events count could not be set in the index");
+            retention.quiet_ms_max = None;
+        }
+        policy.send_replace(retention);
         if let Err(error) = index.set_forwarding(&site.forwarding()).await {
             error!(error = format!("{error:#}"), "what is forwarded could not be set in the index");
         }
         wake.all();
-    }
-
-    /// Something happens at a camera: what is recorded meanwhile goes first, and in
-    /// short recordings if the site is set so.
-    async fn event(&mut self, camera: CameraId, seconds: u32) {
-        if !self.own.site.cameras.contains_key(&camera) {
-            return;
-        }
-        let seconds = seconds.clamp(1, EVENT_SECONDS_MAX);
-        let now = clock::now();
-        let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
-        // Before the first recording of it can close.
-        if let Err(error) = self.own.index.add_event(camera, now, until).await {
-            warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
-        }
-        self.own.wake.all();
-        info!(%camera, seconds, "an event");
-        self.shorten(camera, Duration::from_secs(seconds.into())).await;
-    }
-
-    async fn shorten(&mut self, camera: CameraId, lasts: Duration) {
-        if !self.own.site.forwarding_of(camera).short_in_events {
-            return;
-        }
-        let until = Instant::now() + lasts;
-        let until = self.short.get(&camera).map_or(until, |before| until.max(*before));
-        self.short.insert(camera, until);
-        for rendition in [Rendition::Main, Rendition::Sub] {
-            self.order((camera, rendition), Order::Short { until }).await;
-        }
-    }
-
-    /// Events that a restart fell into go on.
-    async fn take_up_events(&mut self) {
-        let now = clock::now();
-        match self.own.index.active_events(now).await {
-            Ok(events) => {
-                for (camera, until) in events {
-                    self.shorten(camera, Duration::from_millis(until.ms_since(now))).await;
-                }
-            }
-            Err(error) => warn!(error = format!("{error:#}"), "events could not be read"),
-        }
     }
 
     /// How the site is set, for those who are about to set it otherwise.
@@ -551,6 +523,7 @@ impl Supervision {
             state: site.state(),
             bytes_max: site.retention.bytes_max,
             age_days_max: site.retention.age_days_max,
+            quiet: site.retention.quiet.clone(),
             bandwidth: site.bandwidth.clone(),
             forwarding: site.forwarding(),
         };

@@ -30,6 +30,24 @@ pub enum EventKind {
     Other,
 }
 
+impl EventKind {
+    pub const ALL: [EventKind; 13] = [
+        EventKind::Motion,
+        EventKind::Person,
+        EventKind::Vehicle,
+        EventKind::Animal,
+        EventKind::Package,
+        EventKind::Face,
+        EventKind::Line,
+        EventKind::Zone,
+        EventKind::Tampering,
+        EventKind::Sound,
+        EventKind::Input,
+        EventKind::Doorbell,
+        EventKind::Other,
+    ];
+}
+
 /// Where in an event's life it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,6 +9,7 @@ mod event;
 mod forwarding;
 mod id;
 pub mod messages;
+mod quiet;
 mod range;
 mod slots;
 mod time;
@@ -23,6 +24,7 @@ pub use id::{
     BookmarkId, CameraId, DeviceId, EpochId, EventId, GatewayId, IdError, OrgId, PersonId, RequestId,
     ServiceId, ShareId, WallId,
 };
+pub use quiet::Quiet;
 pub use range::{AskedRange, ByteRange};
 pub use slots::{Slot, Slots};
 pub use time::Timestamp;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
 use model::{
-    Bandwidth, CameraAccess, CameraId, DeviceId, Forwarding, GatewayId, Hash, OrgId, PersonId, Timestamp,
+    Bandwidth, CameraAccess, CameraId, DeviceId, Forwarding, GatewayId, Hash, OrgId, PersonId, Quiet,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -71,6 +72,9 @@ pub enum Command {
     SetRetention {
         bytes_max: u64,
         age_days_max: u32,
+        /// Left out where what is quiet stays as long as the rest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quiet: Option<Quiet>,
     },
     SetForwarding {
         camera: CameraId,

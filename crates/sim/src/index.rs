@@ -154,6 +154,7 @@ impl Index {
             started_at: row.report.started_at,
             bytes: row.report.bytes,
             state: row.state,
+            is_quiet: !row.is_of_event,
         };
         let mut all: Vec<_> = self.recordings.values().map(stored).collect();
         all.sort_by_key(|stored| stored.started_at);

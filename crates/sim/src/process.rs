@@ -415,13 +415,17 @@ impl Process {
         let policy = Policy {
             bytes_max: 6 << 20,
             age_ms_max: 6 * Timestamp::HOUR,
+            quiet_ms_max: Some(3 * Timestamp::HOUR),
+            quiet_ms_min: 2 * Timestamp::HOUR,
             age_ms_min: 10 * Timestamp::MINUTE,
             free_bytes_min: 1,
         };
         let free = if world.disk.faults.full { 0 } else { u64::MAX / 2 };
         // A sweep stops at the first thing that fails, and the next goes on.
         let clock = Clock { now, is_agreed: world.is_clock_right() };
-        let plan = retention::plan(policy, &world.index.stored(), free, clock);
+        let stored = world.index.stored();
+        let plan = retention::plan(policy, &stored, free, clock);
+        world.cloud.violations.extend(gone_too_early(policy, &stored, &plan, clock));
         for id in plan.full.iter().chain(&plan.due).chain(&plan.due_confirmed).take(3) {
             let Some(row) = world.index.recordings.get(id).cloned() else { continue };
             let is_lost = plan.lost.contains(id);
@@ -561,4 +565,24 @@ fn salt(world: &Shared) -> [u8; 32] {
     let mut salt = [0; 32];
     world.lock().rng.fill(&mut salt);
     salt
+}
+
+/// What is of an event and goes as early as what is quiet, and what is quiet and goes
+/// earlier still. Only what has no room goes before its time.
+fn gone_too_early(
+    policy: Policy,
+    stored: &[retention::Stored],
+    plan: &retention::Plan,
+    clock: Clock,
+) -> Option<String> {
+    if stored.iter().map(|recording| recording.bytes).sum::<u64>() > policy.bytes_max {
+        return None;
+    }
+    let goes = |id| plan.due.contains(id) || plan.due_confirmed.contains(id);
+    let is_early = |recording: &&retention::Stored| {
+        let quiet_ms_max = policy.quiet_ms_max.filter(|_| recording.is_quiet);
+        clock.now.ms_since(recording.started_at) <= quiet_ms_max.unwrap_or(policy.age_ms_max)
+    };
+    let early = stored.iter().filter(|recording| goes(&recording.id)).find(is_early)?;
+    Some(format!("{early:?} goes at {} before its time", clock.now.0))
 }

@@ -82,6 +82,7 @@ const handlers: Handlers = {
   prepareExport: async (order) => (await exporter()).prepare(order),
   writeExport: async ({ job, to }) => (await exporter()).write(job, to, keyring, (progress) => send({ kind: 'exporting', job, progress })),
   cancelExport: async ({ job }) => ((await exporter()).cancel(job), null),
+  writeText: async ({ to, name, text }) => (await import('./sink')).writeText(to, name, text),
   forgetExported: async (names) => ((await import('./sink')).sweep(names), null),
 };
 

@@ -16,7 +16,7 @@ import type { Clock } from './clock';
 import type { BookmarkOrder, OpenedBookmark, SignedBookmark } from './bookmarks';
 import type { OpenedEvents } from './events';
 import type { ExportOrder, Outcome, Progress } from './export';
-import type { Destination } from './sink';
+import type { Destination, Written } from './sink';
 
 export interface Trust {
   org: string;
@@ -77,6 +77,8 @@ export interface Calls {
   prepareExport: (input: ExportOrder) => null;
   writeExport: (input: { job: number; to: Destination }) => Outcome;
   cancelExport: (input: { job: number }) => null;
+  /** Beside what was exported. */
+  writeText: (input: { to: Destination; name: string; text: string }) => Written;
   /** Films that were made for the page to have downloaded are no longer wanted. */
   forgetExported: (input: string[]) => null;
 }

@@ -3,7 +3,7 @@
 
 import { takeBack } from '../lib/app/chosenFile';
 import type { Output } from '../lib/media/film';
-import type { Bytes } from '../lib/seal/bytes';
+import { type Bytes, utf8 } from '../lib/seal/bytes';
 import type { Link } from './capsule';
 
 export type Destination = { kind: 'link'; link: Link } | { kind: 'folder'; folder: FileSystemDirectoryHandle } | { kind: 'file'; file: FileSystemFileHandle } | { kind: 'download' };
@@ -52,6 +52,18 @@ export class Sinks {
   /** A file that was chosen, and that nothing was written to. */
   async giveUp(): Promise<void> {
     if (this.destination.kind === 'file' && !this.isTaken) await takeBack(this.destination.file, false);
+  }
+}
+
+/** A small file beside others. */
+export async function writeText(destination: Destination, name: string, text: string): Promise<Written> {
+  const sink = await new Sinks(destination).open(name);
+  try {
+    await sink.write(utf8(text));
+    return await sink.close();
+  } catch (error) {
+    await sink.abort();
+    throw error;
   }
 }
 

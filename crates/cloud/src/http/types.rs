@@ -252,9 +252,19 @@ pub(crate) struct SiteSettingsSchema {
     state: String,
     bytes_max: u64,
     age_days_max: u32,
+    quiet: Option<QuietSchema>,
     bandwidth: BandwidthSchema,
     /// By camera.
     forwarding: BTreeMap<String, ForwardingSchema>,
+}
+
+/// QUIET of format.md section 3.
+#[derive(ToSchema)]
+#[schema(as = Quiet)]
+#[expect(dead_code, reason = "spells model::Quiet for OpenAPI")]
+pub(crate) struct QuietSchema {
+    days_max: u32,
+    kinds: Vec<String>,
 }
 
 /// BANDWIDTH of format.md section 3.

@@ -182,7 +182,7 @@ async fn foreign_status(scene: &mut Scene) {
 async fn foreign_settings(scene: &mut Scene) {
     let forwarding = json!({ "main": "never", "sub": "never", "short_in_events": false });
     let settings = json!({
-        "state": Hash([9; 32]), "bytes_max": 1, "age_days_max": 1,
+        "state": Hash([9; 32]), "bytes_max": 1, "age_days_max": 1, "quiet": { "days_max": 1, "kinds": ["motion"] },
         "bandwidth": { "kilobits_max": null, "spans": [] }, "forwarding": { scene.camera.to_string(): forwarding },
     });
     let message = json!({ "type": "settings", "settings": settings });

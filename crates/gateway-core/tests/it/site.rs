@@ -2,7 +2,8 @@
 
 use gateway_core::site::{ApplyError, Site};
 use model::{
-    Bandwidth, BandwidthError, CameraAccess, CameraUrl, Forward, Forwarding, Hash, OrgId, Secret, Timestamp,
+    Bandwidth, BandwidthError, CameraAccess, CameraUrl, Forward, Forwarding, Hash, OrgId, Quiet, Secret,
+    Timestamp,
 };
 use seal::command::{Command, SiteCommand, seal_access};
 use seal::keys::KemPublic;
@@ -59,9 +60,30 @@ fn what_would_weaken_the_site_is_refused() {
     assert!(matches!(unpinned, Err(ApplyError::NoCertificate)));
     let wrong_key = site.apply(&put(1, "rtsp://192.0.2.1/a", state), &keys(7).kem);
     assert!(matches!(wrong_key, Err(ApplyError::Command(_))));
-    let nothing = Command::SetRetention { bytes_max: 0, age_days_max: 0 };
+    let nothing = Command::SetRetention { bytes_max: 0, age_days_max: 0, quiet: None };
     assert!(matches!(site.apply(&command(2, nothing, state), &keys(6).kem), Err(ApplyError::Retention)));
+    for (age_days_max, days_max) in [(30, 0), (30, 31), (1, 2)] {
+        let quiet = Some(Quiet::days(days_max));
+        let set = Command::SetRetention { bytes_max: 100_000_000, age_days_max, quiet };
+        assert!(matches!(site.apply(&command(2, set, state), &keys(6).kem), Err(ApplyError::Quiet)));
+    }
     assert_eq!(site.state(), state);
+}
+
+#[test]
+fn what_is_quiet_is_set_with_retention_and_forgotten_with_it() {
+    let mut site = Site::new(gateway_id());
+    let plain = serde_json::to_string(&site.retention).unwrap();
+    assert!(!plain.contains("quiet"), "older programs read it");
+    let set = |n, quiet| {
+        let set = Command::SetRetention { bytes_max: 100_000_000, age_days_max: 30, quiet };
+        command(n, set, Hash::default())
+    };
+    site.apply(&set(1, Some(Quiet::days(30))), &keys(6).kem).unwrap();
+    let again: Site = serde_json::from_str(&serde_json::to_string(&site).unwrap()).unwrap();
+    assert_eq!(again.retention.quiet, Some(Quiet::days(30)));
+    site.apply(&set(2, None), &keys(6).kem).unwrap();
+    assert_eq!(site.retention.quiet, None);
 }
 
 #[test]

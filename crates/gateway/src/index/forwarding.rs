@@ -1,14 +1,15 @@
 //! What of the recordings is forwarded, and in which lane: as the site is set,
 //! and by what happened when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use gateway_core::uplink::{EVENT_PRE_ROLL_MS, State};
-use model::{CameraId, Forward, Forwarding, Rendition, Timestamp};
+use model::{CameraId, EventKind, Forward, Forwarding, Rendition, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::Index;
+use super::quiet::bits_told;
 
 /// Events are of use until every recording that reaches into them has its row,
 /// which may take a start with the disk at hand.
@@ -100,67 +101,89 @@ impl Index {
     }
 
     /// Something happens at a camera, and goes on until then. An event that goes
-    /// on anyway goes on for longer. A new one begins a little before.
+    /// on anyway goes on for longer. A new one begins a little before. Without kinds,
+    /// nobody said what it is.
     pub(crate) async fn add_event(
         &self,
         camera: CameraId,
+        kinds: &BTreeSet<EventKind>,
         now: Timestamp,
         until: Timestamp,
     ) -> anyhow::Result<()> {
         let mut transaction = self.begin().await?;
         let from = now.minus_ms(EVENT_PRE_ROLL_MS);
+        let kinds = bits_told(kinds);
+        for kind in &kinds {
+            Self::goes_on(&mut transaction, (camera, *kind), (from, now), until).await?;
+        }
+        let kinds = kinds.into_iter().fold(0, |all, kind| all | kind);
+        // What ended just before belongs to it, and may be all that goes. All
+        // renditions are named for the sake of the index.
+        sqlx::query(
+            "UPDATE recordings SET of_event = 1, kinds = kinds | ?6, quiet = iif(?6 & ~?7 = 0, quiet, 0),
+                     state = iif(state = ?1 AND NOT EXISTS (
+                         SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
+                         AND f.rendition = recordings.rendition AND f.forward = 'never'), ?2, state)
+                 WHERE camera = ?3 AND rendition IN ('main', 'sub', 'events')
+                     AND (of_event = 0 OR kinds | ?6 != kinds) AND ended_at >= ?4 AND started_at <= ?5",
+        )
+        .bind(State::Held as i64)
+        .bind(State::Kept as i64)
+        .bind(camera.to_string())
+        .bind(from.0 as i64)
+        .bind(until.0 as i64)
+        .bind(kinds)
+        .bind(Self::uncounted(&mut transaction).await?)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn goes_on(
+        connection: &mut SqliteConnection,
+        (camera, kind): (CameraId, i64),
+        (from, now): (Timestamp, Timestamp),
+        until: Timestamp,
+    ) -> anyhow::Result<()> {
         // Not one that begins later: then the clock was set back since.
         let longer = sqlx::query(
-            "UPDATE events SET to_at = max(to_at, ?) WHERE camera = ? AND to_at >= ? AND from_at <= ?",
+            "UPDATE events SET to_at = max(to_at, ?)
+                 WHERE camera = ? AND to_at >= ? AND from_at <= ? AND kinds = ?",
         )
         .bind(until.0 as i64)
         .bind(camera.to_string())
         .bind(from.0 as i64)
         .bind(now.0 as i64)
-        .execute(&mut *transaction)
+        .bind(kind)
+        .execute(&mut *connection)
         .await?;
         if longer.rows_affected() == 0 {
-            sqlx::query("INSERT INTO events (camera, from_at, to_at) VALUES (?, ?, ?)")
+            sqlx::query("INSERT INTO events (camera, from_at, to_at, kinds) VALUES (?, ?, ?, ?)")
                 .bind(camera.to_string())
                 .bind(from.0 as i64)
                 .bind(until.0 as i64)
-                .execute(&mut *transaction)
+                .bind(kind)
+                .execute(connection)
                 .await?;
-            // What ended just before belongs to it, and may be all that goes. All
-            // renditions are named for the sake of the index.
-            sqlx::query(
-                "UPDATE recordings SET of_event = 1, state = iif(state = ?1 AND NOT EXISTS (
-                         SELECT 1 FROM forwarding f WHERE f.camera = recordings.camera
-                         AND f.rendition = recordings.rendition AND f.forward = 'never'), ?2, state)
-                     WHERE camera = ?3 AND rendition IN ('main', 'sub', 'events') AND of_event = 0
-                         AND ended_at >= ?4 AND started_at <= ?5",
-            )
-            .bind(State::Held as i64)
-            .bind(State::Kept as i64)
-            .bind(camera.to_string())
-            .bind(from.0 as i64)
-            .bind(until.0 as i64)
-            .execute(&mut *transaction)
-            .await?;
         }
-        Ok(transaction.commit().await?)
+        Ok(())
     }
 
-    /// Whether something happened at a camera in this time.
-    pub(super) async fn is_event(
+    /// What happened at a camera in this time, as bits of kinds; 0 if nothing did.
+    pub(super) async fn kinds_told(
         connection: &mut SqliteConnection,
         camera: CameraId,
         (from, to): (Timestamp, Timestamp),
-    ) -> anyhow::Result<bool> {
-        let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM events WHERE camera = ? AND to_at >= ? AND from_at <= ? LIMIT 1",
+    ) -> anyhow::Result<i64> {
+        let kinds: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT kinds FROM events WHERE camera = ? AND to_at >= ? AND from_at <= ?",
         )
         .bind(camera.to_string())
         .bind(from.0 as i64)
         .bind(to.0 as i64)
-        .fetch_optional(connection)
+        .fetch_all(connection)
         .await?;
-        Ok(found.is_some())
+        Ok(kinds.into_iter().fold(0, |all, kind| all | kind))
     }
 
     /// Cameras at which something happens now, and until when.
@@ -200,6 +223,7 @@ mod tests {
     use super::*;
 
     const T0: Timestamp = Timestamp(1_764_000_000_000);
+    const ANY_KIND: BTreeSet<EventKind> = BTreeSet::new();
 
     fn camera(n: u8) -> CameraId {
         CameraId::from_random([n; 16])
@@ -239,8 +263,8 @@ mod tests {
     async fn a_camera_that_is_set_otherwise_takes_its_past_along() {
         let (_folder, index) = index().await;
         let second = T0.plus_ms(90_000);
-        index.add_event(camera(1), second, second.plus_ms(1_000)).await.unwrap();
-        index.add_event(camera(1), second.plus_ms(500), second.plus_ms(2_000)).await.unwrap();
+        index.add_event(camera(1), &ANY_KIND, second, second.plus_ms(1_000)).await.unwrap();
+        index.add_event(camera(1), &ANY_KIND, second.plus_ms(500), second.plus_ms(2_000)).await.unwrap();
         for (n, of, rendition, minute) in [
             (1, camera(1), Rendition::Main, 0),
             (2, camera(1), Rendition::Main, 1),
@@ -297,8 +321,8 @@ mod tests {
     async fn an_event_of_a_clock_that_was_ahead_swallows_no_later_one() {
         let (_folder, index) = index().await;
         let ahead = T0.plus_ms(Timestamp::DAY);
-        index.add_event(camera(1), ahead, ahead.plus_ms(10_000)).await.unwrap();
-        index.add_event(camera(1), T0, T0.plus_ms(10_000)).await.unwrap();
+        index.add_event(camera(1), &ANY_KIND, ahead, ahead.plus_ms(10_000)).await.unwrap();
+        index.add_event(camera(1), &ANY_KIND, T0, T0.plus_ms(10_000)).await.unwrap();
         index.add_recording("p", &recording(1, camera(1), Rendition::Main, 0)).await.unwrap();
         assert_eq!(names(&index, Lane::Urgent).await, ["r1"]);
     }
@@ -315,7 +339,7 @@ mod tests {
             }
             index.add_recording("p", &recording(3, camera(2), Rendition::Main, 2)).await.unwrap();
             let now = T0.plus_ms(3 * Timestamp::MINUTE + EVENT_PRE_ROLL_MS);
-            index.add_event(camera(1), now, now.plus_ms(1_000)).await.unwrap();
+            index.add_event(camera(1), &ANY_KIND, now, now.plus_ms(1_000)).await.unwrap();
             let urgent: &[&str] = if forward == Forward::Never { &[] } else { &["r2"] };
             assert_eq!(names(&index, Lane::Urgent).await, urgent, "{forward:?}");
             let mut states = index.all().await.unwrap();
@@ -330,7 +354,7 @@ mod tests {
             for is_of_event in [false, true] {
                 let (_folder, index) = index().await;
                 if is_of_event {
-                    index.add_event(camera(1), T0, T0.plus_ms(1)).await.unwrap();
+                    index.add_event(camera(1), &ANY_KIND, T0, T0.plus_ms(1)).await.unwrap();
                 }
                 // Set before the recording, and after it.
                 let set =
@@ -349,7 +373,7 @@ mod tests {
     async fn an_event_goes_on_over_a_restart() {
         let (_folder, index) = index().await;
         let until = T0.plus_ms(60_000);
-        index.add_event(camera(1), T0, until).await.unwrap();
+        index.add_event(camera(1), &ANY_KIND, T0, until).await.unwrap();
         assert_eq!(index.active_events(T0.plus_ms(1)).await.unwrap(), [(camera(1), until)]);
         assert!(index.active_events(until).await.unwrap().is_empty());
         index.drop_old_events(until.plus_ms(EVENTS_KEPT_MS + 1)).await.unwrap();

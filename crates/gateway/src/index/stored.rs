@@ -17,10 +17,10 @@ impl Index {
     ) -> anyhow::Result<Vec<Stored>> {
         // Each in the order of its index, so that few rows are read.
         let query = sqlx::query_as(
-            "SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
+            "SELECT * FROM (SELECT id, started_at, bytes, state, quiet FROM recordings
                      WHERE state = ?4 AND locked = 0 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
              UNION ALL
-             SELECT * FROM (SELECT id, started_at, bytes, state FROM recordings
+             SELECT * FROM (SELECT id, started_at, bytes, state, quiet FROM recordings
                      WHERE state = ?5 AND locked = 0 AND (started_at, id) > (?1, ?2) ORDER BY started_at, id LIMIT ?3)
              ORDER BY started_at, id LIMIT ?3",
         );
@@ -34,7 +34,7 @@ impl Index {
     /// The oldest of all recordings that are not locked, or those that follow this one.
     pub(crate) async fn oldest(&self, after: Option<&Stored>, limit: i64) -> anyhow::Result<Vec<Stored>> {
         let query = sqlx::query_as(
-            "SELECT id, started_at, bytes, state FROM recordings
+            "SELECT id, started_at, bytes, state, quiet FROM recordings
                  WHERE locked = 0 AND (started_at, id) > (?1, ?2)
                  ORDER BY started_at, id LIMIT ?3",
         );
@@ -53,25 +53,27 @@ impl Index {
 }
 
 /// Before all others, or behind this one.
-fn place(after: Option<&Stored>) -> (i64, String) {
+pub(super) fn place(after: Option<&Stored>) -> (i64, String) {
     after.map_or((i64::MIN, String::new()), |after| (number(after.started_at), after.id.to_string()))
 }
 
 #[derive(FromRow)]
-struct StoredRow {
+pub(super) struct StoredRow {
     id: String,
     started_at: i64,
     bytes: i64,
     state: i64,
+    quiet: bool,
 }
 
 impl StoredRow {
-    fn read(self) -> anyhow::Result<Stored> {
+    pub(super) fn read(self) -> anyhow::Result<Stored> {
         Ok(Stored {
             id: self.id.parse()?,
             started_at: Timestamp(self.started_at.max(0) as u64),
             bytes: self.bytes.max(0) as u64,
             state: state_of(self.state)?,
+            is_quiet: self.quiet,
         })
     }
 }

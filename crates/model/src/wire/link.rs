@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Recording};
 use crate::timeline::TimelinePart;
-use crate::{Bandwidth, CameraId, Forwarding, Hash, Rendition, Timestamp};
+use crate::{Bandwidth, CameraId, Forwarding, Hash, Quiet, Rendition, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +43,9 @@ pub struct SiteSettings {
     pub state: Hash,
     pub bytes_max: u64,
     pub age_days_max: u32,
+    /// Left out where no difference is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
     pub bandwidth: Bandwidth,
     pub forwarding: BTreeMap<CameraId, Forwarding>,
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::wire::Envelope;
 use model::{
-    Bandwidth, CameraAccess, CameraUrl, Forward, Forwarding, GatewayId, Hash, OrgId, Secret, Span, Timestamp,
+    Bandwidth, CameraAccess, CameraUrl, EventKind, Forward, Forwarding, GatewayId, Hash, OrgId, Quiet,
+    Secret, Span, Timestamp,
 };
 use seal::command::{
     Command, CommandError, CommandGate, SiteCommand, TEST_NONCES_MAX, open_access, seal_access,
@@ -45,10 +46,10 @@ pub(crate) fn put_camera() -> SiteCommand {
     }
 }
 
-pub(crate) fn settings() -> [Command; 4] {
+pub(crate) fn settings() -> [Command; 6] {
     let span = |from, to, kilobits_max| Span { from, to, kilobits_max };
     [
-        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 1 },
+        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 1, quiet: None },
         Command::SetForwarding {
             camera: camera_id(),
             forwarding: Forwarding { main: Forward::Events, sub: Forward::Never, short_in_events: true },
@@ -59,6 +60,15 @@ pub(crate) fn settings() -> [Command; 4] {
                 kilobits_max: Some(2_000),
                 spans: vec![span(1_320, 360, None), span(480, 1_020, Some(0))],
             },
+        },
+        Command::SetRetention { bytes_max: 200_000_000, age_days_max: 30, quiet: Some(Quiet::days(2)) },
+        Command::SetRetention {
+            bytes_max: 200_000_000,
+            age_days_max: 30,
+            quiet: Some(Quiet {
+                days_max: 30,
+                kinds: BTreeSet::from([EventKind::Sound, EventKind::Vehicle]),
+            }),
         },
     ]
 }

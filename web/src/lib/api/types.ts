@@ -29,7 +29,8 @@ export type StreamStatus = AnyStatus<Rendition>;
 /** How it is with what a camera tells of what it sees. */
 export type EventsStatus = AnyStatus<'events'>;
 export type CameraListing = Narrow<Whole<'CameraListing'>, { streams: (StreamStatus | EventsStatus)[] }>;
-export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth; forwarding: Record<string, Forwarding> }>;
+/** `quiet` is left out where no difference is made. */
+export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth; forwarding: Record<string, Forwarding>; quiet?: Whole<'Quiet'> | null }>;
 export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSettings | null }>;
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition | 'events' }>;
 export type NoticeState = Narrow<Whole<'NoticeState'>, { subscription: Whole<'SubscriptionState'> | null }>;

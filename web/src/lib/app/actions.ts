@@ -15,6 +15,7 @@ import { postSigned } from './confirmed';
 import { call } from './keeper';
 import { PROPOSAL_LIFE_MS } from './orders';
 import { type Organisation, Proposed } from './organisation.svelte';
+import type { Retention } from './retention';
 
 const POLL_MS = 1000;
 
@@ -110,8 +111,8 @@ export async function setGroups(organisation: Organisation, camera: Camera, grou
   await organisation.append({ type: 'bind_camera', camera: { ...camera, groups: [...new Set(groups)].sort(compareText) } });
 }
 
-export async function setRetention(organisation: Organisation, gateway: Gateway, bytesMax: number, days: number): Promise<void> {
-  await command(organisation, gateway, { type: 'set_retention', bytes_max: bytesMax, age_days_max: days });
+export async function setRetention(organisation: Organisation, gateway: Gateway, retention: Retention): Promise<void> {
+  await command(organisation, gateway, { type: 'set_retention', ...retention });
 }
 
 export async function setForwarding(organisation: Organisation, gateway: Gateway, camera: string, forwarding: Forwarding): Promise<void> {

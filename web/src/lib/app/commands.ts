@@ -6,6 +6,7 @@ import { readEnvelope } from '../seal/dsse';
 import type { Statement } from '../seal/statements';
 import { bandwidthWords, forwardingWords } from './forwarding';
 import { type Names, nameOf } from './history';
+import { retentionWords } from './retention';
 
 /** Names of cameras that are proposed beside their commands, by id. */
 export type Coming = ReadonlyMap<string, string>;
@@ -33,7 +34,7 @@ export function commandWords({ target, command }: SiteCommand, names: Names, com
     case 'remove_camera':
       return `Have ${gateway} forget ${camera(command.camera)} and record it no more`;
     case 'set_retention':
-      return `Have ${gateway} keep at most ${command.bytes_max / 1_000_000_000} GB and ${command.age_days_max} days; what is older or beyond that is deleted`;
+      return `Have ${gateway} keep ${retentionWords({ quiet: null, ...command })}; what is older or beyond that is deleted`;
     case 'set_forwarding':
       return `Have ${gateway} forward of ${camera(command.camera)}: ${forwardingWords(command.forwarding)}`;
     case 'set_bandwidth':

@@ -3,7 +3,7 @@
 
 import { t } from '../say';
 import type { ExportOrder, Exported, Progress } from '../../worker/export';
-import type { Destination } from '../../worker/sink';
+import type { Destination, Written } from '../../worker/sink';
 import { ApiError, get, post, remove } from '../api/client';
 import type { Rendition, Timeline } from '../api/types';
 import { type Action, signAction } from '../seal/action';
@@ -20,6 +20,10 @@ import { zone } from './words';
 
 const ATTEMPTS_MAX = 3;
 const ESTIMATE_PARTS = 60;
+/** Payloads of one verification, as the server takes them. */
+const CONFIRMED_AT_ONCE = 8;
+/** The answers to an order that may not be carried out. */
+const REFUSED = new Set([400, 403, 404, 409]);
 
 export interface Wish extends Span {
   cameras: { id: string; name: string; sound: boolean }[];
@@ -43,6 +47,10 @@ export interface Download {
   url: string;
 }
 
+let jobs = 0;
+/** A number by which the Worker knows an export. */
+export const nextJob = (): number => (jobs += 1);
+
 class ExportRun {
   wish: Wish | null = $state.raw(null);
   progress: Progress | null = $state.raw(null);
@@ -63,8 +71,8 @@ class ExportRun {
     await this.clear();
     this.wish = wish;
     this.running = true;
-    this.job += 1;
-    const { job } = this;
+    const job = nextJob();
+    this.job = job;
     exporting.set(job, (progress) => (this.progress = progress));
     addEventListener('beforeunload', stay);
     try {
@@ -80,7 +88,7 @@ class ExportRun {
       this.problem = problem;
       if (made && problem === null) this.link = await linkOf(made);
       else if (made) await withdraw(made);
-      this.download();
+      this.downloads = downloadAll(this.done.flatMap((each) => each.files));
     } catch (error) {
       this.wish = null;
       await call('cancelExport', { job });
@@ -108,15 +116,17 @@ class ExportRun {
     if (names.length > 0) await call('forgetExported', names);
   }
 
-  private download(): void {
-    const files = this.done.flatMap((exported) => exported.files);
-    this.downloads = files.flatMap(({ name, download }) => (download ? [{ name, url: URL.createObjectURL(download) }] : []));
-    for (const { name, url } of this.downloads) {
-      const link = document.createElement('a');
-      [link.href, link.download] = [url, name];
-      link.click();
-    }
+}
+
+/** Has the browser download what it could not write where somebody chose. */
+export function downloadAll(files: readonly Written[]): Download[] {
+  const downloads = files.flatMap(({ name, download }) => (download ? [{ name, url: URL.createObjectURL(download) }] : []));
+  for (const { name, url } of downloads) {
+    const link = document.createElement('a');
+    [link.href, link.download] = [url, name];
+    link.click();
   }
+  return downloads;
 }
 
 export const exportRun = new ExportRun();
@@ -130,14 +140,24 @@ type Pickers = {
   showSaveFilePicker?: (options: { id: string; startIn: 'videos'; suggestedName: string; types: { description: string; accept: Record<string, string[]> }[] }) => Promise<FileSystemFileHandle>;
 };
 
+const pickers = globalThis as Pickers;
+
+/** Where files go, or into downloads; null if the person turns away. */
+export async function chooseFolder(): Promise<Destination | null> {
+  try {
+    if (!pickers.showDirectoryPicker) return { kind: 'download' };
+    return { kind: 'folder', folder: await pickers.showDirectoryPicker({ id: 'exports', mode: 'readwrite', startIn: 'videos' }) };
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return null;
+    throw error;
+  }
+}
+
 /** A folder for several files, a name for one; null if the person turns away. */
 async function chooseDestination({ cameras, proof, from }: Wish): Promise<Destination | null> {
-  const pickers = globalThis as Pickers;
+  if (cameras.length > 1 || proof) return chooseFolder();
   try {
-    if ((cameras.length > 1 || proof) && pickers.showDirectoryPicker) {
-      return { kind: 'folder', folder: await pickers.showDirectoryPicker({ id: 'exports', mode: 'readwrite', startIn: 'videos' }) };
-    }
-    if (cameras.length === 1 && !proof && pickers.showSaveFilePicker) {
+    if (pickers.showSaveFilePicker) {
       const suggestedName = fileName(cameras[0]!.name, from, 'mp4');
       return { kind: 'file', file: await pickers.showSaveFilePicker({ id: 'exports', startIn: 'videos', suggestedName, types: [{ description: 'Film', accept: { 'video/mp4': ['.mp4'] } }] }) };
     }
@@ -181,20 +201,41 @@ async function giveShareOrder(organisation: Organisation, { cameras, from, to, r
 /** What did not become whole opens nothing; this frees its place at once. */
 const withdraw = ({ share }: NewLink): Promise<void> => remove(`/api/v1/shares/${share}`).catch(() => undefined);
 
-/** One signed action for each camera, which the history keeps; the person confirms all of them at once. */
+/** One signed action for each camera. */
 async function giveOrders(organisation: Organisation, { cameras, from, to, reason }: Wish): Promise<void> {
-  let left = cameras;
+  await orderExport(organisation, cameras.map(({ id: camera }) => ({ camera, from, to })), reason, (_, refused) => {
+    if (refused) throw refused;
+    return true;
+  });
+}
+
+/**
+ * One signed action for each stretch of a camera, which the history keeps; the person confirms as many at once as the server takes. `taken` is
+ * told of each, in order, whether it was taken or refused by itself, and says whether to go on.
+ */
+export async function orderExport(organisation: Organisation, wanted: readonly (Span & { camera: string })[], reason: string, taken: (n: number, refused: ApiError | null) => boolean): Promise<void> {
+  let next = 0;
   await attempts(organisation, async () => {
-    const sign = ({ id: camera }: { id: string }) => {
+    const sign = ({ camera, from, to }: Span & { camera: string }) => {
       const action: Action = { type: 'export', camera, from, to, reason: reason === '' ? null : reason };
       return signAction(organisation.org, organisation.headHash, action, Date.now(), organisation.signer);
     };
-    const envelopes = await Promise.all(left.map(sign));
-    for (const [i, envelope] of envelopes.entries()) {
-      await postSigned('/api/v1/actions', { envelope }, envelopes.slice(i + 1));
-      left = left.slice(1);
+    while (next < wanted.length) {
+      // Signed when it is their turn: an action does not live for long.
+      const envelopes = await Promise.all(wanted.slice(next, next + CONFIRMED_AT_ONCE).map(sign));
+      for (const [i, envelope] of envelopes.entries()) {
+        const refused = await postSigned('/api/v1/actions', { envelope }, envelopes.slice(i + 1)).then(() => null, refusalOfOne);
+        next += 1;
+        if (!taken(next - 1, refused)) return;
+      }
     }
   });
+}
+
+/** What is about this order alone; anything else is thrown. */
+function refusalOfOne(error: unknown): ApiError {
+  if (error instanceof ApiError && REFUSED.has(error.status) && error.code !== 'state_moved' && error.code !== 'verification_needed') return error;
+  throw error;
 }
 
 /** Signs anew where the organisation changed meanwhile. */

@@ -5,9 +5,10 @@ import { base64, concat, fromBase64, fromHex, hex, refuse, utf8 } from './bytes'
 import { random, sha256, type Signer } from './crypto';
 import { type Envelope, openSignedBy, peek, sign, signersOf } from './dsse';
 import type { CameraQuestion } from './cameraAnswer';
+import { EVENT_KINDS, type EventKind } from './event';
 import { hpkeSeal } from './hpke';
 import { KEM_ENC_BYTES } from './limits';
-import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, type Shape, tagged, text, writeCanonical } from './shape';
+import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, type Shape, sorted, tagged, text, writeCanonical } from './shape';
 import type { Gateway, State } from './statements';
 
 const EXPIRY_MS = 5 * 60 * 1000;
@@ -30,9 +31,19 @@ export type CameraCommand =
   | { type: 'find_cameras' }
   | { type: 'ask_camera'; question: CameraQuestion }
   | { type: 'remove_camera'; camera: string }
-  | { type: 'set_retention'; bytes_max: number; age_days_max: number }
+  | { type: 'set_retention'; bytes_max: number; age_days_max: number; quiet: Quiet | null }
   | { type: 'set_forwarding'; camera: string; forwarding: Forwarding }
   | { type: 'set_bandwidth'; bandwidth: Bandwidth };
+
+/** Footage in which nothing happened goes earlier than the rest. */
+export interface Quiet {
+  days_max: number;
+  /** Events of these kinds leave footage quiet; in the order of `EVENT_KINDS`. */
+  kinds: EventKind[];
+}
+
+/** Kinds that count for nothing where nobody has set others. */
+export const QUIET_KINDS_FIRST: readonly EventKind[] = ['motion'];
 
 /** Which recordings of one rendition go to the store by themselves. */
 export type Forward = 'always' | 'events' | 'never';
@@ -58,23 +69,28 @@ const nonceShape = pattern(/^[0-9a-f]{32}$/, 'a nonce');
 const sealed = object({ enc: b64(KEM_ENC_BYTES), ciphertext: b64(16, 64 * 1024) });
 const camera = id('cam_');
 const forward = literal('always', 'events', 'never');
+const quiet = object({ days_max: int, kinds: sorted(literal(...EVENT_KINDS), (kind) => String.fromCharCode(EVENT_KINDS.indexOf(kind)), EVENT_KINDS.length) });
+const orders = tagged('type', {
+  test_camera: { camera, sealed },
+  find_cameras: {},
+  ask_camera: { sealed },
+  look_at_camera: { camera, sealed },
+  put_camera: { camera, sealed },
+  remove_camera: { camera },
+  set_retention: { bytes_max: int, age_days_max: int },
+  set_forwarding: { camera, forwarding: object({ main: forward, sub: forward, short_in_events: bool }) },
+  set_bandwidth: { bandwidth: object({ kilobits_max: nullable(int), spans: list(object({ from: int, to: int, kilobits_max: nullable(int) }), SPANS_MAX) }) },
+});
+const quietRetention = object({ type: literal('set_retention'), bytes_max: int, age_days_max: int, quiet });
+/** The last key is left out where no difference is made. */
+const orderShape: Shape<Of<typeof orders> | Of<typeof quietRetention>> = (value, at) => (Object.hasOwn(Object(value), 'quiet') ? quietRetention(value, at) : orders(value, at));
 const commandShape = object({
   org: id('org_'),
   target: id('gw_'),
   nonce: nonceShape,
   expires_at: int,
   previous_state: hash,
-  command: tagged('type', {
-    test_camera: { camera, sealed },
-    find_cameras: {},
-    ask_camera: { sealed },
-    look_at_camera: { camera, sealed },
-    put_camera: { camera, sealed },
-    remove_camera: { camera },
-    set_retention: { bytes_max: int, age_days_max: int },
-    set_forwarding: { camera, forwarding: object({ main: forward, sub: forward, short_in_events: bool }) },
-    set_bandwidth: { bandwidth: object({ kilobits_max: nullable(int), spans: list(object({ from: int, to: int, kilobits_max: nullable(int) }), SPANS_MAX) }) },
-  }),
+  command: orderShape,
 });
 /** As it is signed: what was sealed stays so. */
 export type SiteCommand = Of<typeof commandShape>;
@@ -182,7 +198,7 @@ async function written(org: string, gateway: Gateway, nonce: string, command: Ca
     case 'remove_camera':
       return { type: command.type, camera: command.camera };
     case 'set_retention':
-      return { type: command.type, bytes_max: command.bytes_max, age_days_max: command.age_days_max };
+      return { type: command.type, bytes_max: command.bytes_max, age_days_max: command.age_days_max, ...(command.quiet ? { quiet: { days_max: command.quiet.days_max, kinds: [...command.quiet.kinds] } } : {}) };
     case 'set_forwarding':
       return { type: command.type, camera: command.camera, forwarding: { ...command.forwarding } };
     case 'set_bandwidth':

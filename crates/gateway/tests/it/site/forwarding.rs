@@ -236,7 +236,7 @@ impl Site {
 
     /// Has the gateway look at once what may go.
     pub(super) async fn keep_a_day(&self) {
-        self.order(Command::SetRetention { bytes_max: 100_000_000, age_days_max: 1 }).await;
+        self.order(Command::SetRetention { bytes_max: 100_000_000, age_days_max: 1, quiet: None }).await;
     }
 
     pub(super) async fn index(&self) -> sqlx::SqlitePool {

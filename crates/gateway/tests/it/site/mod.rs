@@ -17,6 +17,7 @@ mod locks;
 mod mqtt;
 mod process;
 mod ptz;
+mod quiet;
 mod scripted_cloud;
 mod seek;
 mod settings;

@@ -42,7 +42,8 @@ describe('the event stream of a camera', () => {
   });
 
   it('changes nothing if it is no better', async () => {
-    for (const says of [{ [ONVIF]: 'no service' }, { [ONVIF]: 'no service', [STREAM]: 'status 404' }]) {
+    const cameras: Record<string, string>[] = [{ [ONVIF]: 'no service' }, { [ONVIF]: 'no service', [STREAM]: 'status 404' }];
+    for (const says of cameras) {
       const { asked, look } = camera(says);
       const seen = await lookForEvents(access, look);
       expect([seen.access.onvif_url, seen.answer.events?.error]).toEqual([ONVIF, 'no service']);

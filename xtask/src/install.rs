@@ -50,6 +50,13 @@ const WEBHOOKS_PACKAGE: &str = "standardwebhooks==1.1.0";
 /// A mail server that others wrote.
 const SMTP: &str = ".cache/aiosmtpd";
 const SMTP_PACKAGE: &str = "aiosmtpd==1.4.6";
+/// A client of cameras of Axis that others wrote. It hears event streams since
+/// release 68, and each since then names Python 3.14; the module that does it runs
+/// on Debian 12's, as `axis_client.py` in the gateway's tests loads it.
+const AXIS: &str = ".cache/axis";
+const AXIS_PACKAGE: &str = "axis==74";
+/// What that module imports, as the release was tested with.
+const AXIS_NEEDS: [&str; 3] = ["aiohttp==3.14.1", "orjson==3.11.9", "xmltodict==1.0.4"];
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -90,6 +97,11 @@ pub(crate) fn test() -> anyhow::Result<()> {
     if !Path::new(SMTP).join("aiosmtpd").exists() {
         step("Installing aiosmtpd (a mail server) into .cache");
         python(&["--target", SMTP, SMTP_PACKAGE])?;
+    }
+    if !Path::new(AXIS).join("aiohttp").exists() {
+        step("Installing axis (a client of cameras of Axis) into .cache");
+        python(&["--ignore-requires-python", "--no-deps", "--target", AXIS, AXIS_PACKAGE])?;
+        python(&[&["--target", AXIS][..], &AXIS_NEEDS].concat())?;
     }
     Ok(())
 }

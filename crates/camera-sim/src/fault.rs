@@ -80,6 +80,10 @@ pub enum Fault {
     VapixHuge,
     /// Sends events on it, as fast as the client takes them.
     VapixFlood,
+    /// Sends 1 000 messages on it that tell nothing, and an event behind them.
+    VapixNoise,
+    /// Sends an event on it, and what is no JSON right behind.
+    VapixBreaksOff,
     /// There is no address for still pictures.
     StillNone,
     /// Says that still pictures are at another host, and answers there as here.
@@ -109,7 +113,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 50] = [
+    pub const ALL: [Fault; 52] = [
         Fault::NoAnswer,
         Fault::SlowAnswers,
         Fault::EndlessHead,
@@ -147,6 +151,8 @@ impl Fault {
         Fault::VapixGarbage,
         Fault::VapixHuge,
         Fault::VapixFlood,
+        Fault::VapixNoise,
+        Fault::VapixBreaksOff,
         Fault::StillNone,
         Fault::StillElsewhere,
         Fault::StillRedirect,

@@ -10,6 +10,9 @@ pub const SIDE_MAX: u16 = 4_096;
 const SIDE_MIN: u16 = 16;
 /// Segments before the end of the picture; progressive ones have some dozens.
 const SEGMENTS_MAX: usize = 512;
+/// Scans: a decoder goes over the whole picture for each, however short it is.
+/// Progressive pictures have some ten.
+const SCANS_MAX: usize = 32;
 
 /// A JPEG of which nothing is left but the picture.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub enum JpegError {
     NoJpeg,
     #[error("the JPEG has more than 256 KiB")]
     TooLong,
+    #[error("the JPEG has more than 32 scans")]
+    Scans,
     #[error("the JPEG ends too soon, at byte {at}")]
     CutOff { at: usize },
     #[error("the JPEG has no side of 16 to 4 096 pixels")]
@@ -63,11 +68,11 @@ impl Still {
             return Err(JpegError::TooLong);
         }
         let mut bytes = vec![0xff, START];
-        let (mut at, mut size, mut has_scan) = (2, None, false);
+        let (mut at, mut size, mut scans) = (2, None, 0);
         for _ in 0..SEGMENTS_MAX {
             let (marker, content) = marker(file, at)?;
             if marker == END {
-                let (width, height) = size.filter(|_| has_scan).ok_or(JpegError::Order { at })?;
+                let (width, height) = size.filter(|_| scans > 0).ok_or(JpegError::Order { at })?;
                 bytes.extend([0xff, END]);
                 return Ok(Still { bytes, width, height });
             }
@@ -85,6 +90,7 @@ impl Still {
                 // By which the colours are told; what stands there alone.
                 ADOBE => segment.starts_with(b"Adobe") && segment.len() == 12,
                 SCAN if size.is_none() => return Err(JpegError::Order { at }),
+                SCAN if scans == SCANS_MAX => return Err(JpegError::Scans),
                 SCAN => true,
                 // Of programs, and comments.
                 0xe0..=0xef | 0xfe => false,
@@ -96,7 +102,7 @@ impl Still {
             }
             at = after;
             if marker == SCAN {
-                has_scan = true;
+                scans += 1;
                 at = coded(file, after)?;
                 bytes.extend_from_slice(&file[after..at]);
             }
@@ -224,5 +230,9 @@ mod tests {
             assert!(Still::read(&whole[..length]).is_err(), "{length}");
         }
         assert!(Still::read(&file(&vec![segment(0xfe, b""); SEGMENTS_MAX + 1])).is_err());
+        // Short for us, long for whoever decodes it.
+        let scanned = |scans| Still::read(&file(&[vec![frame(4_096, 4_096)], vec![scan(); scans]].concat()));
+        assert!(scanned(SCANS_MAX).is_ok());
+        assert_eq!(scanned(SCANS_MAX + 1).unwrap_err(), JpegError::Scans);
     }
 }

@@ -144,6 +144,16 @@ async fn go_wrong(
             }
             Ok(())
         }
+        Fault::VapixNoise => {
+            for _ in 0..1_000 {
+                socket.feed(Message::text("{\"method\":\"something:else\"}")).await?;
+            }
+            socket.send(Message::text(notification(&crossed(1), now))).await
+        }
+        Fault::VapixBreaksOff => {
+            socket.feed(Message::text(notification(&crossed(1), now))).await?;
+            socket.send(Message::text("{\"method\":")).await
+        }
         _ => Ok(()),
     }
 }

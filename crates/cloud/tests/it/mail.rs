@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
 use cloud::{MailSection, MailTls};
-use model::Timestamp;
+use model::{Hash, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use seal::roster::{Scope, Statement};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::live::until;
 use crate::notices::Scene;
 use crate::support::world::{Answer, Person};
-use crate::support::{World, now, on_both_databases};
+use crate::support::{Organisation, World, now, on_both_databases};
 
 on_both_databases!(
     a_person_is_told_at_an_address_that_they_confirmed,
@@ -24,6 +24,7 @@ on_both_databases!(
     what_the_server_refuses_is_tried_again_or_told,
     nobody_is_flooded_and_nobody_learns_whose_address_it_is,
     who_was_shut_out_is_told_nothing,
+    a_stolen_session_sets_no_address,
 );
 
 const PASSWORD: &str = "correct horse";
@@ -319,6 +320,34 @@ async fn who_was_shut_out_is_told_nothing(world: World) {
         .await;
     assert_eq!(server.mails().len(), 3);
     drop(cem);
+}
+
+/// Canonical JSON, as the page writes it.
+fn subject(ada: &Organisation, address: &str) -> Hash {
+    let Organisation { org, admin, .. } = ada;
+    seal::sha256(format!(r#"{{"org":"{org}","person":"{}","mail":"{address}"}}"#, admin.id).as_bytes())
+}
+
+async fn a_stolen_session_sets_no_address(world: World) {
+    let server = Server::start("none").await;
+    let world = world.restarted_with(|config| config.mail = Some(server.section())).await;
+    let (ada, browser) = world.found_with_passkey().await;
+    let set = async |address: &str| {
+        let body = json!({ "address": address, "language": "en" });
+        ada.api(&world).put("/api/v1/mail", &body).await
+    };
+    for _ in 0..8 {
+        assert_eq!(set("eve@example.org").await.code(), "verification_needed");
+    }
+    assert_eq!(ada.api(&world).get("/api/v1/mail").await.body["address"], Value::Null);
+    // What the owner verifies is good for that address alone, and once; and whoever
+    // only tried has used up nothing of what may be sent.
+    let confirmed = ada.api(&world).confirm(&browser, &[subject(&ada, "ada@example.org")]).await;
+    assert_eq!(confirmed.status, StatusCode::NO_CONTENT, "{}", confirmed.body);
+    assert_eq!(set("eve@example.org").await.code(), "verification_needed");
+    assert_eq!(set("ada@example.org").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(set("ada@example.org").await.code(), "verification_needed");
+    assert_eq!(server.has(1).await["to"], json!(["ada@example.org"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,7 @@ impl Tellers {
 fn gap_reason(error: &OnvifError) -> GapReason {
     match error {
         OnvifError::Unauthorized
+        | OnvifError::Locked
         | OnvifError::BasicWithoutTls
         | OnvifError::UnknownAuthentication
         | OnvifError::Fault { .. } => GapReason::CameraRefused,
@@ -110,7 +111,7 @@ async fn hear_camera(teller: Teller, said: mpsc::Sender<Heard>, cancel: Cancella
                     Some(error) => (error, Duration::ZERO),
                     None => return,
                 },
-                Err(OnvifError::Unauthorized) => (OnvifError::Unauthorized, REFUSED),
+                Err(error @ (OnvifError::Unauthorized | OnvifError::Locked)) => (error, REFUSED),
                 Err(error) => (error, Duration::ZERO),
             },
         };

@@ -48,6 +48,8 @@ pub(super) struct Frigate {
     hearing: watch::Sender<Hearing>,
     /// Frigate's own word for being gone.
     is_offline: bool,
+    /// Whether the broker lets us hear all of it, once it has said so.
+    may_hear: Option<bool>,
     left_this_second: u32,
     not_taken: NotTaken,
     counted: Instant,
@@ -87,6 +89,7 @@ impl Frigate {
             names,
             hearing,
             is_offline: false,
+            may_hear: None,
             left_this_second: MESSAGES_MAX,
             not_taken: NotTaken::default(),
             counted: Instant::now(),
@@ -100,7 +103,9 @@ impl Frigate {
 
     /// Whether the broker lets us hear each of the topics.
     pub(super) fn subscribed(&mut self, are_let: &[bool]) {
-        if let Some(at) = are_let.iter().position(|is_let| !is_let) {
+        let refused = are_let.iter().position(|is_let| !is_let);
+        self.may_hear = Some(refused.is_none());
+        if let Some(at) = refused {
             let topic = self.topics.get(at).map_or("", String::as_str);
             self.set(Err(format!("the MQTT broker does not let its user read {topic}")));
         } else if !self.is_offline {
@@ -110,7 +115,7 @@ impl Frigate {
 
     pub(super) fn lost(&mut self) {
         // What it says next counts.
-        self.is_offline = false;
+        (self.is_offline, self.may_hear) = (false, None);
         self.set(Err("no connection to the MQTT broker, by which Frigate is heard".to_owned()));
     }
 
@@ -128,19 +133,17 @@ impl Frigate {
     }
 
     fn hear_availability(&mut self, payload: &[u8]) {
-        let is_refused = matches!(&*self.hearing.borrow(), Some(Err(_))) && !self.is_offline;
         match payload {
-            b"offline" => {
-                self.is_offline = true;
-                self.set(Err("Frigate is offline, as it says".to_owned()));
-            }
-            b"online" => {
-                self.is_offline = false;
-                if !is_refused {
-                    self.set(Ok(()));
-                }
-            }
-            _ => {}
+            b"offline" => self.is_offline = true,
+            b"online" => self.is_offline = false,
+            _ => return,
+        }
+        match self.may_hear {
+            // What the broker refuses does not pass with what Frigate says.
+            Some(false) => {}
+            _ if self.is_offline => self.set(Err("Frigate is offline, as it says".to_owned())),
+            Some(true) => self.set(Ok(())),
+            None => {}
         }
     }
 
@@ -257,8 +260,10 @@ mod tests {
         frigate.lost();
         assert_eq!(is_heard(), Some(false));
         frigate.subscribed(&[false, true]);
-        frigate.hear(&available("online"));
-        assert_eq!(is_heard(), Some(false), "what may not be read is not heard");
+        for word in ["online", "offline", "online"] {
+            frigate.hear(&available(word));
+            assert_eq!(is_heard(), Some(false), "what may not be read is not heard");
+        }
         let words = ear.hearing.borrow().clone().unwrap().unwrap_err();
         assert_eq!(words, "the MQTT broker does not let its user read frigate/events");
     }

@@ -27,7 +27,7 @@ pub(super) struct State {
     retained: BTreeMap<String, String>,
     /// Topics whose value the broker does not have.
     dirty: BTreeSet<String>,
-    events: VecDeque<(Instant, Publication)>,
+    events: VecDeque<Publication>,
     dropped: u64,
     /// Until when a sensor is on at most, by what turned it on.
     on: BTreeMap<(CameraId, EventKind), BTreeMap<EventId, Instant>>,
@@ -41,6 +41,8 @@ pub(super) struct Publication {
     pub(super) topic: String,
     pub(super) payload: String,
     pub(super) is_retained: bool,
+    /// Since when it waits.
+    since: Instant,
 }
 
 impl State {
@@ -80,8 +82,9 @@ impl State {
             topic: self.topics.events(camera),
             payload: message.body(None),
             is_retained: false,
+            since: Instant::now(),
         };
-        self.events.push_back((Instant::now(), publication));
+        self.events.push_back(publication);
         while self.events.len() > WAITING_MAX {
             self.events.pop_front();
             self.dropped += 1;
@@ -117,11 +120,10 @@ impl State {
         }
         for (camera, name) in cameras {
             if self.cameras.get(&camera) != Some(&name) {
-                self.describe(camera, &name);
-                self.cameras.insert(camera, name);
+                self.describe(camera, name);
             }
         }
-        while self.events.front().is_some_and(|(since, _)| since.elapsed() >= AGE_MAX) {
+        while self.events.front().is_some_and(|event| event.since.elapsed() >= AGE_MAX) {
             self.events.pop_front();
             self.dropped += 1;
         }
@@ -138,9 +140,9 @@ impl State {
             if payload.is_empty() {
                 self.retained.remove(&topic);
             }
-            return Some(Publication { topic, payload, is_retained: true });
+            return Some(Publication { topic, payload, is_retained: true, since: Instant::now() });
         }
-        self.events.pop_front().map(|(_, publication)| publication)
+        self.events.pop_front()
     }
 
     /// The broker did not say that it has it.
@@ -149,7 +151,8 @@ impl State {
             self.dirty.insert(publication.topic.clone());
             self.retained.entry(publication.topic).or_insert(publication.payload);
         } else {
-            self.events.push_front((Instant::now(), publication));
+            // As old as it is: a broker that confirms nothing makes no news of it.
+            self.events.push_front(publication);
         }
     }
 
@@ -163,22 +166,21 @@ impl State {
     fn show(&mut self, camera: CameraId, kind: EventKind) {
         let is_on = self.on.get(&(camera, kind)).is_some_and(|on| !on.is_empty());
         let name = KINDS.iter().find(|known| known.0 == kind).map_or("other", |known| known.1);
-        // A camera that is gone has no topics any more.
-        if is_on || self.cameras.contains_key(&camera) {
+        // Whatever is still told of a camera that is gone: nobody would turn it off.
+        if self.cameras.contains_key(&camera) {
             self.retain(self.topics.kind(camera, name), if is_on { ON } else { OFF });
         }
     }
 
-    fn describe(&mut self, camera: CameraId, name: &str) {
+    fn describe(&mut self, camera: CameraId, name: String) {
         if let Some(topic) = self.topics.discovery(camera) {
-            let payload = self.topics.discovery_payload(camera, name, env!("CARGO_PKG_VERSION"));
+            let payload = self.topics.discovery_payload(camera, &name, env!("CARGO_PKG_VERSION"));
             self.retain(topic, &payload);
         }
-        for (kind, name, ..) in KINDS {
-            if !self.on.contains_key(&(camera, kind)) {
-                // What was on when the gateway died.
-                self.retain(self.topics.kind(camera, name), OFF);
-            }
+        self.cameras.insert(camera, name);
+        // Also what was on when the gateway died.
+        for (kind, ..) in KINDS {
+            self.show(camera, kind);
         }
     }
 
@@ -271,12 +273,40 @@ mod tests {
     fn what_is_gone_is_deleted_at_the_broker() {
         let mut state = state();
         let camera = message(1, EventPhase::Began).camera;
-        state.describe(camera, "Door");
+        state.describe(camera, "Door".into());
         while state.next().is_some() {}
         state.forget(camera);
         let deleted: Vec<Publication> = std::iter::from_fn(|| state.next()).collect();
         assert_eq!(deleted.len(), KINDS.len() + 1);
         assert!(deleted.iter().all(|one| one.payload.is_empty() && one.is_retained));
         assert_eq!(state.retained.len(), 1, "the gateway's own is left");
+    }
+
+    /// Its end would not be told, and the sensor be on for ever.
+    #[test]
+    fn what_is_told_late_of_a_camera_that_is_gone_turns_nothing_on() {
+        let mut state = state();
+        let camera = message(1, EventPhase::Began).camera;
+        state.forget(camera);
+        while state.next().is_some() {}
+        state.hear(message(1, EventPhase::Began));
+        let told: Vec<Publication> = std::iter::from_fn(|| state.next()).collect();
+        assert_eq!(told.iter().map(|one| one.is_retained).collect::<Vec<_>>(), [false], "the event alone");
+        // It is back, while the event lasts.
+        state.describe(camera, "Door".into());
+        assert_eq!(motion(&state), ON);
+        state.hear(message(1, EventPhase::Ended));
+        assert_eq!(motion(&state), OFF);
+    }
+
+    #[test]
+    fn what_no_broker_confirms_becomes_no_news_again() {
+        let mut state = state();
+        state.hear(message(1, EventPhase::Happened));
+        state.dirty.clear();
+        let sent = state.next().unwrap();
+        let since = sent.since;
+        state.put_back(sent);
+        assert_eq!(state.next().unwrap().since, since);
     }
 }

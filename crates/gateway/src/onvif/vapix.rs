@@ -42,6 +42,8 @@ pub struct EventStream {
     read_at: Instant,
     /// The camera owes a sign of life.
     is_asked: bool,
+    /// How it ended, after what was told before.
+    ended: Option<OnvifError>,
 }
 
 /// What a message says.
@@ -71,6 +73,7 @@ impl EventStream {
             waiting: Vec::new(),
             read_at: Instant::now(),
             is_asked: false,
+            ended: None,
         };
         let late = OnvifError::AnswerTimeout { step: STEP, seconds: limits.answer.as_secs() };
         timeout(limits.answer, stream.configure()).await.map_err(|_| late)??;
@@ -100,6 +103,9 @@ impl EventStream {
     ///
     /// A call that is dropped may lose what the camera was about to say.
     pub async fn next(&mut self) -> Result<Vec<CameraEvent>, OnvifError> {
+        if let Some(error) = self.ended.take() {
+            return Err(error);
+        }
         sleep_until(self.read_at).await;
         let mut told = std::mem::take(&mut self.waiting);
         if told.is_empty() {
@@ -116,12 +122,14 @@ impl EventStream {
                 }
             }
         }
-        // What is there already, and no more at once than a pull point brings: the
-        // rest waits in the camera.
-        while told.len() < self.limits.messages
-            && let Some(message) = self.socket.next().now_or_never()
-        {
-            self.take(message, &mut told)?;
+        // What is there already, and no more at once than a pull point brings, whether
+        // or not it tells anything: the rest waits in the camera.
+        for _ in told.len()..self.limits.messages {
+            let Some(message) = self.socket.next().now_or_never() else { break };
+            if let Err(error) = self.take(message, &mut told) {
+                self.ended = Some(error);
+                break;
+            }
         }
         self.read_at = Instant::now() + self.limits.pause;
         Ok(told.iter().flat_map(|notification| self.memory.take(notification)).collect())

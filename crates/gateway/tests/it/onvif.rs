@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use camera_sim::{Credentials, Fault, Identity, OnvifAuth, OnvifOptions, Options, Running};
+use camera_sim::{Fault, Identity, OnvifAuth, OnvifOptions, Running};
 use gateway::onvif::{Limits, Offer, OnvifAccess, OnvifError, Subscription, XmlError, fuzzing, probe};
 use model::{CameraEvent, EventKind, EventPhase, Hash, Secret};
 use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::rtsp::support::pictures;
+use crate::support::{access, camera, hear};
 
 const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
 const CROSSED: &str = "tns1:RuleEngine/LineDetector/Crossed";
@@ -24,43 +24,8 @@ fn quick() -> Limits {
     }
 }
 
-async fn camera(onvif_options: OnvifOptions, fault: Option<Fault>) -> Running {
-    let options = Options {
-        main: pictures(),
-        sub: None,
-        credentials: Some(Credentials { username: "admin".into(), password: Secret::new("hunter2") }),
-        onvif: Some(([127, 0, 0, 1], 0).into()),
-        onvif_options,
-        fault,
-        ..Options::default()
-    };
-    camera_sim::start(options).await.unwrap()
-}
-
-fn access(camera: &Running) -> OnvifAccess {
-    OnvifAccess {
-        url: camera.onvif_url().unwrap().parse().unwrap(),
-        username: Some("admin".into()),
-        password: Some(Secret::new("hunter2")),
-        certificate: None,
-    }
-}
-
 async fn begin(camera: &Running) -> Result<Subscription, OnvifError> {
     Box::pin(Subscription::begin(&access(camera), &quick())).await
-}
-
-/// What is told next; a test that hears nothing for so long has failed.
-async fn hear(subscription: &mut Subscription) -> Vec<CameraEvent> {
-    let hearing = async {
-        loop {
-            let events = subscription.next().await.unwrap();
-            if !events.is_empty() {
-                return events;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), hearing).await.expect("an event within 20 s")
 }
 
 fn motion(phase: EventPhase) -> CameraEvent {

@@ -1,32 +1,17 @@
 //! Still pictures of cameras, good and bad, against [`gateway::onvif`].
 
-use camera_sim::{Credentials, Fault, Identity, OnvifAuth, OnvifOptions, Options, Running};
+use camera_sim::{Fault, Identity, OnvifAuth, OnvifOptions, Options, Running};
 use gateway::onvif::{Limits, OnvifAccess, OnvifError, StillCamera};
 use media::jpeg::{BYTES_MAX, JpegError, Still};
 use model::Secret;
 
 use crate::rtsp::support::pictures;
+use crate::support::{access, options};
 
+/// With a second stream, since pictures are those of the smallest.
 async fn camera(onvif_options: OnvifOptions, fault: Option<Fault>) -> Running {
-    let options = Options {
-        main: pictures(),
-        sub: Some(pictures()),
-        credentials: Some(Credentials { username: "admin".into(), password: Secret::new("hunter2") }),
-        onvif: Some(([127, 0, 0, 1], 0).into()),
-        onvif_options,
-        fault,
-        ..Options::default()
-    };
+    let options = Options { sub: Some(pictures()), ..options(onvif_options, fault) };
     camera_sim::start(options).await.unwrap()
-}
-
-fn access(camera: &Running) -> OnvifAccess {
-    OnvifAccess {
-        url: camera.onvif_url().unwrap().parse().unwrap(),
-        username: Some("admin".into()),
-        password: Some(Secret::new("hunter2")),
-        certificate: None,
-    }
 }
 
 async fn take(access: &OnvifAccess) -> Result<Option<Still>, OnvifError> {

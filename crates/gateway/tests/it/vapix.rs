@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use camera_sim::{Credentials, Fault, Identity, OnvifAuth, OnvifOptions, Options, Running};
+use camera_sim::{Fault, Identity, OnvifAuth, OnvifOptions, Options, Running};
 use gateway::onvif::{EventStream, Limits, OnvifAccess, OnvifError, fuzzing, probe_stream};
 use model::{CameraEvent, EventKind, EventPhase, Hash, Secret};
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::rtsp::support::pictures;
+use crate::support::{self, hear};
 
 const PORT: &str = "tns1:Device/tnsaxis:IO/Port";
 
@@ -25,41 +26,16 @@ fn quick() -> Limits {
 }
 
 async fn camera(onvif_options: OnvifOptions, fault: Option<Fault>) -> Running {
-    let options = Options {
-        main: pictures(),
-        sub: None,
-        credentials: Some(Credentials { username: "admin".into(), password: Secret::new("hunter2") }),
-        onvif: Some(([127, 0, 0, 1], 0).into()),
-        onvif_options: OnvifOptions { vapix: true, ..onvif_options },
-        fault,
-        ..Options::default()
-    };
-    camera_sim::start(options).await.unwrap()
+    support::camera(OnvifOptions { vapix: true, ..onvif_options }, fault).await
 }
 
+/// At its event stream.
 fn access(camera: &Running) -> OnvifAccess {
-    OnvifAccess {
-        url: camera.stream_url().unwrap().parse().unwrap(),
-        username: Some("admin".into()),
-        password: Some(Secret::new("hunter2")),
-        certificate: None,
-    }
+    OnvifAccess { url: camera.stream_url().unwrap().parse().unwrap(), ..support::access(camera) }
 }
 
 async fn begin(camera: &Running) -> Result<EventStream, OnvifError> {
     Box::pin(EventStream::begin(&access(camera), &patient())).await
-}
-
-async fn hear(stream: &mut EventStream) -> Vec<CameraEvent> {
-    let hearing = async {
-        loop {
-            let events = stream.next().await.unwrap();
-            if !events.is_empty() {
-                return events;
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), hearing).await.expect("an event within 20 s")
 }
 
 fn input(phase: EventPhase) -> CameraEvent {
@@ -180,6 +156,26 @@ async fn a_flooding_stream_is_read_in_bounded_pieces() {
         let told = stream.next().await.unwrap();
         assert!((1..=Limits::default().messages).contains(&told.len()), "{}", told.len());
     }
+}
+
+#[tokio::test]
+async fn what_tells_nothing_is_read_no_faster_than_what_tells() {
+    let camera = camera(OnvifOptions::default(), Some(Fault::VapixNoise)).await;
+    let mut stream = begin(&camera).await.unwrap();
+    let mut calls = 1;
+    while stream.next().await.unwrap().is_empty() {
+        calls += 1;
+    }
+    assert!(calls >= 1_000 / Limits::default().messages, "{calls}");
+}
+
+#[tokio::test]
+async fn what_was_told_before_a_stream_broke_off_is_heard() {
+    let camera = camera(OnvifOptions::default(), Some(Fault::VapixBreaksOff)).await;
+    let mut stream = begin(&camera).await.unwrap();
+    let told = hear(&mut stream).await;
+    assert_eq!((told[0].kind, told[0].phase), (EventKind::Line, EventPhase::Happened));
+    assert!(matches!(stream.next().await, Err(OnvifError::BadAnswer { .. })));
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ function ofCamera({ id, name, gateway, streams }: Facts['cameras'][number], { no
       else if (state === 'recording' && reason) found.push({ ...about, key: `${id} ${rendition}`, tone: 'busy', what: `Recording${which}, but ${words}.`, todo: 'Change this in the camera’s settings.', since });
     }
     const events = eventsOf(streams);
-    if (events?.state === 'failed') found.push({ ...about, key: `${id} events`, tone: 'busy', what: `It tells of no events: ${(events.reason ?? 'it does not say why').replace(/\.$/, '')}.`, todo: /Frigate/.test(events.reason ?? '') ? 'See that Frigate and the MQTT broker run, and that the gateway’s user may read there.' : 'Check its ONVIF address, and that its ONVIF user may subscribe to events.', since: events.since, link: access });
+    if (events?.state === 'failed') found.push({ ...about, key: `${id} events`, tone: 'busy', what: `It tells of no events: ${(events.reason ?? 'it does not say why').replace(/\.$/, '')}.`, todo: /Frigate/.test(events.reason ?? '') ? 'See that Frigate and the MQTT broker run, and that the gateway’s user may read there.' : 'Check the address of its events (ONVIF, or the event stream of Axis), and that its user may subscribe to them.', since: events.since, link: access });
   }
   return [...found, ...ofGaps(id, about, gaps.get(id) ?? [], now)];
 }

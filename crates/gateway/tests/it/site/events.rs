@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camera_sim::{Fault, OnvifOptions, Options};
 use model::wire::{GapReason, SealedNotice, StreamState, ToGateway};
 use model::{
     CameraAccess, EventId, EventKind, EventPhase, EventSource, Forward, Forwarding, OnvifUrl, Rendition,
@@ -14,7 +15,7 @@ use seal::recording::{ChunkOpener, Recording};
 
 use super::administrator::now;
 use super::hostile::open_grants;
-use super::scripted_cloud::ScriptedCloud;
+use super::scripted_cloud::{GoOn, ScriptedCloud};
 use super::{Site, until};
 
 pub(super) const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
@@ -22,7 +23,7 @@ pub(super) const MOTION: &str = "tns1:RuleEngine/CellMotionDetector/Motion";
 /// Enrolled, with a camera that has an event service; nothing of it is recorded yet.
 pub(super) async fn site() -> Site {
     let mut site = Site::enrolled().await;
-    let options = camera_sim::Options {
+    let options = Options {
         main: crate::rtsp::support::pictures(),
         sub: None,
         onvif: Some(([127, 0, 0, 1], 0).into()),
@@ -102,8 +103,8 @@ async fn what_a_camera_says_is_sealed_and_leaves_the_site_with_the_pictures_of_i
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_whose_address_is_its_event_stream_is_heard_by_that() {
     let mut site = Site::enrolled().await;
-    let onvif_options = camera_sim::OnvifOptions { vapix: true, ..Default::default() };
-    let options = camera_sim::Options {
+    let onvif_options = OnvifOptions { vapix: true, ..Default::default() };
+    let options = Options {
         main: crate::rtsp::support::pictures(),
         sub: None,
         onvif: Some(([127, 0, 0, 1], 0).into()),
@@ -120,7 +121,7 @@ async fn a_camera_whose_address_is_its_event_stream_is_heard_by_that() {
     site.simulated.raise(topic, "", Some(true));
     site.simulated.raise("tns1:Device/tnsaxis:IO/Port", "2", Some(true));
     until("both begin", || stored(&site).len() == 2).await;
-    site.simulated.set_fault(Some(camera_sim::Fault::VapixGarbage));
+    site.simulated.set_fault(Some(Fault::VapixGarbage));
     site.simulated.raise(topic, "", Some(true));
     until("a stream that breaks is told", || has(&site, Rendition::Events, StreamState::Failed)).await;
     until("everything ends with it", || stored(&site).len() == 4).await;
@@ -161,6 +162,22 @@ async fn pictures_do_not_depend_on_the_event_service_and_its_silence_is_told() {
     })
     .await;
     until("pictures go on", || has(&site, Rendition::Main, StreamState::Recording)).await;
+}
+
+/// Who tries on keeps the account locked, for the pictures as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_has_locked_the_account_is_left_alone_for_a_while() {
+    let mut site = site().await;
+    let options = crate::support::options(OnvifOptions::default(), Some(Fault::OnvifLocked));
+    site.simulated = camera_sim::start(options).await.unwrap();
+    site.add_camera().await;
+    until("the failure is told", || has(&site, Rendition::Events, StreamState::Failed)).await;
+    let asked = site.simulated.onvif_requests();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(site.simulated.onvif_requests(), asked);
+    let (_, streams) = site.cloud.last_status().unwrap();
+    let events = streams.iter().find(|stream| stream.rendition == Rendition::Events).unwrap();
+    assert!(events.reason.as_ref().unwrap().contains("locked"), "{:?}", events.reason);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,12 +269,16 @@ async fn orders_outlive_a_list_that_never_ends_and_a_start_without_the_cloud() {
     })
     .await;
 
-    site.cloud.script(|script| {
-        script.notice_orders.clear();
-        script.notice_orders_go_on = Some(channel.device);
-    });
-    site.cloud.send(ToGateway::NoticesChanged);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    for go_on in [GoOn::InPlace, GoOn::Onward] {
+        site.cloud.script(|script| {
+            script.notice_orders.clear();
+            script.notice_orders_go_on = Some(go_on);
+            script.notice_orders_asked = 0;
+        });
+        site.cloud.send(ToGateway::NoticesChanged);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        site.cloud.script(|script| assert!(script.notice_orders_asked <= 8, "{go_on:?}"));
+    }
     site.simulated.raise(MOTION, "Gate", None);
     until("those of before stand", || told(&site.cloud, "Gate")).await;
 

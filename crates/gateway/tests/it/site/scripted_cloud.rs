@@ -97,14 +97,22 @@ pub(super) struct Script {
     pub(super) shows_nothing: bool,
     /// What devices want to be told.
     pub(super) notice_orders: Vec<Envelope>,
-    /// Whose list goes on from here for ever.
-    pub(super) notice_orders_go_on: Option<DeviceId>,
+    /// Their list goes on for ever: at one place, or each time at another.
+    pub(super) notice_orders_go_on: Option<GoOn>,
+    /// How often it was asked for.
+    pub(super) notice_orders_asked: u32,
     /// What devices order to lock, a page of its own each.
     pub(super) lock_orders: Vec<LockOrder>,
     /// Answers to notices, in turn; then 200.
     pub(super) notice_answers: VecDeque<u16>,
     /// Answers to pictures, in turn; then 200.
     pub(super) still_answers: VecDeque<u16>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GoOn {
+    InPlace,
+    Onward,
 }
 
 type Cloud = State<Arc<ScriptedCloud>>;
@@ -492,8 +500,14 @@ async fn journal(State(cloud): Cloud, Json(part): Json<JournalPart>) -> Result<J
 }
 
 async fn notice_orders(State(cloud): Cloud) -> Json<NoticeOrders> {
-    let script = cloud.script.lock().unwrap();
-    Json(NoticeOrders { orders: script.notice_orders.clone(), more_after: script.notice_orders_go_on })
+    let mut script = cloud.script.lock().unwrap();
+    script.notice_orders_asked += 1;
+    let number = script.notice_orders_go_on.map(|go_on| match go_on {
+        GoOn::InPlace => 1,
+        GoOn::Onward => u128::from(script.notice_orders_asked),
+    });
+    let more_after = number.map(|number| DeviceId::from_random(number.to_be_bytes()));
+    Json(NoticeOrders { orders: script.notice_orders.clone(), more_after })
 }
 
 async fn lock_orders(State(cloud): Cloud, Query(seen): Query<BTreeMap<String, u64>>) -> Json<LockOrders> {

@@ -45,8 +45,8 @@ const COUNTED_EVERY: Duration = Duration::from_secs(60);
 const UNTOLD_MAX: usize = 64;
 /// Of trouble that the disk did not take; of more, the oldest is left out.
 const OWED_MAX: usize = 64;
-/// Before it is tried again.
-const OWED_AGAIN: Duration = Duration::from_secs(10);
+/// Before it is tried again: each try that fails is a gap that is told.
+const OWED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Something happens at a camera: what it records meanwhile is of an event.
 #[derive(Clone, Copy, Debug)]

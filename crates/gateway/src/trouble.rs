@@ -3,7 +3,7 @@
 //! goes when that takes it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,14 +136,14 @@ impl State {
         });
     }
 
-    fn write(&mut self, path: &PathBuf) {
+    fn write(&mut self, path: &Path) {
         let is_busy = self.writing.as_ref().is_some_and(|writing| !writing.is_finished());
         if !self.is_changed || is_busy {
             return;
         }
         self.is_changed = false;
         let kept = serde_json::to_vec(&self.troubles.kept()).expect("trouble serialises");
-        let path = path.clone();
+        let path = path.to_owned();
         self.writing = Some(spawn_blocking(move || {
             // The next start tells once more what goes on then.
             if let Err(error) = write_whole(&path, &kept) {

@@ -70,9 +70,9 @@ impl Watching {
             if !state.is_resumed && !view.streams.is_empty() {
                 state.is_resumed = true;
                 for Trouble { camera, event, .. } in state.troubles.active() {
-                    cameras(&view, camera)
-                        .into_iter()
-                        .for_each(|camera| self.outward.goes_on(camera, &event));
+                    for camera in cameras(&view, camera) {
+                        self.outward.goes_on(camera, &event);
+                    }
                 }
             }
             let mut id = || EventId::from_random(random::bytes());

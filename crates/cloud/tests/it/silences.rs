@@ -29,11 +29,16 @@ async fn scene(world: World) -> Scene {
 
 /// Those that were silent before somebody had them link are heard again.
 pub(crate) async fn all_are_heard(scene: &Scene) {
-    until(async || {
-        let silences = scene.ours.api(&scene.world).get("/api/v1/silences").await.body["silences"].clone();
-        silences.as_array().unwrap().iter().all(|one| !one["until"].is_null())
-    })
-    .await;
+    // Twice: a look that began before they were linked may end after the first.
+    for _ in 0..2 {
+        until(async || {
+            let silences =
+                scene.ours.api(&scene.world).get("/api/v1/silences").await.body["silences"].clone();
+            silences.as_array().unwrap().iter().all(|one| !one["until"].is_null())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn listed(scene: &Scene, by: &Person) -> Value {

@@ -162,7 +162,7 @@ fn trouble_of_a_gateway_is_told_once_of_a_camera_that_the_device_may_see() {
         ..event(1, EventKind::Disk, EventPhase::Began)
     };
     let cameras = [camera_id(9), camera_id(1), camera_id(2)];
-    let mut tell = |site: &mut Site, ms: u64| {
+    let tell = |site: &mut Site, ms: u64| {
         let now = Now { ms, at: T0.plus_ms(ms) };
         site.notices.of((&cameras, &full), &site.roster, now, None, &mut || [1; 12]).notices
     };

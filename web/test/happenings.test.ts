@@ -49,8 +49,31 @@ describe('happenings', () => {
     expect(goesOn({ ...event, to: 1500 }, 1600)).toBe(false);
   });
 
+  it('go on for as long as trouble lasts, until its end or the next one is told', () => {
+    const down = (id: number, at: number, phase: CameraEvent['phase']) => told(id, at, phase, { kind: 'camera_down', rule: 'stalled', source: 'gateway', topic: 'lenskeep/camera_down' });
+    const found = new Happenings();
+    found.take(opened('a', down(1, 1000, 'began')));
+    const goes = () => found.all().map((event) => goesOn(event, 1000 + 86_400_000));
+    expect(goes()).toEqual([true]);
+    found.take(opened('b', down(2, 9000, 'began')));
+    expect(goes()).toEqual([true, false]);
+    found.take(opened('c', down(2, 9900, 'ended')));
+    expect(goes()).toEqual([false, false]);
+  });
+
+  it('are one where a gateway tells trouble of its own in the tracks of all its cameras', () => {
+    const full = (phase: CameraEvent['phase'], at: number) => told(1, at, phase, { kind: 'disk', rule: 'full', source: 'gateway', topic: 'lenskeep/disk' });
+    const found = new Happenings();
+    for (const n of [1, 2, 3]) found.take({ ...opened(`${n}`, full('began', 1000)), camera: `cam_${n}` });
+    found.take({ ...opened('4', full('ended', 5000)), camera: 'cam_2' });
+    expect(brief(found.all())).toEqual([['ev_1', 1000, 5000]]);
+    const [event] = found.all() as [Happening];
+    const wanted = { kinds: new Set<never>(), text: '', unreviewed: false };
+    expect(['cam_1', 'cam_3', 'cam_4'].map((camera) => isWanted(event, { ...wanted, camera }, new Set(), 'Shop'))).toEqual([true, true, false]);
+  });
+
   it('are found by camera, kind, words and what is new', () => {
-    const event: Happening = { id: 'ev_1', key: 'cam_1 ev_1', camera: 'cam_1', kind: 'person', rule: 'Einfahrt', topic: 'RuleEngine/FieldDetector', from: 0, to: 1 };
+    const event: Happening = { id: 'ev_1', key: 'cam_1 ev_1', camera: 'cam_1', cameras: ['cam_1'], kind: 'person', rule: 'Einfahrt', topic: 'RuleEngine/FieldDetector', from: 0, to: 1 };
     const all = { camera: null, kinds: new Set<'person' | 'motion'>(), text: '', unreviewed: false };
     const wanted = (change: object, reviewed: string[] = []) => isWanted(event, { ...all, ...change }, new Set(reviewed), 'Gate');
     expect([{}, { camera: 'cam_1' }, { kinds: new Set(['person']) }, { text: ' EINF ' }, { text: 'gate' }, { text: 'field' }, { unreviewed: true }].map((change) => wanted(change))).toEqual(Array(7).fill(true));

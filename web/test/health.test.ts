@@ -12,6 +12,7 @@ const facts = (change: Partial<Facts> = {}): Facts => ({
   cameras: [{ id: 'cam_1', name: 'Door', gateway: 'gw_1', streams: [stream()] }],
   gateways: [{ id: 'gw_1', name: 'Shop', connected: true, version: '0.1.0', certificate_expires_at: NOW + 86_400_000 }],
   gaps: new Map(),
+  silences: [],
   ...change,
 });
 const gap = (reason: GapReason, fromMinutes: number, minutes: number): Gap => ({ camera: 'cam_1', rendition: 'main', from: NOW - fromMinutes * 60_000, to: NOW - (fromMinutes - minutes) * 60_000, reason }) as unknown as Gap;

@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { isPath, shownOf, UNREADABLE } from '../src/lib/app/notification';
-import { FIRST_CHOICE, keysWith, quietTimes, wishesOf } from '../src/lib/app/notices.svelte';
+import { isPath, shownOf, silencesOf, UNREADABLE } from '../src/lib/app/notification';
+import { FIRST_CHOICE, keysWith, wishesOf } from '../src/lib/app/notices.svelte';
+import { isQuiet, quietTimes } from '../src/lib/app/quiet';
 import { fromBase64, fromUtf8 } from '../src/lib/seal/bytes';
 import { aesKey, signer } from '../src/lib/seal/crypto';
 import { readEnvelope } from '../src/lib/seal/dsse';
@@ -97,6 +98,8 @@ describe('quiet times', () => {
     expect(quietTimes({ quiet: night, snoozed_until: now + 1 }, now).slice(0, 2)).toEqual([{ from: 0, to: now + 1 }, { from: at(19, 22), to: at(20, 7) }]);
     expect(quietTimes({ quiet: { from: 600, to: 660 }, snoozed_until: now }, now)[0]).toEqual({ from: at(20, 10), to: at(20, 11) });
     expect(quietTimes({ quiet: { from: 600, to: 600 }, snoozed_until: 0 }, now)).toEqual([]);
+    expect([at(20, 3), at(20, 8), at(20, 22)].map((time) => isQuiet({ quiet: night, snoozed_until: 0 }, time))).toEqual([true, false, true]);
+    expect(isQuiet({ quiet: null, snoozed_until: now }, now - 1)).toBe(true);
   });
 });
 
@@ -129,6 +132,30 @@ describe('a notification', () => {
   it('shows words of strangers as text that does not turn round', () => {
     expect(shownOf({ ...notice, rule: '<img onerror=alert(1)>\u202egpj' }, 'A\u202eB\u0000', true, notice.at)).toMatchObject({ title: 'Person · AB', body: expect.stringContaining('<img onerror=alert(1)>gpj') });
     expect(UNREADABLE.silent).toBe(true);
+  });
+
+  it('of trouble says what is wrong and what to do, and of a cause that is not known the kind alone', () => {
+    const down = { ...notice, kind: 'camera_down' as const, rule: 'camera_unreachable' };
+    const shown = shownOf(down, 'Front door', true, notice.at + 1_000);
+    expect(shown.title).toBe('Camera does not answer · Front door');
+    expect(shown.body).toMatch(/^The camera could not be reached\. Look at its power and network\..*\d/);
+    expect(shownOf({ ...down, rule: 'toString' }, 'Front door', true, notice.at).body).toMatch(/^toString · /);
+    // A camera that calls its rule so has told no trouble.
+    expect(shownOf({ ...notice, rule: 'camera_unreachable' }, 'Front door', true, notice.at)).toMatchObject({ title: 'Person · Front door', body: expect.stringContaining('camera_unreachable') });
+  });
+
+  it('of silence is the server’s word, and says so first', () => {
+    const names = { [gateway(1)]: 'Shop\u202e', [gateway(2)]: 'Barn' };
+    const at = (n: number) => ({ gateway: gateway(n), since: notice.at });
+    const told = (silent: number[], back: number[], more = 0) => silencesOf({ silent: silent.map(at), back: back.map(at), more }, names, false, notice.at + 1_000)!;
+    expect(told([1], [])).toMatchObject({ title: 'Your server hears nothing of Shop', tag: 'silence', silent: false, data: { path: '/health' } });
+    expect(isPath(told([1], []).data.path)).toBe(true);
+    expect(told([3], []).title).toBe('Your server hears nothing of a gateway');
+    expect(told([1, 2], [], 40)).toMatchObject({ title: 'Your server hears nothing of 42 gateways', body: expect.stringMatching(/^Shop, Barn · /) });
+    expect(told([], [2]).title).toBe('Your server hears Barn again');
+    expect(told([], [1, 2]).title).toBe('Your server hears 2 gateways again');
+    expect(silencesOf({ silent: [], back: [], more: 9 }, names, false, 0)).toBeNull();
+    expect(silencesOf({ silent: [{ gateway: 'toString', since: 0 }], back: [], more: 0 }, names, true, 0)).toMatchObject({ title: 'Your server hears nothing of a gateway', silent: true });
   });
 
   it('leads nowhere else', () => {

@@ -42,6 +42,21 @@ it('shows something for every message, and of one that it cannot read nothing', 
   expect(notified.at(-1)!.tag).toBe('test');
 });
 
+it('says that the server says so, whatever a message of the server holds', async () => {
+  const since = Date.UTC(2026, 10, 27);
+  const silence = { silent: [{ gateway: `gw_${'1'.repeat(32)}`, since }], back: [], more: 0 };
+  await push(JSON.stringify({ gateways: silence }));
+  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: 'silence' });
+  // Words, a place to go, or a notice beside it change nothing; what is not of its form says nothing.
+  await push(JSON.stringify({ gateways: { ...silence, title: 'Pay' }, title: 'Pay', event: 'ev_1', gateway: 'Door', notice: 'AAAA', path: 'https://evil.example' }));
+  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: 'silence' });
+  const bad = [{ silent: [{ gateway: 'Pay', since }] }, { silent: Array(17).fill(silence.silent[0]) }, { silent: [], more: 7 }, { silent: [{ ...silence.silent[0], since: -1 }] }];
+  for (const part of bad) {
+    await push(JSON.stringify({ gateways: { ...silence, ...part } }));
+    expect(notified.at(-1)!.tag).toBe('unreadable');
+  }
+});
+
 it('tells in the language of the browser where no page has said another', async () => {
   vi.stubGlobal('navigator', { languages: ['nl', 'de-CH'] });
   await push('{"test":true}');

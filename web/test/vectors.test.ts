@@ -221,7 +221,7 @@ describe('shared vectors', () => {
     await recording.verify(keys);
     const event = batches[0]!.events[0]!;
     const batch = (change: object) => () => readEventBatch(writeCanonical({ events: [{ ...event, ...change }], left_out: 0 }));
-    for (const source of ['onvif', 'vapix', 'frigate']) expect(batch({ source })).not.toThrow();
+    for (const source of ['onvif', 'vapix', 'frigate', 'gateway']) expect(batch({ source })).not.toThrow();
     // Bytes are counted, not letters.
     for (const change of [{ source: 'alien' }, { rule: 'é'.repeat(33) }, { topic: 'x'.repeat(129) }, { kind: 'alien' }, { at: -1 }, { at: 2 ** 53 - 1 }, { more: 1 }]) expect(batch(change)).toThrow();
   });

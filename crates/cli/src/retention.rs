@@ -46,9 +46,9 @@ pub(crate) fn quiet(days: Option<u32>, kinds: &[String]) -> anyhow::Result<Optio
 }
 
 fn kind(name: &str) -> anyhow::Result<EventKind> {
-    let known = EventKind::ALL.into_iter().find(|kind| word(*kind) == name);
+    let known = EventKind::SEEN.into_iter().find(|kind| word(*kind) == name);
     known.with_context(|| {
-        let all: Vec<String> = EventKind::ALL.into_iter().map(word).collect();
+        let all: Vec<String> = EventKind::SEEN.into_iter().map(word).collect();
         format!("there is no kind of events {name:?}; there are {}", all.join(", "))
     })
 }

@@ -12,8 +12,10 @@ use seal::tlog::LogKey;
 use serde::Deserialize;
 use url::Url;
 
+pub use gateways::GatewaysSection;
 pub use mail::{MailSection, MailTls};
 
+mod gateways;
 mod mail;
 
 const PROVIDER_ID_CHARS_MAX: usize = 40;
@@ -39,6 +41,8 @@ pub struct Config {
     pub witness: WitnessSection,
     /// Where the history is sent to. Default: nowhere.
     pub syslog: Option<SyslogSection>,
+    /// What gateways are watched for.
+    pub gateways: GatewaysSection,
     /// How people's browsers are told of events while nobody looks.
     pub push: PushSection,
     /// How people are told of events by e-mail. Default: not at all.
@@ -320,6 +324,7 @@ impl Default for Config {
             history: HistorySection::default(),
             witness: WitnessSection::default(),
             syslog: None,
+            gateways: GatewaysSection::default(),
             push: PushSection::default(),
             mail: None,
             shares: SharesSection::default(),
@@ -423,6 +428,7 @@ impl Config {
         }
         self.validate_witnesses()?;
         self.validate_push()?;
+        self.gateways.validate()?;
         self.mail.as_ref().map_or(Ok(()), MailSection::validate)?;
         let SharesSection { gibibytes_max, .. } = self.shares;
         ensure!(

@@ -48,6 +48,7 @@ mod rules;
 mod serve;
 mod services;
 mod sessions;
+mod silence;
 mod start;
 mod store;
 mod syslog;
@@ -56,9 +57,9 @@ mod witness;
 mod witnesses;
 
 pub use config::{
-    Config, CredentialKind, DatabaseSection, DemoCamera, GroupRoles, HistorySection, IdentityProviderSection,
-    Listen, MailSection, MailTls, OutsideWitnessSection, ScimSection, StoreKind, StoreSection, SyslogSection,
-    WitnessSection,
+    Config, CredentialKind, DatabaseSection, DemoCamera, GatewaysSection, GroupRoles, HistorySection,
+    IdentityProviderSection, Listen, MailSection, MailTls, OutsideWitnessSection, ScimSection, StoreKind,
+    StoreSection, SyslogSection, WitnessSection,
 };
 pub use http::guard::Who;
 pub use http::routes::{Port, Route, routes, web_app};

@@ -10,8 +10,8 @@ use crate::http::types::{
 use crate::http::{
     actions, bookmarks, cameras, devices, enrolments, events, factors, history, hours, live, login, mail,
     notices, passwords, past, people, proposals, providers, ptz, reasons, recordings, recovery, roster,
-    rules, services, sessions, setup, shared, shares, sheet, sites, status, stills, timeline, verifications,
-    walls,
+    rules, services, sessions, setup, shared, shares, sheet, silences, sites, status, stills, timeline,
+    verifications, walls,
 };
 use crate::problem::ProblemBody;
 
@@ -104,6 +104,7 @@ use crate::problem::ProblemBody;
         shares::end,
         shared::open,
         shared::piece,
+        silences::list,
         walls::list,
         walls::save,
         walls::remove,

@@ -49,7 +49,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::witness::Witness;
 use crate::witnesses::{self, Witnesses};
-use crate::{clock, log, mail, push, random, sessions, syslog};
+use crate::{clock, log, mail, push, random, sessions, silence, syslog};
 
 /// What is under way gets so long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -163,6 +163,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     app.tasks.spawn(syslog::run(app.clone()));
     app.tasks.spawn(push::run(app.clone()));
     app.tasks.spawn(mail::run(app.clone()));
+    app.tasks.spawn(silence::run(app.clone()));
     tracing::info!(viewers = %viewer_addr, gateways = %gateway_addr, metrics = %metrics_addr, "cloud started");
     let ca_sha256 = app.ca.fingerprint();
     Ok(Running {
@@ -342,6 +343,9 @@ async fn purge(app: Arc<App>) {
         }
         if let Err(error) = app.database.purge_stills(clock::now().minus_ms(STILL_MS_MAX)).await {
             tracing::warn!("pictures of notices could not be removed: {error}");
+        }
+        if let Err(error) = app.database.purge_silences(clock::now().minus_ms(silence::KEPT_MS)).await {
+            tracing::warn!("silences that are over could not be removed: {error}");
         }
         if let Err(error) = shares::purge(&app, clock::now()).await {
             tracing::warn!("shares that have ended could not be removed: {error:#}");

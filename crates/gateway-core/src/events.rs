@@ -58,7 +58,9 @@ impl Events {
     /// What is to be kept of what the camera said. `id` draws 128 random bits.
     pub fn told(&mut self, said: Vec<CameraEvent>, now: Now, id: &mut dyn FnMut() -> EventId) -> Vec<Event> {
         let mut kept = self.tick(now);
-        for CameraEvent { kind, phase, rule, topic } in said {
+        // Whoever talks to the gateway does not talk for it.
+        for CameraEvent { kind, phase, rule, topic } in said.into_iter().filter(|one| !one.kind.is_trouble())
+        {
             let subject = Subject { kind, rule, topic };
             match (phase, self.active.get_mut(&subject)) {
                 (EventPhase::Began, Some(active)) => active.over = None,
@@ -203,6 +205,19 @@ mod tests {
         let ended = LENGTH_MS_MAX;
         let steps = [(0, Some(Began)), (ended, None), (ended + 1, Some(Ended)), (ended + 2, Some(Began))];
         assert_eq!(run(&steps, 2), [(0, Began), (ended, Ended), (ended + 2, Began)]);
+    }
+
+    #[test]
+    fn no_camera_speaks_for_the_gateway() {
+        let mut events = Events::new(EventSource::Onvif);
+        let said = EventKind::TROUBLE.map(|kind| CameraEvent {
+            kind,
+            phase: Began,
+            rule: Some("stalled".into()),
+            topic: "lenskeep/camera_down".into(),
+        });
+        assert!(events.told(said.into(), now(0), &mut || EventId::from_random([1; 16])).is_empty());
+        assert!(!events.is_active());
     }
 
     #[test]

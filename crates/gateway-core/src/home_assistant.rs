@@ -15,7 +15,7 @@ pub const OFF: &str = "OFF";
 
 /// Every kind, as topics and payloads name it; how Home Assistant calls and shows
 /// it; and whether it is there without being switched on.
-pub const KINDS: [(EventKind, &str, &str, Option<&str>, bool); 13] = [
+pub const KINDS: [(EventKind, &str, &str, Option<&str>, bool); 18] = [
     (EventKind::Motion, "motion", "Motion", Some("motion"), true),
     (EventKind::Person, "person", "Person", Some("occupancy"), true),
     (EventKind::Vehicle, "vehicle", "Vehicle", Some("occupancy"), true),
@@ -29,6 +29,11 @@ pub const KINDS: [(EventKind, &str, &str, Option<&str>, bool); 13] = [
     (EventKind::Input, "input", "Input", None, false),
     (EventKind::Doorbell, "doorbell", "Doorbell", None, true),
     (EventKind::Other, "other", "Other event", None, false),
+    (EventKind::CameraDown, "camera_down", "Does not answer", Some("problem"), true),
+    (EventKind::NotRecorded, "not_recorded", "Not recorded", Some("problem"), true),
+    (EventKind::Frozen, "frozen", "Picture frozen", Some("problem"), true),
+    (EventKind::Disk, "disk", "Gateway disk", Some("problem"), true),
+    (EventKind::Clock, "clock", "Gateway clock", Some("problem"), false),
 ];
 
 /// Where a gateway publishes.
@@ -148,12 +153,14 @@ mod tests {
         }
         assert_eq!(read["components"]["motion"]["device_class"], "motion");
         assert_eq!(read["components"]["tampering"]["device_class"], "tamper");
+        assert_eq!(read["components"]["camera_down"]["device_class"], "problem");
         // An update of the enum without one here does not compile.
         let count = |kind: EventKind| match kind {
-            EventKind::Motion | EventKind::Person | EventKind::Vehicle | EventKind::Animal => 13,
-            EventKind::Package | EventKind::Face | EventKind::Line | EventKind::Zone => 13,
-            EventKind::Tampering | EventKind::Sound | EventKind::Input => 13,
-            EventKind::Doorbell | EventKind::Other => 13,
+            EventKind::Motion | EventKind::Person | EventKind::Vehicle | EventKind::Animal => 18,
+            EventKind::Package | EventKind::Face | EventKind::Line | EventKind::Zone => 18,
+            EventKind::Tampering | EventKind::Sound | EventKind::Input => 18,
+            EventKind::Doorbell | EventKind::Other | EventKind::CameraDown => 18,
+            EventKind::NotRecorded | EventKind::Frozen | EventKind::Disk | EventKind::Clock => 18,
         };
         assert_eq!(KINDS.len(), count(EventKind::Other));
     }

@@ -113,11 +113,12 @@ impl Notices {
         }
     }
 
-    /// Notices of one event, sealed. `nonce` draws 12 random bytes. `offered` is
-    /// the secret of a picture that could be taken.
+    /// Notices of one event, sealed. It is of one camera, or of several: a device is
+    /// told it of the first that it may see and has ordered. `nonce` draws 12 random
+    /// bytes. `offered` is the secret of a picture that could be taken.
     pub fn of(
         &mut self,
-        (camera, event): (CameraId, &Event),
+        (cameras, event): (&[CameraId], &Event),
         roster: &Roster,
         now: Now,
         offered: Option<StillSecret>,
@@ -128,28 +129,24 @@ impl Notices {
             return Told::default();
         }
         let Notices { orders, told, .. } = self;
-        let plain = Notice {
-            event: event.id,
-            camera,
-            at: event.at,
-            kind: event.kind,
-            rule: event.rule.clone(),
-            still: None,
-        };
-        let with_picture = Notice { still: offered.clone(), ..plain.clone() };
         let mut is_wanted = false;
         let tell = |(&device, Placed { order, wishes, .. }): (&DeviceId, &Placed)| {
-            let may_see = roster.right_of_device(device, camera, now.at).is_some();
+            let is_wanted_of = |camera: &&CameraId| {
+                roster.right_of_device(device, **camera, now.at).is_some()
+                    && wishes.wants(**camera, event.kind, now.at)
+            };
+            let camera = *cameras.iter().find(is_wanted_of)?;
             let is_told = told
                 .get(&(device, camera, event.kind))
                 .is_some_and(|last| now.ms.saturating_sub(*last) < wishes.pause_ms);
-            let in_force = now.at < order.expires_at;
-            if !may_see || is_told || !in_force || !wishes.wants(camera, event.kind, now.at) {
+            if is_told || now.at >= order.expires_at {
                 return None;
             }
             told.insert((device, camera, event.kind), now.ms);
             is_wanted |= wishes.pictures;
-            let notice = if wishes.pictures { &with_picture } else { &plain };
+            let (at, kind, rule) = (event.at, event.kind, event.rule.clone());
+            let still = offered.clone().filter(|_| wishes.pictures);
+            let notice = Notice { event: event.id, camera, at, kind, rule, still };
             let sealed = notice.seal(&wishes.key, &order.channel(), nonce());
             Some(SealedNotice { device, camera, notice: sealed })
         };

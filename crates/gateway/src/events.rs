@@ -49,6 +49,10 @@ const COUNTED_EVERY: Duration = Duration::from_secs(60);
 const UNTOLD_MAX: usize = 64;
 /// And so much of what happens.
 const UNSAID_MAX: usize = 64;
+/// Of trouble that the disk did not take; of more, the oldest is left out.
+const OWED_MAX: usize = 64;
+/// Before it is tried again: each try that fails is a gap that is told.
+const OWED_AGAIN: Duration = Duration::from_secs(60);
 
 /// What of a camera's events concerns its pictures.
 #[derive(Clone, Debug)]
@@ -163,6 +167,10 @@ pub(crate) struct EventsTask {
     tell_again: Option<Instant>,
     /// When it was told last how many events were left out.
     counted: Instant,
+    /// Trouble whose recording is not closed yet: the disk may be what fails.
+    owed: VecDeque<Event>,
+    /// When the disk failed last.
+    failed: Option<Instant>,
 }
 
 /// How the camera's services are asked.
@@ -203,6 +211,8 @@ impl EventsTask {
             unsaid: VecDeque::new(),
             tell_again: None,
             counted: Instant::now(),
+            owed: VecDeque::new(),
+            failed: None,
         }
     }
 
@@ -315,6 +325,12 @@ impl EventsTask {
         self.keep(ended);
         self.tell_left_out();
         self.tell_concern();
+        if self.failed.is_some_and(|at| at.elapsed() >= OWED_AGAIN) {
+            self.failed = None;
+            for event in self.owed.clone() {
+                self.write(vec![event], 0);
+            }
+        }
         self.recorder.set_checkpoint(self.checkpoint.borrow().clone());
         self.recorder.tick(now);
         if !self.is_active() {
@@ -345,7 +361,7 @@ impl EventsTask {
         }
         for event in events.iter().filter(|event| event.phase != EventPhase::Ended) {
             // Never waited for: an event is kept whether or not somebody is told of it.
-            let _ = self.tells.told.try_send(Told { camera, event: event.clone() });
+            let _ = self.tells.told.try_send(Told { cameras: vec![camera], event: event.clone() });
         }
         for event in &events {
             let began_at = match event.phase {
@@ -396,6 +412,17 @@ impl EventsTask {
         }
     }
 
+    /// Somebody else has told people of it, who waits for no disk.
+    fn keep_trouble(&mut self, event: Event) {
+        self.owed.push_back(event.clone());
+        if self.owed.len() > OWED_MAX {
+            self.owed.pop_front();
+        }
+        if self.failed.is_none() {
+            self.write(vec![event], 0);
+        }
+    }
+
     /// Pictures of this time belong to events of these kinds, and to what goes on.
     fn tell_on(&mut self, mut kinds: BTreeSet<EventKind>) {
         kinds.extend(self.going_on.values().map(|(_, kind)| *kind));
@@ -429,6 +456,7 @@ impl EventsTask {
         if self.try_store().await.is_err() {
             let unflushed_ms = self.disk.unflushed_ms(self.file.take().as_ref());
             self.recorder.abandon();
+            self.failed = Some(Instant::now());
             let now = clock::now();
             self.missed(now.minus_ms(unflushed_ms), now, GapReason::DiskFull);
             // What comes next is tried again.
@@ -454,6 +482,9 @@ impl EventsTask {
                 }
                 Output::Closed { recording, bytes } => {
                     self.file.take().ok_or(DiskError)?.close(bytes, recording).await?;
+                    if self.failed.is_none() {
+                        self.owed.clear();
+                    }
                 }
             }
         }
@@ -467,6 +498,7 @@ impl EventsTask {
             Order::Unwatch { stream } => self.viewers.remove(stream),
             // They are short anyway.
             Order::Short { .. } => {}
+            Order::Keep(event) => self.keep_trouble(event),
         }
     }
 

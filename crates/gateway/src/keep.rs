@@ -17,6 +17,7 @@ use gateway_core::hours::Signer;
 use gateway_core::outage::gap_of;
 use gateway_core::retention::{Clock, Plan, Planner, Policy, QUIET_MS_MIN, Stored, is_spare};
 use gateway_core::site::Site;
+use gateway_core::trouble::Room;
 use gateway_core::uplink::{Pending, State};
 use gateway_core::volume::Abandoned;
 use model::wire::{GapReason, READ_BACK_BYTES_MAX, READ_BACK_PARTS_MAX, ReadBackPart};
@@ -51,6 +52,9 @@ const MISSED_MAX: usize = 10_000;
 /// Recordings that are due for being quiet, and are planned for in one sweep: more
 /// than go in it, and than those that the store must be asked for later.
 const PLENTY: usize = MISSED_MAX + DUE_AT_ONCE;
+/// Twice the room that has to be left: from there on it is told that nothing which
+/// is on the disk is safe elsewhere.
+const SCARCE_FACTOR: u64 = 2;
 
 /// How much a sweep does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +103,8 @@ pub(crate) struct Keeper {
     pub(crate) abandoned: Vec<Abandoned>,
     /// Whether there are any: then the index does not know where recordings end.
     pub(crate) is_in_the_dark: watch::Sender<bool>,
+    /// For those who tell people of trouble.
+    pub(crate) room: watch::Sender<Room>,
     pub(crate) wake: Arc<Wake>,
     /// What could not be deleted in this run.
     pub(crate) stuck: HashSet<Hash>,
@@ -167,6 +173,7 @@ impl Keeper {
             let why = if lost.contains(&id) { Why::Lost } else { Why::Full };
             self.remove_or_remember(id, why).await;
         }
+        self.room.send_replace(self.room_left(policy, !lost.is_empty()).await?);
         if scope == Scope::Room {
             return Ok(());
         }
@@ -232,6 +239,17 @@ impl Keeper {
         let volume = spawn_blocking(move || rustix::fs::statvfs(&root)).await?;
         let volume = volume.context("the free space could not be asked for")?;
         Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    }
+
+    async fn room_left(&self, policy: Policy, was_lost: bool) -> anyhow::Result<Room> {
+        let free = self.free().await?;
+        if was_lost || free < policy.free_bytes_min {
+            return Ok(Room::None);
+        }
+        // Above it, what is safe elsewhere would go first.
+        let is_scarce = free < policy.free_bytes_min.saturating_mul(SCARCE_FACTOR);
+        let is_all_owed = is_scarce && self.index.oldest_spare(None, 1).await?.is_empty();
+        Ok(if is_all_owed && self.index.bytes().await? > 0 { Room::Scarce } else { Room::Enough })
     }
 
     /// One that cannot be deleted holds up no other, nor counts as room.

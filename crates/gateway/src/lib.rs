@@ -38,6 +38,7 @@ mod stills;
 mod stream;
 mod supervise;
 mod tls;
+mod trouble;
 mod trust;
 mod viewers;
 pub mod webhooks;

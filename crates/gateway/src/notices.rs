@@ -46,7 +46,8 @@ const KEPT: &str = "notice-orders.json";
 /// An event has begun, or happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
-    pub(crate) camera: CameraId,
+    /// Of one camera, or of all of this gateway.
+    pub(crate) cameras: Vec<CameraId>,
     pub(crate) event: Event,
 }
 
@@ -175,18 +176,21 @@ impl Telling {
         }
     }
 
-    fn hear(&self, state: &mut State, Told { camera, event }: &Told) {
+    fn hear(&self, state: &mut State, Told { cameras, event }: &Told) {
         let now = Now { ms: state.began.elapsed().as_millis() as u64, at: clock::now() };
         let view = self.view.borrow().clone();
         state.stills.keep(&view.services);
-        let service = view.services.get(camera).filter(|access| state.stills.may_take(*camera, access));
+        // Of trouble there is nothing to see.
+        let seen = cameras.first().filter(|_| !event.kind.is_trouble());
+        let service = seen.and_then(|camera| Some((*camera, view.services.get(camera)?)));
+        let service = service.filter(|(camera, access)| state.stills.may_take(*camera, access));
         let offered = service.map(|_| StillSecret::from_random(random::bytes()));
-        let made = state.notices.of((*camera, event), &view.roster, now, offered, &mut random::bytes);
+        let made = state.notices.of((cameras, event), &view.roster, now, offered, &mut random::bytes);
         let since = Instant::now();
         state.waiting.extend(made.notices.into_iter().map(|notice| Waiting { since, notice }));
-        if let Some((secret, access)) = made.still.zip(service) {
+        if let Some((secret, (camera, access))) = made.still.zip(service) {
             let (org, gateway) = (view.roster.org(), self.identity.id);
-            let place = StillPlace { org, gateway, camera: *camera, event: event.id };
+            let place = StillPlace { org, gateway, camera, event: event.id };
             let taking = state.stills.begin(place, secret, access);
             state.calls.spawn(async move { Done::Taken(Box::new(Box::pin(taking.run()).await)) });
         }

@@ -29,11 +29,29 @@ impl Outward {
         if self.webhooks.is_none() && self.mqtt.is_none() {
             return;
         }
+        let message = self.message(camera, event, began_at);
+        if let Some(mqtt) = &self.mqtt {
+            mqtt.push(message.clone());
+        }
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.push(message);
+        }
+    }
+
+    /// What goes on since before this start: a broker's sensors went off with the
+    /// gateway, and webhooks were told. Never waits.
+    pub(crate) fn goes_on(&self, camera: CameraId, event: &Event) {
+        if let Some(mqtt) = &self.mqtt {
+            mqtt.push(self.message(camera, event, None));
+        }
+    }
+
+    fn message(&self, camera: CameraId, event: &Event, began_at: Option<Timestamp>) -> EventMessage {
         let view = self.view.borrow();
         let camera_name = view.roster.camera(camera).map(|camera| camera.name.clone()).unwrap_or_default();
         drop(view);
         let event = event.clone();
-        let message = EventMessage {
+        EventMessage {
             event: event.id,
             phase: event.phase,
             at: event.at,
@@ -45,12 +63,6 @@ impl Outward {
             rule: event.rule,
             topic: event.topic,
             source: event.source,
-        };
-        if let Some(mqtt) = &self.mqtt {
-            mqtt.push(message.clone());
-        }
-        if let Some(webhooks) = &self.webhooks {
-            webhooks.push(message);
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gateway_core::recovery;
+use gateway_core::trouble::Room;
 use gateway_core::volume::Stored;
 use model::{GatewayId, OrgId};
 use tokio::sync::{Notify, mpsc, watch};
@@ -33,6 +34,7 @@ use crate::outward::Outward;
 use crate::recover::recover;
 use crate::stream;
 use crate::supervise::Supervisor;
+use crate::trouble::{self, Watching};
 use crate::webhooks::{Receiver, Webhooks};
 use crate::witness::Witness;
 
@@ -202,6 +204,16 @@ async fn run(
     };
     let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
     let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());
+    let (room, room_receiver) = watch::channel(Room::default());
+    let watching = Watching {
+        view: view_receiver.clone(),
+        cloud: cloud_receiver.clone(),
+        disk: disk.clone(),
+        room: room_receiver,
+        told: told.clone(),
+        outward: outward.clone(),
+        kept: root.join(trouble::KEPT),
+    };
     let locks_changed = Arc::new(Notify::new());
     let locking = Locking {
         identity: identity.clone(),
@@ -221,6 +233,7 @@ async fn run(
         cloud: cloud_receiver.clone(),
         abandoned,
         is_in_the_dark,
+        room,
         wake: wake.clone(),
         stuck: HashSet::new(),
         missed: HashMap::new(),
@@ -229,6 +242,7 @@ async fn run(
     keeper.sweep(Scope::Room).await;
     let keeping = tokio::spawn(keeper.run());
     tokio::spawn(Box::pin(tell(telling)));
+    let watching = tokio::spawn(watching.run());
     let mut network = tokio::spawn(async move {
         tokio::join!(
             Box::pin(connection.run()),
@@ -274,8 +288,10 @@ async fn run(
         }
     };
     drop(supervising);
-    keeping.abort();
-    let _ = keeping.await;
+    for task in [keeping, watching] {
+        task.abort();
+        let _ = task.await;
+    }
     // The streams are gone and with them all handles of the disk: its thread
     // flushes for the last time, and the index learns what is whole.
     network.abort();

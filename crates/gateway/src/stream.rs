@@ -9,9 +9,11 @@ use bytes::Bytes;
 use gateway_core::health::{self, Frozen, Machine};
 use gateway_core::outage::Outage;
 use gateway_core::recorder::{EpochContext, Identity, Limits, Output, Recorder};
+use gateway_core::trouble::Condition;
 use media::{Codec, TrackDescription, TrackKind};
-use model::wire::{Gap, StreamState, StreamStatus};
+use model::wire::{Gap, GapReason, StreamState, StreamStatus};
 use model::{CameraAccess, Timestamp};
+use seal::event::Event;
 use seal::recording::Ended;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +48,8 @@ pub(crate) enum Order {
     Short {
         until: Instant,
     },
+    /// Into the track of events, of trouble that somebody else noticed.
+    Keep(Event),
 }
 
 /// A stream as the local way sees it: how it is, and its live frames.
@@ -53,11 +57,27 @@ pub(crate) enum Order {
 pub(crate) struct Outlet {
     orders: mpsc::Sender<Order>,
     status: watch::Receiver<StreamStatus>,
+    condition: watch::Receiver<Condition>,
+    is_listed: bool,
 }
 
 impl Outlet {
     pub(crate) fn status(&self) -> StreamStatus {
         self.status.borrow().clone()
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        *self.condition.borrow()
+    }
+
+    /// As [`Stream::is_listed`].
+    pub(crate) fn is_listed(&self) -> bool {
+        self.is_listed
+    }
+
+    /// False if the stream takes no orders now; it is never waited for.
+    pub(crate) fn keep(&self, event: Event) -> bool {
+        self.orders.try_send(Order::Keep(event)).is_ok()
     }
 
     /// False if the stream takes no orders now; it is never waited for.
@@ -87,6 +107,10 @@ pub(crate) struct Settings {
 pub(crate) struct Stream {
     orders: mpsc::Sender<Order>,
     pub(crate) status: watch::Receiver<StreamStatus>,
+    condition: watch::Receiver<Condition>,
+    /// People are shown how it is. A track of events that holds what the gateway
+    /// notices, and nothing that a camera tells, is always well.
+    pub(crate) is_listed: bool,
     cancel: CancellationToken,
     task: JoinHandle<Option<Timestamp>>,
 }
@@ -95,6 +119,7 @@ impl Stream {
     pub(crate) fn start(settings: Settings, disk: Disk, gaps: mpsc::Sender<Gap>) -> Self {
         let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
         let (status_sender, status) = watch::channel(connecting(&settings.identity));
+        let (condition_sender, condition) = watch::channel(Condition::Missing(GapReason::CameraUnreachable));
         let cancel = CancellationToken::new();
         let Identity { camera, rendition, .. } = settings.identity;
         let outage = match settings.recorded_until {
@@ -112,6 +137,7 @@ impl Stream {
             untold: VecDeque::new(),
             orders: order_receiver,
             status: status_sender,
+            condition: condition_sender,
             cancel: cancel.clone(),
             viewers: Viewers::default(),
             cloud: settings.cloud,
@@ -124,7 +150,7 @@ impl Stream {
             short_until: settings.short_until,
             bytes: 0,
         };
-        Stream { orders, status, cancel, task: tokio::spawn(task.run()) }
+        Stream { orders, status, condition, is_listed: true, cancel, task: tokio::spawn(task.run()) }
     }
 
     /// Of what the camera says that it saw, and others of it.
@@ -137,6 +163,8 @@ impl Stream {
     ) -> Self {
         let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
         let (status_sender, status) = watch::channel(connecting(&settings.identity));
+        let (_, condition) = watch::channel(Condition::Recorded { is_frozen: false });
+        let is_listed = tellers.sources().next().is_some();
         let cancel = CancellationToken::new();
         let task = EventsTask::new(
             settings,
@@ -150,11 +178,13 @@ impl Stream {
             // Silence is no gap, so where events end says nothing.
             None
         });
-        Stream { orders, status, cancel, task }
+        Stream { orders, status, condition, is_listed, cancel, task }
     }
 
     pub(crate) fn outlet(&self) -> Outlet {
-        Outlet { orders: self.orders.clone(), status: self.status.clone() }
+        let Stream { orders, status, condition, is_listed, .. } = self;
+        let (orders, status, condition) = (orders.clone(), status.clone(), condition.clone());
+        Outlet { orders, status, condition, is_listed: *is_listed }
     }
 
     /// A stream that takes no orders hangs on the disk; it will end with an error.
@@ -185,6 +215,8 @@ struct StreamTask {
     untold: VecDeque<Gap>,
     orders: mpsc::Receiver<Order>,
     status: watch::Sender<StreamStatus>,
+    /// For those who tell people of trouble.
+    condition: watch::Sender<Condition>,
     cancel: CancellationToken,
     viewers: Viewers,
     cloud: watch::Receiver<Option<Cloud>>,
@@ -222,9 +254,13 @@ impl StreamTask {
                 RunEnd::Cancelled => break,
                 RunEnd::Lost(error) => {
                     self.outage.lost(error.gap_reason(), clock::now());
+                    self.condition.send_replace(Condition::Missing(error.gap_reason()));
                     error.to_string()
                 }
-                RunEnd::Disk => DiskError.to_string(),
+                RunEnd::Disk => {
+                    self.condition.send_replace(Condition::Missing(GapReason::DiskFull));
+                    DiskError.to_string()
+                }
             };
             // Once for each outage and reason, not for each try.
             if self.status.borrow().reason.as_ref() != Some(&words) {
@@ -394,6 +430,8 @@ impl StreamTask {
                 self.short_until = Some(until);
                 self.shorten();
             }
+            // Pictures alone are kept here.
+            Order::Keep(_) => {}
         }
     }
 
@@ -408,6 +446,7 @@ impl StreamTask {
     fn picture_is_back(&mut self, started_at: Timestamp) {
         let gaps = self.outage.back(started_at);
         self.report(gaps);
+        self.condition.send_replace(Condition::Recorded { is_frozen: false });
         if self.status.borrow().state != StreamState::Recording {
             info!(camera = %self.identity.camera, rendition = %self.identity.rendition, "recording");
             self.set_state(StreamState::Recording, None);
@@ -463,6 +502,14 @@ impl StreamTask {
         };
         let frozen_ms = self.frozen.for_ms(self.began.elapsed().as_millis() as u64);
         let concern = health::concern(machine, frozen_ms);
+        self.condition.send_if_modified(|condition| {
+            let seen = Condition::Recorded { is_frozen: frozen_ms.is_some() };
+            let is_news = matches!(condition, Condition::Recorded { .. }) && *condition != seen;
+            if is_news {
+                *condition = seen;
+            }
+            is_news
+        });
         if self.status.borrow().state == StreamState::Recording && self.status.borrow().reason != concern {
             if let Some(concern) = &concern {
                 warn!(camera = %self.identity.camera, rendition = %self.identity.rendition, concern);

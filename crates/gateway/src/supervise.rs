@@ -304,10 +304,8 @@ impl Supervision {
                 if access.sub_url.is_some() {
                     wanted.insert((camera, Rendition::Sub), access.clone());
                 }
-                let is_seen = self.own.sightings.as_ref().is_some_and(|sightings| sightings.has(camera));
-                if access.onvif_url.is_some() || is_seen {
-                    wanted.insert((camera, Rendition::Events), access.clone());
-                }
+                // Of every camera: what the gateway notices of it is an event, too.
+                wanted.insert((camera, Rendition::Events), access.clone());
             }
         }
         let unwanted = |key: &(CameraId, Rendition), running: &Supervised| {
@@ -424,8 +422,8 @@ impl Supervision {
     /// Tells the cloud how all streams are, if that has changed or is due.
     async fn tell_status(&mut self) {
         let Some((text, _)) = &self.link else { return };
-        let cameras: Vec<StreamStatus> =
-            self.streams.values().map(|supervised| supervised.stream.status.borrow().clone()).collect();
+        let listed = self.streams.values().map(|running| &running.stream).filter(|stream| stream.is_listed);
+        let cameras: Vec<StreamStatus> = listed.map(|stream| stream.status.borrow().clone()).collect();
         let state = self.own.site.state();
         let is_news = self.told.as_ref().is_none_or(|(at, told, told_state)| {
             let same = |a: &StreamStatus, b: &StreamStatus| {

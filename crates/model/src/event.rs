@@ -28,10 +28,21 @@ pub enum EventKind {
     Doorbell,
     /// The topic says what; it is in no list of ours.
     Other,
+    /// The camera gives no picture. Of this and what follows the gateway tells.
+    CameraDown,
+    /// The camera is there, and nothing of it is kept.
+    NotRecorded,
+    /// The picture does not change at all.
+    Frozen,
+    /// The gateway's disk is slow, full, or takes nothing.
+    Disk,
+    /// The gateway's clock is far from the cloud's.
+    Clock,
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 13] = [
+    /// What cameras tell.
+    pub const SEEN: [EventKind; 13] = [
         EventKind::Motion,
         EventKind::Person,
         EventKind::Vehicle,
@@ -46,6 +57,14 @@ impl EventKind {
         EventKind::Doorbell,
         EventKind::Other,
     ];
+
+    pub const TROUBLE: [EventKind; 5] =
+        [EventKind::CameraDown, EventKind::NotRecorded, EventKind::Frozen, EventKind::Disk, EventKind::Clock];
+
+    /// Something does not work, and the gateway says so; a camera cannot.
+    pub fn is_trouble(self) -> bool {
+        EventKind::TROUBLE.contains(&self)
+    }
 }
 
 /// Where in an event's life it was told.
@@ -68,6 +87,8 @@ pub enum EventSource {
     Vapix,
     /// Frigate, which watches the camera's pictures on site.
     Frigate,
+    /// The gateway itself, of trouble.
+    Gateway,
 }
 
 /// One thing that a camera said, before it has a time and an id.

@@ -111,6 +111,7 @@ export async function standIn() {
     },
     'POST enrolments/*/accept': () => ((org.accepted = true), write('enrol', site.gateway.id), undefined),
     'GET gateways': () => ({ gateways: org.gateways.map(({ id, name }) => ({ id, name, connected: org.accepted, state: site.state, version: '0.1.0', certificate_expires_at: Date.now() + 86_400_000 })) }),
+    'GET silences': () => ({ silences: [] }),
     'POST gateways/*/commands': async ({ body }) => (write('configure', site.gateway.id), { envelope: await site.command(body.envelope, org.devices) }),
     'GET cameras': () => ({ cameras: org.cameras.map(({ id, name, gateway }) => ({ id, name, gateway, hears: true, streams: site.streams(id) })) }),
     'GET cameras/*/recordings': ({ part, query }) => site.recordings(part, query.get('rendition') ?? 'main', Number(query.get('from') ?? 0), Number(query.get('to') ?? Date.now())),

@@ -3,13 +3,15 @@
 // page that it serves: docs/threat-model.md.)
 
 import languages from 'virtual:languages/service-worker';
-import { changeNotices, loadLanguage, loadNotices, type NoticeKey } from '../lib/device/store';
-import { isPath, type Shown, shownOf, testOf, UNREADABLE } from '../lib/app/notification';
+import { changeNotices, loadLanguage, loadNotices, type NoticeKey, type NoticeMemory } from '../lib/device/store';
+import { isPath, type Shown, shownOf, type Silences, silencesOf, testOf, UNREADABLE } from '../lib/app/notification';
 import { ENGLISH, localeFor, preferred } from '../lib/app/locales';
+import { isQuiet } from '../lib/app/quiet';
 import { speak } from '../lib/say';
 import { fromBase64 } from '../lib/seal/bytes';
 import { type Notice, NOTICE_BYTES, openNotice } from '../lib/seal/notice';
-import { b64, bool, id, loose } from '../lib/seal/shape';
+import { isTrouble } from '../lib/seal/event';
+import { b64, bool, id, int, list, loose } from '../lib/seal/shape';
 import type { StillPlace } from '../lib/seal/still';
 import { stillPicture } from './still';
 
@@ -22,6 +24,11 @@ const SHOWN_MAX = 256;
 
 const noticeMessage = loose({ gateway: id('gw_'), notice: b64(NOTICE_BYTES) });
 const testMessage = loose({ test: bool });
+/** Gateways in one message. */
+const SILENCES_MAX = 16;
+const silence = list(loose({ gateway: id('gw_'), since: int }), SILENCES_MAX);
+/** Of the server itself, which seals nothing: whatever it says is shown as its word. */
+const silenceMessage = loose({ gateways: loose({ silent: silence, back: silence, more: int }) });
 
 worker.addEventListener('install', () => void worker.skipWaiting());
 worker.addEventListener('activate', (event) => event.waitUntil(worker.clients.claim()));
@@ -61,6 +68,8 @@ async function toldBy(text: string): Promise<Told> {
   if (text.length > MESSAGE_CHARS_MAX) return { shown: UNREADABLE };
   const message: unknown = JSON.parse(text);
   if (Object.hasOwn(Object(message), 'test')) return testMessage(message, 'test') && { shown: testOf(Date.now()) };
+  // What a browser has forgotten gives it no names, and that is all.
+  if (Object.hasOwn(Object(message), 'gateways')) return { shown: silenceBy(silenceMessage(message, 'message').gateways, await loadNotices().catch(() => null)) };
   const memory = await loadNotices();
   const { gateway, notice } = noticeMessage(message, 'message');
   if (!memory) return { shown: UNREADABLE };
@@ -75,6 +84,13 @@ async function toldBy(text: string): Promise<Told> {
   const shown = shownOf(opened, names[opened.camera] ?? null, isNews, Date.now());
   const { camera, event, still } = opened;
   return { shown, still: still === undefined ? null : { secret: still, place: { org, gateway, camera, event } } };
+}
+
+/** The server does not know when nothing is to be told, nor of what: then it is shown without a sound. */
+function silenceBy(told: Silences, memory: NoticeMemory | null): Shown {
+  const now = Date.now();
+  const isWanted = memory !== null && memory.choice.kinds.some(isTrouble) && !isQuiet(memory.choice, now);
+  return silencesOf(told, memory?.gateways ?? {}, !isWanted, now) ?? UNREADABLE;
 }
 
 async function openWith(keys: NoticeKey[], sealed: ReturnType<typeof fromBase64>, channel: Parameters<typeof openNotice>[2]): Promise<Notice> {

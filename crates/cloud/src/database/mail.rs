@@ -16,6 +16,8 @@ pub(crate) struct MailRow {
     pub(crate) is_confirmed: bool,
     pub(crate) round: Hash,
     pub(crate) pending: u64,
+    /// Of gateways that fell silent or came back.
+    pub(crate) silences: u64,
     pub(crate) due_at: Option<Timestamp>,
     pub(crate) tries: u64,
     pub(crate) concern: Option<String>,
@@ -30,7 +32,7 @@ pub(crate) struct MailTokens {
 
 macro_rules! columns {
     () => {
-        "SELECT org, person, address, language, confirmed_at, round, pending, due_at, tries, concern \
+        "SELECT org, person, address, language, confirmed_at, round, pending, due_at, tries, concern, silences \
          FROM mail_addresses "
     };
 }
@@ -47,6 +49,7 @@ fn read(row: &Row) -> sqlx::Result<MailRow> {
         due_at: row.number_or_null(7)?.map(Timestamp),
         tries: row.number(8)?,
         concern: row.text_or_null(9)?,
+        silences: row.number(10)?,
     })
 }
 
@@ -99,22 +102,22 @@ impl Database {
         self.execute("DELETE FROM mail_addresses WHERE stop = $1", params![token]).await.map(drop)
     }
 
-    /// Something was told: a mail is due after `gather_ms`, and no sooner than
-    /// `pause_ms` after the last one.
+    /// Something was told, so many events and silences: a mail is due after
+    /// `gather_ms`, and no sooner than `pause_ms` after the last one.
     pub(crate) async fn count_mail(
         &self,
         (org, person): (OrgId, PersonId),
-        count: u64,
+        (events, silences): (u64, u64),
         now: Timestamp,
         (gather_ms, pause_ms): (u64, u64),
     ) -> sqlx::Result<()> {
-        let sql = "UPDATE mail_addresses SET pending = pending + $1, due_at = CASE \
+        let sql = "UPDATE mail_addresses SET pending = pending + $1, silences = silences + $7, due_at = CASE \
                    WHEN due_at IS NOT NULL THEN due_at \
                    WHEN last_at IS NULL OR last_at < $2 THEN $3 \
                    ELSE last_at + $4 END \
                    WHERE org = $5 AND person = $6 AND confirmed_at IS NOT NULL";
         let free_since = now.minus_ms(pause_ms.saturating_sub(gather_ms));
-        let values = params![count, free_since, now.plus_ms(gather_ms), pause_ms, org, person];
+        let values = params![events, free_since, now.plus_ms(gather_ms), pause_ms, org, person, silences];
         self.execute(sql, values).await.map(drop)
     }
 
@@ -132,10 +135,12 @@ impl Database {
 
     /// What was told meanwhile waits for the next one.
     pub(crate) async fn mail_sent(&self, row: &MailRow, now: Timestamp, pause_ms: u64) -> sqlx::Result<()> {
-        let sql = "UPDATE mail_addresses SET pending = pending - $1, tries = 0, last_at = $2, concern = NULL, \
-                   due_at = CASE WHEN pending > $1 THEN $3 ELSE NULL END \
+        let sql = "UPDATE mail_addresses SET pending = pending - $1, silences = silences - $7, tries = 0, \
+                   last_at = $2, concern = NULL, \
+                   due_at = CASE WHEN pending > $1 OR silences > $7 THEN $3 ELSE NULL END \
                    WHERE org = $4 AND person = $5 AND round = $6";
-        let values = params![row.pending, now, now.plus_ms(pause_ms), row.org, row.person, row.round];
+        let MailRow { org, person, round, pending, silences, .. } = row;
+        let values = params![*pending, now, now.plus_ms(pause_ms), *org, *person, *round, *silences];
         self.execute(sql, values).await.map(drop)
     }
 
@@ -147,7 +152,7 @@ impl Database {
 
     /// It will not be sent.
     pub(crate) async fn mail_dropped(&self, row: &MailRow, concern: Option<&str>) -> sqlx::Result<()> {
-        let sql = "UPDATE mail_addresses SET pending = 0, due_at = NULL, tries = 0, concern = $1 \
+        let sql = "UPDATE mail_addresses SET pending = 0, silences = 0, due_at = NULL, tries = 0, concern = $1 \
                    WHERE org = $2 AND person = $3 AND round = $4";
         let concern = concern.map(str::to_owned);
         self.execute(sql, params![concern, row.org, row.person, row.round]).await.map(drop)

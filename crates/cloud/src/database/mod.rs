@@ -24,6 +24,7 @@ mod roster;
 mod rules;
 mod services;
 mod shares;
+mod silences;
 mod stills;
 mod value;
 mod walls;

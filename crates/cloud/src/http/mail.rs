@@ -132,6 +132,7 @@ pub(crate) async fn set(
         is_confirmed: false,
         round,
         pending: 0,
+        silences: 0,
         due_at: Some(now),
         tries: 0,
         concern: None,

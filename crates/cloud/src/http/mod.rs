@@ -43,6 +43,7 @@ pub(crate) mod setup;
 pub(crate) mod shared;
 pub(crate) mod shares;
 pub(crate) mod sheet;
+pub(crate) mod silences;
 pub(crate) mod sites;
 pub(crate) mod status;
 pub(crate) mod stills;

@@ -18,8 +18,8 @@ use super::guard::{Guard, Who, guard};
 use super::{
     actions, bookmarks, cameras, devices, enrolments, events, factors, headers, health, history, hours, live,
     login, mail, notices, page, passwords, past, people, proposals, providers, ptz, reasons, recordings,
-    recovery, roster, rules, scim, services, sessions, setup, shared, shares, sheet, sites, status, stills,
-    timeline, verifications, walls, witness,
+    recovery, roster, rules, scim, services, sessions, setup, shared, shares, sheet, silences, sites, status,
+    stills, timeline, verifications, walls, witness,
 };
 use crate::app::App;
 use crate::gateways;
@@ -166,6 +166,7 @@ fn viewers() -> Vec<Row> {
         viewer("POST", "/api/v1/shared/{id}/openings", Link, post(shared::open)),
         // Anyone: the opening's token has 256 bits, and a film has many pieces.
         viewer("GET", "/api/v1/shared/{id}/files/{file}/pieces/{number}", Anyone, get(shared::piece)),
+        viewer("GET", "/api/v1/silences", Session, get(silences::list)),
         viewer("GET", "/api/v1/walls", Session, get(walls::list)),
         viewer("PUT", "/api/v1/walls/{id}", Session, put(walls::save)),
         viewer("DELETE", "/api/v1/walls/{id}", Session, delete(walls::remove)),

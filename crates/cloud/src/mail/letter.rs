@@ -18,8 +18,8 @@ pub(crate) const LANGUAGES: [&str; 3] = ["en", "de", "fr"];
 pub(super) enum Letter<'a> {
     /// Somebody said that this is their address.
     Confirm { token: &'a str },
-    /// Something was told so many times.
-    Told { count: u64, stop: &'a str },
+    /// Something was told so many times, and whether gateways fell silent or came back.
+    Told { count: u64, is_silence: bool, stop: &'a str },
 }
 
 /// `from` is the configuration's, `origin` where people reach this server.
@@ -83,34 +83,74 @@ fn text(letter: Letter<'_>, language: &str, origin: &Url) -> (&'static str, Stri
                  If it was not, do nothing: no other mail will come.\n"
             ),
         ),
-        (Letter::Told { count, stop }, "de") => (
+        (Letter::Told { count: 0, stop, .. }, "de") => (
+            "Lenskeep: Verbindung zu einem Gateway",
+            format!("{}\n\nKeine solchen Mails mehr:\n{origin}mail#stop={stop}\n", silence(language, origin)),
+        ),
+        (Letter::Told { count: 0, stop, .. }, "fr") => (
+            "Lenskeep\u{a0}: liaison avec une passerelle",
+            format!(
+                "{}\n\nNe plus recevoir ces messages\u{a0}:\n{origin}mail#stop={stop}\n",
+                silence(language, origin)
+            ),
+        ),
+        (Letter::Told { count: 0, stop, .. }, _) => (
+            "Lenskeep: the link to a gateway",
+            format!(
+                "{}\n\nTo get no such mail any more:\n{origin}mail#stop={stop}\n",
+                silence(language, origin)
+            ),
+        ),
+        (Letter::Told { count, is_silence, stop }, "de") => (
             "Lenskeep: Bei Ihren Kameras ist etwas geschehen",
             format!(
                 "Bei Ihren Kameras ist etwas geschehen{}. Was es war, zeigt Lenskeep:\n{origin}events\n\n\
-                 Diese Mail sagt nicht mehr, weil Mails von anderen gelesen werden können und dieser Server es nicht weiß.\n\n\
+                 Diese Mail sagt nicht mehr, weil Mails von anderen gelesen werden können und dieser Server es nicht weiß.\n\n{}\
                  Keine solchen Mails mehr:\n{origin}mail#stop={stop}\n",
-                times(count, "mal")
+                times(count, "mal"),
+                also(is_silence, language, origin)
             ),
         ),
-        (Letter::Told { count, stop }, "fr") => (
+        (Letter::Told { count, is_silence, stop }, "fr") => (
             "Lenskeep\u{a0}: il s’est passé quelque chose devant vos caméras",
             format!(
                 "Il s’est passé quelque chose devant vos caméras{}. Lenskeep montre quoi\u{a0}:\n{origin}events\n\n\
-                 Ce message n’en dit pas plus, car d’autres peuvent lire les courriels, et ce serveur ne le sait pas.\n\n\
+                 Ce message n’en dit pas plus, car d’autres peuvent lire les courriels, et ce serveur ne le sait pas.\n\n{}\
                  Ne plus recevoir ces messages\u{a0}:\n{origin}mail#stop={stop}\n",
-                times(count, "fois")
+                times(count, "fois"),
+                also(is_silence, language, origin)
             ),
         ),
-        (Letter::Told { count, stop }, _) => (
+        (Letter::Told { count, is_silence, stop }, _) => (
             "Lenskeep: something happened at your cameras",
             format!(
                 "Something happened at your cameras{}. Lenskeep shows what it was:\n{origin}events\n\n\
-                 This mail says no more, since others can read mail, and this server does not know.\n\n\
+                 This mail says no more, since others can read mail, and this server does not know.\n\n{}\
                  To get no such mail any more:\n{origin}mail#stop={stop}\n",
-                times(count, "times")
+                times(count, "times"),
+                also(is_silence, language, origin)
             ),
         ),
     }
+}
+
+/// This server's own word, which mail may carry: it names no gateway.
+fn silence(language: &str, origin: &Url) -> String {
+    match language {
+        "de" => format!(
+            "Dieser Server hört von mindestens einem Ihrer Gateways nichts mehr, oder wieder. Von welchem:\n{origin}health"
+        ),
+        "fr" => format!(
+            "Ce serveur n’a plus de nouvelles d’au moins une de vos passerelles, ou en a de nouveau. De laquelle\u{a0}:\n{origin}health"
+        ),
+        _ => format!(
+            "This server hears nothing of at least one of your gateways any more, or hears it again. Which one:\n{origin}health"
+        ),
+    }
+}
+
+fn also(is_silence: bool, language: &str, origin: &Url) -> String {
+    if is_silence { format!("{}\n\n", silence(language, origin)) } else { String::new() }
 }
 
 fn times(count: u64, word: &str) -> String {
@@ -132,15 +172,20 @@ mod tests {
     #[test]
     fn a_mail_is_stopped_at_a_press_and_answered_by_no_machine() {
         for language in LANGUAGES {
-            let mail = written(Letter::Told { count: 3, stop: "abc" }, language);
-            for line in [
-                "List-Unsubscribe: <https://cameras.example/mail/stop/abc>\r\n",
-                "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
-                "Auto-Submitted: auto-generated\r\n",
-                "To: ben@example.org\r\n",
-                "From: Cameras <cameras@example.org>\r\n",
-            ] {
-                assert!(mail.contains(line), "{line} {mail}");
+            for (count, is_silence) in [(3, false), (3, true), (0, true)] {
+                let mail = written(Letter::Told { count, is_silence, stop: "abc" }, language);
+                for line in [
+                    "List-Unsubscribe: <https://cameras.example/mail/stop/abc>\r\n",
+                    "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+                    "Auto-Submitted: auto-generated\r\n",
+                    "To: ben@example.org\r\n",
+                    "From: Cameras <cameras@example.org>\r\n",
+                ] {
+                    assert!(mail.contains(line), "{line} {mail}");
+                }
+                let text = mail.replace("=\r\n", "");
+                assert_eq!(text.contains("cameras.example/health"), is_silence, "{text}");
+                assert_eq!(text.contains("cameras.example/events"), count > 0, "{text}");
             }
             assert!(!written(Letter::Confirm { token: "abc" }, language).contains("List-Unsubscribe"));
         }

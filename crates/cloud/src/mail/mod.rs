@@ -197,8 +197,17 @@ impl Links {
 
 /// Something passed that a person is told.
 pub(crate) async fn told(app: &App, whom: (OrgId, PersonId), count: u64, now: Timestamp) {
+    count_up(app, whom, (count, 0), now).await;
+}
+
+/// A gateway fell silent or came back, which a person is told.
+pub(crate) async fn told_of_silence(app: &App, whom: (OrgId, PersonId), now: Timestamp) {
+    count_up(app, whom, (0, 1), now).await;
+}
+
+async fn count_up(app: &App, whom: (OrgId, PersonId), counts: (u64, u64), now: Timestamp) {
     let Some(mail) = &app.mail else { return };
-    if let Err(error) = app.database.count_mail(whom, count, now, (GATHER_MS, mail.pause_ms)).await {
+    if let Err(error) = app.database.count_mail(whom, counts, now, (GATHER_MS, mail.pause_ms)).await {
         tracing::warn!(person = %whom.1, "a mail was not put down: {error}");
     }
 }
@@ -253,7 +262,7 @@ async fn send_due(app: &App, mail: &Mail) -> anyhow::Result<bool> {
         }
         let links = Links::of(&app.vault, row.round);
         let letter = match row.is_confirmed {
-            true => Letter::Told { count: row.pending, stop: &links.stop },
+            true => Letter::Told { count: row.pending, is_silence: row.silences > 0, stop: &links.stop },
             false => Letter::Confirm { token: &links.confirm },
         };
         let outcome = mail.send(letter, to, &row.language, &app.public_url).await;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::live::until;
 use crate::notices::Scene;
+use crate::silences::all_are_heard;
 use crate::support::world::{Answer, Person};
 use crate::support::{Organisation, World, now, on_both_databases};
 
@@ -25,6 +26,7 @@ on_both_databases!(
     nobody_is_flooded_and_nobody_learns_whose_address_it_is,
     who_was_shut_out_is_told_nothing,
     a_stolen_session_sets_no_address,
+    that_a_gateway_is_silent_is_told_without_its_name,
 );
 
 const PASSWORD: &str = "correct horse";
@@ -303,6 +305,36 @@ async fn nobody_is_flooded_and_nobody_learns_whose_address_it_is(world: World) {
         .sql(&format!("UPDATE mail_addresses SET made_at = {day_ago} WHERE confirmed_at IS NULL"))
         .await;
     assert_eq!(confirm(&scene, &token(&late, "#confirm=")).await, StatusCode::GONE);
+}
+
+async fn that_a_gateway_is_silent_is_told_without_its_name(world: World) {
+    let server = Server::start("none").await;
+    let world = world.restarted_with(|config| config.gateways.silent_after_seconds = 2).await;
+    let mut scene = scene(world, &server).await;
+    let link = scene.gateway.link().await;
+    all_are_heard(&scene).await;
+    let ben = confirmed(&mut scene, &server, "ben@example.org", 1).await;
+    drop(link);
+    let told = server.has(2).await;
+    let said = text(&told);
+    assert!(said.contains("Subject: Lenskeep: the link to a gateway\r\n"), "{said}");
+    assert!(said.contains(&format!("{}/health", scene.world.origin())), "{said}");
+    for unsaid in ["gw_", "cam_", "usr_", "Shop", "Door", "happened"] {
+        assert!(!said.contains(unsaid), "{unsaid} in {said}");
+    }
+    until(async || scene.world.sql("UPDATE mail_addresses SET tries = 0 WHERE due_at IS NULL").await == 1)
+        .await;
+    // Nobody is written to again before it is time, and then of both.
+    scene.tell(&ben).await;
+    assert_eq!(
+        scene.world.sql("UPDATE mail_addresses SET silences = 1, due_at = 1 WHERE pending = 1").await,
+        1
+    );
+    let said = text(&server.has(3).await);
+    assert!(said.contains("happened at your cameras") && said.contains("/health"), "{said}");
+    let url = format!("{}/mail/stop/{}", scene.world.origin(), token(&told, "/mail/stop/"));
+    assert_eq!(scene.world.client.post(&url).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(state(&scene, &ben).await["address"], Value::Null);
 }
 
 async fn who_was_shut_out_is_told_nothing(world: World) {

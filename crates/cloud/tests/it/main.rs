@@ -35,6 +35,7 @@ mod seek;
 mod services;
 mod shares;
 mod sheet;
+mod silences;
 mod sites;
 mod stills;
 mod support;

@@ -38,7 +38,7 @@ type Scripted = (u16, Option<&'static str>);
 
 /// A push service on this machine, which answers as it is told.
 #[derive(Clone, Default)]
-struct Service {
+pub(crate) struct Service {
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
     answers: Arc<Mutex<VecDeque<Scripted>>>,
     address: String,
@@ -72,11 +72,11 @@ impl Service {
         self.answers.lock().unwrap().extend(with);
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.got.lock().unwrap().len()
     }
 
-    async fn has(&self, count: usize) {
+    pub(crate) async fn has(&self, count: usize) {
         until(async || self.count() >= count).await;
         assert_eq!(self.count(), count);
     }
@@ -92,9 +92,9 @@ impl Service {
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) ours: Organisation,
-    gateway: Gateway,
-    camera: CameraId,
-    service: Service,
+    pub(crate) gateway: Gateway,
+    pub(crate) camera: CameraId,
+    pub(crate) service: Service,
 }
 
 impl Scene {
@@ -107,7 +107,7 @@ impl Scene {
         Scene { world, ours, gateway, camera, service }
     }
 
-    fn order(&self, by: &Person, gateway: &Gateway) -> Envelope {
+    pub(crate) fn order(&self, by: &Person, gateway: &Gateway) -> Envelope {
         self.order_at(by, gateway, now())
     }
 
@@ -125,7 +125,7 @@ impl Scene {
         NoticeOrder::new(channel, times, &wishes, &kem, fresh_seal()).sign(&by.keys.sign)
     }
 
-    async fn put(&self, api: &Api<'_>, by: &Person, orders: &[Envelope]) -> Answer {
+    pub(crate) async fn put(&self, api: &Api<'_>, by: &Person, orders: &[Envelope]) -> Answer {
         let body = json!({ "subscription": self.service.subscription(), "orders": orders });
         api.put(&format!("/api/v1/notices/{}", by.device), &body).await
     }

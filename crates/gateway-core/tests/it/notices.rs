@@ -68,7 +68,7 @@ impl Site {
             *drawn += 1;
             [*drawn; 12]
         };
-        self.notices.of((camera_id(1), event), &self.roster, now, None, nonce).notices
+        self.notices.of((&[camera_id(1)], event), &self.roster, now, None, nonce).notices
     }
 
     fn tells(&mut self, kind: EventKind, ms: u64) -> usize {
@@ -112,7 +112,7 @@ fn a_picture_is_for_those_who_asked_for_one_and_is_taken_for_nobody_else() {
     let tell = |site: &mut Site, ms: u64, offered: bool| {
         let (now, offered) = (Now { ms, at: T0.plus_ms(ms) }, offered.then(|| secret.clone()));
         let event = event(1, EventKind::Motion, EventPhase::Began);
-        site.notices.of((camera_id(1), &event), &site.roster, now, offered, &mut || [1; 12])
+        site.notices.of((&[camera_id(1)], &event), &site.roster, now, offered, &mut || [1; 12])
     };
     let opened = |site: &Site, told: &SealedNotice| {
         let (n, key) = if told.device == device_id(1) { (1, 7) } else { (2, 8) };
@@ -138,6 +138,46 @@ fn a_picture_is_for_those_who_asked_for_one_and_is_taken_for_nobody_else() {
     );
     let told = tell(&mut site, 40_000, true);
     assert!(told.still.is_none() && told.notices.iter().all(|told| told.device == device_id(1)));
+}
+
+#[test]
+fn trouble_of_a_gateway_is_told_once_of_a_camera_that_the_device_may_see() {
+    let mut site = Site::new();
+    let ben = PersonId::from_random([2; 16]);
+    push(&mut site.roster, Statement::AddDevice { device: Device { person: ben, ..device(2) } });
+    let disk = |cameras| {
+        vec![
+            Rule { cameras, kinds: vec![EventKind::Disk] },
+            Rule { cameras: None, kinds: vec![EventKind::Motion] },
+        ]
+    };
+    let of_all = Wishes { rules: disk(None), pictures: true, ..wishes(7) };
+    let of_another = Wishes { rules: disk(Some(vec![camera_id(2)])), ..wishes(8) };
+    let orders = [order_at(1, &site.roster, &of_all, T0), order_at(2, &site.roster, &of_another, T0)];
+    assert!(site.set(&orders, 0).is_none());
+    let full = Event {
+        source: EventSource::Gateway,
+        rule: Some("full".into()),
+        topic: "lenskeep/disk".into(),
+        ..event(1, EventKind::Disk, EventPhase::Began)
+    };
+    let cameras = [camera_id(9), camera_id(1), camera_id(2)];
+    let tell = |site: &mut Site, ms: u64| {
+        let now = Now { ms, at: T0.plus_ms(ms) };
+        site.notices.of((&cameras, &full), &site.roster, now, None, &mut || [1; 12]).notices
+    };
+    // Nobody may see the first, and Ben none of them.
+    let told = tell(&mut site, 0);
+    assert_eq!(
+        told.iter().map(|one| (one.device, one.camera)).collect::<Vec<_>>(),
+        [(device_id(1), camera_id(1))]
+    );
+    let key = NoticeKey::from_random([7; 32]);
+    let opened = Notice::open(&told[0].notice.0, &key, &channel(1, site.roster.org())).unwrap();
+    assert_eq!((opened.kind, opened.rule.as_deref()), (EventKind::Disk, Some("full")));
+    assert!(tell(&mut site, 9_999).is_empty(), "a pause holds for all of them");
+    push(&mut site.roster, Statement::RevokeDevice { device: device_id(1) });
+    assert!(tell(&mut site, 20_000).is_empty());
 }
 
 #[test]

@@ -24,7 +24,7 @@ const REFUSED: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 impl Tellers {
-    pub(super) fn sources(&self) -> impl Iterator<Item = EventSource> + use<> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = EventSource> + use<> {
         let camera = self.camera.as_ref().map(Teller::source);
         camera.into_iter().chain(self.frigate.as_ref().map(|_| EventSource::Frigate))
     }

@@ -42,7 +42,7 @@ pub(super) async fn cameras(
     let listing = |camera: &seal::roster::Camera| {
         let right = view.roster.right_of_device(caller.device, camera.id, now);
         let hears = right.is_some_and(|right| right.audio);
-        let own = view.streams.iter().filter(|((id, _), _)| *id == camera.id);
+        let own = view.streams.iter().filter(|((id, _), outlet)| *id == camera.id && outlet.is_listed());
         let streams = own.map(|(_, outlet)| outlet.status()).collect();
         CameraListing { id: camera.id, name: camera.name.clone(), gateway: camera.gateway, hears, streams }
     };

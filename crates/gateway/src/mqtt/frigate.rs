@@ -69,10 +69,6 @@ impl Sightings {
         let sightings = self.cameras.get(&camera)?.subscribe();
         Some(Ear { sightings, hearing: self.hearing.clone() })
     }
-
-    pub(crate) fn has(&self, camera: CameraId) -> bool {
-        self.cameras.contains_key(&camera)
-    }
 }
 
 impl Frigate {

@@ -22,6 +22,9 @@ const PULSE: Duration = Duration::from_secs(5);
 /// Longer than any event lasts: one whose end was missed turns off all the same.
 const ON_MAX: Duration = Duration::from_millis(LENGTH_MS_MAX + 60_000);
 
+/// The gateway tells the end of trouble, however long it lasts.
+const TROUBLE_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 pub(super) struct State {
     topics: Topics,
     retained: BTreeMap<String, String>,
@@ -73,6 +76,7 @@ impl State {
         let EventMessage { camera, kind, event, phase, .. } = message;
         let on = self.on.entry((camera, kind)).or_default();
         match phase {
+            EventPhase::Began if kind.is_trouble() => on.insert(event, Instant::now() + TROUBLE_MAX),
             EventPhase::Began => on.insert(event, Instant::now() + ON_MAX),
             EventPhase::Happened => on.insert(event, Instant::now() + PULSE),
             EventPhase::Ended => on.remove(&event),

@@ -164,6 +164,7 @@ impl Store {
     }
 
     /// Events that had begun when the gateway died: nobody will say that they ended.
+    /// Trouble goes on over a restart.
     pub(crate) async fn unended(&self) -> anyhow::Result<Vec<EventMessage>> {
         let rows: Vec<String> = sqlx::query_scalar(
             "SELECT message FROM events AS begun WHERE phase = 'began' AND NOT EXISTS
@@ -172,6 +173,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let ended = rows.iter().filter_map(|row| serde_json::from_str::<EventMessage>(row).ok());
+        let ended = ended.filter(|begun| !begun.kind.is_trouble());
         let ended =
             ended.map(|begun| EventMessage { phase: EventPhase::Ended, began_at: Some(begun.at), ..begun });
         Ok(ended.collect())

@@ -72,7 +72,8 @@ pub(crate) fn header_of_events() -> Header {
     Header { rendition: Rendition::Events, tracks: vec![seal::event::track()], ..header() }
 }
 
-/// A person who comes and goes, a bell, and a camera that told too much.
+/// A person who comes and goes, a bell, a camera that is down, and one that told too
+/// much.
 pub(crate) fn batches() -> Vec<Batch> {
     let event = |n: u8, ms, phase, kind, rule: Option<&str>, topic: &str| Event {
         id: EventId::from_random([n; 16]),
@@ -89,9 +90,14 @@ pub(crate) fn batches() -> Vec<Batch> {
     };
     let bell =
         event(2, 900, EventPhase::Happened, EventKind::Doorbell, None, "RuleEngine/MyRuleDetector/Visitor");
+    let down = Event {
+        source: EventSource::Gateway,
+        ..event(3, 950, EventPhase::Began, EventKind::CameraDown, Some("stalled"), "lenskeep/camera_down")
+    };
     vec![
         Batch { events: vec![person(0, EventPhase::Began)], left_out: 0 },
         Batch { events: vec![bell, person(850, EventPhase::Ended)], left_out: 0 },
+        Batch { events: vec![down], left_out: 0 },
         Batch { events: vec![], left_out: 970 },
     ]
 }
@@ -102,7 +108,7 @@ pub(crate) fn write_events() -> (Vec<u8>, Finished) {
     let mut bytes = Vec::new();
     let audio = keys.audio.unwrap();
     let mut writer = RecordingWriter::begin(header_of_events(), &keys.video, &audio, &signer, &mut bytes);
-    for (batch, time) in batches().iter().zip([0, 900, 2_000]) {
+    for (batch, time) in batches().iter().zip([0, 900, 950, 2_000]) {
         writer.seal(0, flags::KEY_FRAME, time, &[&batch.encode()], &mut bytes).unwrap();
     }
     let finished = writer.finish(Ended::Closed, 2_000, None, &signer, &mut bytes);
@@ -148,9 +154,12 @@ fn a_batch_of_events_is_read_within_its_bounds() {
         change(&mut batch);
         Batch::read(&batch.encode())
     };
-    for (source, name) in
-        [(EventSource::Onvif, "onvif"), (EventSource::Vapix, "vapix"), (EventSource::Frigate, "frigate")]
-    {
+    for (source, name) in [
+        (EventSource::Onvif, "onvif"),
+        (EventSource::Vapix, "vapix"),
+        (EventSource::Frigate, "frigate"),
+        (EventSource::Gateway, "gateway"),
+    ] {
         let read = with(&|batch| batch.events[0].source = source).unwrap();
         assert!(String::from_utf8(read.encode()).unwrap().contains(&format!("\"source\":\"{name}\"")));
     }

@@ -34,6 +34,8 @@ export type SiteSettings = Narrow<Whole<'SiteSettings'>, { bandwidth: Bandwidth;
 export type GatewayListing = Narrow<Whole<'GatewayListing'>, { settings: SiteSettings | null }>;
 export type RecordingListing = Narrow<Whole<'Recording'>, { rendition: Rendition | 'events' }>;
 export type NoticeState = Narrow<Whole<'NoticeState'>, { subscription: Whole<'SubscriptionState'> | null }>;
+export type Silence = Narrow<Whole<'Silence'>, { until: number | null }>;
+export type Silences = { silences: Silence[] };
 export type MailState = Narrow<Whole<'MailState'>, { address: string | null; concern: string | null }>;
 /** Sealed; what it holds is read by seal. */
 export type EventPage = Narrow<Whole<'EventPage'>, { recordings: RecordingListing[] }>;

@@ -2,19 +2,23 @@
 // known, an end. No clock and no drawing here.
 
 import type { OpenedEvents } from '../../worker/events';
-import type { EventKind } from '../seal/event';
+import { type EventKind, isOfGateway, isTrouble } from '../seal/event';
 
 export interface Happening {
   id: string;
   /** Ids are drawn by gateways, each for its own cameras. */
   key: string;
   camera: string;
+  /** Several for trouble of a gateway, which stands in the tracks of all its cameras. */
+  cameras: readonly string[];
   kind: EventKind;
   rule: string | null;
   topic: string;
   from: number;
   /** Null while it goes on, or if nobody told its end. */
   to: number | null;
+  /** Nobody told its end, and the same has begun again since. */
+  over?: boolean;
 }
 
 /** A gateway ends what a camera does not; after this, an end that was never told is not waited for. */
@@ -31,7 +35,7 @@ export class Happenings {
     if (problem !== null || this.read.has(recording)) return;
     this.read.add(recording);
     for (const { id, at, phase, kind, rule, topic } of events) {
-      const key = `${camera} ${id}`;
+      const key = isOfGateway(kind) ? id : `${camera} ${id}`;
       if (phase === 'ended') {
         this.ends.set(key, at);
         const begun = this.byKey.get(key);
@@ -39,7 +43,12 @@ export class Happenings {
         continue;
       }
       const end = phase === 'happened' ? at : this.ends.get(key);
-      this.byKey.set(key, { id, key, camera, kind, rule, topic, from: at, to: end === undefined ? null : Math.max(end, at) });
+      const known = this.byKey.get(key);
+      if (known && isOfGateway(kind)) {
+        if (!known.cameras.includes(camera)) known.cameras = [...known.cameras, camera];
+        continue;
+      }
+      this.byKey.set(key, { id, key, camera, cameras: [camera], kind, rule, topic, from: at, to: end === undefined ? null : Math.max(end, at) });
     }
   }
 
@@ -49,11 +58,20 @@ export class Happenings {
 
   /** The newest first. */
   all(): Happening[] {
-    return [...this.byKey.values()].sort((a, b) => b.from - a.from || (a.key < b.key ? 1 : -1));
+    const all = [...this.byKey.values()].sort((a, b) => b.from - a.from || (a.key < b.key ? 1 : -1));
+    const later = new Set<string>();
+    return all.map((event) => {
+      if (!isTrouble(event.kind)) return event;
+      // A camera has no picture for one reason at a time.
+      const about = `${event.camera} ${event.kind === 'not_recorded' ? 'camera_down' : event.kind}`;
+      const over = event.to === null && later.has(about);
+      later.add(about);
+      return over ? { ...event, over } : event;
+    });
   }
 }
 
-export const goesOn = ({ from, to }: Happening, now: number): boolean => to === null && now - from < UNTOLD_END_MS;
+export const goesOn = ({ from, to, kind, over }: Happening, now: number): boolean => to === null && (isTrouble(kind) ? over !== true : now - from < UNTOLD_END_MS);
 
 export interface Wanted {
   camera: string | null;
@@ -64,7 +82,7 @@ export interface Wanted {
 
 /** Whether it is one of those that somebody looks for. Text is looked for in the rule, the topic and the camera's name. */
 export function isWanted(event: Happening, wanted: Wanted, reviewed: ReadonlySet<string>, cameraName: string): boolean {
-  if (wanted.camera !== null && event.camera !== wanted.camera) return false;
+  if (wanted.camera !== null && !event.cameras.includes(wanted.camera)) return false;
   if (wanted.kinds.size > 0 && !wanted.kinds.has(event.kind)) return false;
   if (wanted.unreviewed && reviewed.has(event.id)) return false;
   const text = wanted.text.trim().toLocaleLowerCase();

@@ -1,7 +1,7 @@
 // Asks again and again how things are. The gaps of a day are asked for one camera after the other, so that many cameras are no flood.
 
 import { get, serverTime } from '../api/client';
-import type { CameraListing, Gap, GatewayListing, Status, Timeline } from '../api/types';
+import type { CameraListing, Gap, GatewayListing, Silences, Status, Timeline } from '../api/types';
 import { type Facts, type Trouble, troubles } from './health';
 import type { Organisation } from './organisation.svelte';
 
@@ -24,7 +24,7 @@ export class Health {
 
   async look(): Promise<void> {
     const { organisation } = this;
-    const [{ cameras }, { gateways }, { version }] = await Promise.all([get<{ cameras: CameraListing[] }>('/api/v1/cameras'), get<{ gateways: GatewayListing[] }>('/api/v1/gateways'), get<Status>('/api/v1/status')]);
+    const [{ cameras }, { gateways }, { version }, { silences }] = await Promise.all([get<{ cameras: CameraListing[] }>('/api/v1/cameras'), get<{ gateways: GatewayListing[] }>('/api/v1/gateways'), get<Status>('/api/v1/status'), get<Silences>('/api/v1/silences').catch(() => ({ silences: [] }))]);
     const known = cameras.flatMap((listing) => {
       // Names are the roster's; the server tells only what the streams do.
       const camera = organisation.camera(listing.id);
@@ -39,6 +39,7 @@ export class Health {
       cameras: known,
       gateways: gateways.map((gateway) => ({ ...gateway, name: organisation.gateway(gateway.id)?.name ?? gateway.name })),
       gaps: this.gaps,
+      silences,
     });
     this.cameras = known.length;
     this.found = troubles(facts());

@@ -1,8 +1,8 @@
 // What is wrong with cameras, gateways and this browser, the worst first, and what to do about each. Says nothing of what is well.
 
-import type { CameraListing, Gap, GapReason, GatewayListing } from '../api/types';
+import type { CameraListing, Gap, GapReason, GatewayListing, Silence } from '../api/types';
 import { eventsOf, picturesOf } from './streams';
-import { GAP_WORDS, lengthOf } from './words';
+import { GAP_TO_DO, GAP_WORDS, lengthOf } from './words';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -36,18 +36,9 @@ export interface Facts {
   gateways: Pick<GatewayListing, 'id' | 'name' | 'connected' | 'version' | 'certificate_expires_at'>[];
   /** Of the last day. */
   gaps: Map<string, Gap[]>;
+  /** Of gateways, the newest first. */
+  silences: readonly Silence[];
 }
-
-const TO_DO: Record<GapReason, string> = {
-  camera_unreachable: 'Look at its power and network. A camera that comes and goes may be at the edge of its Wi-Fi.',
-  camera_refused: 'Check user name and password, and whether the camera allows another stream.',
-  stalled: 'Restart the camera. If it happens again, look at its network and for newer firmware.',
-  restarted: 'If nobody restarted the gateway, look at its power, and at its log.',
-  disk_full: 'Let the gateway keep less, or give it a larger disk.',
-  damaged: 'Look at the gateway’s disk: it may be about to fail.',
-  disabled: 'Switch recording on again if that was not meant.',
-  bad_stream: 'Set the camera to H.264 or H.265, and to AAC or G.711 for sound.',
-};
 
 export function troubles(facts: Facts): Trouble[] {
   const found = [...ofClock(facts), ...facts.gateways.flatMap((gateway) => ofGateway(gateway, facts)), ...facts.cameras.flatMap((camera) => ofCamera(camera, facts))];
@@ -62,13 +53,14 @@ function ofClock({ clockAheadMs }: Facts): Trouble[] {
   return [{ key: 'clock', tone: off >= CLOCK_OFF_BAD_MS ? 'bad' : 'busy', about: 'This device', what, todo, since: null, link: null }];
 }
 
-function ofGateway({ id, name, connected, version, certificate_expires_at }: Facts['gateways'][number], { now, serverVersion, cameras, administrator }: Facts): Trouble[] {
+function ofGateway({ id, name, connected, version, certificate_expires_at }: Facts['gateways'][number], { now, serverVersion, cameras, silences, administrator }: Facts): Trouble[] {
   const link = administrator ? { href: '/gateways', text: 'Gateways' } : null;
   const about = { about: name, since: null, link };
   if (!connected) {
     const count = cameras.filter(({ gateway }) => gateway === id).length;
     const what = `The gateway does not reach the server.${count > 0 ? ` ${count === 1 ? 'One camera cannot' : `${count} cameras cannot`} be watched live from here.` : ''}`;
-    return [{ ...about, key: `${id} away`, tone: 'bad', what, todo: 'Check its power and the site’s network. It goes on recording by itself and forwards later; people at the site can watch by lenskeep app.' }];
+    const since = silences.find(({ gateway, until }) => gateway === id && until === null)?.since ?? null;
+    return [{ ...about, since, key: `${id} away`, tone: 'bad', what, todo: 'Check its power and the site’s network. It goes on recording by itself and forwards later; people at the site can watch by lenskeep app.' }];
   }
   const found: Trouble[] = [];
   if (version && version !== serverVersion) found.push({ ...about, key: `${id} version`, tone: 'busy', what: `It runs version ${version}, the server ${serverVersion}.`, todo: 'Upgrade the older one.' });
@@ -88,7 +80,7 @@ function ofCamera({ id, name, gateway, streams }: Facts['cameras'][number], { no
       const which = rendition === 'sub' ? ' (small stream)' : '';
       const words = (reason ?? 'it does not say why').replace(/\.$/, '');
       if (state === 'failed') found.push({ ...about, key: `${id} ${rendition}`, tone: 'bad', what: `Not recording${which}: ${words}.`, todo: 'Look at its power and network, and check address and password.', since, link: access });
-      else if (state === 'connecting' && now - since > MINUTE_MS) found.push({ ...about, key: `${id} ${rendition}`, tone: 'bad', what: `Not recording${which}: the gateway has been connecting for ${lengthOf(now - since)}.`, todo: TO_DO.camera_unreachable, since });
+      else if (state === 'connecting' && now - since > MINUTE_MS) found.push({ ...about, key: `${id} ${rendition}`, tone: 'bad', what: `Not recording${which}: the gateway has been connecting for ${lengthOf(now - since)}.`, todo: GAP_TO_DO.camera_unreachable, since });
       else if (state === 'recording' && reason) found.push({ ...about, key: `${id} ${rendition}`, tone: 'busy', what: `Recording${which}, but ${words}.`, todo: 'Change this in the camera’s settings.', since });
     }
     const events = eventsOf(streams);
@@ -112,5 +104,5 @@ function ofGaps(id: string, about: Pick<Trouble, 'about' | 'link'>, gaps: readon
   if (!worst || total < MISSING_MS) return [];
   const [reason] = worst;
   const cause = GAP_WORDS[reason].charAt(0).toLowerCase() + GAP_WORDS[reason].slice(1);
-  return [{ ...about, key: `${id} gaps`, tone: 'busy', what: `${lengthOf(total)} of the last day are missing, mostly because ${cause}.`, todo: TO_DO[reason], since: last }];
+  return [{ ...about, key: `${id} gaps`, tone: 'busy', what: `${lengthOf(total)} of the last day are missing, mostly because ${cause}.`, todo: GAP_TO_DO[reason], since: last }];
 }

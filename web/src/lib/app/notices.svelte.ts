@@ -6,9 +6,10 @@ import type { CameraListing, NoticeState } from '../api/types';
 import { base64url, fromBase64url } from '../seal/bytes';
 import { changeNotices, endPush, forgetNotices, loadNotices, type NoticeChoice, type NoticeKey, type NoticeMemory } from '../device/store';
 import { EVENT_KINDS } from '../seal/event';
-import { QUIET_MAX, type Wishes } from '../seal/noticeLimits';
+import type { Wishes } from '../seal/noticeLimits';
 import { call } from './keeper';
 import type { Organisation } from './organisation.svelte';
+import { quietTimes } from './quiet';
 import { serviceWorker } from './scripts';
 import type { Camera } from '../seal/statements';
 
@@ -115,11 +116,12 @@ export class Notices {
     const placed = await call('orderNotices', { org: this.organisation.org, at: issuedAt, orders: gateways.map((gateway) => ({ gateway, wishes: wishes.get(gateway.id)! })) });
     const made = Object.fromEntries(placed.map(({ key }, n) => [gateways[n]!.id, key]));
     const names = Object.fromEntries(this.cameras.map(({ id, name }) => [id, name]));
+    const named = Object.fromEntries(gateways.map(({ id, name }) => [id, name]));
     const { org, device } = this.organisation;
     // Before the server has the orders: the first notice may come at once.
     await changeNotices((kept) => {
-      const own = this.own(kept) ?? { org, device, choice, keys: {}, names, placedAt: 0, issuedAt, shown: [] };
-      return { ...own, names, issuedAt, keys: keysWith(own.keys, made, now) };
+      const own = this.own(kept) ?? { org, device, choice, keys: {}, names, gateways: named, placedAt: 0, issuedAt, shown: [] };
+      return { ...own, names, gateways: named, issuedAt, keys: keysWith(own.keys, made, now) };
     });
     try {
       await put(this.path, { subscription, orders: placed.map(({ envelope }) => envelope) });
@@ -164,19 +166,6 @@ export function wishesOf(choice: NoticeChoice, cameras: readonly { id: string; g
     wishes.set(gateway, found);
   }
   return wishes;
-}
-
-/** The nights of as long as an order lives, in this browser's zone: it knows when clocks change, the gateway does not. */
-export function quietTimes({ quiet, snoozed_until }: Pick<NoticeChoice, 'quiet' | 'snoozed_until'>, now: number): { from: number; to: number }[] {
-  const times = snoozed_until > now ? [{ from: 0, to: snoozed_until }] : [];
-  if (!quiet || quiet.from === quiet.to) return times;
-  const today = new Date(now);
-  const at = (day: number, minutes: number): number => new Date(today.getFullYear(), today.getMonth(), today.getDate() + day, 0, minutes).getTime();
-  for (let day = -1; times.length < QUIET_MAX && day <= 61; day += 1) {
-    const to = at(quiet.to > quiet.from ? day : day + 1, quiet.to);
-    if (to > now) times.push({ from: at(day, quiet.from), to });
-  }
-  return times;
 }
 
 async function subscribe(serverKey: string): Promise<{ endpoint: string; p256dh: string; auth: string }> {

@@ -84,7 +84,52 @@ export const KIND_WORDS: Record<EventKind, string> = {
   input: 'Input',
   doorbell: 'Doorbell',
   other: 'Something else',
+  camera_down: 'Camera does not answer',
+  not_recorded: 'Recording stopped',
+  frozen: 'Picture does not change',
+  disk: 'Trouble with the gateway’s disk',
+  clock: 'The gateway’s clock is wrong',
 };
+
+export const GAP_TO_DO: Record<GapReason, string> = {
+  camera_unreachable: 'Look at its power and network. A camera that comes and goes may be at the edge of its Wi-Fi.',
+  camera_refused: 'Check user name and password, and whether the camera allows another stream.',
+  stalled: 'Restart the camera. If it happens again, look at its network and for newer firmware.',
+  restarted: 'If nobody restarted the gateway, look at its power, and at its log.',
+  disk_full: 'Let the gateway keep less, or give it a larger disk.',
+  damaged: 'Look at the gateway’s disk: it may be about to fail.',
+  disabled: 'Switch recording on again if that was not meant.',
+  bad_stream: 'Set the camera to H.264 or H.265, and to AAC or G.711 for sound.',
+};
+
+/** Causes that are no reason of a gap. */
+const CAUSE_WORDS = {
+  frozen: 'The picture is the same again and again',
+  failing: 'The disk does not take what is recorded',
+  slow: 'The disk is too slow: what was recorded last may be lost',
+  full: 'The disk is full, and what nobody else has is deleted',
+  filling: 'The disk fills with what could not be forwarded',
+  ahead: 'It is ahead of the server’s, and recordings bear its time',
+  behind: 'It is behind the server’s, and recordings bear its time',
+};
+const CAUSE_TO_DO: Record<keyof typeof CAUSE_WORDS, string> = {
+  frozen: 'Look whether the camera hangs, or somebody plays its picture back. Restart it.',
+  failing: 'Look at space on the gateway’s disk, and at its system’s log.',
+  slow: 'See what else uses the disk. It may be about to fail.',
+  full: 'Bring the gateway back to its network, let it keep less, or give it a larger disk.',
+  filling: 'Bring the gateway back to its network, let it keep less, or give it a larger disk.',
+  ahead: 'Have the gateway set its clock by the network.',
+  behind: 'Have the gateway set its clock by the network.',
+};
+
+/** What a gateway gives as the cause of trouble, and what to do. Of a cause that this page does not know, nothing. */
+export function causeOf(cause: string | null): { what: string; todo: string } | null {
+  if (cause === null) return null;
+  if (Object.hasOwn(GAP_WORDS, cause)) return { what: GAP_WORDS[cause as GapReason], todo: GAP_TO_DO[cause as GapReason] };
+  if (!Object.hasOwn(CAUSE_WORDS, cause)) return null;
+  const known = cause as keyof typeof CAUSE_WORDS;
+  return { what: CAUSE_WORDS[known], todo: CAUSE_TO_DO[known] };
+}
 
 export function streamWords(stream: StreamStatus | undefined): { text: string; tone: 'good' | 'busy' | 'bad' | 'idle' } {
   if (!stream) return { text: 'No news from the gateway', tone: 'idle' };

@@ -48,6 +48,8 @@ export interface NoticeMemory {
   keys: Record<string, NoticeKey[]>;
   /** What the cameras are called, for a notification. */
   names: Record<string, string>;
+  /** What the gateways are called. Not there in what a page of before kept. */
+  gateways?: Record<string, string>;
   /** When the server had the orders; 0 if it never did. */
   placedAt: number;
   /** What the newest orders say of themselves: each is later than the one before, whatever the clock does. */

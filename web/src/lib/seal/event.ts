@@ -4,8 +4,14 @@
 import { utf8, refuse } from './bytes';
 import { id, int, list, literal, nullable, object, type Of, readCanonical, text } from './shape';
 
-export const EVENT_KINDS = ['motion', 'person', 'vehicle', 'animal', 'package', 'face', 'line', 'zone', 'tampering', 'sound', 'input', 'doorbell', 'other'] as const;
+export const EVENT_KINDS = ['motion', 'person', 'vehicle', 'animal', 'package', 'face', 'line', 'zone', 'tampering', 'sound', 'input', 'doorbell', 'other', 'camera_down', 'not_recorded', 'frozen', 'disk', 'clock'] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** Something does not work, and a gateway says so. */
+export const TROUBLE_KINDS = ['camera_down', 'not_recorded', 'frozen', 'disk', 'clock'] as const satisfies readonly EventKind[];
+export const isTrouble = (kind: EventKind): boolean => (TROUBLE_KINDS as readonly EventKind[]).includes(kind);
+/** It is the gateway's, and stands in the tracks of all its cameras. */
+export const isOfGateway = (kind: EventKind): boolean => kind === 'disk' || kind === 'clock';
 
 const EVENTS_MAX = 64;
 const RULE_BYTES_MAX = 64;
@@ -23,7 +29,7 @@ const batchShape = object({
       phase: literal('began', 'ended', 'happened'),
       kind: literal(...EVENT_KINDS),
       rule: nullable(text(RULE_BYTES_MAX)),
-      source: literal('onvif', 'vapix', 'frigate'),
+      source: literal('onvif', 'vapix', 'frigate', 'gateway'),
       topic: text(TOPIC_BYTES_MAX),
     }),
     EVENTS_MAX,

@@ -103,7 +103,7 @@ pub(super) fn cases(route: &Route, things: &Things) -> Vec<Case> {
         (
             "GET",
             "/api/v1/me" | "/api/v1/roster" | "/api/v1/gateways" | "/api/v1/cameras" | "/api/v1/sessions"
-            | "/api/v1/factors" | "/api/v1/walls" | "/api/v1/shares",
+            | "/api/v1/factors" | "/api/v1/walls" | "/api/v1/shares" | "/api/v1/silences",
         )
         | (
             "POST",

@@ -33,12 +33,15 @@ pub(super) async fn site() -> Site {
     site
 }
 
-/// Every event that the store has, opened with the administrator's keys.
+/// Every event that the store has and that somebody told the gateway, opened with
+/// the administrator's keys.
 pub(super) fn stored(site: &Site) -> Vec<Event> {
-    read(
-        site,
-        site.objects().into_iter().filter(|(name, _)| name.contains("/events/")).map(|(_, bytes)| bytes),
-    )
+    all_stored(site).into_iter().filter(|event| event.source != EventSource::Gateway).collect()
+}
+
+/// With those that the gateway told by itself: these cameras repeat one picture.
+pub(super) fn all_stored(site: &Site) -> Vec<Event> {
+    read(site, site.recordings(true).into_iter().map(|(_, bytes)| bytes))
 }
 
 fn read(site: &Site, files: impl Iterator<Item = Vec<u8>>) -> Vec<Event> {
@@ -198,12 +201,16 @@ async fn a_restart_ends_what_goes_on_and_begins_it_again() {
 
 /// The administrator's device wants to be told of motion.
 pub(super) fn order_notices(site: &Site, key: u8, pictures: bool) -> Channel {
+    order_notices_of(site, key, pictures, &[EventKind::Motion])
+}
+
+pub(super) fn order_notices_of(site: &Site, key: u8, pictures: bool, kinds: &[EventKind]) -> Channel {
     let (administrator, gateway) = (&site.administrator, site.administrator.gateway());
     let channel =
         Channel { org: administrator.roster().org(), gateway: gateway.id, device: administrator.device_id() };
     let wishes = Wishes {
         key: NoticeKey::from_random([key; 32]),
-        rules: vec![Rule { cameras: None, kinds: vec![EventKind::Motion] }],
+        rules: vec![Rule { cameras: None, kinds: kinds.to_vec() }],
         quiet: Vec::new(),
         pause_ms: 0,
         pictures,

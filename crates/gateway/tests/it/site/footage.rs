@@ -110,6 +110,8 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = entries
         .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|extension| extension == "lkr"))
+        // Of what the gateway notices of a camera there may be some at any time.
+        .filter(|path| !path.to_string_lossy().contains("/events/"))
         .collect();
     found.sort();
     found

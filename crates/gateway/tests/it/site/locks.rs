@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// Has the cloud bring it when it is asked the next time.
-    fn show(&self, envelope: &Envelope) {
+    fn bring(&self, envelope: &Envelope) {
         self.cloud.script(|script| {
             let change = script.lock_orders.len() as u64 + 1;
             script.lock_orders.push(LockOrder { change, envelope: envelope.clone() });
@@ -53,7 +53,7 @@ impl Site {
     /// What it says of one that the cloud shows it now.
     async fn locked(&self, envelope: &Envelope) -> LockResult {
         let before = self.said_of(envelope).len();
-        self.show(envelope);
+        self.bring(envelope);
         self.cloud.send(ToGateway::LocksChanged);
         until("the gateway says what is locked", || self.said_of(envelope).len() > before).await;
         self.said_of(envelope).pop().unwrap()
@@ -134,11 +134,11 @@ async fn a_hostile_cloud_neither_locks_nor_lifts() {
     let (signed, stranger) =
         (lock.sign(&site.administrator.keys().sign), DeviceKeys::from_seeds([8; 32], [9; 32]));
     let forged = lock.sign(&stranger.sign);
-    site.show(&forged);
+    site.bring(&forged);
     let mut altered = signed.clone();
     let text = String::from_utf8(altered.payload.0).unwrap();
     altered.payload = text.replace("\"lock\":{\"until\":null}", "\"lock\":null").into_bytes().into();
-    site.show(&altered);
+    site.bring(&altered);
     let elsewhere = Bookmark { gateway: model::GatewayId::from_random([5; 16]), ..site.bookmark(2, OPEN) };
     assert_eq!(site.lock(&elsewhere).await.refused, Some(LockRefusal::NotAllowed), "of another gateway");
     // A refusal that could be shown beside the lock later is not signed.
@@ -149,7 +149,7 @@ async fn a_hostile_cloud_neither_locks_nor_lifts() {
     let earlier = Bookmark { issued_at: now().minus_ms(1_000), lock: None, ..lock.clone() };
     assert_eq!(site.lock(&earlier).await.refused, None);
     assert_eq!(site.locked(&signed).await.refused, None);
-    site.show(&earlier.sign(&site.administrator.keys().sign));
+    site.bring(&earlier.sign(&site.administrator.keys().sign));
     let held = site.lock(&site.bookmark(3, OPEN)).await;
     assert!(held.recordings > 0);
     assert_eq!(site.holds(lock.bookmark).await, Some(1), "lifted by an order that was over");
@@ -165,7 +165,7 @@ async fn locks_are_for_those_who_may_open_the_camera_and_are_lifted_by_their_mak
     let by = |device, id, lock| Bookmark { device, issued_at: now(), ..site.bookmark(id, lock) };
     // The roster may come after the order: what it allows then is taken.
     let first = by(ben, 1, OPEN).sign(&bens.sign);
-    site.show(&first);
+    site.bring(&first);
     site.cloud.send(ToGateway::LocksChanged);
     until("the gateway knows Ben", || site.said_of(&first).iter().any(|said| said.refused.is_none())).await;
     let eves_order = by(eve, 2, OPEN).sign(&eves.sign);

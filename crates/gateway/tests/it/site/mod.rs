@@ -23,6 +23,7 @@ mod seek;
 mod settings;
 mod several;
 mod stills;
+mod trouble;
 mod webhooks;
 mod witness;
 
@@ -213,9 +214,14 @@ impl Site {
         CommandResult::verify(&result, gateway.id, key, &nonce).unwrap()
     }
 
-    /// Recordings that the cloud has got, whole, by name.
+    /// Recordings of pictures that the cloud has got, whole, by name.
     fn objects(&self) -> Vec<(String, Vec<u8>)> {
-        self.cloud.objects().into_iter().filter(|(name, _)| name.ends_with(".lkr")).collect()
+        self.recordings(false)
+    }
+
+    fn recordings(&self, of_events: bool) -> Vec<(String, Vec<u8>)> {
+        let all = self.cloud.objects().into_iter().filter(|(name, _)| name.ends_with(".lkr"));
+        all.filter(|(name, _)| name.contains("/events/") == of_events).collect()
     }
 
     fn watch(&self, stream: u32) {

@@ -118,10 +118,10 @@ async fn a_camera_that_tells_no_events_keeps_all_of_its_footage() {
     let files = site.three_days_later().await;
     assert!(files.len() >= 2);
     for _ in 0..3 {
-        site.keep_quiet(&EventKind::ALL).await;
+        site.keep_quiet(&EventKind::SEEN).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(files.iter().all(|file| file.exists()), "retention took what nobody watched");
     let settings = site.cloud.settings().unwrap();
-    assert_eq!(settings.quiet.map(|quiet| quiet.kinds.len()), Some(EventKind::ALL.len()));
+    assert_eq!(settings.quiet.map(|quiet| quiet.kinds.len()), Some(EventKind::SEEN.len()));
 }

@@ -45,7 +45,12 @@ impl Site {
         let mut files = 0;
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                if entry.file_type().unwrap().is_dir() { folders.push(entry.path()) } else { files += 1 }
+                match entry.file_type().unwrap().is_dir() {
+                    // What the gateway notices of a camera leaves the site at any time.
+                    true if entry.file_name() == "events" => {}
+                    true => folders.push(entry.path()),
+                    false => files += 1,
+                }
             }
         }
         files

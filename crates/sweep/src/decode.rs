@@ -1,0 +1,352 @@
+//! Encodings in which a secret may stand, undone in memory: base64, hex, percent,
+//! UTF-16, and the escapes of JSON, XML and quoted-printable.
+//!
+//! Each looks for runs by samples, so that plain text costs little: a run of 24
+//! characters cannot hide between samples that are 16 apart.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+/// Runs shorter than this are left: nothing that a rule knows fits in.
+const RUN_MIN: usize = 24;
+const STEP: usize = 16;
+/// A line of wrapped base64 has at least so many characters.
+const LINE_MIN: usize = 40;
+/// Around an escape, this much is decoded at once, in bytes before and after it.
+const SEGMENT_BEFORE: usize = 1 << 10;
+const SEGMENT_AFTER: usize = 8 << 10;
+
+/// What an encoding held.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decoded {
+    pub(crate) encoding: &'static str,
+    /// Where it stood.
+    pub(crate) place: Range<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+const BASE64: u8 = 1;
+const HEX: u8 = 2;
+
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let c = byte as u8;
+        if c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'-' | b'_') {
+            class[byte] |= BASE64;
+        }
+        if c.is_ascii_hexdigit() {
+            class[byte] |= HEX;
+        }
+        byte += 1;
+    }
+    class
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASS[usize::from(byte)] & class != 0
+}
+
+/// Base64 with or without padding, of either alphabet; blanks and ends of lines do
+/// not count. None if it is something else.
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let (mut bits, mut held, mut padding) = (0_u32, 0, 0);
+    for &byte in text {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' => {
+                padding += 1;
+                continue;
+            }
+            b' ' | b'\t' | b'\r' | b'\n' => continue,
+            _ => return None,
+        };
+        if padding > 0 {
+            return None;
+        }
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    (padding <= 2 && held < 6).then_some(out)
+}
+
+fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+/// None if there is nothing to decode.
+pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
+    unescape(text, |rest| match rest {
+        [b'%', high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+        _ => None,
+    })
+}
+
+/// Replaces what `escape` knows, which says what stands there and how long it is.
+fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let (mut at, mut any) = (0, false);
+    while let Some(&byte) = text.get(at) {
+        match matches!(byte, b'%' | b'\\' | b'&' | b'=').then(|| escape(&text[at..])).flatten() {
+            Some((bytes, len)) => {
+                out.extend_from_slice(&bytes);
+                at += len;
+                any = true;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    any.then_some(out)
+}
+
+fn json(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let plain = |byte: u8| Some((vec![byte], 2));
+    match rest.get(1)? {
+        b'u' => {
+            let [high, low] = hex(rest.get(2..6)?)?.try_into().ok()?;
+            let c = char::from_u32(u32::from(u16::from_be_bytes([high, low])))?;
+            Some((c.to_string().into_bytes(), 6))
+        }
+        b'x' => Some((hex(rest.get(2..4)?)?, 4)),
+        b'n' | b'r' => plain(b'\n'),
+        b't' => plain(b'\t'),
+        byte @ (b'/' | b'"' | b'\\' | b'\'') => plain(*byte),
+        _ => None,
+    }
+}
+
+fn xml(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let end = rest.iter().take(10).position(|byte| *byte == b';')?;
+    let name = std::str::from_utf8(&rest[1..end]).ok()?;
+    let c = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)?
+        }
+    };
+    Some((c.to_string().into_bytes(), end + 1))
+}
+
+/// RFC 2045, 6.7: `=3D`, and `=` at the end of a line.
+fn quoted_printable(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    match rest {
+        [b'=', b'\r', b'\n', ..] => Some((Vec::new(), 3)),
+        [b'=', b'\n', ..] => Some((Vec::new(), 2)),
+        [b'=', high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+        _ => None,
+    }
+}
+
+/// Runs of base64 from `own.start` on that begin before `own.end`, with lines joined.
+pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(Range<usize>)) {
+    let mut done = own.start;
+    let mut at = own.start;
+    while at < own.end {
+        if !is(bytes[at], BASE64) {
+            at += STEP;
+            continue;
+        }
+        let back = bytes[done..at].iter().rev().take_while(|byte| is(**byte, BASE64)).count();
+        let start = at - back;
+        let mut end = at + count(&bytes[at..]);
+        if end - start >= LINE_MIN && (end - start).is_multiple_of(4) {
+            end = join_lines(bytes, start, end);
+        }
+        end += bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
+        if end - start >= RUN_MIN {
+            run(start..end);
+        }
+        done = end.min(own.end);
+        at = end + STEP;
+    }
+}
+
+fn count(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| is(**byte, BASE64)).count()
+}
+
+/// The end of the last line that goes on a run whose first line is `start..end`.
+fn join_lines(bytes: &[u8], start: usize, mut end: usize) -> usize {
+    let width = end - start;
+    loop {
+        let rest = &bytes[end..];
+        let ends = rest.iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        if ends == 0 {
+            return end;
+        }
+        let blanks = rest[ends..].iter().take(16).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let next = end + ends + blanks;
+        let len = count(&bytes[next..]);
+        if len == 0 || len > width {
+            return end;
+        }
+        end = next + len;
+        if len < width {
+            return end;
+        }
+    }
+}
+
+/// Whether bytes may be something that is worth reading: text, UTF-16, or, as
+/// `is_container` says, the start of a container.
+fn plausible(bytes: &[u8], is_container: impl Fn(&[u8]) -> bool) -> bool {
+    let start = &bytes[..bytes.len().min(48)];
+    let text = |byte: &u8| (0x20..0x7f).contains(byte) || matches!(byte, b'\t' | b'\r' | b'\n');
+    let printable = start.iter().filter(|byte| text(byte)).count();
+    let zeros = start.iter().filter(|byte| **byte == 0).count();
+    printable * 10 >= start.len() * 9
+        || (zeros * 5 >= start.len() * 2 && (printable + zeros) * 10 >= start.len() * 9)
+        // A private key in DER.
+        || start.starts_with(&[0x30, 0x82])
+        || start.starts_with(&[0x30, 0x81])
+        || is_container(start)
+}
+
+/// What a run of base64 characters holds, as hex or as base64.
+pub(crate) fn decode_run(
+    bytes: &[u8],
+    run: Range<usize>,
+    is_container: impl Fn(&[u8]) -> bool,
+) -> Option<Decoded> {
+    let text = &bytes[run.clone()];
+    let looks = |decoded: &[u8]| decoded.len() >= 12 && plausible(decoded, &is_container);
+    if text.iter().take(32).all(|byte| is(*byte, HEX)) {
+        let digits = text.iter().take_while(|byte| is(**byte, HEX)).count() & !1;
+        if digits >= 32 && hex(&text[..32]).is_some_and(|start| looks(&start)) {
+            return Some(Decoded { encoding: "hex", place: run, bytes: hex(&text[..digits])? });
+        }
+    }
+    // Most runs are words and paths: the first characters tell.
+    if !base64(&text[..RUN_MIN]).is_some_and(|start| looks(&start)) {
+        return None;
+    }
+    let decoded = base64(text).or_else(|| base64(&text[..text.len() - 1]))?;
+    looks(&decoded).then_some(Decoded { encoding: "base64", place: run, bytes: decoded })
+}
+
+/// Text in UTF-16 of either order that begins in `own`.
+pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+    const HIGH: u64 = 0xff00_ff00_ff00_ff00;
+    let letter = |byte: u8| (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\r' | b'\n') || byte >= 0xa0;
+    let mut at = own.start;
+    while let Some(eight) = bytes.get(at..at + 8).filter(|_| at < own.end) {
+        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        // Zeros at every second place, and nothing else that is zero.
+        let first = match (word & HIGH, word & !HIGH) {
+            (0, 0) => None,
+            (0, _) => Some(at),
+            (_, 0) => Some(at + 1),
+            _ => None,
+        };
+        let Some(first) = first.filter(|first| letter(bytes[*first])) else {
+            at += STEP;
+            continue;
+        };
+        let pair = |at: usize| matches!(bytes.get(at..at + 2), Some([byte, 0]) if letter(*byte));
+        let mut start = first;
+        while start >= own.start + 2 && pair(start - 2) {
+            start -= 2;
+        }
+        let text: Vec<u8> = (start..).step_by(2).take_while(|at| pair(*at)).map(|at| bytes[at]).collect();
+        // The last letter of text in the other order has no zero behind it.
+        let end = start + 2 * text.len();
+        let last = bytes.get(end).copied().filter(|byte| letter(*byte));
+        if text.len() >= 8 {
+            let bytes = text.into_iter().chain(last).collect();
+            decoded(Decoded { encoding: "utf-16", place: start..end, bytes });
+        }
+        at = end.max(at + STEP);
+    }
+}
+
+/// Lines with escapes that begin in `own`, without them.
+pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+    type Escape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+    let kinds: [(&'static str, u8, Escape); 3] = [
+        ("percent", b'%', |rest| match rest {
+            [_, high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+            _ => None,
+        }),
+        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text != b"\n" && text != b"\t")),
+        ("xml", b'&', xml),
+    ];
+    let mut done = [own.start; 3];
+    for at in memchr::memchr3_iter(b'%', b'\\', b'&', &bytes[own.clone()]).map(|at| own.start + at) {
+        let kind = kinds.iter().position(|(_, byte, _)| *byte == bytes[at]).unwrap_or_default();
+        let (encoding, byte, escape) = kinds[kind];
+        if at < done[kind] || escape(&bytes[at..]).is_none() {
+            continue;
+        }
+        let place = line(bytes, at);
+        done[kind] = place.end;
+        // Within the line, all escapes of the kind count.
+        let all = |rest: &[u8]| match (rest.first() == Some(&byte), byte) {
+            (false, _) => None,
+            (true, b'\\') => json(rest),
+            (true, _) => escape(rest),
+        };
+        if let Some(text) = unescape(&bytes[place.clone()], all) {
+            decoded(Decoded { encoding, place, bytes: text });
+        }
+    }
+    let mut end = own.start;
+    for at in memmem::find_iter(&bytes[own.clone()], b"=3D").map(|at| own.start + at) {
+        if at < end {
+            continue;
+        }
+        let place = soft_lines(bytes, at);
+        end = place.end;
+        if let Some(text) = unescape(&bytes[place.clone()], quoted_printable) {
+            decoded(Decoded { encoding: "quoted-printable", place, bytes: text });
+        }
+    }
+}
+
+fn line(bytes: &[u8], at: usize) -> Range<usize> {
+    let ends = |byte: &u8| matches!(byte, b'\n' | 0);
+    let before = bytes[..at].iter().rev().take(SEGMENT_BEFORE).take_while(|byte| !ends(byte)).count();
+    let after = bytes[at..].iter().take(SEGMENT_AFTER).take_while(|byte| !ends(byte)).count();
+    at - before..at + after
+}
+
+/// Lines that `=` at their ends joins.
+fn soft_lines(bytes: &[u8], at: usize) -> Range<usize> {
+    let mut place = line(bytes, at);
+    let soft = |line: &[u8]| line.trim_ascii_end().ends_with(b"=");
+    while place.start > 0 && at - place.start < SEGMENT_BEFORE {
+        let before = line(bytes, place.start - 1);
+        if before.is_empty() || !soft(&bytes[before.clone()]) {
+            break;
+        }
+        place.start = before.start;
+    }
+    while place.end < bytes.len() && place.end - at < SEGMENT_AFTER && soft(&bytes[place.clone()]) {
+        place.end = line(bytes, place.end + 1).end.max(place.end + 1).min(bytes.len());
+    }
+    place
+}

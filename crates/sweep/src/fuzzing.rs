@@ -1,0 +1,28 @@
+//! What fuzz targets may reach.
+
+use std::ops::ControlFlow;
+
+use crate::{Limits, Notice, Rules, Sweep};
+
+/// Sweeps bytes with small limits and checks what is told.
+pub fn sweep(rules: &Rules, bytes: &[u8]) {
+    let limits = Limits { part_bytes: 1 << 20, total_bytes: 8 << 20, ..Limits::default() };
+    let sweep = Sweep { rules, limits, now: 1_800_000_000 };
+    let mut findings = 0;
+    let totals = sweep.input("fuzz", &bytes.to_vec(), &mut |notice| {
+        if let Notice::Found(finding) = notice {
+            findings += 1;
+            assert!(finding.location.offset <= 8 << 20, "within its part");
+            assert!(!finding.secret.reveal().is_empty());
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(totals.findings, findings);
+}
+
+/// Reads a file of rules, and sweeps the file with them.
+pub fn rules(text: &str) {
+    if let Ok(rules) = Rules::with_file(text) {
+        sweep(&rules, text.as_bytes());
+    }
+}

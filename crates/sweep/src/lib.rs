@@ -1,0 +1,35 @@
+//! The credential sweep: finds keys, passwords and tokens that leaked into settings,
+//! backups, logs, SD cards, firmware and captures of cameras.
+//!
+//! Four stages, each cheaper than the next and more often right than the one before:
+//! literals of all rules at once ([`rules`], `prefilter`), one bounded regular
+//! expression (`confirm`), what can be checked of the secret itself (`validate`), and
+//! only then entropy. Encodings are undone and containers unpacked on the way, each
+//! inside the other to the depth of [`Limits`], and what comes out is swept again
+//! ([`Sweep`]).
+//!
+//! Called by `lenskeep sweep`. It writes nothing, follows no links, asks no network,
+//! and shows a secret only if it is told to ([`Secret::reveal`]).
+
+mod baseline;
+mod confirm;
+mod decode;
+mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
+mod import;
+mod limits;
+mod prefilter;
+pub mod read;
+pub mod report;
+pub mod rules;
+mod scan;
+pub mod source;
+pub mod unpack;
+mod validate;
+
+pub use baseline::{BASELINE_BYTES_MAX, Baseline, BaselineError};
+pub use finding::{Finding, Fingerprint, Life, Location, Secret, Severity, shown};
+pub use limits::Limits;
+pub use rules::{Rule, Rules, RulesError};
+pub use scan::{Notice, Sweep, Totals};

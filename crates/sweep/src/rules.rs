@@ -1,0 +1,267 @@
+//! Rules: what is looked for. The built-in ones are files of `rules/secrets`, in the
+//! same form as a user's (`--rules`).
+
+use std::sync::{Arc, OnceLock};
+
+use regex_automata::meta::Regex;
+use serde::Deserialize;
+
+use crate::confirm;
+use crate::finding::Severity;
+use crate::prefilter::{LITERAL_MIN, Prefilter};
+use crate::validate::Check;
+
+const BUILT_IN: &[(&str, &str)] = &[
+    ("azure", include_str!("../rules/secrets/azure.toml")),
+    ("cameras", include_str!("../rules/secrets/cameras.toml")),
+    ("clouds", include_str!("../rules/secrets/clouds.toml")),
+    ("general", include_str!("../rules/secrets/general.toml")),
+    ("keys", include_str!("../rules/secrets/keys.toml")),
+    ("network", include_str!("../rules/secrets/network.toml")),
+    ("services", include_str!("../rules/secrets/services.toml")),
+];
+
+/// Rules that one sweep may have.
+pub const RULES_MAX: usize = 4000;
+/// Bytes that a match may begin before its literal, and end after it.
+const BEFORE_MAX: usize = 1024;
+const AFTER_MAX: usize = 16 << 10;
+const LITERALS_MAX: usize = 64;
+/// Of a file of rules, in bytes.
+pub const RULES_BYTES_MAX: u64 = 4 << 20;
+
+/// Who made the secret, which says how far it can be guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A machine: long and random.
+    #[default]
+    Key,
+    /// A person, or a vendor.
+    Password,
+    /// The hash of a password, from which it can be guessed.
+    Hash,
+}
+
+/// One kind of secret.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub id: String,
+    pub title: String,
+    pub severity: Severity,
+    #[serde(default)]
+    pub kind: Kind,
+    /// Secrets of one family have one fingerprint, whichever rule found them.
+    #[serde(default)]
+    family: Option<String>,
+    /// What somebody gets who has it.
+    pub opens: String,
+    /// What to do.
+    pub remedy: String,
+    /// One of them stands in each match. `hex:` begins one of any bytes. None only for
+    /// rules that read runs of base64.
+    #[serde(default)]
+    pub(crate) literals: Vec<String>,
+    #[serde(default)]
+    pub(crate) ignore_case: bool,
+    /// Bytes that a match may begin before the literal; 0 if it begins with it.
+    #[serde(default)]
+    pub(crate) before: usize,
+    /// Bytes in which it ends, from the literal on.
+    #[serde(default = "after_default")]
+    pub(crate) after: usize,
+    /// The group `secret`, or else the match, is the secret; the group `name` its name.
+    #[serde(default)]
+    pub(crate) regex: String,
+    /// A run of base64 of so many characters is the secret, if the checks say so.
+    #[serde(default)]
+    pub(crate) base64_run: Option<usize>,
+    #[serde(default)]
+    pub(crate) checks: Vec<Check>,
+    /// Gives way to any other rule at the same place.
+    #[serde(default)]
+    pub(crate) general: bool,
+    /// Examples, in which `{base64:64}` and the like stand for what a test makes up.
+    #[serde(default)]
+    pub matches: Vec<String>,
+    #[serde(default)]
+    pub rejects: Vec<String>,
+    #[serde(skip)]
+    compiled: OnceLock<Option<Regex>>,
+}
+
+fn after_default() -> usize {
+    512
+}
+
+impl Rule {
+    pub fn family(&self) -> &str {
+        self.family.as_deref().unwrap_or(&self.id)
+    }
+
+    /// A rule of somebody else's, which says little.
+    pub(crate) fn imported(
+        id: String,
+        title: String,
+        literals: Vec<String>,
+        regex: String,
+        checks: Vec<Check>,
+    ) -> Rule {
+        Rule {
+            id,
+            title,
+            severity: Severity::High,
+            kind: Kind::Key,
+            family: None,
+            opens: "What the title of the imported rule says.".to_owned(),
+            remedy: "Change it where it is in use, and remove it from here.".to_owned(),
+            literals,
+            ignore_case: true,
+            before: 256,
+            after: after_default(),
+            regex,
+            base64_run: None,
+            checks,
+            general: true,
+            matches: Vec::new(),
+            rejects: Vec::new(),
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// Compiled when a literal of it is first seen; most sweeps need few of them.
+    pub(crate) fn compiled(&self) -> Option<&Regex> {
+        self.compiled.get_or_init(|| confirm::compile(&self.regex).ok()).as_ref()
+    }
+
+    fn literals(&self) -> Result<Vec<Vec<u8>>, RulesError> {
+        let bytes = |literal: &String| match literal.strip_prefix("hex:") {
+            Some(digits) => unhex(digits),
+            None => Some(literal.clone().into_bytes()),
+        };
+        self.literals
+            .iter()
+            .map(|literal| bytes(literal).filter(|bytes| (LITERAL_MIN..=256).contains(&bytes.len())))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| RulesError::Literal(self.id.clone()))
+    }
+
+    fn check(&self) -> Result<(), RulesError> {
+        let id = || self.id.clone();
+        if self.base64_run.is_some() != self.literals.is_empty() || self.literals.len() > LITERALS_MAX {
+            return Err(RulesError::Literal(id()));
+        }
+        if self.before > BEFORE_MAX || self.after > AFTER_MAX {
+            return Err(RulesError::Window(id()));
+        }
+        Ok(())
+    }
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("rules could not be read: {0}")]
+    Toml(String),
+    #[error("rule {0}: needs 1 to 64 literals of 4 to 256 bytes, or a length of base64_run")]
+    Literal(String),
+    #[error("rule {0}: `before` is at most 1024, `after` at most 16384")]
+    Window(String),
+    #[error("rule {0}: the expression is refused: {1}")]
+    Regex(String, String),
+    #[error("rule {0} stands twice")]
+    Twice(String),
+    #[error("more than {RULES_MAX} rules")]
+    Many,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rule: Vec<Rule>,
+}
+
+/// A set of rules, ready to sweep with.
+#[derive(Debug)]
+pub struct Rules {
+    rules: Vec<Arc<Rule>>,
+    pub(crate) prefilter: Prefilter,
+    /// Of each literal, by its number: the rules that have it.
+    pub(crate) of_literal: Vec<Vec<u16>>,
+    pub(crate) of_runs: Vec<u16>,
+}
+
+impl Rules {
+    /// The rules that come with the program.
+    pub fn built_in() -> Rules {
+        Rules::with(Vec::new()).expect("the built-in rules are read by a test")
+    }
+
+    /// The built-in rules and a user's, in TOML of our own or of Gitleaks. What they
+    /// cost is bounded: expressions run in linear time, and their size is limited.
+    pub fn with_file(text: &str) -> Result<Rules, RulesError> {
+        let more = match toml::from_str::<File>(text) {
+            Ok(file) => file.rule,
+            Err(error) => match crate::import::gitleaks(text) {
+                Some(rules) => rules,
+                None => return Err(RulesError::Toml(error.to_string())),
+            },
+        };
+        for rule in &more {
+            if rule.base64_run.is_none() {
+                confirm::compile(&rule.regex).map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
+            }
+        }
+        Rules::with(more)
+    }
+
+    fn with(more: Vec<Rule>) -> Result<Rules, RulesError> {
+        let mut rules = Vec::new();
+        for (name, text) in BUILT_IN {
+            let file: File = toml::from_str(text).map_err(|e| RulesError::Toml(format!("{name}: {e}")))?;
+            rules.extend(file.rule);
+        }
+        rules.extend(more);
+        if rules.len() > RULES_MAX {
+            return Err(RulesError::Many);
+        }
+        let mut ids = std::collections::HashSet::new();
+        let mut literals: std::collections::BTreeMap<(Vec<u8>, bool), Vec<u16>> = Default::default();
+        let mut of_runs = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            rule.check()?;
+            if !ids.insert(rule.id.as_str()) {
+                return Err(RulesError::Twice(rule.id.clone()));
+            }
+            if rule.base64_run.is_some() {
+                of_runs.push(number as u16);
+            }
+            for mut literal in rule.literals()? {
+                if rule.ignore_case {
+                    literal.make_ascii_lowercase();
+                }
+                literals.entry((literal, rule.ignore_case)).or_default().push(number as u16);
+            }
+        }
+        if literals.len() > usize::from(u16::MAX) {
+            return Err(RulesError::Many);
+        }
+        let (literals, of_literal): (Vec<_>, Vec<_>) = literals.into_iter().unzip();
+        let rules = rules.into_iter().map(Arc::new).collect();
+        Ok(Rules { rules, prefilter: Prefilter::new(literals), of_literal, of_runs })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.iter()
+    }
+
+    pub(crate) fn rule(&self, number: u16) -> &Arc<Rule> {
+        &self.rules[usize::from(number)]
+    }
+}

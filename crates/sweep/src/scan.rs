@@ -1,0 +1,269 @@
+//! The engine: windows over a source, containers in them, encodings in those, and
+//! the rules over all that comes out.
+//!
+//! Memory is bounded by one window, the parts that are held on the way down (one at
+//! each depth, [`Limits::part_bytes`] each), and what was found.
+
+mod part;
+mod window;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{ControlFlow, Range};
+
+use crate::finding::{Digest32, Finding};
+use crate::limits::Limits;
+use crate::read::ReadAt;
+use crate::rules::Rules;
+use crate::unpack::{self, Format, Skip};
+
+/// Looked at in one piece, in bytes.
+const WINDOW: usize = 8 << 20;
+/// Seen beyond it, for what begins in it.
+const MARGIN: usize = 1 << 20;
+/// Seen before it: the most that a rule looks back, and the names of values.
+const BEFORE: usize = 2 << 10;
+/// Text that decoders may give, for each byte that was read. Escapes inside escapes
+/// would otherwise multiply with each depth.
+const DECODED_RATIO: u64 = 16;
+const DECODED_FREE: u64 = 1 << 20;
+/// Unpacked without asking for the ratio, in bytes.
+const RATIO_FREE: u64 = 10 << 20;
+
+/// What a sweep tells while it runs.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// Something was found, for the first time in this part.
+    Found(Finding),
+    /// Something was not read, with the chain of names that leads to it.
+    Skipped { chain: &'a [String], why: String },
+    /// So many bytes of the input have been read.
+    Read(u64),
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Of inputs, in bytes.
+    pub read: u64,
+    /// Out of containers, in bytes.
+    pub unpacked: u64,
+    /// Inputs and parts.
+    pub parts: u64,
+    pub findings: u64,
+    pub skipped: u64,
+}
+
+/// A sweep with these rules and limits.
+#[derive(Debug)]
+pub struct Sweep<'a> {
+    pub rules: &'a Rules,
+    pub limits: Limits,
+    /// Seconds since 1970, by which tokens have ended or not.
+    pub now: i64,
+}
+
+impl Sweep<'_> {
+    /// Sweeps one input. `tell` may break, which ends it.
+    pub fn input(
+        &self,
+        name: &str,
+        source: &dyn ReadAt,
+        tell: &mut dyn FnMut(Notice<'_>) -> ControlFlow<()>,
+    ) -> Totals {
+        let mut run = Run {
+            sweep: self,
+            tell,
+            chain: vec![name.to_owned()],
+            depth: 0,
+            totals: Totals { parts: 1, ..Totals::default() },
+            input_len: source.len(),
+            decoded: 0,
+            scanned: 0,
+            entries: 0,
+            seen: HashSet::new(),
+            texts: HashSet::new(),
+            found: Vec::new(),
+            stopped: false,
+        };
+        run.source(source);
+        run.totals
+    }
+}
+
+struct Run<'a> {
+    sweep: &'a Sweep<'a>,
+    tell: &'a mut dyn FnMut(Notice<'_>) -> ControlFlow<()>,
+    /// Names from the input to what is read now.
+    chain: Vec<String>,
+    depth: u32,
+    totals: Totals,
+    input_len: u64,
+    decoded: u64,
+    scanned: u64,
+    entries: u64,
+    /// Secrets and the part in which each was told of.
+    seen: HashSet<(Digest32, u64)>,
+    /// Texts that decoders gave in this window.
+    texts: HashSet<u64>,
+    /// Of all findings, in order.
+    found: Vec<Digest32>,
+    stopped: bool,
+}
+
+/// A window: `own` is what it answers for, the rest is what it may look at.
+struct Window<'a> {
+    bytes: &'a [u8],
+    own: Range<usize>,
+    /// Offset of `bytes` in its part.
+    base: u64,
+    /// Ends of lines before `bytes`.
+    lines: u64,
+    /// For decoded text: the window that it was in at first, and where in its bytes.
+    origin: Option<(&'a Window<'a>, usize)>,
+    /// Findings since here are of parts of this source: they are not told again.
+    inner: Option<usize>,
+}
+
+impl Run<'_> {
+    fn tell(&mut self, notice: Notice<'_>) {
+        self.stopped |= (self.tell)(notice).is_break();
+    }
+
+    fn skipped(&mut self, why: impl Into<String>) {
+        self.totals.skipped += 1;
+        let notice = Notice::Skipped { chain: &self.chain, why: why.into() };
+        self.stopped |= (self.tell)(notice).is_break();
+    }
+
+    /// A name for where this is, without encodings.
+    fn place(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.chain.iter().filter(|name| !is_encoding(name)).for_each(|name| name.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    /// A file, or a part in memory, from its start to its end.
+    fn source(&mut self, source: &dyn ReadAt) {
+        let len = source.len();
+        let mark = self.found.len();
+        let mut covered: Vec<Range<u64>> = Vec::new();
+        let mut unpacked = false;
+        let (mut start, mut lines) = (0_u64, 0_u64);
+        let mut buffer = Vec::new();
+        while start < len && !self.stopped {
+            let before = start.min(BEFORE as u64);
+            let wanted = (len - start + before).min(before + (WINDOW + MARGIN) as u64) as usize;
+            buffer.resize(wanted, 0);
+            let read = match read_full(source, start - before, &mut buffer) {
+                Ok(read) => read,
+                Err(error) => {
+                    self.skipped(format!("could not be read from byte {start} on: {error}"));
+                    return;
+                }
+            };
+            buffer.truncate(read);
+            let own = before as usize..buffer.len().min(before as usize + WINDOW);
+            if own.is_empty() {
+                return;
+            }
+            let base = start - before;
+            unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &mut covered);
+            for own in uncovered(own.clone(), base, &covered) {
+                let inner = unpacked.then_some(mark);
+                self.window(&Window { bytes: &buffer, own, base, lines, origin: None, inner });
+            }
+            // The next buffer begins `BEFORE` before the next window.
+            let next = start + own.len() as u64;
+            let kept = next - next.min(BEFORE as u64) - base;
+            lines += memchr::memchr_iter(b'\n', &buffer[..(kept as usize).min(buffer.len())]).count() as u64;
+            start = next;
+            if self.depth == 0 {
+                self.totals.read = start;
+                self.tell(Notice::Read(start));
+            }
+        }
+    }
+
+    /// Unpacks what begins in the first `own` bytes; whether anything came out.
+    fn containers(
+        &mut self,
+        source: &dyn ReadAt,
+        bytes: &[u8],
+        start: u64,
+        own: usize,
+        covered: &mut Vec<Range<u64>>,
+    ) -> bool {
+        let mut any = false;
+        let found = unpack::find(bytes);
+        for (at, format) in found.into_iter().filter(|(at, _)| *at < own) {
+            let at = start + at as u64;
+            if self.stopped || covered.iter().any(|range| range.contains(&at)) {
+                continue;
+            }
+            if self.depth >= self.sweep.limits.depth {
+                self.skipped("deeper than the limit");
+                return any;
+            }
+            let (len, parts) = self.container(format, source, at);
+            any |= parts > 0;
+            // What lies between the files of a filesystem was deleted, and is still there.
+            if let Some(len) = len.filter(|_| parts > 0 && !keeps_deleted(format)) {
+                covered.push(at..at.saturating_add(len));
+            }
+        }
+        any
+    }
+
+    /// What was unpacked so far is more than such an input may hold.
+    fn overspent(&self) -> Option<Skip> {
+        let limits = &self.sweep.limits;
+        let plausible = self.input_len.saturating_mul(limits.ratio).saturating_add(RATIO_FREE);
+        if self.totals.unpacked > limits.total_bytes {
+            Some(Skip::TooLarge)
+        } else if self.totals.unpacked > plausible {
+            Some(Skip::Ratio)
+        } else if self.entries > limits.entries {
+            Some(Skip::TooMany)
+        } else {
+            None
+        }
+    }
+}
+
+fn keeps_deleted(format: Format) -> bool {
+    use Format::*;
+    matches!(format, Jffs2 | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Pcap | PcapNg)
+}
+
+fn is_encoding(name: &str) -> bool {
+    name.starts_with('(')
+}
+
+fn read_full(source: &dyn ReadAt, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match source.read_at(offset + read as u64, &mut buffer[read..]) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// What of `own` no container has taken.
+fn uncovered(own: Range<usize>, base: u64, covered: &[Range<u64>]) -> Vec<Range<usize>> {
+    let mut left = vec![own];
+    for range in covered {
+        let start = range.start.saturating_sub(base) as usize;
+        let end = usize::try_from(range.end.saturating_sub(base)).unwrap_or(usize::MAX);
+        left = left
+            .into_iter()
+            .flat_map(|own| [own.start..own.end.min(start), own.start.max(end)..own.end])
+            .filter(|own| !own.is_empty())
+            .collect();
+    }
+    left
+}

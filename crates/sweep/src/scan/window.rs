@@ -1,0 +1,231 @@
+//! The rules over one window, and over what decoders make of it.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window};
+use crate::confirm::{self, Match};
+use crate::decode::{self, Decoded};
+use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
+use crate::rules::Rule;
+use crate::unpack;
+use crate::validate::{Found, Verdict, validate};
+
+/// A name beside a value is no longer than this, in bytes.
+const NAME_MAX: usize = 128;
+
+struct Candidate {
+    rule: Arc<Rule>,
+    matched: Match,
+    verdict: Verdict,
+}
+
+/// Stretches that a rule has taken, by where they begin.
+#[derive(Default)]
+struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    fn touches(&self, range: &Range<usize>) -> bool {
+        self.0.range(..range.end).next_back().is_some_and(|(_, end)| *end > range.start)
+    }
+}
+
+impl Window<'_> {
+    fn line(&self, at: usize) -> u64 {
+        self.lines + memchr::memchr_iter(b'\n', &self.bytes[..at]).count() as u64 + 1
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn window(&mut self, window: &Window<'_>) {
+        self.scanned += window.own.len() as u64;
+        self.texts.clear();
+        self.text(window);
+    }
+
+    fn text(&mut self, window: &Window<'_>) {
+        let mut candidates = self.literals(window);
+        let runs = self.runs(window, &mut candidates);
+        let taken = self.report(window, candidates);
+        if self.depth >= self.sweep.limits.depth || self.stopped {
+            return;
+        }
+        let is_container = |start: &[u8]| unpack::find(start).iter().any(|(at, _)| *at == 0);
+        for run in runs.into_iter().filter(|run| !taken.touches(run)) {
+            if let Some(decoded) = decode::decode_run(window.bytes, run, is_container) {
+                self.decoded(window, decoded);
+            }
+        }
+        let mut texts = Vec::new();
+        decode::utf16(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
+        texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
+        decode::escapes(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
+        texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
+    }
+
+    fn literals(&self, window: &Window<'_>) -> Vec<Candidate> {
+        let rules = self.sweep.rules;
+        let bytes = window.bytes;
+        let end = bytes.len().min(window.own.end + 256);
+        let mut candidates = Vec::new();
+        // Where the last match of each rule ended: its other literals tell of it again.
+        let mut ends = vec![0; rules.iter().count()];
+        rules.prefilter.scan(&bytes[window.own.start..end], |at, literal| {
+            let at = window.own.start + at;
+            if at >= window.own.end {
+                return;
+            }
+            for number in &rules.of_literal[literal] {
+                let rule = rules.rule(*number);
+                if at < ends[usize::from(*number)] {
+                    continue;
+                }
+                let Some(matched) = confirm::confirm(rule, bytes, at) else { continue };
+                ends[usize::from(*number)] = matched.secret.end;
+                candidates.extend(self.judge(rule, bytes, matched));
+            }
+        });
+        candidates
+    }
+
+    /// Runs of base64, after those that a rule knows by their length.
+    fn runs(&self, window: &Window<'_>, candidates: &mut Vec<Candidate>) -> Vec<Range<usize>> {
+        let rules = self.sweep.rules;
+        let mut runs = Vec::new();
+        decode::base64_runs(window.bytes, window.own.clone(), |run| {
+            for rule in rules.of_runs.iter().map(|number| rules.rule(*number)) {
+                if rule.base64_run == Some(run.len()) {
+                    let matched = Match { whole: run.clone(), secret: run.clone(), name: None };
+                    candidates.extend(self.judge(rule, window.bytes, matched));
+                }
+            }
+            runs.push(run);
+        });
+        runs
+    }
+
+    fn judge(&self, rule: &Arc<Rule>, bytes: &[u8], matched: Match) -> Option<Candidate> {
+        let found = Found {
+            secret: &bytes[matched.secret.clone()],
+            whole: &bytes[matched.whole.clone()],
+            before: &bytes[matched.whole.start.saturating_sub(64)..matched.whole.start],
+            from: &bytes[matched.whole.start..],
+            now: self.sweep.now,
+        };
+        let verdict = validate(&rule.checks, &found)?;
+        Some(Candidate { rule: rule.clone(), matched, verdict })
+    }
+
+    /// Tells of those that do not overlap; the rule that knows more comes first.
+    fn report(&mut self, window: &Window<'_>, mut candidates: Vec<Candidate>) -> Taken {
+        let (mut taken, mut special) = (Taken::default(), Taken::default());
+        if candidates.is_empty() {
+            return special;
+        }
+        candidates.sort_by_key(|candidate| (candidate.rule.general, candidate.matched.secret.start));
+        candidates.retain(|Candidate { rule, matched, .. }| {
+            let secret = &matched.secret;
+            if secret.is_empty() || taken.touches(secret) {
+                return false;
+            }
+            taken.0.insert(secret.start, secret.end);
+            if !rule.general {
+                special.0.insert(secret.start, secret.end);
+            }
+            true
+        });
+        candidates.sort_by_key(|candidate| candidate.matched.secret.start);
+        let (mut lines, mut counted) = (window.lines, 0);
+        for candidate in candidates {
+            let at = candidate.matched.secret.start;
+            lines += memchr::memchr_iter(b'\n', &window.bytes[counted..at]).count() as u64;
+            counted = at;
+            self.found(window, candidate, lines + 1);
+        }
+        special
+    }
+
+    fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
+        let Candidate { rule, matched, verdict } = candidate;
+        let secret = &window.bytes[matched.secret.clone()];
+        let digest = digest(rule.family(), secret);
+        let told_inside = window.inner.is_some_and(|mark| self.found[mark..].contains(&digest));
+        if told_inside || !self.seen.insert((digest, self.place())) {
+            return;
+        }
+        self.found.push(digest);
+        self.totals.findings += 1;
+        let (outer, at, line) = match window.origin {
+            Some((outer, at)) => (outer, at, outer.line(at)),
+            None => (window, matched.secret.start, line),
+        };
+        let offset = outer.base + at as u64;
+        let is_text = !outer.bytes[at.saturating_sub(64)..at].contains(&0);
+        let line = is_text.then_some(line);
+        let parameter = match matched.name {
+            Some(name) => Some(String::from_utf8_lossy(&window.bytes[name]).into_owned()),
+            None => name_before(&window.bytes[..matched.secret.start]),
+        };
+        let finding = Finding {
+            severity: verdict.severity.unwrap_or(rule.severity),
+            fingerprint: Fingerprint::new(rule.kind, rule.family(), secret),
+            secret: Secret::new(secret),
+            life: verdict.life,
+            permits: verdict.permits,
+            location: Location { chain: self.chain.clone(), offset, line, parameter },
+            rule,
+        };
+        self.tell(Notice::Found(finding));
+    }
+
+    fn decoded(&mut self, window: &Window<'_>, decoded: Decoded) {
+        let Decoded { encoding, place, bytes } = decoded;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        if self.stopped || !self.texts.insert(hasher.finish()) {
+            return;
+        }
+        let allowed = self.scanned.saturating_mul(DECODED_RATIO).saturating_add(DECODED_FREE);
+        if self.decoded > allowed {
+            return;
+        }
+        self.decoded += bytes.len() as u64;
+        if self.decoded > allowed {
+            self.skipped("more encodings inside each other than are followed");
+            return;
+        }
+        let origin = window.origin.unwrap_or((window, place.start));
+        self.chain.push(format!("({encoding})"));
+        self.depth += 1;
+        let mut covered = Vec::new();
+        self.containers(&bytes, &bytes, 0, bytes.len(), &mut covered);
+        self.text(&Window {
+            bytes: &bytes,
+            own: 0..bytes.len(),
+            base: 0,
+            lines: 0,
+            origin: Some(origin),
+            inner: None,
+        });
+        self.depth -= 1;
+        self.chain.pop();
+    }
+}
+
+/// The name in `name = "`, `name: '`, `"name": "`, `<name>` or `--name ` before a value.
+fn name_before(before: &[u8]) -> Option<String> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`');
+    let trim = |bytes: &[u8]| bytes.len() - bytes.iter().rev().take(8).take_while(|byte| blank(byte)).count();
+    let end = trim(before);
+    let (last, rest) = before[..end].split_last()?;
+    if !matches!(last, b'=' | b':' | b'>') {
+        return None;
+    }
+    let rest = &rest[..trim(rest)];
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':' | b'/');
+    let len = rest.iter().rev().take(NAME_MAX).take_while(|byte| letter(byte)).count();
+    let name = &rest[rest.len() - len..];
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+}

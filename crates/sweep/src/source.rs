@@ -1,0 +1,128 @@
+//! Where inputs come from: files, folders, standard input. Links are not followed, and
+//! nothing but regular files and what was named itself is opened.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::read::FileSource;
+
+/// Files and folders below one folder.
+pub const ENTRIES_MAX: u64 = 10_000_000;
+/// Folders inside each other.
+const DEPTH_MAX: usize = 256;
+/// What standard input may hold, in bytes: it is kept in memory.
+pub const STDIN_MAX: u64 = 1 << 30;
+
+/// One thing that a walk came to.
+#[derive(Debug)]
+pub enum Entry {
+    File { name: String, source: FileSource },
+    Skipped { name: String, why: String },
+}
+
+/// Tells of all files below `path`, in the order of their names; `path` itself may be a
+/// link or a device, since somebody named it.
+pub fn walk(path: &Path, tell: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> ControlFlow<()> {
+    let name = path.to_string_lossy().into_owned();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return tell(Entry::Skipped { name, why: error.to_string() }),
+    };
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        Walk { seen: HashSet::new(), entries: 0, tell }.folder(path)
+    } else if kind.is_file() || kind.is_block_device() {
+        tell(open(path, name))
+    } else {
+        tell(Entry::Skipped { name, why: "neither file, folder nor block device".to_owned() })
+    }
+}
+
+fn open(path: &Path, name: String) -> Entry {
+    match File::open(path).and_then(FileSource::new) {
+        Ok(source) => Entry::File { name, source },
+        Err(error) => Entry::Skipped { name, why: error.to_string() },
+    }
+}
+
+struct Walk<'a> {
+    /// Folders by device and inode: a mount can hold what it lies in.
+    seen: HashSet<(u64, u64)>,
+    entries: u64,
+    tell: &'a mut dyn FnMut(Entry) -> ControlFlow<()>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, root: &Path) -> ControlFlow<()> {
+        // Folders that are open, and what is left of each: no recursion, since depth is foreign.
+        let mut open = vec![self.read(root)?];
+        while let Some(rest) = open.last_mut() {
+            let Some(path) = rest.pop() else {
+                open.pop();
+                continue;
+            };
+            let name = path.to_string_lossy().into_owned();
+            self.entries += 1;
+            if self.entries > ENTRIES_MAX {
+                let why = format!("more than {ENTRIES_MAX} entries");
+                return (self.tell)(Entry::Skipped { name, why });
+            }
+            let Ok(metadata) = fs::symlink_metadata(&path) else {
+                (self.tell)(Entry::Skipped { name, why: "gone, or not readable".to_owned() })?;
+                continue;
+            };
+            let kind = metadata.file_type();
+            if kind.is_dir() && open.len() < DEPTH_MAX {
+                open.push(self.read(&path)?);
+            } else if kind.is_file() {
+                (self.tell)(self::open(&path, name))?;
+            } else {
+                let why = match (kind.is_symlink(), kind.is_dir()) {
+                    (true, _) => "a link, not followed",
+                    (_, true) => "folders too deep",
+                    _ => "no regular file",
+                };
+                (self.tell)(Entry::Skipped { name, why: why.to_owned() })?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Entries of a folder, the first last.
+    fn read(&mut self, path: &Path) -> ControlFlow<(), Vec<PathBuf>> {
+        let entries = || -> io::Result<Option<Vec<PathBuf>>> {
+            let metadata = fs::metadata(path)?;
+            if !self.seen.insert((metadata.dev(), metadata.ino())) {
+                return Ok(None);
+            }
+            let left = (ENTRIES_MAX - self.entries.min(ENTRIES_MAX)) as usize + 1;
+            let entries = fs::read_dir(path)?.take(left).map(|entry| entry.map(|entry| entry.path()));
+            let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+            entries.sort_unstable_by(|a, b| b.cmp(a));
+            Ok(Some(entries))
+        };
+        let mut entries = entries;
+        let name = || path.to_string_lossy().into_owned();
+        let why = match entries() {
+            Ok(Some(entries)) => return ControlFlow::Continue(entries),
+            Ok(None) => "this folder was read before".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        (self.tell)(Entry::Skipped { name: name(), why })?;
+        ControlFlow::Continue(Vec::new())
+    }
+}
+
+/// All of standard input, in memory; the flag says whether it was cut off at [`STDIN_MAX`].
+pub fn stdin() -> io::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(STDIN_MAX + 1).read_to_end(&mut bytes)?;
+    let cut = bytes.as_slice().len() as u64 > STDIN_MAX;
+    bytes.truncate(STDIN_MAX as usize);
+    Ok((bytes, cut))
+}
+

@@ -1,0 +1,177 @@
+//! The third stage: what can be said of a secret by looking at it. A key that cannot
+//! be one, an example of a handbook, and a value that was masked are no findings.
+
+mod der;
+mod placeholder;
+mod token;
+
+use serde::Deserialize;
+
+use crate::decode::base64;
+use crate::finding::{Life, Severity};
+pub(crate) use placeholder::is_placeholder;
+
+/// What a rule has checked of its matches, in its file `name` or `name:number`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Check {
+    /// Base64 of so many bytes that look random.
+    Base64(usize),
+    /// Base64 of so many bytes or more.
+    Base64Min(usize),
+    /// Bits of entropy for each character, at least.
+    Entropy(f64),
+    /// Letters of both cases and digits.
+    Mixed,
+    /// A letter and a digit.
+    Digit,
+    /// What somebody would choose as a password: no code, no type, no path.
+    Password,
+    /// What follows a user in an address.
+    UrlPassword,
+    /// What stands where nothing but a secret does: no placeholder is enough.
+    Value,
+    /// A token of Azure storage: fields, signature, end.
+    Sas,
+    /// A token of Service Bus, Event Hubs or IoT Hub: fields, signature, end.
+    BusSas,
+    /// A presigned URL of S3 or GCS: date and seconds.
+    Presigned,
+    /// A JSON web token: header and claims that are JSON.
+    Jwt,
+    /// A private key in PEM or of OpenSSH that parses.
+    Pem,
+    /// A private key, or a PKCS#12 file, in DER, whose lengths agree; begins with the match.
+    Der,
+    /// A token of GitHub or npm: a CRC-32 in base 62 at its end.
+    Crc32,
+    /// Base64 of `user:password`.
+    Basic,
+    /// A hash of crypt(3) of the length that its kind has.
+    Crypt,
+    /// Nothing near it says that it is a digest or a signature.
+    NoDigest,
+    /// Placeholders count: for default credentials, which look like them.
+    Anything,
+}
+
+impl TryFrom<String> for Check {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Check, String> {
+        let (name, number) = text.split_once(':').unwrap_or((&text, ""));
+        let bytes = || number.parse().map_err(|_| format!("{text}: which number?"));
+        Ok(match name {
+            "base64" => Check::Base64(bytes()?),
+            "base64-min" => Check::Base64Min(bytes()?),
+            "entropy" => Check::Entropy(number.parse().map_err(|_| format!("{text}: which number?"))?),
+            "mixed" => Check::Mixed,
+            "digit" => Check::Digit,
+            "password" => Check::Password,
+            "url-password" => Check::UrlPassword,
+            "value" => Check::Value,
+            "sas" => Check::Sas,
+            "bus-sas" => Check::BusSas,
+            "presigned" => Check::Presigned,
+            "jwt" => Check::Jwt,
+            "pem" => Check::Pem,
+            "der" => Check::Der,
+            "crc32" => Check::Crc32,
+            "basic" => Check::Basic,
+            "crypt" => Check::Crypt,
+            "no-digest" => Check::NoDigest,
+            "anything" => Check::Anything,
+            _ => return Err(format!("there is no check {text:?}")),
+        })
+    }
+}
+
+/// What stands where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) secret: &'a [u8],
+    /// All that the expression matched.
+    pub(crate) whole: &'a [u8],
+    /// At most 64 bytes before the match.
+    pub(crate) before: &'a [u8],
+    /// From the match on, to the end of what is in memory.
+    pub(crate) from: &'a [u8],
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+}
+
+/// What a token says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) life: Life,
+    pub(crate) permits: Option<String>,
+    /// In place of the rule's, where the token says what it opens.
+    pub(crate) severity: Option<Severity>,
+}
+
+impl Verdict {
+    fn plain() -> Verdict {
+        Verdict { life: Life::Unknown, permits: None, severity: None }
+    }
+}
+
+/// None if it is no secret.
+pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
+    let secret = found.secret;
+    if !checks.contains(&Check::Anything) && is_placeholder(secret) {
+        return None;
+    }
+    let mut verdict = Verdict::plain();
+    for check in checks {
+        let holds = match *check {
+            Check::Base64(bytes) => base64(secret).is_some_and(|key| key.len() == bytes && is_random(&key)),
+            Check::Base64Min(bytes) => base64(secret).is_some_and(|key| key.len() >= bytes),
+            Check::Entropy(bits) => entropy(secret) >= bits,
+            Check::Mixed => {
+                secret.iter().any(u8::is_ascii_lowercase)
+                    && secret.iter().any(u8::is_ascii_uppercase)
+                    && secret.iter().any(u8::is_ascii_digit)
+            }
+            Check::Digit => {
+                secret.iter().any(u8::is_ascii_alphabetic) && secret.iter().any(u8::is_ascii_digit)
+            }
+            Check::Password => placeholder::is_password(secret),
+            Check::UrlPassword => placeholder::is_url_password(secret),
+            Check::Value => placeholder::is_value(secret),
+            Check::Pem => der::pem(secret, &mut verdict),
+            Check::Der => der::key(found.from),
+            Check::Crc32 => token::has_crc32(secret),
+            Check::Basic => base64(secret).is_some_and(|pair| token::is_pair(&pair)),
+            Check::Crypt => token::is_crypt(secret),
+            Check::NoDigest => !placeholder::says_digest(found.before),
+            Check::Anything => true,
+            Check::Sas => token::sas(found, &mut verdict),
+            Check::BusSas => token::bus_sas(found, &mut verdict),
+            Check::Presigned => token::presigned(found, &mut verdict),
+            Check::Jwt => token::jwt(found, &mut verdict),
+        };
+        if !holds {
+            return None;
+        }
+    }
+    Some(verdict)
+}
+
+/// Bits for each byte, of the bytes that are there (Shannon).
+pub(crate) fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let all = bytes.len() as f64;
+    let part = |count: &u32| f64::from(*count) / all;
+    counts.iter().filter(|count| **count > 0).map(part).map(|part| -part * part.log2()).sum()
+}
+
+/// Whether bytes may come from a generator: of random ones, three of four are
+/// different from all others at 64 bytes.
+pub(crate) fn is_random(bytes: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    let text = bytes.iter().filter(|byte| (0x20..0x7f).contains(*byte)).count();
+    distinct * 10 >= bytes.len().min(96) * 6 && text * 10 < bytes.len() * 8
+}

@@ -1,0 +1,129 @@
+//! Secrets that a seed makes up: no real one stands in this repository.
+
+use fastrand::Rng;
+
+const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const ALNUM: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const CRYPT: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The example with all `{kind:number}` replaced; other braces stay.
+pub(crate) fn made(template: &str, rng: &mut Rng) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let replaced = rest.find('}').and_then(|end| Some((end, part(&rest[1..end], rng)?)));
+        match replaced {
+            Some((end, text)) => {
+                out.push_str(&text);
+                rest = &rest[end + 1..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
+}
+
+fn part(name: &str, rng: &mut Rng) -> Option<String> {
+    let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
+    let len = || number.parse::<usize>().ok();
+    Some(match kind {
+        "base64" => base64(&bytes(len()?, rng)),
+        "base64url" => url_safe(&bytes(len()?, rng)),
+        "sig" => base64(&bytes(32, rng)).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"),
+        "hex" => any(b"0123456789abcdef", len()?, rng),
+        "HEX" => any(b"0123456789ABCDEF", len()?, rng),
+        "alnum" => any(ALNUM, len()?, rng),
+        "letters" => any(&ALNUM[..52], len()?, rng),
+        "lower" => any(LOWER, len()?, rng),
+        "upper" => any(UPPER, len()?, rng),
+        "digits" => any(b"123456789", len()?, rng),
+        "crypt" => any(CRYPT, len()?, rng),
+        "base32" => any(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", len()?, rng),
+        "bech32" => any(b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", len()?, rng),
+        "uuid" => {
+            let digits = any(b"0123456789abcdef", 32, rng);
+            format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+        }
+        "password" => password(rng),
+        "pair" => base64(format!("admin:{}", password(rng)).as_bytes()),
+        "crc" => crc(number, rng)?,
+        "jwt" => {
+            let claims = format!(r#"{{"sub":"cam","exp":4102444800,"jti":"{}"}}"#, any(ALNUM, 12, rng));
+            let parts = [br#"{"alg":"HS256","typ":"JWT"}"#.to_vec(), claims.into_bytes(), bytes(32, rng)];
+            parts.map(|part| url_safe(&part)).join(".")
+        }
+        "pem" if number == "escaped" => pem(&pkcs8(rng), "PRIVATE KEY").replace('\n', "\\n"),
+        "pem" => pem(&pkcs8(rng), "PRIVATE KEY"),
+        "openssh" => {
+            let mut key = b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none".to_vec();
+            key.extend(bytes(160, rng));
+            pem(&key, "OPENSSH PRIVATE KEY")
+        }
+        _ => return None,
+    })
+}
+
+/// A key of Ed25519 in PKCS#8 (RFC 8410, 7).
+pub(crate) fn pkcs8(rng: &mut Rng) -> Vec<u8> {
+    let mut key = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+    key.extend(bytes(32, rng));
+    key
+}
+
+fn pem(der: &[u8], name: &str) -> String {
+    let digits = base64(der);
+    let lines: Vec<&str> =
+        digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("base64")).collect();
+    format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines.join("\n"))
+}
+
+/// Eight to fourteen characters, a digit among them, as people and vendors choose.
+pub(crate) fn password(rng: &mut Rng) -> String {
+    let special = any(b"!.-_*+", 1, rng);
+    format!("{}{}{special}{}", any(&ALNUM[..52], rng.usize(3..6), rng), rng.u32(10..999), any(ALNUM, rng.usize(3..6), rng))
+}
+
+fn any(of: &[u8], len: usize, rng: &mut Rng) -> String {
+    (0..len).map(|_| char::from(of[rng.usize(..of.len())])).collect()
+}
+
+pub(crate) fn bytes(len: usize, rng: &mut Rng) -> Vec<u8> {
+    (0..len).map(|_| rng.u8(..)).collect()
+}
+
+fn crc(argument: &str, rng: &mut Rng) -> Option<String> {
+    let (prefix, len) = argument.split_once(':')?;
+    let text = any(ALNUM, len.parse().ok()?, rng);
+    let mut sum = flate2::Crc::new();
+    sum.update(text.as_bytes());
+    let mut sum = sum.sum();
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[sum as usize % 62];
+        sum /= 62;
+    }
+    Some(format!("{prefix}{text}{}", String::from_utf8_lossy(&digits)))
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for digit in 0..4 {
+            let value = word >> (18 - 6 * digit) & 63;
+            out.push(if digit > three.len() { '=' } else { char::from(DIGITS[value as usize]) });
+        }
+    }
+    out
+}
+
+pub(crate) fn url_safe(bytes: &[u8]) -> String {
+    base64(bytes).replace('+', "-").replace('/', "_").replace('=', "")
+}

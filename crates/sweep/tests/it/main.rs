@@ -1,0 +1,36 @@
+//! Tests of the sweep as its callers see it.
+
+mod attacks;
+mod corpus;
+mod made;
+mod rules;
+mod sources;
+
+use std::ops::ControlFlow;
+
+use sweep::{Finding, Limits, Notice, Rules, Sweep};
+
+/// 2026-11-28T00:00:00Z.
+const NOW: i64 = 1_795_824_000;
+
+/// Findings, and what was skipped with the reasons.
+fn sweep(rules: &Rules, bytes: &[u8]) -> (Vec<Finding>, Vec<String>) {
+    sweep_within(rules, bytes, Limits::default())
+}
+
+fn sweep_within(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<String>) {
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    Sweep { rules, limits, now: NOW }.input("input", &bytes.to_vec(), &mut |notice| {
+        match notice {
+            Notice::Found(finding) => found.push(finding),
+            Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),
+            Notice::Read(_) => {}
+        }
+        ControlFlow::Continue(())
+    });
+    (found, skipped)
+}
+
+fn ids(found: &[Finding]) -> Vec<&str> {
+    found.iter().map(|finding| finding.rule.id.as_str()).collect()
+}

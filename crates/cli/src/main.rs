@@ -31,6 +31,7 @@ mod services;
 mod sharing;
 mod sheet;
 mod site;
+mod sweep;
 mod text;
 mod times;
 mod up;
@@ -111,6 +112,9 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Check recordings (*.lkr) and proofs (*.lkproof), offline and without keys.
     Verify(verify::Arguments),
+    /// Look for keys, passwords and tokens in files, backups, images and logs. Offline.
+    /// Exits with 0 if there are none, 1 if there are, 2 on errors.
+    Sweep(sweep::Arguments),
 }
 
 impl Command {
@@ -275,6 +279,9 @@ fn main() -> ExitCode {
     let default = if matches!(arguments.command, Command::Up(_)) { "info,sqlx=warn" } else { "warn" };
     let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if let Command::Sweep(arguments) = &arguments.command {
+        return sweep::run(arguments);
+    }
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -406,5 +413,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify(arguments) => verify::run(&home, arguments),
+        Command::Sweep(_) => unreachable!("needs no runtime: main"),
     }
 }

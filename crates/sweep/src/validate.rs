@@ -90,8 +90,6 @@ impl TryFrom<String> for Check {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found<'a> {
     pub(crate) secret: &'a [u8],
-    /// All that the expression matched.
-    pub(crate) whole: &'a [u8],
     /// At most 64 bytes before the match.
     pub(crate) before: &'a [u8],
     /// From the match on, to the end of what is in memory.
@@ -107,11 +105,13 @@ pub(crate) struct Verdict {
     pub(crate) permits: Option<String>,
     /// In place of the rule's, where the token says what it opens.
     pub(crate) severity: Option<Severity>,
+    /// What the fingerprint names, where one token is written in several ways.
+    pub(crate) identity: Option<Vec<u8>>,
 }
 
 impl Verdict {
     fn plain() -> Verdict {
-        Verdict { life: Life::Unknown, permits: None, severity: None }
+        Verdict { life: Life::Unknown, permits: None, severity: None, identity: None }
     }
 }
 

@@ -109,7 +109,6 @@ impl Run<'_> {
     fn judge(&self, rule: &Arc<Rule>, bytes: &[u8], matched: Match) -> Option<Candidate> {
         let found = Found {
             secret: &bytes[matched.secret.clone()],
-            whole: &bytes[matched.whole.clone()],
             before: &bytes[matched.whole.start.saturating_sub(64)..matched.whole.start],
             from: &bytes[matched.whole.start..],
             now: self.sweep.now,
@@ -150,7 +149,8 @@ impl Run<'_> {
     fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
         let Candidate { rule, matched, verdict } = candidate;
         let secret = &window.bytes[matched.secret.clone()];
-        let digest = digest(rule.family(), secret);
+        let identity = verdict.identity.as_deref().unwrap_or(secret);
+        let digest = digest(rule.family(), identity);
         let told_inside = window.inner.is_some_and(|mark| self.found[mark..].contains(&digest));
         if told_inside || !self.seen.insert((digest, self.place())) {
             return;
@@ -170,7 +170,7 @@ impl Run<'_> {
         };
         let finding = Finding {
             severity: verdict.severity.unwrap_or(rule.severity),
-            fingerprint: Fingerprint::new(rule.kind, rule.family(), secret),
+            fingerprint: Fingerprint::new(rule.kind, rule.family(), identity),
             secret: Secret::new(secret),
             life: verdict.life,
             permits: verdict.permits,

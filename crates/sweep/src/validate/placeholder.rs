@@ -81,6 +81,13 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
     let identifier = secret.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'-'));
     let joined = secret.iter().any(|b| matches!(b, b'_' | b'.' | b'-'));
     let camel = secret.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
+    // `config.secret_value_1`.
+    let path = secret.contains(&b'_') && digits * 6 < secret.len()
+        && secret.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.'));
+    if path && secret.contains(&b'.') {
+        return false;
+    }
     // `user.password`, `PASSWORD_FIELD`, `getPassword`: names, not values.
     !(identifier && (joined || camel)) && !secret.starts_with(b"/") && !secret.starts_with(b"-")
 }
@@ -88,7 +95,7 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
 /// In an address: no format, no name of a variable, nothing that handbooks print.
 pub(super) fn is_url_password(secret: &[u8]) -> bool {
     let bare = |open: &[u8]| memmem::find(secret, open).is_some();
-    is_value(secret) && ![b"{".as_slice(), b"$", b"%s", b"%d", b"*", b"["].into_iter().any(bare)
+    is_value(secret) && ![b"{".as_slice(), b"$", b"%s", b"%d", b"**", b"["].into_iter().any(bare)
 }
 
 /// Where nothing but a secret stands, all that is printable is one, except variables.

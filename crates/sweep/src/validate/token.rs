@@ -30,12 +30,15 @@ fn ended(verdict: &mut Verdict) {
 /// and `se` unless a policy of the container says the end (`si`).
 pub(super) fn sas(found: &Found<'_>, verdict: &mut Verdict) -> bool {
     // `&` is `&amp;` in XML; the text may also be taken apart by JSON escapes.
-    let query = replace(found.whole, b"&amp;", b"&");
+    let query = replace(found.secret, b"&amp;", b"&");
     let query = replace(&query, b"\\u0026", b"&");
     let signature = field(&query, "sig").and_then(|sig| base64(&sig));
-    if !signature.is_some_and(|sig| sig.len() == 32 && is_random(&sig)) || field(&query, "sv").is_none() {
+    let signature = signature.filter(|sig| sig.len() == 32 && is_random(sig));
+    if signature.is_none() || field(&query, "sv").is_none() {
         return false;
     }
+    // The same token with and without escapes is one.
+    verdict.identity = signature;
     let permissions = field(&query, "sp").unwrap_or_default();
     if permissions.iter().any(|letter| !letter.is_ascii_lowercase()) || permissions.len() > 16 {
         return false;
@@ -71,7 +74,7 @@ fn words(permissions: &[u8]) -> Vec<&'static str> {
 
 /// `SharedAccessSignature sr=…&sig=…&se=…`, with the end in seconds since 1970.
 pub(super) fn bus_sas(found: &Found<'_>, verdict: &mut Verdict) -> bool {
-    let query = replace(found.whole, b"&amp;", b"&");
+    let query = replace(found.secret, b"&amp;", b"&");
     let signature = field(&query, "sig").and_then(|sig| base64(&sig));
     let end = field(&query, "se").and_then(|end| number(&end));
     let Some(end) = end.filter(|_| signature.is_some_and(|sig| sig.len() == 32)) else { return false };
@@ -82,7 +85,7 @@ pub(super) fn bus_sas(found: &Found<'_>, verdict: &mut Verdict) -> bool {
 
 /// `X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600`, of S3 and, with `X-Goog-`, of GCS.
 pub(super) fn presigned(found: &Found<'_>, verdict: &mut Verdict) -> bool {
-    let query = replace(found.whole, b"&amp;", b"&");
+    let query = replace(found.secret, b"&amp;", b"&");
     let either = |name: &str| {
         field(&query, &format!("X-Amz-{name}")).or_else(|| field(&query, &format!("X-Goog-{name}")))
     };

@@ -44,6 +44,16 @@ fn gives_way(id: &str) -> bool {
 }
 
 #[test]
+fn private_keys_without_armour_are_found_and_cut_ones_are_not() {
+    let rules = Rules::built_in();
+    let mut rng = Rng::with_seed(3);
+    let key = crate::made::pkcs8(&mut rng);
+    let inside = [crate::made::bytes(333, &mut rng), key.clone(), crate::made::bytes(99, &mut rng)].concat();
+    assert_eq!(ids(&sweep(&rules, &inside).0), ["private-key-pkcs8"]);
+    assert_eq!(ids(&sweep(&rules, &key[..key.len() - 4]).0), [""; 0]);
+}
+
+#[test]
 fn an_ended_token_is_a_lesser_finding_and_a_writing_one_a_greater() {
     let rules = Rules::built_in();
     let severity = |template: &str| {

@@ -1,0 +1,150 @@
+//! `lenskeep sweep`: what leaked into files. Offline, and without a device of its own.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, ensure};
+use ::sweep::report::{Form, Report};
+use ::sweep::source::{self, Entry};
+use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals};
+
+/// Something was found that counts; errors are 2, so that a check can tell them apart.
+const FOUND: u8 = 1;
+const FAILED: u8 = 2;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Files, folders and devices; `-` is standard input.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[arg(long, default_value = "text", value_enum)]
+    format: Format,
+    /// Print secrets as they are.
+    #[arg(long)]
+    show_secrets: bool,
+    /// Findings of this file are known, and not told of.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write a file in which all findings are known.
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
+    /// More rules, in this program's form or that of Gitleaks.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Exit with 1 only for findings of this severity or a higher one.
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity)]
+    fail_on: Severity,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+    Csv,
+    Html,
+}
+
+fn severity(name: &str) -> Result<Severity, String> {
+    Severity::parse(name).ok_or_else(|| "info, low, medium, high or critical".to_owned())
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    match swept(arguments) {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(FOUND),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Whether something was found that counts.
+fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
+    let rules = match &arguments.rules {
+        Some(path) => Rules::with_file(&read(path, ::sweep::rules::RULES_BYTES_MAX)?)?,
+        None => Rules::built_in(),
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock")?.as_secs() as i64;
+    let baseline = match &arguments.baseline {
+        Some(path) => Baseline::read(&read(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
+        None => Baseline::default(),
+    };
+    let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
+    let mut collected = Collected::default();
+    for path in &arguments.paths {
+        collected.path(&sweep, path)?;
+    }
+    let Collected { mut findings, skipped, totals } = collected;
+    if let Some(path) = &arguments.write_baseline {
+        std::fs::write(path, Baseline::write(&findings)).with_context(|| path.display().to_string())?;
+    }
+    findings.retain(|finding| !baseline.knows(finding));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let report = Report { findings: &findings, skipped: &skipped, totals, show_secrets: arguments.show_secrets };
+    let form = match arguments.format {
+        Format::Text => Form::Text,
+        Format::Json => Form::Json,
+        Format::Sarif => Form::Sarif,
+        Format::Csv => Form::Csv,
+        Format::Html => Form::Html,
+    };
+    print!("{}", report.write(form));
+    Ok(findings.iter().any(|finding| finding.severity >= arguments.fail_on))
+}
+
+#[derive(Default)]
+struct Collected {
+    findings: Vec<Finding>,
+    skipped: Vec<(Vec<String>, String)>,
+    totals: Totals,
+}
+
+impl Collected {
+    fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
+        if path == Path::new("-") {
+            let (bytes, cut) = source::stdin().context("standard input")?;
+            if cut {
+                self.skip("-", format!("longer than {} bytes", source::STDIN_MAX));
+            }
+            self.input(sweep, "-", &bytes);
+            return Ok(());
+        }
+        let _ = source::walk(path, &mut |entry| {
+            match entry {
+                Entry::File { name, source } => self.input(sweep, &name, &source),
+                Entry::Skipped { name, why } => self.skip(&name, why),
+            }
+            ControlFlow::Continue(())
+        });
+        Ok(())
+    }
+
+    fn skip(&mut self, name: &str, why: String) {
+        self.skipped.push((vec![name.to_owned()], why));
+    }
+
+    fn input(&mut self, sweep: &Sweep<'_>, name: &str, source: &dyn ::sweep::read::ReadAt) {
+        let totals = sweep.input(name, source, &mut |notice| {
+            match notice {
+                Notice::Found(finding) => self.findings.push(finding),
+                Notice::Skipped { chain, why } => self.skipped.push((chain.to_vec(), why)),
+                Notice::Read(_) => {}
+            }
+            ControlFlow::Continue(())
+        });
+        self.totals.read += totals.read;
+        self.totals.unpacked += totals.unpacked;
+        self.totals.parts += totals.parts;
+    }
+}
+
+fn read(path: &Path, max: u64) -> anyhow::Result<String> {
+    let name = || path.display().to_string();
+    let len = std::fs::metadata(path).with_context(name)?.len();
+    ensure!(len <= max, "{} is longer than {max} bytes", path.display());
+    std::fs::read_to_string(path).with_context(name)
+}

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, ensure};
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
 use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals};
+use anyhow::{Context as _, ensure};
 
 /// Something was found that counts; errors are 2, so that a check can tell them apart.
 const FOUND: u8 = 1;
@@ -84,7 +84,8 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     findings.retain(|finding| !baseline.knows(finding));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let report = Report { findings: &findings, skipped: &skipped, totals, show_secrets: arguments.show_secrets };
+    let report =
+        Report { findings: &findings, skipped: &skipped, totals, show_secrets: arguments.show_secrets };
     let form = match arguments.format {
         Format::Text => Form::Text,
         Format::Json => Form::Json,

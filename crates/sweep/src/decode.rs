@@ -252,7 +252,8 @@ pub(crate) fn decode_run(
 /// Text in UTF-16 of either order that begins in `own`.
 pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
     const HIGH: u64 = 0xff00_ff00_ff00_ff00;
-    let letter = |byte: u8| (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\r' | b'\n') || byte >= 0xa0;
+    let letter =
+        |byte: u8| (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\r' | b'\n') || byte >= 0xa0;
     let mut at = own.start;
     while let Some(eight) = bytes.get(at..at + 8).filter(|_| at < own.end) {
         let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));

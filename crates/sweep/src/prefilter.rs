@@ -52,9 +52,14 @@ impl Prefilter {
             let bytes = &literal.bytes;
             let cost = |at: usize| {
                 let triple = [bytes[at], bytes[at + 1], bytes[at + 2]];
-                if is_set(bits.as_slice(), hash(triple_of(triple))) { 0 } else { triple.iter().map(|b| commonness(*b)).sum() }
+                if is_set(bits.as_slice(), hash(triple_of(triple))) {
+                    0
+                } else {
+                    triple.iter().map(|b| commonness(*b)).sum()
+                }
             };
-            let best = (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
+            let best =
+                (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
             for back in [best, best + 1] {
                 let hash = hash(triple_of([bytes[back], bytes[back + 1], bytes[back + 2]]));
                 bits[(hash >> 6) as usize] |= 1 << (hash & 63);

@@ -50,10 +50,18 @@ impl Report<'_> {
         for finding in self.findings {
             let location = &finding.location;
             let line = location.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let name = location.parameter.as_ref().map(|name| format!("  {}", shown(name))).unwrap_or_default();
+            let name =
+                location.parameter.as_ref().map(|name| format!("  {}", shown(name))).unwrap_or_default();
             let _ = writeln!(out, "{:8}  {}", finding.severity.name(), shown(&finding.rule.title));
-            let _ = writeln!(out, "          {}{line}  (byte {}){name}", place(&location.chain), location.offset);
-            let _ = writeln!(out, "          {}  {}{}", shown(&self.secret(finding)), finding.fingerprint.as_str(), life(finding));
+            let _ =
+                writeln!(out, "          {}{line}  (byte {}){name}", place(&location.chain), location.offset);
+            let _ = writeln!(
+                out,
+                "          {}  {}{}",
+                shown(&self.secret(finding)),
+                finding.fingerprint.as_str(),
+                life(finding)
+            );
             let _ = writeln!(out, "          opens: {}", shown(&finding.rule.opens));
             let _ = writeln!(out, "          do: {}\n", shown(&finding.rule.remedy));
         }
@@ -162,7 +170,8 @@ impl Report<'_> {
     }
 
     fn csv(&self) -> String {
-        let mut out = "severity,rule,title,place,offset,line,parameter,fingerprint,secret,life\r\n".to_owned();
+        let mut out =
+            "severity,rule,title,place,offset,line,parameter,fingerprint,secret,life\r\n".to_owned();
         for finding in self.findings {
             let location = &finding.location;
             let fields = [

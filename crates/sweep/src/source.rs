@@ -125,4 +125,3 @@ pub fn stdin() -> io::Result<(Vec<u8>, bool)> {
     bytes.truncate(STDIN_MAX as usize);
     Ok((bytes, cut))
 }
-

@@ -12,12 +12,7 @@ const BLOCK: usize = 256 << 10;
 
 impl Run<'_> {
     /// How many bytes a container covers, if it is known, and how many parts came out.
-    pub(super) fn container(
-        &mut self,
-        format: Format,
-        source: &dyn ReadAt,
-        at: u64,
-    ) -> (Option<u64>, u64) {
+    pub(super) fn container(&mut self, format: Format, source: &dyn ReadAt, at: u64) -> (Option<u64>, u64) {
         let limits = self.sweep.limits.clone();
         self.depth += 1;
         let mut visitor = Visitor { run: self, at, parts: 0, held: Vec::new() };
@@ -102,7 +97,14 @@ impl Run<'_> {
                     true
                 }
             };
-            self.window(&Window { bytes: &held, own: own..held.len(), base, lines, origin: None, inner: None });
+            self.window(&Window {
+                bytes: &held,
+                own: own..held.len(),
+                base,
+                lines,
+                origin: None,
+                inner: None,
+            });
             if let Some(why) = self.overspent() {
                 self.skipped(why.to_string());
                 return ControlFlow::Break(());

@@ -47,7 +47,9 @@ pub(super) fn key(bytes: &[u8]) -> bool {
         // SEC 1 (RFC 5915).
         ([1], OCTETS) => (24..=72).contains(&second.len()),
         // PKCS#12 (RFC 7292, 4): content of the type `data`.
-        ([3], SEQUENCE) => matches!(element(second), Some((OID, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01], _))),
+        ([3], SEQUENCE) => {
+            matches!(element(second), Some((OID, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01], _)))
+        }
         _ => false,
     }
 }

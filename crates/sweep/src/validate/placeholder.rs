@@ -4,22 +4,126 @@ use memchr::memmem;
 
 /// Whole values, in lower case.
 const WHOLE: &[&str] = &[
-    "password", "passwd", "pass", "pwd", "secret", "changeme", "change_me", "change-me", "changeit",
-    "placeholder", "example", "none", "null", "nil", "undefined", "true", "false", "yes", "no", "on",
-    "off", "empty", "default", "string", "str", "text", "value", "redacted", "masked", "hidden",
-    "removed", "unknown", "required", "optional", "todo", "tbd", "n/a", "user", "username", "token",
-    "apikey", "api_key", "key", "yourpassword", "mypassword", "your_password", "my_password",
-    "passphrase", "foo", "bar", "baz", "foobar", "test", "dummy", "sample", "xxx", "basic", "digest",
-    "plain", "cleartext", "bytes", "object", "boolean", "int", "char", "varchar", "prompt", "ask",
-    "file", "env", "stdin", "function", "return", "self", "this", "new", "old", "md5", "sha1", "sha256",
-    "sha512", "encrypted", "disabled", "enabled", "auto", "not", "and", "the", "for", "with", "must",
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "changeme",
+    "change_me",
+    "change-me",
+    "changeit",
+    "placeholder",
+    "example",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "empty",
+    "default",
+    "string",
+    "str",
+    "text",
+    "value",
+    "redacted",
+    "masked",
+    "hidden",
+    "removed",
+    "unknown",
+    "required",
+    "optional",
+    "todo",
+    "tbd",
+    "n/a",
+    "user",
+    "username",
+    "token",
+    "apikey",
+    "api_key",
+    "key",
+    "yourpassword",
+    "mypassword",
+    "your_password",
+    "my_password",
+    "passphrase",
+    "foo",
+    "bar",
+    "baz",
+    "foobar",
+    "test",
+    "dummy",
+    "sample",
+    "xxx",
+    "basic",
+    "digest",
+    "plain",
+    "cleartext",
+    "bytes",
+    "object",
+    "boolean",
+    "int",
+    "char",
+    "varchar",
+    "prompt",
+    "ask",
+    "file",
+    "env",
+    "stdin",
+    "function",
+    "return",
+    "self",
+    "this",
+    "new",
+    "old",
+    "md5",
+    "sha1",
+    "sha256",
+    "sha512",
+    "encrypted",
+    "disabled",
+    "enabled",
+    "auto",
+    "not",
+    "and",
+    "the",
+    "for",
+    "with",
+    "must",
 ];
 
 /// Parts of values, in lower case, that no generated or chosen secret holds by chance.
 const PART: &[&str] = &[
-    "example", "placeholder", "redacted", "changeme", "change_me", "change-me", "replaceme", "replace_me",
-    "replace-with", "your-", "your_", "yourpass", "yourkey", "yoursecret", "<your", "dummy", "insert_",
-    "****", "xxxx", "....", "____", "----", "\u{2022}\u{2022}", "0123456789abcdef", "abcdefghij",
+    "example",
+    "placeholder",
+    "redacted",
+    "changeme",
+    "change_me",
+    "change-me",
+    "replaceme",
+    "replace_me",
+    "replace-with",
+    "your-",
+    "your_",
+    "yourpass",
+    "yourkey",
+    "yoursecret",
+    "<your",
+    "dummy",
+    "insert_",
+    "****",
+    "xxxx",
+    "....",
+    "____",
+    "----",
+    "\u{2022}\u{2022}",
+    "0123456789abcdef",
+    "abcdefghij",
 ];
 
 /// Keys that documents and emulators print for everybody.
@@ -61,10 +165,18 @@ fn is_masked(lower: &[u8]) -> bool {
 /// `${VAR}`, `$(cmd)`, `{{ value }}`, `<value>`, `%s`, `%VAR%`, `@VAR@`, `[value]`, `$VAR`.
 fn is_variable(lower: &[u8]) -> bool {
     let (first, last) = (lower[0], lower[lower.len() - 1]);
-    let wrapped = matches!((first, last), (b'<', b'>') | (b'{', b'}') | (b'[', b']') | (b'%', b'%') | (b'@', b'@') | (b'(', b')'));
+    let wrapped = matches!(
+        (first, last),
+        (b'<', b'>') | (b'{', b'}') | (b'[', b']') | (b'%', b'%') | (b'@', b'@') | (b'(', b')')
+    );
     let format = first == b'%' && lower.len() <= 4;
-    let shell = lower.starts_with(b"${") || lower.starts_with(b"$(") || lower.starts_with(b"{{") || lower.starts_with(b"#{");
-    let name = first == b'$' && lower.len() > 1 && lower[1..].iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+    let shell = lower.starts_with(b"${")
+        || lower.starts_with(b"$(")
+        || lower.starts_with(b"{{")
+        || lower.starts_with(b"#{");
+    let name = first == b'$'
+        && lower.len() > 1
+        && lower[1..].iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
         && !lower.starts_with(b"$apr");
     wrapped || format || shell || name
 }
@@ -74,7 +186,23 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
     if !(4..=128).contains(&secret.len()) || !secret.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
     }
-    let code = [b"(".as_slice(), b"::", b"->", b"=>", b"==", b"&&", b"||", b"</", b"://", b"[]", b"{}", b"\\n", b"${", b"%s", b"%d"];
+    let code = [
+        b"(".as_slice(),
+        b"::",
+        b"->",
+        b"=>",
+        b"==",
+        b"&&",
+        b"||",
+        b"</",
+        b"://",
+        b"[]",
+        b"{}",
+        b"\\n",
+        b"${",
+        b"%s",
+        b"%d",
+    ];
     if code.iter().any(|code| memmem::find(secret, code).is_some()) {
         return false;
     }
@@ -83,7 +211,8 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
     let camel = secret.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
     let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
     // `config.secret_value_1`.
-    let path = secret.contains(&b'_') && digits * 6 < secret.len()
+    let path = secret.contains(&b'_')
+        && digits * 6 < secret.len()
         && secret.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.'));
     if path && secret.contains(&b'.') {
         return false;
@@ -108,7 +237,19 @@ pub(super) fn is_value(secret: &[u8]) -> bool {
 /// Whether the words before it say that it is a digest or a signature.
 pub(super) fn says_digest(before: &[u8]) -> bool {
     let near = before[before.len().saturating_sub(40)..].to_ascii_lowercase();
-    [b"sha512".as_slice(), b"sha-512", b"sha3", b"digest", b"integrity", b"signature", b"sig", b"hash", b"checksum", b"blake", b"salt"]
-        .iter()
-        .any(|word| memmem::find(&near, word).is_some())
+    [
+        b"sha512".as_slice(),
+        b"sha-512",
+        b"sha3",
+        b"digest",
+        b"integrity",
+        b"signature",
+        b"sig",
+        b"hash",
+        b"checksum",
+        b"blake",
+        b"salt",
+    ]
+    .iter()
+    .any(|word| memmem::find(&near, word).is_some())
 }

@@ -134,7 +134,8 @@ pub(super) fn has_crc32(token: &[u8]) -> bool {
 pub(super) fn is_pair(pair: &[u8]) -> bool {
     let Some(at) = pair.iter().position(|byte| *byte == b':') else { return false };
     let (user, password) = (&pair[..at], &pair[at + 1..]);
-    let printable = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f);
+    let printable =
+        |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f);
     printable(user) && printable(password) && !super::is_placeholder(password)
 }
 
@@ -143,7 +144,9 @@ pub(super) fn is_crypt(hash: &[u8]) -> bool {
     let mut fields = hash.split(|byte| *byte == b'$').skip(1);
     let (Some(kind), Some(last)) = (fields.next(), hash.rsplit(|byte| *byte == b'$').next()) else {
         // DES: two characters of salt and eleven of hash.
-        return hash.len() == 13 && hash.iter().any(u8::is_ascii_lowercase) && hash.iter().any(u8::is_ascii_digit);
+        return hash.len() == 13
+            && hash.iter().any(u8::is_ascii_lowercase)
+            && hash.iter().any(u8::is_ascii_digit);
     };
     match kind {
         b"1" | b"apr1" => last.len() == 22,

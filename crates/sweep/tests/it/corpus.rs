@@ -63,7 +63,11 @@ const WRAPS: &[(&str, Wrap)] = &[
             .into_bytes()
     }),
     ("xml", |text, _| {
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").into_bytes()
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .into_bytes()
     }),
     ("gzip", |text, _| gzip(text.as_bytes())),
     ("gzip inside bytes", |text, rng| [bytes(1001, rng), gzip(text.as_bytes()), bytes(77, rng)].concat()),
@@ -81,7 +85,8 @@ fn planted_secrets_are_found_in_all_encodings() {
             for template in rule.matches.iter().filter(|template| !template.contains("{pem:escaped}")) {
                 for (name, wrap) in WRAPS {
                     let secret = made(template, &mut rng);
-                    let text = [filler(&mut rng), "\n".into(), secret.clone(), "\n".into(), filler(&mut rng)].concat();
+                    let text = [filler(&mut rng), "\n".into(), secret.clone(), "\n".into(), filler(&mut rng)]
+                        .concat();
                     let (found, _) = sweep(&rules, &wrap(&text, &mut rng));
                     planted += 1;
                     let in_it = |bytes: &[u8]| secret.contains(String::from_utf8_lossy(bytes).as_ref());

@@ -48,7 +48,14 @@ fn part(name: &str, rng: &mut Rng) -> Option<String> {
         "bech32" => any(b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", len()?, rng),
         "uuid" => {
             let digits = any(b"0123456789abcdef", 32, rng);
-            format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+            format!(
+                "{}-{}-{}-{}-{}",
+                &digits[..8],
+                &digits[8..12],
+                &digits[12..16],
+                &digits[16..20],
+                &digits[20..]
+            )
         }
         "password" => password(rng),
         "pair" => base64(format!("admin:{}", password(rng)).as_bytes()),
@@ -86,7 +93,12 @@ fn pem(der: &[u8], name: &str) -> String {
 /// Eight to fourteen characters, a digit among them, as people and vendors choose.
 pub(crate) fn password(rng: &mut Rng) -> String {
     let special = any(b"!.-_*+", 1, rng);
-    format!("{}{}{special}{}", any(&ALNUM[..52], rng.usize(3..6), rng), rng.u32(10..999), any(ALNUM, rng.usize(3..6), rng))
+    format!(
+        "{}{}{special}{}",
+        any(&ALNUM[..52], rng.usize(3..6), rng),
+        rng.u32(10..999),
+        any(ALNUM, rng.usize(3..6), rng)
+    )
 }
 
 fn any(of: &[u8], len: usize, rng: &mut Rng) -> String {

@@ -37,7 +37,8 @@ fn each_rule_finds_its_examples_and_not_what_only_looks_like_them() {
 
 /// Rules whose examples another rule may tell of.
 fn gives_way(id: &str) -> bool {
-    ["password-assignment", "password-line", "password-element", "secret-assignment", "s3-settings"].contains(&id)
+    ["password-assignment", "password-line", "password-element", "secret-assignment", "s3-settings"]
+        .contains(&id)
         || ["azure-shared-access-key", "dahua-json", "hikvision-element", "onvif-password"].contains(&id)
         || ["mqtt-password", "mail-password", "aws-pair", "aws-access-key-id", "pppoe-ddns"].contains(&id)
         || ["azure-account-key", "wireguard-key", "axis-user", "reolink-login", "azure-sas"].contains(&id)
@@ -62,8 +63,14 @@ fn an_ended_token_is_a_lesser_finding_and_a_writing_one_a_greater() {
         (found[0].severity, found[0].permits.clone().unwrap_or_default())
     };
     let url = "https://a.blob.core.windows.net/c?sv=2022-11-02&sr=c";
-    assert_eq!(severity(&format!("{url}&sp=rl&se=2099-01-01&sig={{sig}}")), (Severity::High, "read, list".into()));
-    assert_eq!(severity(&format!("{url}&sp=rw&se=2099-01-01&sig={{sig}}")), (Severity::Critical, "read, write".into()));
+    assert_eq!(
+        severity(&format!("{url}&sp=rl&se=2099-01-01&sig={{sig}}")),
+        (Severity::High, "read, list".into())
+    );
+    assert_eq!(
+        severity(&format!("{url}&sp=rw&se=2099-01-01&sig={{sig}}")),
+        (Severity::Critical, "read, write".into())
+    );
     assert_eq!(severity(&format!("{url}&sp=rw&se=2020-01-01&sig={{sig}}")).0, Severity::Low);
 }
 

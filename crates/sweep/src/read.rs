@@ -1,0 +1,87 @@
+//! Bytes that can be read anywhere, so that an image of a card is never held in
+//! memory.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+
+/// Bytes that can be read anywhere: a file, a device, or what was unpacked in memory.
+pub trait ReadAt {
+    /// How many bytes there are.
+    fn len(&self) -> u64;
+
+    /// Reads from `offset` as much as `buffer` takes or there is; 0 at the end.
+    ///
+    /// # Errors
+    /// If the file or device cannot be read there.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ReadAt for [u8] {
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> u64 {
+        ReadAt::len(self.as_slice())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.as_slice().read_at(offset, buffer)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
+/// A file or a block device.
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    bytes: u64,
+}
+
+impl FileSource {
+    /// # Errors
+    /// If the file has no end that can be sought: a pipe, for instance.
+    pub fn new(mut file: File) -> io::Result<Self> {
+        // Not the metadata, which say 0 of a device.
+        let bytes = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, bytes })
+    }
+}
+
+impl ReadAt for FileSource {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}

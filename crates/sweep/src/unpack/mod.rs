@@ -1,0 +1,199 @@
+//! Archives, file systems, firmware images and captures, opened in memory.
+//!
+//! Everything here reads foreign bytes: sizes, offsets and counts are claims until
+//! the bytes are there. Each reader has bounds for time and memory, and goes on
+//! behind what it cannot read. Links are told and never followed; names are told
+//! with control characters escaped.
+
+mod ar;
+mod bytes;
+mod codec;
+mod cpio;
+mod cramfs;
+mod disk;
+mod exfat;
+mod ext;
+mod fat;
+mod find;
+mod fit;
+mod flash;
+mod iso;
+mod jffs2;
+mod pcap;
+mod romfs;
+mod seven;
+mod sevenzip;
+mod sink;
+mod sparse;
+mod squashfs;
+mod stream;
+mod tar;
+mod tcp;
+mod ubi;
+mod ubifs;
+mod uimage;
+mod zip;
+
+use std::fmt;
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use crate::limits::Limits;
+use crate::read::ReadAt;
+
+pub use find::{LOOK_AHEAD, find};
+use sink::{Covered, Sink, Stop};
+
+/// What can be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    Gzip,
+    Zlib,
+    Bzip2,
+    Xz,
+    Zstd,
+    Lz4,
+    Tar,
+    Cpio,
+    Zip,
+    SevenZip,
+    Ar,
+    Squashfs,
+    Cramfs,
+    Romfs,
+    Jffs2,
+    /// UBI images, and UBIFS without UBI.
+    Ubi,
+    Ext,
+    Fat,
+    ExFat,
+    Iso9660,
+    Gpt,
+    Mbr,
+    UImage,
+    /// Flattened device trees, of which FIT images are one kind.
+    Fit,
+    AndroidSparse,
+    Pcap,
+    PcapNg,
+}
+
+/// One file, partition or direction of a connection.
+pub struct Part<'a> {
+    /// Foreign text; control characters and bytes that are no UTF-8 are escaped.
+    /// Never to be used as a path. Empty where the format has no name.
+    pub name: &'a str,
+    /// Ends with an error where the part is damaged or goes beyond a limit, of
+    /// which `Visit::skipped` then tells.
+    pub data: &'a mut dyn Read,
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why something was not looked into, or not to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    Encrypted,
+    TooLarge,
+    TooMany,
+    /// It unpacks to so much more than it is that it must be a bomb.
+    Ratio,
+    Damaged(&'static str),
+    Unsupported(&'static str),
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encrypted => f.write_str("encrypted"),
+            Self::TooLarge => f.write_str("larger than the limit"),
+            Self::TooMany => f.write_str("more entries than the limit"),
+            Self::Ratio => f.write_str("unpacks to far more than it is"),
+            Self::Damaged(what) => write!(f, "damaged: {what}"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
+        }
+    }
+}
+
+/// Who is told what was unpacked.
+pub trait Visit {
+    /// Whoever breaks is told nothing more of this container.
+    fn part(&mut self, part: Part<'_>) -> ControlFlow<()>;
+    /// `name` is empty for the container itself.
+    fn skipped(&mut self, name: &str, why: Skip);
+}
+
+/// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if
+/// that is known.
+pub fn unpack(
+    format: Format,
+    source: &dyn ReadAt,
+    offset: u64,
+    limits: &Limits,
+    visit: &mut dyn Visit,
+) -> Option<u64> {
+    let mut sink = Sink::new(limits, visit, source.len().saturating_sub(offset));
+    match open(format, source, offset, &mut sink) {
+        Ok(covered) => covered,
+        Err(Stop::Enough) => None,
+        Err(Stop::Skip(why)) => {
+            sink.skip("", why);
+            None
+        }
+    }
+}
+
+fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    match format {
+        Format::Gzip => stream::gzip(source, at, sink),
+        Format::Zlib => stream::zlib(source, at, sink),
+        Format::Bzip2 => stream::bzip2(source, at, sink),
+        Format::Xz => stream::xz(source, at, sink),
+        Format::Zstd => stream::zstd(source, at, sink),
+        Format::Lz4 => stream::lz4(source, at, sink),
+        Format::Tar => tar::unpack(source, at, sink),
+        Format::Cpio => cpio::unpack(source, at, sink),
+        Format::Zip => zip::unpack(source, at, sink),
+        Format::SevenZip => sevenzip::unpack(source, at, sink),
+        Format::Ar => ar::unpack(source, at, sink),
+        Format::Squashfs => squashfs::unpack(source, at, sink),
+        Format::Cramfs => cramfs::unpack(source, at, sink),
+        Format::Romfs => romfs::unpack(source, at, sink),
+        Format::Jffs2 => jffs2::unpack(source, at, sink),
+        Format::Ubi => ubi::unpack(source, at, sink),
+        Format::Ext => ext::unpack(source, at, sink),
+        Format::Fat => fat::unpack(source, at, sink),
+        Format::ExFat => exfat::unpack(source, at, sink),
+        Format::Iso9660 => iso::unpack(source, at, sink),
+        Format::Gpt => disk::gpt(source, at, sink),
+        Format::Mbr => disk::mbr(source, at, sink),
+        Format::UImage => uimage::unpack(source, at, sink),
+        Format::Fit => fit::unpack(source, at, sink),
+        Format::AndroidSparse => sparse::unpack(source, at, sink),
+        Format::Pcap => pcap::pcap(source, at, sink),
+        Format::PcapNg => pcap::pcapng(source, at, sink),
+    }
+}
+
+/// Unpacks in place what is whole in itself and lies inside something: a partition,
+/// a volume, the payload of an image. What is of no known format is one part.
+fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
+    bytes::fill(source, 0, &mut head)?;
+    let found = find(&head).into_iter().filter(|(at, _)| *at == 0).map(|(_, format)| format);
+    // A boot sector may look like a table of partitions; the file system counts.
+    let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
+    match format {
+        Some(format) if sink.enter(name) => {
+            let result = open(format, source, 0, sink);
+            let result = sink.guard("", result.map(|_| ()));
+            sink.leave();
+            result
+        }
+        _ => sink.part(name, &mut bytes::Range::new(source, 0, source.len())),
+    }
+}

@@ -138,7 +138,8 @@ pub fn unpack(
 ) -> Option<u64> {
     let mut sink = Sink::new(limits, visit, source.len().saturating_sub(offset));
     match open(format, source, offset, &mut sink) {
-        Ok(covered) => covered,
+        // Sizes are claims; nothing covers more than there is.
+        Ok(covered) => covered.map(|bytes| bytes.min(source.len().saturating_sub(offset))),
         Err(Stop::Enough) => None,
         Err(Stop::Skip(why)) => {
             sink.skip("", why);

@@ -64,7 +64,8 @@ fn files(source: &dyn ReadAt, start: u64, header: &Header, sink: &mut Sink<'_>) 
         Ok(None)
     };
     for folder in &header.streams.folders {
-        let mut reader = chain(source, start, folder, folder.main, sink.limits, 0);
+        // Decoders that failed are not asked again: that of LZMA2 would spin for ever.
+        let mut reader = chain(source, start, folder, folder.main, sink.limits, 0).map(Fused::Whole);
         for bytes in &folder.files {
             let Some(file) = next(sink)? else { return Ok(()) };
             match &mut reader {
@@ -178,4 +179,21 @@ fn decoder<'a>(
         [3, 4, 1] => return Err(Stop::unsupported("PPMd in 7z")),
         _ => return Err(Stop::unsupported("a coder of 7z")),
     })
+}
+
+/// A reader that ends for good with its first error.
+enum Fused<R> {
+    Whole(R),
+    Broken,
+}
+
+impl<R: Read> Read for Fused<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Self::Whole(reader) = self else { return Err(io::ErrorKind::InvalidData.into()) };
+        let result = reader.read(buffer);
+        if result.as_ref().is_err_and(|err| err.kind() != io::ErrorKind::Interrupted) {
+            *self = Self::Broken;
+        }
+        result
+    }
 }

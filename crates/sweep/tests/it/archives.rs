@@ -111,7 +111,7 @@ fn what_is_encrypted_is_told() {
     assert!(zip.parts.is_empty());
     let seven =
         open(Format::SevenZip, &packed("7zz a -bd -psecret o.7z tree/noise.bin >/dev/null; mv o.7z out"));
-    assert_eq!(seven.why("noise.bin"), [Skip::Encrypted]);
+    assert_eq!(seven.skipped, [("tree/noise.bin".to_owned(), Skip::Encrypted)]);
     let names =
         open(Format::SevenZip, &packed("7zz a -bd -psecret -mhe=on o.7z tree >/dev/null; mv o.7z out"));
     assert_eq!(names.why(""), [Skip::Encrypted]);
@@ -119,10 +119,12 @@ fn what_is_encrypted_is_told() {
 
 #[test]
 fn a_zip_without_its_directory_is_read_by_its_headers() {
-    let data = packed("cd tree; zip -qr -fd - . > ../out");
+    let data = packed("cd tree; zip -qr -fd - var a* > ../out");
     let seen = open(Format::Zip, &data[..data.len() - 300]);
     assert!(seen.why("").contains(&Skip::Damaged("the directory of a zip archive is missing")));
-    for (name, data) in files().into_iter().filter(|(_, data)| data.len() > 1) {
+    for (name, data) in
+        files().into_iter().filter(|(name, _)| name.starts_with("var/") || name.starts_with("a "))
+    {
         assert_eq!(seen.parts.get(&name), Some(&data), "{name}");
     }
 }

@@ -126,7 +126,7 @@ fn images_of_u_boot() {
 
 #[test]
 fn fit_images_inside_and_outside_the_tree() {
-    let its = "/dts-v1/; / { images { kernel { data = /incbin/(\"k.gz\"); type = \"kernel\"; arch = \"arm\"; os = \"linux\"; compression = \"gzip\"; load = <0>; entry = <0>; }; \
+    let its = "/dts-v1/; / { description = \"fw\"; #address-cells = <1>; images { kernel { data = /incbin/(\"k.gz\"); type = \"kernel\"; arch = \"arm\"; os = \"linux\"; compression = \"gzip\"; load = <0>; entry = <0>; }; \
         rootfs { data = /incbin/(\"sq\"); type = \"ramdisk\"; arch = \"arm\"; os = \"linux\"; compression = \"none\"; hash { algo = \"sha256\"; }; }; }; \
         configurations { default = \"a\"; a { kernel = \"kernel\"; ramdisk = \"rootfs\"; }; }; };";
     for outside in ["", "-E"] {

@@ -36,6 +36,28 @@ const TEST: &[(&str, &str)] = &[
     ("/usr/share/doc/gstreamer1.0-plugins-bad", "gstreamer1.0-plugins-bad"),
     ("/usr/share/doc/gstreamer1.0-plugins-ugly", "gstreamer1.0-plugins-ugly"),
     ("/usr/share/doc/gstreamer1.0-libav", "gstreamer1.0-libav"),
+    // What packs the archives and images that the sweep unpacks.
+    ("7zz", "7zip"),
+    ("bzip2", "bzip2"),
+    ("cpio", "cpio"),
+    ("cramfsswap", "cramfsswap"),
+    ("dtc", "device-tree-compiler"),
+    ("/usr/sbin/mke2fs", "e2fsprogs"),
+    ("genisoimage", "genisoimage"),
+    ("genromfs", "genromfs"),
+    ("img2simg", "android-sdk-libsparse-utils"),
+    ("lz4", "lz4"),
+    ("mcopy", "mtools"),
+    ("mkimage", "u-boot-tools"),
+    ("mksquashfs", "squashfs-tools"),
+    ("/usr/sbin/mkfs.cramfs", "util-linux-extra"),
+    ("/usr/sbin/mkfs.fat", "dosfstools"),
+    ("/usr/sbin/mkfs.jffs2", "mtd-utils"),
+    ("/usr/sbin/sfdisk", "fdisk"),
+    ("xorriso", "xorriso"),
+    ("xz", "xz-utils"),
+    ("zip", "zip"),
+    ("zstd", "zstd"),
 ];
 /// Azurite, the store of the tests, wants a newer Node than the web app.
 pub(crate) const AZURITE: &str = ".cache/azurite";

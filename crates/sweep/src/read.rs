@@ -1,38 +1,42 @@
-//! Bytes that can be read anywhere: the only way in which containers see what they
-//! stand in.
+//! Bytes that can be read anywhere, so that an image of a card is never held in
+//! memory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 
 /// Bytes that can be read anywhere: a file, a device, or what was unpacked in memory.
 pub trait ReadAt {
-    /// Bytes in all.
+    /// How many bytes there are.
     fn len(&self) -> u64;
+
+    /// Reads from `offset` as much as `buffer` takes or there is; 0 at the end.
+    ///
+    /// # Errors
+    /// If the file or device cannot be read there.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Reads at most `buffer`; zero bytes mean the end.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 impl ReadAt for [u8] {
     fn len(&self) -> u64 {
-        self.len() as u64
+        <[u8]>::len(self) as u64
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
-        let taken = rest.len().min(buffer.len());
-        buffer[..taken].copy_from_slice(&rest[..taken]);
-        Ok(taken)
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
     }
 }
 
 impl ReadAt for Vec<u8> {
     fn len(&self) -> u64 {
-        self.as_slice().len() as u64
+        ReadAt::len(self.as_slice())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -40,27 +44,44 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// A file or device, with the size that it had when it was opened.
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
+/// A file or a block device.
 #[derive(Debug)]
 pub struct FileSource {
     file: File,
-    len: u64,
+    bytes: u64,
 }
 
 impl FileSource {
-    /// The size of a device is where its end is, since its metadata say zero.
-    pub fn new(mut file: File) -> io::Result<FileSource> {
-        let len = io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
-        Ok(FileSource { file, len })
+    /// # Errors
+    /// If the file has no end that can be sought: a pipe, for instance.
+    pub fn new(mut file: File) -> io::Result<Self> {
+        // Not the metadata, which say 0 of a device.
+        let bytes = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, bytes })
     }
 }
 
 impl ReadAt for FileSource {
     fn len(&self) -> u64 {
-        self.len
+        self.bytes
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }

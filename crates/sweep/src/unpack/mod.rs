@@ -1,5 +1,38 @@
-//! Containers, found at any offset and unpacked as streams. Nothing is written to
-//! disk, and names of parts are foreign text.
+//! Archives, file systems, firmware images and captures, opened in memory.
+//!
+//! Everything here reads foreign bytes: sizes, offsets and counts are claims until
+//! the bytes are there. Each reader has bounds for time and memory, and goes on
+//! behind what it cannot read. Links are told and never followed; names are told
+//! with control characters escaped.
+
+mod ar;
+mod bytes;
+mod codec;
+mod cpio;
+mod cramfs;
+mod disk;
+mod exfat;
+mod ext;
+mod fat;
+mod find;
+mod fit;
+mod flash;
+mod iso;
+mod jffs2;
+mod pcap;
+mod romfs;
+mod seven;
+mod sevenzip;
+mod sink;
+mod sparse;
+mod squashfs;
+mod stream;
+mod tar;
+mod tcp;
+mod ubi;
+mod ubifs;
+mod uimage;
+mod zip;
 
 use std::fmt;
 use std::io::Read;
@@ -8,7 +41,11 @@ use std::ops::ControlFlow;
 use crate::limits::Limits;
 use crate::read::ReadAt;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub use find::{LOOK_AHEAD, find};
+use sink::{Covered, Sink, Stop};
+
+/// What can be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     Gzip,
     Zlib,
@@ -25,6 +62,7 @@ pub enum Format {
     Cramfs,
     Romfs,
     Jffs2,
+    /// UBI images, and UBIFS without UBI.
     Ubi,
     Ext,
     Fat,
@@ -33,25 +71,36 @@ pub enum Format {
     Gpt,
     Mbr,
     UImage,
+    /// Flattened device trees, of which FIT images are one kind.
     Fit,
     AndroidSparse,
     Pcap,
     PcapNg,
 }
 
-/// One file, or one stream, of a container.
-#[expect(missing_debug_implementations, reason = "a reader of somebody else")]
+/// One file, partition or direction of a connection.
 pub struct Part<'a> {
+    /// Foreign text; control characters and bytes that are no UTF-8 are escaped.
+    /// Never to be used as a path. Empty where the format has no name.
     pub name: &'a str,
+    /// Ends with an error where the part is damaged or goes beyond a limit, of
+    /// which `Visit::skipped` then tells.
     pub data: &'a mut dyn Read,
 }
 
-/// Why something was not read.
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why something was not looked into, or not to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     Encrypted,
     TooLarge,
     TooMany,
+    /// It unpacks to so much more than it is that it must be a bomb.
     Ratio,
     Damaged(&'static str),
     Unsupported(&'static str),
@@ -60,28 +109,26 @@ pub enum Skip {
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Skip::Encrypted => f.write_str("encrypted"),
-            Skip::TooLarge => f.write_str("too large"),
-            Skip::TooMany => f.write_str("too many parts"),
-            Skip::Ratio => f.write_str("unpacks to more than is plausible"),
-            Skip::Damaged(what) => write!(f, "damaged: {what}"),
-            Skip::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::Encrypted => f.write_str("encrypted"),
+            Self::TooLarge => f.write_str("larger than the limit"),
+            Self::TooMany => f.write_str("more entries than the limit"),
+            Self::Ratio => f.write_str("unpacks to far more than it is"),
+            Self::Damaged(what) => write!(f, "damaged: {what}"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
     }
 }
 
+/// Who is told what was unpacked.
 pub trait Visit {
-    /// Break ends the unpacking.
+    /// Whoever breaks is told nothing more of this container.
     fn part(&mut self, part: Part<'_>) -> ControlFlow<()>;
+    /// `name` is empty for the container itself.
     fn skipped(&mut self, name: &str, why: Skip);
 }
 
-/// Formats that may begin here or further on, with where: by magic numbers, at any offset.
-pub fn find(window: &[u8]) -> Vec<(usize, Format)> {
-    memchr::memmem::find_iter(window, b"\x1f\x8b\x08").map(|at| (at, Format::Gzip)).collect()
-}
-
-/// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if that is known.
+/// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if
+/// that is known.
 pub fn unpack(
     format: Format,
     source: &dyn ReadAt,
@@ -89,30 +136,65 @@ pub fn unpack(
     limits: &Limits,
     visit: &mut dyn Visit,
 ) -> Option<u64> {
-    if format != Format::Gzip {
-        visit.skipped("", Skip::Unsupported("format"));
-        return None;
+    let mut sink = Sink::new(limits, visit, source.len().saturating_sub(offset));
+    match open(format, source, offset, &mut sink) {
+        // Sizes are claims; nothing covers more than there is.
+        Ok(covered) => covered.map(|bytes| bytes.min(source.len().saturating_sub(offset))),
+        Err(Stop::Enough) => None,
+        Err(Stop::Skip(why)) => {
+            sink.skip("", why);
+            None
+        }
     }
-    let _ = limits;
-    let mut data = flate2::read::GzDecoder::new(From { source, offset });
-    if data.header().is_none() {
-        visit.skipped("", Skip::Damaged("gzip header"));
-        return None;
-    }
-    let _ = visit.part(Part { name: "gzip", data: &mut data });
-    None
 }
 
-/// Reads a source from an offset on.
-struct From<'a> {
-    source: &'a dyn ReadAt,
-    offset: u64,
+fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    match format {
+        Format::Gzip => stream::gzip(source, at, sink),
+        Format::Zlib => stream::zlib(source, at, sink),
+        Format::Bzip2 => stream::bzip2(source, at, sink),
+        Format::Xz => stream::xz(source, at, sink),
+        Format::Zstd => stream::zstd(source, at, sink),
+        Format::Lz4 => stream::lz4(source, at, sink),
+        Format::Tar => tar::unpack(source, at, sink),
+        Format::Cpio => cpio::unpack(source, at, sink),
+        Format::Zip => zip::unpack(source, at, sink),
+        Format::SevenZip => sevenzip::unpack(source, at, sink),
+        Format::Ar => ar::unpack(source, at, sink),
+        Format::Squashfs => squashfs::unpack(source, at, sink),
+        Format::Cramfs => cramfs::unpack(source, at, sink),
+        Format::Romfs => romfs::unpack(source, at, sink),
+        Format::Jffs2 => jffs2::unpack(source, at, sink),
+        Format::Ubi => ubi::unpack(source, at, sink),
+        Format::Ext => ext::unpack(source, at, sink),
+        Format::Fat => fat::unpack(source, at, sink),
+        Format::ExFat => exfat::unpack(source, at, sink),
+        Format::Iso9660 => iso::unpack(source, at, sink),
+        Format::Gpt => disk::gpt(source, at, sink),
+        Format::Mbr => disk::mbr(source, at, sink),
+        Format::UImage => uimage::unpack(source, at, sink),
+        Format::Fit => fit::unpack(source, at, sink),
+        Format::AndroidSparse => sparse::unpack(source, at, sink),
+        Format::Pcap => pcap::pcap(source, at, sink),
+        Format::PcapNg => pcap::pcapng(source, at, sink),
+    }
 }
 
-impl Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.source.read_at(self.offset, buffer)?;
-        self.offset += read as u64;
-        Ok(read)
+/// Unpacks in place what is whole in itself and lies inside something: a partition,
+/// a volume, the payload of an image. What is of no known format is one part.
+fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
+    bytes::fill(source, 0, &mut head)?;
+    let found = find(&head).into_iter().filter(|(at, _)| *at == 0).map(|(_, format)| format);
+    // A boot sector may look like a table of partitions; the file system counts.
+    let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
+    match format {
+        Some(format) if sink.enter(name) => {
+            let result = open(format, source, 0, sink);
+            let result = sink.guard("", result.map(|_| ()));
+            sink.leave();
+            result
+        }
+        _ => sink.part(name, &mut bytes::Range::new(source, 0, source.len())),
     }
 }

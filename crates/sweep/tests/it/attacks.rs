@@ -30,7 +30,8 @@ fn a_bomb_is_cut_off_and_told() {
 #[test]
 fn nesting_ends_at_its_depth_and_is_told() {
     let rules = Rules::built_in();
-    let secret = "AccountKey=".to_owned() + &base64(&(0..64_u8).map(|n| n.wrapping_mul(37)).collect::<Vec<u8>>());
+    let secret =
+        "AccountKey=".to_owned() + &base64(&(0..64_u8).map(|n| n.wrapping_mul(37)).collect::<Vec<u8>>());
     let nested = |times| (0..times).fold(secret.clone().into_bytes(), |data, _| gzip(&data));
     assert_eq!(ids(&sweep(&rules, &nested(8)).0), ["azure-storage-connection-string"]);
     let (found, skipped) = sweep(&rules, &nested(9));

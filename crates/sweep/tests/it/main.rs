@@ -1,10 +1,15 @@
 //! Tests of the sweep as its callers see it.
 
+mod archives;
 mod attacks;
+mod captures;
 mod corpus;
+mod hostile;
+mod images;
 mod made;
 mod rules;
 mod sources;
+mod support;
 
 use std::ops::ControlFlow;
 

@@ -1,0 +1,206 @@
+//! Where something begins that can be unpacked. One pass: two bytes of each magic
+//! number are looked up in a table of 8 KiB, and what matches is looked at closely,
+//! since two bytes match by chance all the time.
+
+use std::sync::LazyLock;
+
+use super::bytes::{be32, byte, le16, le32};
+use super::{Format, jffs2, tar, uimage};
+
+/// How far behind its beginning a format may have its magic number; windows that
+/// follow each other must share as much. (ISO 9660 has it in the 17th sector.)
+pub const LOOK_AHEAD: usize = 16 * 2048 + 6;
+
+struct Magic {
+    bytes: &'static [u8],
+    /// From the beginning.
+    at: usize,
+    format: Format,
+    /// Looks at what begins there.
+    check: fn(&[u8]) -> bool,
+}
+
+const fn magic(format: Format, at: usize, bytes: &'static [u8], check: fn(&[u8]) -> bool) -> Magic {
+    Magic { bytes, at, format, check }
+}
+
+fn any(_: &[u8]) -> bool {
+    true
+}
+
+const MAGICS: &[Magic] = &[
+    magic(Format::Gzip, 0, &[0x1f, 0x8b, 8], gzip),
+    magic(Format::Zlib, 0, &[0x78, 0x01], zlib),
+    magic(Format::Zlib, 0, &[0x78, 0x5e], zlib),
+    magic(Format::Zlib, 0, &[0x78, 0x9c], zlib),
+    magic(Format::Zlib, 0, &[0x78, 0xda], zlib),
+    magic(Format::Bzip2, 0, b"BZh", bzip2),
+    magic(Format::Xz, 0, b"\xfd7zXZ\0", any),
+    magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
+    magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
+    magic(Format::Tar, 257, b"ustar", ustar),
+    magic(Format::Cpio, 0, b"070701", |head| digits(head, 110)),
+    magic(Format::Cpio, 0, b"070702", |head| digits(head, 110)),
+    magic(Format::Cpio, 0, b"070707", |head| digits(head, 76)),
+    magic(Format::Zip, 0, b"PK\x03\x04", |head| byte(head, 4) <= 63 && byte(head, 5) <= 20),
+    magic(Format::SevenZip, 0, b"7z\xbc\xaf\x27\x1c", any),
+    magic(Format::Ar, 0, b"!<arch>\n", any),
+    magic(Format::Squashfs, 0, b"hsqs", |head| le16(head, 28).is_ok_and(|major| major <= 4)),
+    magic(Format::Cramfs, 0, &[0x45, 0x3d, 0xcd, 0x28], |head| head.get(16..32) == Some(b"Compressed ROMFS")),
+    magic(Format::Cramfs, 0, &[0x28, 0xcd, 0x3d, 0x45], |head| head.get(16..32) == Some(b"Compressed ROMFS")),
+    magic(Format::Romfs, 0, b"-rom1fs-", any),
+    magic(Format::Jffs2, 0, &[0x85, 0x19], jffs2::begins),
+    magic(Format::Jffs2, 0, &[0x19, 0x85], jffs2::begins),
+    magic(Format::Ubi, 0, b"UBI#\x01", any),
+    magic(Format::Ubi, 0, &[0x31, 0x18, 0x10, 0x06], |head| byte(head, 20) == 6 && byte(head, 16) == 0),
+    magic(Format::Ext, 1080, &[0x53, 0xef], ext),
+    magic(Format::Fat, 510, &[0x55, 0xaa], fat),
+    magic(Format::Mbr, 510, &[0x55, 0xaa], mbr),
+    magic(Format::ExFat, 3, b"EXFAT   ", any),
+    magic(Format::Iso9660, 32769, b"CD001", |head| byte(head, 32768) == 1),
+    magic(Format::Gpt, 512, b"EFI PART\0\0\x01\0", any),
+    magic(Format::Gpt, 4096, b"EFI PART\0\0\x01\0", any),
+    magic(Format::UImage, 0, &[0x27, 0x05, 0x19, 0x56], uimage::begins),
+    magic(Format::Fit, 0, &[0xd0, 0x0d, 0xfe, 0xed], |head| {
+        be32(head, 20).is_ok_and(|version| version <= 17)
+    }),
+    magic(Format::AndroidSparse, 0, &[0x3a, 0xff, 0x26, 0xed], |head| {
+        le16(head, 4).is_ok_and(|major| major == 1)
+    }),
+    magic(Format::Pcap, 0, &[0xd4, 0xc3, 0xb2, 0xa1], any),
+    magic(Format::Pcap, 0, &[0xa1, 0xb2, 0xc3, 0xd4], any),
+    magic(Format::Pcap, 0, &[0x4d, 0x3c, 0xb2, 0xa1], any),
+    magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
+    magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
+];
+
+/// One bit for each two bytes with which a magic number begins.
+static PAIRS: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
+    let mut pairs = Box::new([0; 1024]);
+    for magic in MAGICS {
+        let pair = usize::from(u16::from_le_bytes([magic.bytes[0], magic.bytes[1]]));
+        pairs[pair / 64] |= 1 << (pair % 64);
+    }
+    pairs
+});
+
+/// Formats that may begin here or further on, with where: by magic numbers, at any
+/// offset, sorted by it.
+#[must_use]
+pub fn find(window: &[u8]) -> Vec<(usize, Format)> {
+    let pairs: &[u64; 1024] = &PAIRS;
+    let is_pair = |at: usize| {
+        let pair = usize::from(u16::from_le_bytes([window[at], window[at + 1]]));
+        pairs[pair / 64] >> (pair % 64) & 1
+    };
+    let mut found = Vec::new();
+    let last = window.len().saturating_sub(1);
+    let mut at = 0;
+    while at < last {
+        // Eight at once: matches are few.
+        if at + 8 <= last {
+            let hits = (0..8).fold(0, |hits, index| hits | is_pair(at + index));
+            if hits == 0 {
+                at += 8;
+                continue;
+            }
+        }
+        let end = (at + 8).min(last);
+        for at in at..end {
+            if is_pair(at) != 0 {
+                look(window, at, &mut found);
+            }
+        }
+        at = end;
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn look(window: &[u8], at: usize, found: &mut Vec<(usize, Format)>) {
+    for magic in MAGICS {
+        let Some(start) = at.checked_sub(magic.at) else { continue };
+        if window[at..].starts_with(magic.bytes) && (magic.check)(&window[start..]) {
+            found.push((start, magic.format));
+        }
+    }
+}
+
+fn gzip(head: &[u8]) -> bool {
+    let (flags, extra, system) = (byte(head, 3), byte(head, 8), byte(head, 9));
+    flags & 0xe0 == 0 && matches!(extra, 0 | 2 | 4) && (system <= 13 || system == 255)
+}
+
+/// Two bytes are little; the first of what they announce must unpack.
+fn zlib(head: &[u8]) -> bool {
+    const TRY: usize = 4096;
+    let mut out = [0; 256];
+    let mut decoder = flate2::Decompress::new(true);
+    let cut = head.len() > TRY;
+    let result = decoder.decompress(&head[..head.len().min(TRY)], &mut out, flate2::FlushDecompress::None);
+    let unpacked = decoder.total_out();
+    match result {
+        Ok(flate2::Status::StreamEnd) => unpacked > 0,
+        Ok(_) => unpacked >= 16 || !cut && unpacked > 0,
+        Err(_) => false,
+    }
+}
+
+fn bzip2(head: &[u8]) -> bool {
+    byte(head, 3).is_ascii_digit() && head.get(4..10) == Some(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+}
+
+fn ustar(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(tar::has_sum)
+}
+
+fn digits(head: &[u8], bytes: usize) -> bool {
+    head.get(..bytes).is_some_and(|head| head.iter().all(u8::is_ascii_hexdigit))
+}
+
+fn ext(head: &[u8]) -> bool {
+    let word = |at: usize| le32(head, 1024 + at).unwrap_or(u32::MAX);
+    let (inodes, blocks, log, per_group) = (word(0), word(4), word(24), word(40));
+    inodes > 0 && blocks > 0 && log <= 6 && per_group > 0 && per_group <= 1 << 20 && word(76) <= 1
+}
+
+fn fat(head: &[u8]) -> bool {
+    let sector = le16(head, 11).unwrap_or(0);
+    let (cluster, tables) = (byte(head, 13), byte(head, 16));
+    matches!(byte(head, 0), 0xeb | 0xe9)
+        && sector.is_power_of_two()
+        && (512..=4096).contains(&sector)
+        && cluster.is_power_of_two()
+        && matches!(tables, 1 | 2)
+        && byte(head, 21) >= 0xf0
+        && le16(head, 14).is_ok_and(|reserved| reserved > 0)
+}
+
+/// A table of partitions has no magic but that of boot sectors. One entry must be
+/// sensible and none senseless.
+fn mbr(head: &[u8]) -> bool {
+    if fat(head) || head.get(3..11) == Some(b"EXFAT   ") {
+        return false;
+    }
+    let mut used = 0;
+    for at in (446..510).step_by(16) {
+        let (state, kind) = (byte(head, at), byte(head, at + 4));
+        let (first, sectors) = (le32(head, at + 8).unwrap_or(0), le32(head, at + 12).unwrap_or(0));
+        // 0xee stands for a GPT, which is found by itself.
+        if state & 0x7f != 0 || kind == 0xee {
+            return false;
+        }
+        match kind {
+            0 if sectors == 0 => {}
+            0 => return false,
+            _ if first == 0 || sectors == 0 => return false,
+            _ => used += 1,
+        }
+    }
+    used > 0
+}
+
+fn pcapng(head: &[u8]) -> bool {
+    matches!(head.get(8..12), Some([0x1a, 0x2b, 0x3c, 0x4d] | [0x4d, 0x3c, 0x2b, 0x1a]))
+}

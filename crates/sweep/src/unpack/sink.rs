@@ -1,0 +1,202 @@
+//! What a container may still give: one account of bytes and entries for all its
+//! parts, and the way to whoever is told of them.
+
+use std::io::{self, Read};
+
+use super::bytes::join;
+use super::{Part, Skip, Visit};
+use crate::limits::Limits;
+
+/// Below this a bomb does no harm.
+const RATIO_FROM: u64 = 10 << 20;
+
+/// Why a reader goes no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Whoever is told wants no more, or has been told why there is no more.
+    Enough,
+    Skip(Skip),
+}
+
+impl Stop {
+    pub(super) fn damaged(what: &'static str) -> Self {
+        Self::Skip(Skip::Damaged(what))
+    }
+
+    pub(super) fn unsupported(what: &'static str) -> Self {
+        Self::Skip(Skip::Unsupported(what))
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(err: io::Error) -> Self {
+        Self::Skip(reason(&err))
+    }
+}
+
+/// How many bytes of the source a container covers, if that is known.
+pub(super) type Covered = Result<Option<u64>, Stop>;
+
+pub(super) struct Sink<'a> {
+    pub(super) limits: &'a Limits,
+    visit: &'a mut dyn Visit,
+    /// Bytes that the parts had so far, and may have.
+    spent: u64,
+    total: u64,
+    entries: u64,
+    /// Whether the total is what the ratio allows.
+    by_ratio: bool,
+    folders: Vec<String>,
+}
+
+impl<'a> Sink<'a> {
+    /// `source` is how many bytes there are to unpack.
+    pub(super) fn new(limits: &'a Limits, visit: &'a mut dyn Visit, source: u64) -> Self {
+        let by_ratio = source.saturating_mul(limits.ratio).max(RATIO_FROM);
+        Self {
+            limits,
+            visit,
+            spent: 0,
+            total: by_ratio.min(limits.total_bytes),
+            entries: 0,
+            by_ratio: by_ratio < limits.total_bytes,
+            folders: Vec::new(),
+        }
+    }
+
+    /// Gives one part away.
+    pub(super) fn part(&mut self, name: &str, data: &mut dyn Read) -> Result<(), Stop> {
+        self.count()?;
+        let name = self.path(name);
+        let over = if self.by_ratio { Skip::Ratio } else { Skip::TooLarge };
+        let mut metered = Metered { data, left: self.total - self.spent, over, failed: None };
+        let before = metered.left;
+        let flow = self.visit.part(Part { name: &name, data: &mut metered });
+        let (left, failed) = (metered.left, metered.failed);
+        self.spent += before - left;
+        if let Some(why) = failed {
+            self.visit.skipped(&name, why);
+            if why == over && left == 0 {
+                return Err(Stop::Enough);
+            }
+        }
+        if flow.is_break() { Err(Stop::Enough) } else { Ok(()) }
+    }
+
+    /// Counts an entry of any kind, so that no walk is endless.
+    pub(super) fn count(&mut self) -> Result<(), Stop> {
+        self.entries += 1;
+        if self.entries > self.limits.entries { Err(Stop::Skip(Skip::TooMany)) } else { Ok(()) }
+    }
+
+    pub(super) fn skip(&mut self, name: &str, why: Skip) {
+        let name = self.path(name);
+        self.visit.skipped(&name, why);
+    }
+
+    /// Tells of a link, which is not followed.
+    pub(super) fn link(&mut self, name: &str) -> Result<(), Stop> {
+        self.count()?;
+        self.skip(name, Skip::Unsupported("a link, which is not followed"));
+        Ok(())
+    }
+
+    /// What is damaged in one place is told, and the walk goes on.
+    pub(super) fn guard(&mut self, name: &str, result: Result<(), Stop>) -> Result<(), Stop> {
+        match result {
+            // Every further entry would say the same.
+            Err(Stop::Skip(Skip::TooMany)) | Err(Stop::Enough) | Ok(()) => result,
+            Err(Stop::Skip(why)) => {
+                self.skip(name, why);
+                Ok(())
+            }
+        }
+    }
+
+    /// What follows lies in `name`, until `leave`; false where that is too deep.
+    pub(super) fn enter(&mut self, name: &str) -> bool {
+        if self.folders.len() as u32 >= self.limits.depth {
+            return false;
+        }
+        self.folders.push(name.to_owned());
+        true
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.folders.pop();
+    }
+
+    fn path(&self, name: &str) -> String {
+        let folder = self
+            .folders
+            .iter()
+            .fold(String::new(), |path, folder| if folder.is_empty() { path } else { join(&path, folder) });
+        if name.is_empty() { folder } else { join(&folder, name) }
+    }
+}
+
+/// Lets no more through than there is left, and remembers what went wrong.
+struct Metered<'a> {
+    data: &'a mut dyn Read,
+    left: u64,
+    over: Skip,
+    failed: Option<Skip>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failed.is_some() {
+            return Err(io::Error::other("it was damaged before"));
+        }
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if room == 0 && !buffer.is_empty() {
+            // One byte more tells an end from a limit.
+            return match self.data.read(&mut [0])? {
+                0 => Ok(0),
+                _ => {
+                    self.failed = Some(self.over);
+                    Err(io::Error::other("it goes beyond the limit"))
+                }
+            };
+        }
+        let result = self.data.read(&mut buffer[..room]);
+        match &result {
+            Ok(count) => self.left -= *count as u64,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => self.failed = Some(reason(err)),
+        }
+        result
+    }
+}
+
+/// What went wrong inside a reader, which can say it only as an error of IO.
+#[derive(Debug)]
+pub(super) struct Inside(pub(super) Skip);
+
+impl std::fmt::Display for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Inside {}
+
+/// An error of IO that `part` tells as what it is.
+pub(super) fn inside(stop: Stop) -> io::Error {
+    match stop {
+        Stop::Enough => io::Error::other("enough"),
+        Stop::Skip(why) => io::Error::other(Inside(why)),
+    }
+}
+
+fn reason(err: &io::Error) -> Skip {
+    if let Some(Inside(why)) = err.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return *why;
+    }
+    match err.kind() {
+        io::ErrorKind::OutOfMemory => Skip::TooLarge,
+        io::ErrorKind::UnexpectedEof => Skip::Damaged("it ends too early"),
+        io::ErrorKind::Unsupported => Skip::Unsupported("a way of packing"),
+        _ => Skip::Damaged("it cannot be unpacked to its end"),
+    }
+}

@@ -1,0 +1,128 @@
+//! Streams of one codec. Members that follow each other are one part, as the tools
+//! that made them read them.
+
+use std::io::{self, Read};
+
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
+use lz4_flex::frame::FrameDecoder;
+use lzma_rust2::XzReader;
+
+use super::bytes::{Range, fill, name};
+use super::codec::{Zstd, window_kib, zstd as zstd_decoder};
+use super::sink::{Covered, Sink};
+use crate::read::ReadAt;
+
+pub(super) fn gzip(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let decoder = GzDecoder::new(Range::new(source, at, u64::MAX));
+    let named = decoder.header().and_then(|header| header.filename()).map(name).unwrap_or_default();
+    let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(GzDecoder::new(range))) };
+    members(source, at, &named, |head| head[..3] == [0x1f, 0x8b, 8], &mut open, sink)
+}
+
+pub(super) fn zlib(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(ZlibDecoder::new(range))) };
+    members(source, at, "", |_| false, &mut open, sink)
+}
+
+pub(super) fn bzip2(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(BzDecoder::new(range))) };
+    members(source, at, "", |head| head[..3] == *b"BZh", &mut open, sink)
+}
+
+pub(super) fn xz(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let memory_kib = window_kib(sink.limits);
+    let mut open = |range| -> io::Result<Box<dyn Member>> {
+        Ok(Box::new(XzReader::new_mem_limit(range, false, memory_kib)))
+    };
+    members(source, at, "", |head| head[..4] == [0xfd, b'7', b'z', b'X'], &mut open, sink)
+}
+
+pub(super) fn zstd(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let window_bytes = sink.limits.part_bytes;
+    let mut open =
+        |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(zstd_decoder(range, window_bytes)?)) };
+    members(source, at, "", |head| head[..4] == [0x28, 0xb5, 0x2f, 0xfd], &mut open, sink)
+}
+
+pub(super) fn lz4(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(FrameDecoder::new(range))) };
+    members(source, at, "", |head| head[..4] == [4, 0x22, 0x4d, 0x18], &mut open, sink)
+}
+
+/// A decoder that gives back where it reads from.
+trait Member<'a>: Read {
+    fn range(self: Box<Self>) -> Range<'a>;
+}
+
+macro_rules! member {
+    ($($decoder:ty),*) => {$(
+        impl<'a> Member<'a> for $decoder {
+            fn range(self: Box<Self>) -> Range<'a> {
+                (*self).into_inner()
+            }
+        }
+    )*};
+}
+member!(
+    GzDecoder<Range<'a>>,
+    ZlibDecoder<Range<'a>>,
+    BzDecoder<Range<'a>>,
+    XzReader<Range<'a>>,
+    Zstd<Range<'a>>,
+    FrameDecoder<Range<'a>>
+);
+
+type Open<'f, 'a> = &'f mut dyn FnMut(Range<'a>) -> io::Result<Box<dyn Member<'a> + 'a>>;
+
+fn members<'a>(
+    source: &'a dyn ReadAt,
+    at: u64,
+    name: &str,
+    goes_on: fn(&[u8; 4]) -> bool,
+    open: Open<'_, 'a>,
+    sink: &mut Sink<'_>,
+) -> Covered {
+    let current = Some(open(Range::new(source, at, u64::MAX))?);
+    let mut members = Members { source, goes_on, open, current, end: None };
+    sink.part(name, &mut members)?;
+    Ok(members.end.map(|end| end - at))
+}
+
+struct Members<'f, 'a> {
+    source: &'a dyn ReadAt,
+    /// Whether another member begins with this.
+    goes_on: fn(&[u8; 4]) -> bool,
+    open: Open<'f, 'a>,
+    current: Option<Box<dyn Member<'a> + 'a>>,
+    /// Where the last member that was read ended.
+    end: Option<u64>,
+}
+
+impl Read for Members<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(current) = &mut self.current {
+            match current.read(buffer)? {
+                0 => self.next()?,
+                count => return Ok(count),
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Members<'_, '_> {
+    fn next(&mut self) -> io::Result<()> {
+        let end = self.current.take().map(|current| current.range().position());
+        let Some(end) = end else { return Ok(()) };
+        self.end = Some(end);
+        let mut head = [0; 4];
+        if fill(self.source, end, &mut head).is_ok() && (self.goes_on)(&head) {
+            self.current = Some((self.open)(Range::new(self.source, end, u64::MAX))?);
+        }
+        Ok(())
+    }
+}

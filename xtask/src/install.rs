@@ -50,7 +50,6 @@ const TEST: &[(&str, &str)] = &[
     ("mcopy", "mtools"),
     ("mkimage", "u-boot-tools"),
     ("mksquashfs", "squashfs-tools"),
-    ("/usr/sbin/mkfs.cramfs", "util-linux-extra"),
     ("/usr/sbin/mkfs.fat", "dosfstools"),
     ("/usr/sbin/mkfs.jffs2", "mtd-utils"),
     ("/usr/sbin/sfdisk", "fdisk"),

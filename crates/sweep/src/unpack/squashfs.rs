@@ -17,8 +17,8 @@ const DEPTH_MAX: usize = 128;
 /// Blocks of metadata that are kept unpacked: 8 MiB.
 const CACHE: usize = 1024;
 
-/// What a block of metadata unpacks to, and where the next one begins.
-type Block = (Rc<Vec<u8>>, u64);
+/// A block of metadata, and where the next one lies.
+type Unpacked = (Rc<Vec<u8>>, u64);
 
 struct Squashfs<'a> {
     source: Slice<'a>,
@@ -29,7 +29,7 @@ struct Squashfs<'a> {
     fragments: u64,
     fragment_count: u32,
     /// Unpacked metadata by where it lies, with where the next block does.
-    meta: RefCell<BTreeMap<u64, Block>>,
+    meta: RefCell<BTreeMap<u64, Unpacked>>,
     /// The fragment that was read last: files that share one follow each other.
     fragment: RefCell<Option<(u32, Rc<Vec<u8>>)>>,
 }
@@ -115,7 +115,7 @@ impl Squashfs<'_> {
         Ok(Meta { block, offset: (reference & 0xffff) as usize })
     }
 
-    fn meta(&self, at: u64) -> Result<(Rc<Vec<u8>>, u64), Stop> {
+    fn meta(&self, at: u64) -> Result<Unpacked, Stop> {
         if let Some(known) = self.meta.borrow().get(&at) {
             return Ok(known.clone());
         }

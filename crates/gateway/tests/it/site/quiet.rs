@@ -90,6 +90,7 @@ async fn quiet_footage_goes_and_what_is_around_an_event_stays() {
     let there =
         |ids: &BTreeSet<String>| files.iter().filter(|file| is_of(file, ids) && file.exists()).count();
     let (all_of_event, all_unwatched) = (there(&of_event), there(&unwatched));
+    assert!(all_of_event >= 1 && all_unwatched >= 1, "{all_of_event} {all_unwatched}");
     assert!(there(&quiet) >= quiet.len() - 1, "they were confirmed");
     // Motion alone does not count.
     for _ in 0..100 {

@@ -148,7 +148,7 @@ describe('a notification', () => {
     const names = { [gateway(1)]: 'Shop\u202e', [gateway(2)]: 'Barn' };
     const at = (n: number) => ({ gateway: gateway(n), since: notice.at });
     const told = (silent: number[], back: number[], more = 0) => silencesOf({ silent: silent.map(at), back: back.map(at), more }, names, false, notice.at + 1_000)!;
-    expect(told([1], [])).toMatchObject({ title: 'Your server hears nothing of Shop', tag: 'silence', silent: false, data: { path: '/health' } });
+    expect(told([1], [])).toMatchObject({ title: 'Your server hears nothing of Shop', tag: `silence ${gateway(1)}`, silent: false, data: { path: '/health' } });
     expect(isPath(told([1], []).data.path)).toBe(true);
     expect(told([3], []).title).toBe('Your server hears nothing of a gateway');
     expect(told([1, 2], [], 40)).toMatchObject({ title: 'Your server hears nothing of 42 gateways', body: expect.stringMatching(/^Shop, Barn · /) });
@@ -156,6 +156,20 @@ describe('a notification', () => {
     expect(told([], [1, 2]).title).toBe('Your server hears 2 gateways again');
     expect(silencesOf({ silent: [], back: [], more: 9 }, names, false, 0)).toBeNull();
     expect(silencesOf({ silent: [{ gateway: 'toString', since: 0 }], back: [], more: 0 }, names, true, 0)).toMatchObject({ title: 'Your server hears nothing of a gateway', silent: true });
+  });
+
+  it('of silence takes the place of what was told of the same gateways, and of no others', () => {
+    const at = (n: number) => ({ gateway: gateway(n), since: notice.at });
+    const told = (silent: number[], back: number[], isQuiet = false) => silencesOf({ silent: silent.map(at), back: back.map(at), more: 0 }, {}, isQuiet, notice.at)!;
+    expect(told([2], []).tag).not.toBe(told([1], []).tag);
+    expect(told([], [1]).tag).not.toBe(told([2], []).tag);
+    expect(told([], [1]).tag).toBe(told([1], []).tag);
+    expect(told([], [2, 1]).tag).toBe(told([1, 2], []).tag);
+    expect(told([2], [1]).tag).toBe(told([1, 2], []).tag);
+    // That one is silent again is heard; that it is back makes no second sound, and in a quiet time nothing does.
+    expect([told([1], []), told([], [1]), told([1], [], true)].map(({ renotify }) => renotify)).toEqual([true, false, false]);
+    const many = Array.from({ length: 100 }, (_, n) => ({ gateway: `gw_${String(n).padStart(32, '0')}`, since: 0 }));
+    expect(silencesOf({ silent: many, back: many, more: 0 }, {}, false, 0)!.tag.length).toBeLessThan(600);
   });
 
   it('leads nowhere else', () => {

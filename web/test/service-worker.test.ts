@@ -46,10 +46,10 @@ it('says that the server says so, whatever a message of the server holds', async
   const since = Date.UTC(2026, 10, 27);
   const silence = { silent: [{ gateway: `gw_${'1'.repeat(32)}`, since }], back: [], more: 0 };
   await push(JSON.stringify({ gateways: silence }));
-  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: 'silence' });
+  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: `silence gw_${'1'.repeat(32)}` });
   // Words, a place to go, or a notice beside it change nothing; what is not of its form says nothing.
   await push(JSON.stringify({ gateways: { ...silence, title: 'Pay' }, title: 'Pay', event: 'ev_1', gateway: 'Door', notice: 'AAAA', path: 'https://evil.example' }));
-  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: 'silence' });
+  expect(notified.at(-1)).toEqual({ title: 'Your server hears nothing of a gateway', tag: `silence gw_${'1'.repeat(32)}` });
   const bad = [{ silent: [{ gateway: 'Pay', since }] }, { silent: Array(17).fill(silence.silent[0]) }, { silent: [], more: 7 }, { silent: [{ ...silence.silent[0], since: -1 }] }];
   for (const part of bad) {
     await push(JSON.stringify({ gateways: { ...silence, ...part } }));

@@ -105,7 +105,7 @@ pub(crate) async fn run(app: Arc<App>) {
         let looked = Box::pin(look_at_all(&app, &mut watch, patience));
         match app.shutdown.run_until_cancelled(looked).await {
             Some(Ok(())) => {}
-            Some(Err(error)) => tracing::warn!("gateways that are silent cannot be told: {error:#}"),
+            Some(Err(error)) => tracing::warn!("gateways that are silent cannot be looked for: {error:#}"),
             None => return,
         }
     }
@@ -113,14 +113,22 @@ pub(crate) async fn run(app: Arc<App>) {
 
 async fn look_at_all(app: &App, watch: &mut Watch, patience: Patience) -> anyhow::Result<()> {
     for org in app.database.organisations().await? {
-        let now = clock::now();
-        let roster = app.roster(org, now).await?;
-        let open = app.database.open_silences(org).await?;
-        let links = roster.state().gateways.keys().map(|gateway| (*gateway, app.hub.is_linked(*gateway)));
-        let news = watch.look(links, &open, (Instant::now(), now), patience);
-        if news != News::default() {
-            tell(app, (org, &roster), news, now).await?;
+        // One organisation's trouble keeps nobody else from being told.
+        if let Err(error) = look_at(app, org, watch, patience).await {
+            tracing::warn!(%org, "gateways that are silent cannot be told: {error:#}");
         }
+    }
+    Ok(())
+}
+
+async fn look_at(app: &App, org: OrgId, watch: &mut Watch, patience: Patience) -> anyhow::Result<()> {
+    let now = clock::now();
+    let roster = app.roster(org, now).await?;
+    let open = app.database.open_silences(org).await?;
+    let links = roster.state().gateways.keys().map(|gateway| (*gateway, app.hub.is_linked(*gateway)));
+    let news = watch.look(links, &open, (Instant::now(), now), patience);
+    if news != News::default() {
+        tell(app, (org, &roster), news, now).await?;
     }
     Ok(())
 }
@@ -237,8 +245,21 @@ async fn send(
 ) -> anyhow::Result<bool> {
     let Some(row) = app.database.subscription(org, device).await? else { return Ok(false) };
     // The browser's person may be another one by now.
-    let is_theirs = row.person == person;
-    if !is_theirs || !app.limiter.allow(Key::Account(format!("silences {device}")), EACH, now) {
+    if row.person != person {
+        return Ok(false);
+    }
+    // For each gateway: one that comes and goes keeps no other's silence from being told.
+    let may_be_told = |gateway: &GatewayId| {
+        app.limiter.allow(Key::Account(format!("silences {device} {gateway}")), EACH, now)
+    };
+    let of = |all: &Since| -> Since {
+        all.iter()
+            .filter(|(gateway, _)| may_be_told(gateway))
+            .map(|(gateway, since)| (*gateway, *since))
+            .collect()
+    };
+    let (silent, back) = (&of(silent), &of(back));
+    if silent.is_empty() && back.is_empty() {
         return Ok(false);
     }
     let Some(subscription) = reached(app, &row) else { return Ok(false) };

@@ -30,6 +30,9 @@ pub const FORGOTTEN_MS: u64 = Timestamp::HOUR;
 const LOOK_MS_MAX: u64 = 5_000;
 /// Of what was kept over a restart; a site has fewer.
 pub const KEPT_MAX: usize = 16_384;
+const FAILING: &str = "failing";
+/// What may be wrong with a disk, the worst last.
+const DISK_CAUSES: [&str; 4] = ["filling", "slow", "full", FAILING];
 /// Of [`Kept::cause`].
 const CAUSE_MAX: usize = 32;
 
@@ -161,10 +164,13 @@ impl Troubles {
         let passed_ms = self.looked_ms.map_or(0, |ms| now.ms.saturating_sub(ms)).min(LOOK_MS_MAX);
         self.looked_ms = Some(now.ms);
         let mut seen: BTreeMap<(Option<CameraId>, Aspect), Option<Wrong>> = BTreeMap::new();
-        seen.insert((None, Aspect::Disk), disk(site));
-        // A clock that nobody compares is neither right nor wrong.
-        if let Some(ahead_ms) = site.machine.ahead_ms {
-            seen.insert((None, Aspect::Clock), clock(ahead_ms));
+        // The gateway's own is told of its cameras; without one it waits.
+        if !site.cameras.is_empty() {
+            seen.insert((None, Aspect::Disk), disk(site));
+            // A clock that nobody compares is neither right nor wrong.
+            if let Some(ahead_ms) = site.machine.ahead_ms {
+                seen.insert((None, Aspect::Clock), clock(ahead_ms));
+            }
         }
         for (&camera, condition) in &site.cameras {
             seen.insert((Some(camera), Aspect::Picture), picture(*condition));
@@ -185,16 +191,18 @@ impl Troubles {
                 continue;
             }
             let course = self.of.entry((camera, aspect)).or_default();
-            let change = match wrong {
-                Some(wrong) => course.wrong((camera, aspect), wrong, (passed_ms, now), id),
-                None => course.well(passed_ms, now),
+            let changes: Vec<Change> = match wrong {
+                Some(wrong) => {
+                    let lesser = course.worsens(wrong, now);
+                    let began = course.wrong((camera, aspect), wrong, (passed_ms, now), id);
+                    lesser.into_iter().chain(began).collect()
+                }
+                None => course.well(passed_ms, now).into_iter().collect(),
             };
             if course.is_forgotten() {
                 self.of.remove(&(camera, aspect));
             }
-            if let Some((kept, phase, at)) = change {
-                told.push(self.trouble(&kept, phase, at));
-            }
+            told.extend(changes.iter().map(|(kept, phase, at)| self.trouble(kept, *phase, *at)));
         }
         told
     }
@@ -209,8 +217,11 @@ impl Troubles {
             source: EventSource::Gateway,
             topic: format!("lenskeep/{}", name(kept.kind)),
         };
-        let disk = self.of.get(&(None, Aspect::Disk)).is_some_and(|course| course.active.is_some());
-        let follows = disk && kept.camera.is_some() && kept.cause == GapReason::DiskFull.as_str();
+        // Of a disk that is merely full, people were not told that nothing is recorded.
+        let disk = self.of.get(&(None, Aspect::Disk)).and_then(|course| course.active.as_ref());
+        let follows = disk.is_some_and(|disk| disk.cause == FAILING)
+            && kept.camera.is_some()
+            && kept.cause == GapReason::DiskFull.as_str();
         Trouble { camera: kept.camera, event, began_at: kept.at, follows }
     }
 }
@@ -235,6 +246,18 @@ impl Course {
         self.active = Some(kept.clone());
         self.events = self.events.saturating_add(1);
         Some((kept, EventPhase::Began, at))
+    }
+
+    /// Ends what was told of a disk if it is worse by now: footage that goes for good
+    /// is not the disk that fills.
+    fn worsens(&mut self, (kind, cause): Wrong, now: Now) -> Option<Change> {
+        let rank = |cause: &str| DISK_CAUSES.iter().position(|known| *known == cause);
+        let before = self.active.as_ref().filter(|before| before.kind == kind)?;
+        if rank(cause)? <= rank(&before.cause)? {
+            return None;
+        }
+        self.since = Some(now.at);
+        Some((self.active.take()?, EventPhase::Ended, now.at))
     }
 
     fn well(&mut self, passed_ms: u64, now: Now) -> Option<Change> {
@@ -269,7 +292,7 @@ fn picture(condition: Condition) -> Option<Wrong> {
 fn disk(site: &Site) -> Option<Wrong> {
     let takes_nothing = site.cameras.values().any(|one| *one == Condition::Missing(GapReason::DiskFull));
     let cause = match site.room {
-        _ if takes_nothing => "failing",
+        _ if takes_nothing => FAILING,
         _ if site.machine.unflushed_ms > UNFLUSHED_MS_MAX => "slow",
         Room::None => "full",
         Room::Scarce => "filling",
@@ -374,6 +397,38 @@ mod tests {
         site.pass_as(DOWN, 25);
         site.pass_as(WELL, 61);
         assert_eq!(site.pass_as(DOWN, 25), []);
+    }
+
+    /// The usual course: the cloud is away, the disk fills, what nobody else has goes,
+    /// and then the disk dies. Each is told, and none of it twice.
+    #[test]
+    fn a_disk_that_gets_worse_is_told_again() {
+        let mut site = Watched::new();
+        site.site.room = Room::Scarce;
+        assert_eq!(said(&site.pass(12)), [(Disk, "filling", Began, 1)]);
+        site.site.room = Room::None;
+        assert_eq!(said(&site.pass(1)), [(Disk, "filling", Ended, 13), (Disk, "full", Began, 13)]);
+        site.site.room = Room::Scarce;
+        assert_eq!(site.pass(100), [], "that it is somewhat better is no news");
+        // A camera that is not recorded while the disk is merely full is told of.
+        let told = site.pass_as(FULL, 31);
+        let words = [
+            (Disk, "full", Ended, 114),
+            (Disk, "failing", Began, 114),
+            (NotRecorded, "disk_full", Began, 114),
+        ];
+        assert_eq!(said(&told), words);
+        assert_eq!(told.iter().map(|one| one.follows).collect::<Vec<_>>(), [false, false, true]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_gateway_waits_for_a_camera() {
+        let mut site = Watched::new();
+        let camera = site.site.cameras.pop_first().unwrap();
+        site.site.machine.ahead_ms = Some(90_000);
+        assert_eq!(site.pass(100), []);
+        site.site.cameras.extend([camera]);
+        assert_eq!(said(&site.pass(60)).first().map(|one| (one.0, one.2)), Some((Clock, Began)));
     }
 
     /// The attack: somebody at the cable, or a bad plug.

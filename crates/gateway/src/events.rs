@@ -58,9 +58,17 @@ const OWED_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     /// Something happens: what is recorded meanwhile is of an event.
-    Event { camera: CameraId, seconds: u32, kinds: BTreeSet<EventKind> },
+    Event { camera: CameraId, at: Timestamp, seconds: u32, kinds: BTreeSet<EventKind> },
     /// Something may have happened of which nobody heard.
-    Unheard { camera: CameraId },
+    Unheard { camera: CameraId, at: Timestamp },
+}
+
+impl Happening {
+    fn at(&self) -> Timestamp {
+        match self {
+            Happening::Event { at, .. } | Happening::Unheard { at, .. } => *at,
+        }
+    }
 }
 
 /// Who is told that something happens.
@@ -87,6 +95,8 @@ enum What {
     Said(Vec<CameraEvent>),
     /// So much was said that some of it was not heard.
     Missed(u32),
+    /// For a moment nobody listened, or more was said than is taken.
+    Unheard,
     Lost {
         words: String,
         reason: GapReason,
@@ -290,6 +300,7 @@ impl EventsTask {
                 self.keep(kept);
             }
             What::Missed(count) => teller.events.leave_out(count),
+            What::Unheard => self.happens(Happening::Unheard { camera, at: now.at }),
             What::Lost { words, reason } => {
                 // Once for each outage and reason, not for each try.
                 if teller.trouble.as_ref() != Some(&words) {
@@ -301,7 +312,7 @@ impl EventsTask {
                 let ended = teller.events.lost(now);
                 self.tells.listening.set(camera, None);
                 if was_heard {
-                    self.happens(Happening::Unheard { camera });
+                    self.happens(Happening::Unheard { camera, at: now.at });
                 }
                 self.keep(ended);
                 self.show();
@@ -357,7 +368,7 @@ impl EventsTask {
         }
         if !happened.is_empty() {
             let seconds = AFTERWARDS.as_secs() as u32;
-            self.happens(Happening::Event { camera, seconds, kinds: happened });
+            self.happens(Happening::Event { camera, at: clock::now(), seconds, kinds: happened });
         }
         for event in events.iter().filter(|event| event.phase != EventPhase::Ended) {
             // Never waited for: an event is kept whether or not somebody is told of it.
@@ -388,7 +399,7 @@ impl EventsTask {
             let camera = self.identity.camera;
             warn!(%camera, left_out, "the camera tells more events than are kept");
             // Of what kinds these were, nobody knows any more.
-            self.happens(Happening::Unheard { camera });
+            self.happens(Happening::Unheard { camera, at: clock::now() });
             self.write(Vec::new(), left_out);
         }
     }
@@ -427,14 +438,16 @@ impl EventsTask {
     fn tell_on(&mut self, mut kinds: BTreeSet<EventKind>) {
         kinds.extend(self.going_on.values().map(|(_, kind)| *kind));
         let (camera, seconds) = (self.identity.camera, GOES_ON.as_secs() as u32);
-        self.happens(Happening::Event { camera, seconds, kinds });
+        self.happens(Happening::Event { camera, at: clock::now(), seconds, kinds });
         self.tell_again = self.is_active().then(|| Instant::now() + GOES_ON / 2);
     }
 
     fn happens(&mut self, happening: Happening) {
         if self.unsaid.len() >= UNSAID_MAX {
+            // Of what is given up, all is unheard since its beginning.
+            let at = self.unsaid.front().map_or_else(clock::now, Happening::at);
             self.unsaid.clear();
-            self.unsaid.push_back(Happening::Unheard { camera: self.identity.camera });
+            self.unsaid.push_back(Happening::Unheard { camera: self.identity.camera, at });
         }
         self.unsaid.push_back(happening);
         self.say();

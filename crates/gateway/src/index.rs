@@ -282,6 +282,30 @@ impl Index {
         Ok(())
     }
 
+    /// Deletes its file by `unlink`, and then its row, while nobody can lock it. Returns
+    /// false if somebody has.
+    pub(crate) async fn remove_unlocked(
+        &self,
+        id: Hash,
+        unlink: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<bool> {
+        let mut transaction = self.begin().await?;
+        let is_locked: Option<bool> = sqlx::query_scalar("SELECT locked FROM recordings WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if is_locked != Some(false) {
+            return Ok(false);
+        }
+        unlink.await?;
+        sqlx::query("DELETE FROM recordings WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     /// Where the recording of a stream ends that was begun last, of those whose
     /// number is below this one. Others may end later: the clock may have been set
     /// back, which the numbers in the files' names know nothing of.

@@ -269,17 +269,23 @@ impl Keeper {
             Why::Lost => self.index.set_state(id, State::Kept).await?,
             Why::Due | Why::Full => {}
         }
-        match tokio::fs::remove_file(self.root.join(&pending.path)).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("{} could not be deleted", pending.path));
+        let unlink = async {
+            match tokio::fs::remove_file(self.root.join(&pending.path)).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("{} could not be deleted", pending.path))
+                }
+                _ => Ok(()),
             }
-            _ => {}
-        }
+        };
         if why == Why::Lost {
+            unlink.await?;
             error!(recording = %id, "the disk is full: a recording that nobody else has had to go");
             self.index.add_gap(&gap_of(&pending.report, GapReason::DiskFull)).await?;
+            self.index.remove_recording(id).await?;
+        } else if !self.index.remove_unlocked(id, unlink).await? {
+            info!(recording = %id, "stays: it was locked since it was planned to go");
+            return Ok(());
         }
-        self.index.remove_recording(id).await?;
         info!(recording = %id, bytes = pending.report.bytes, "deleted by retention");
         Ok(())
     }

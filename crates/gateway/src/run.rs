@@ -14,7 +14,7 @@ use model::{GatewayId, OrgId};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::asked::Asked;
 use crate::cloud::Cloud;
@@ -136,7 +136,10 @@ async fn run(
     index.offer_refused_again().await?;
     index.set_forwarding(&site.forwarding()).await?;
     if let Some(quiet) = &site.retention.quiet {
-        index.set_uncounted(&quiet.kinds).await?;
+        // As `kinds` stand then, more counts rather than less.
+        if let Err(error) = index.set_uncounted(&quiet.kinds).await {
+            warn!(error = format!("{error:#}"), "which events count could not be written down");
+        }
     }
     let stores = store_client(config.store.ca_file.as_deref())?;
     let org = roster.roster().org();

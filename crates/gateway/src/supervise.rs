@@ -219,7 +219,7 @@ impl Supervision {
             }
             News::Message(ToGateway::Command { id, envelope }) => self.command(id, &envelope).await?,
             News::Message(ToGateway::Event { camera, seconds }) => {
-                self.event(camera, seconds, &BTreeSet::new()).await;
+                self.event((camera, clock::now()), seconds, &BTreeSet::new()).await;
             }
             News::Message(ToGateway::PtzOpen { ask, camera, challenge }) => {
                 if let Some((about, text)) = self.steering(camera) {

@@ -415,7 +415,7 @@ impl Process {
         let policy = Policy {
             bytes_max: 6 << 20,
             age_ms_max: 6 * Timestamp::HOUR,
-            quiet_ms_max: Some(3 * Timestamp::HOUR),
+            quiet_ms_max: world.quiet_ms_max,
             quiet_ms_min: 2 * Timestamp::HOUR,
             age_ms_min: 10 * Timestamp::MINUTE,
             free_bytes_min: 1,

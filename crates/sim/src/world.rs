@@ -34,6 +34,9 @@ pub(crate) struct World {
     pub(crate) cloud: Cloud,
     /// That the site is set to, for what is not of events.
     pub(crate) kilobits_max: Option<u32>,
+    /// Oldest recording that is kept without an event: one site in two makes that
+    /// difference.
+    pub(crate) quiet_ms_max: Option<u64>,
     pub(crate) rng: Rng,
     sleeping: Vec<(u64, Waker)>,
 }
@@ -48,6 +51,7 @@ impl World {
             index: Index::default(),
             cloud: Cloud::default(),
             kilobits_max: None,
+            quiet_ms_max: seed.is_multiple_of(2).then_some(3 * Timestamp::HOUR),
             rng: Rng::with_seed(seed),
             sleeping: Vec::new(),
         })))

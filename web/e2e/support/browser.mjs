@@ -54,7 +54,8 @@ export async function look(page, name) {
     await page.setViewportSize(viewport);
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });
-      await page.waitForTimeout(250); // Colours fade from one theme to the other.
+      await page.waitForTimeout(250); // Colours fade from one theme to the other, on a busy machine for longer.
+      await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((one) => one instanceof CSSTransition).map(({ finished }) => finished)));
       const shown = `${name}${place}-${colorScheme}`;
       await shoot(page, shown);
       for (const { id, nodes } of await violations(page)) found.push(...nodes.map((node) => `${shown}: ${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));

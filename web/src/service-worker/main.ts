@@ -4,7 +4,7 @@
 
 import languages from 'virtual:languages/service-worker';
 import { changeNotices, loadLanguage, loadNotices, type NoticeKey, type NoticeMemory } from '../lib/device/store';
-import { isPath, type Shown, shownOf, type Silences, silencesOf, testOf, UNREADABLE } from '../lib/app/notification';
+import { isPath, type Shown, shownOf, SILENCES_MAX, type Silences, silencesOf, testOf, UNREADABLE } from '../lib/app/notification';
 import { ENGLISH, localeFor, preferred } from '../lib/app/locales';
 import { isQuiet } from '../lib/app/quiet';
 import { speak } from '../lib/say';
@@ -24,8 +24,6 @@ const SHOWN_MAX = 256;
 
 const noticeMessage = loose({ gateway: id('gw_'), notice: b64(NOTICE_BYTES) });
 const testMessage = loose({ test: bool });
-/** Gateways in one message. */
-const SILENCES_MAX = 16;
 const silence = list(loose({ gateway: id('gw_'), since: int }), SILENCES_MAX);
 /** Of the server itself, which seals nothing: whatever it says is shown as its word. */
 const silenceMessage = loose({ gateways: loose({ silent: silence, back: silence, more: int }) });

@@ -61,7 +61,7 @@ impl Database {
         Ok(ended)
     }
 
-    /// The newest first.
+    /// Those that go on, then the newest.
     pub(crate) async fn silences(
         &self,
         org: OrgId,
@@ -69,7 +69,8 @@ impl Database {
         limit: u64,
     ) -> sqlx::Result<Vec<SilenceRow>> {
         let sql = "SELECT gateway, since, ended_at FROM gateway_silences \
-                   WHERE org = $1 AND (since >= $2 OR ended_at IS NULL) ORDER BY since DESC, gateway LIMIT $3";
+                   WHERE org = $1 AND (since >= $2 OR ended_at IS NULL) \
+                   ORDER BY CASE WHEN ended_at IS NULL THEN 0 ELSE 1 END, since DESC, gateway LIMIT $3";
         let rows = self.all(sql, params![org, from, limit]).await?;
         rows.iter()
             .map(|row| {

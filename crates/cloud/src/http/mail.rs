@@ -115,7 +115,10 @@ pub(crate) async fn set(
     // happens there, also after the session has ended.
     if !app.came_just_now(&caller, now).await? {
         let subject = seal::sha256(&seal::to_canonical(&Subject { org, person, mail: &typed }));
-        app.user_verified(&caller, &roster, caller.device.as_slice(), subject, now).await?;
+        // Nothing was signed by a device: one is enough only where there is no other way.
+        let has_factor = app.verified_by(&caller).await?.is_some();
+        let signers = if has_factor { &[] } else { caller.device.as_slice() };
+        app.user_verified(&caller, &roster, signers, subject, now).await?;
     }
     let address = address.to_string();
     let mark = app.vault.mark(&[b"mail address", address.to_ascii_lowercase().as_bytes()]);

@@ -25,7 +25,7 @@ const LISTED_MAX: u64 = 500;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Silences {
-    /// The newest first.
+    /// Those that go on, then the newest.
     silences: Vec<Silence>,
 }
 

@@ -89,6 +89,15 @@ impl Hearing {
         }
     }
 
+    /// Whether something may have been said since this was asked last that was not
+    /// heard.
+    fn take_missed(&mut self) -> bool {
+        match self {
+            Hearing::PullPoint(subscription) => subscription.take_missed(),
+            Hearing::Stream(_) => false,
+        }
+    }
+
     async fn end(self) {
         if let Hearing::PullPoint(subscription) = self {
             subscription.end().await;
@@ -143,7 +152,12 @@ async fn hear_out(
                 return None;
             }
             next = hearing.next() => match next {
-                Ok(events) => tell(said, source, What::Said(events)).await?,
+                Ok(events) => {
+                    tell(said, source, What::Said(events)).await?;
+                    if hearing.take_missed() {
+                        tell(said, source, What::Unheard).await?;
+                    }
+                }
                 Err(error) => {
                     // Cameras have room for few.
                     if !matches!(error, OnvifError::Connect { .. } | OnvifError::Unauthorized) {

@@ -332,6 +332,20 @@ mod tests {
         assert_eq!(shelf.spare().await, [1, 33, 4, 5]);
     }
 
+    /// It was planned to go, and then somebody locked it and has the gateway's word.
+    #[tokio::test]
+    async fn what_was_locked_since_it_was_planned_to_go_stays() {
+        let shelf = Shelf::new(1..=3).await;
+        shelf.take(&bookmark(1, (2_000, 3_000), OPEN), 1_000).await.unwrap();
+        let held = shelf.index.remove_unlocked(Hash([2; 32]), async { panic!("its file was deleted") });
+        assert!(!held.await.unwrap());
+        assert!(shelf.index.remove_unlocked(Hash([1; 32]), async { Ok(()) }).await.unwrap());
+        let fails =
+            shelf.index.remove_unlocked(Hash([3; 32]), async { anyhow::bail!("the disk is read-only") });
+        assert!(fails.await.is_err());
+        assert_eq!(shelf.spare().await, [3], "with its file, its row stays");
+    }
+
     #[tokio::test]
     async fn a_lock_lets_go_what_no_other_lock_holds() {
         let shelf = Shelf::new(1..=6).await;

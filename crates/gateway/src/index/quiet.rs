@@ -168,6 +168,12 @@ impl Index {
         Ok(())
     }
 
+    /// What was told could not be written down: until all who tell of the camera are
+    /// heard anew, nothing of it is quiet.
+    pub(crate) fn deafen(&self, camera: CameraId) {
+        self.listening.set(camera, None);
+    }
+
     /// The oldest of what is quiet, confirmed or held, and not locked, or those that
     /// follow this one.
     pub(crate) async fn oldest_quiet_spare(
@@ -218,6 +224,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use gateway_core::retention::is_spare;
     use model::Hash;
     use model::wire::Recording;
 
@@ -263,7 +270,9 @@ mod tests {
         async fn quiet(&self) -> Vec<u8> {
             let quiet = self.index.oldest_quiet(None, 100).await.unwrap();
             let spare = self.index.oldest_quiet_spare(None, 100).await.unwrap();
-            assert_eq!(quiet, spare, "all are held");
+            // What something happened in is forwarded, whether it counts here or not.
+            let is_spare = |stored: &&Stored| is_spare(stored.state);
+            assert_eq!(spare, quiet.iter().filter(is_spare).copied().collect::<Vec<_>>());
             quiet.iter().map(|stored| stored.id.0[0]).collect()
         }
     }

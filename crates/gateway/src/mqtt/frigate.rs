@@ -51,6 +51,8 @@ pub(super) struct Frigate {
     /// Whether the broker lets us hear all of it, once it has said so.
     may_hear: Option<bool>,
     left_this_second: u32,
+    /// Whether something was not taken in this second.
+    is_missing: bool,
     not_taken: NotTaken,
     counted: Instant,
 }
@@ -87,6 +89,7 @@ impl Frigate {
             is_offline: false,
             may_hear: None,
             left_this_second: MESSAGES_MAX,
+            is_missing: false,
             not_taken: NotTaken::default(),
             counted: Instant::now(),
         };
@@ -117,6 +120,7 @@ impl Frigate {
 
     pub(super) fn too_long(&mut self) {
         self.not_taken.too_long += 1;
+        self.missing();
     }
 
     pub(super) fn hear(&mut self, heard: &Heard) {
@@ -146,7 +150,7 @@ impl Frigate {
     fn hear_event(&mut self, payload: &[u8]) {
         let Some(left) = self.left_this_second.checked_sub(1) else {
             self.not_taken.too_many += 1;
-            return;
+            return self.missing();
         };
         self.left_this_second = left;
         match Sighting::parse(payload) {
@@ -156,6 +160,7 @@ impl Frigate {
                     tracing::debug!(%error, "a message on Frigate's topic is none");
                 }
                 self.not_taken.unreadable += 1;
+                self.missing();
             }
             Ok(sighting) => match self.names.get(&sighting.camera) {
                 // Nobody listens while the camera is not in the site.
@@ -165,9 +170,20 @@ impl Frigate {
         }
     }
 
+    /// What was not taken may have been of any camera: whoever floods the broker must
+    /// not make footage look as if nothing had happened.
+    fn missing(&mut self) {
+        if !std::mem::replace(&mut self.is_missing, true) {
+            self.set(Err("more is said on Frigate's topics, or otherwise, than is taken".to_owned()));
+        }
+    }
+
     /// Once a second.
     pub(super) fn tick(&mut self) {
         self.left_this_second = MESSAGES_MAX;
+        if std::mem::take(&mut self.is_missing) && self.may_hear == Some(true) && !self.is_offline {
+            self.set(Ok(()));
+        }
         if self.counted.elapsed() < COUNTED_EVERY {
             return;
         }
@@ -240,6 +256,29 @@ mod tests {
         frigate.tick();
         frigate.hear(&event("front"));
         assert_eq!(frigate.not_taken.too_many, 1_000 - u64::from(MESSAGES_MAX));
+    }
+
+    /// The attack: whoever may publish floods the topic, so that nobody hears of the
+    /// person who walks past, and footage looks as if nothing had happened.
+    #[test]
+    fn what_was_not_taken_is_not_heard() {
+        let (mut frigate, ear) = frigate();
+        let is_heard = || ear.hearing.borrow().as_ref().map(Result::is_ok);
+        frigate.subscribed(&[true, true]);
+        for _ in 0..=MESSAGES_MAX {
+            frigate.hear(&event("nobody"));
+        }
+        assert_eq!(is_heard(), Some(false));
+        frigate.tick();
+        assert_eq!(is_heard(), Some(true));
+        frigate.hear(&Heard { payload: b"{".to_vec(), ..event("front") });
+        assert_eq!(is_heard(), Some(false), "it may have been about a person");
+        frigate.tick();
+        frigate.too_long();
+        assert_eq!(is_heard(), Some(false));
+        frigate.lost();
+        frigate.tick();
+        assert_eq!(is_heard(), Some(false), "the broker is gone");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Subscription {
     /// The camera hung up instead of answering the last question.
     hung_up: bool,
     surplus: usize,
+    /// Something may have been told that was not heard.
+    missed: bool,
 }
 
 /// What a camera offers, for the connection test.
@@ -72,6 +74,7 @@ impl Subscription {
             memory: Memory::default(),
             hung_up: false,
             surplus: 0,
+            missed: false,
         };
         Box::pin(subscription.synchronise()).await;
         Ok(subscription)
@@ -159,6 +162,7 @@ impl Subscription {
             return Err(error);
         }
         debug!(%error, "another subscription is made");
+        self.missed = true;
         let now = Instant::now();
         let (point, lifetime) = Box::pin(subscribe(&mut self.client, &self.service, &self.limits)).await?;
         self.point = point;
@@ -196,6 +200,13 @@ impl Subscription {
             warn!(surplus, "a camera tells more events at once than are taken; the rest is left out");
         }
         self.surplus = self.surplus.saturating_add(surplus);
+        self.missed |= surplus > 0;
+    }
+
+    /// Whether something may have been told since this was asked last that was not
+    /// heard: more at once than is taken, or between two subscriptions.
+    pub fn take_missed(&mut self) -> bool {
+        std::mem::take(&mut self.missed)
     }
 }
 

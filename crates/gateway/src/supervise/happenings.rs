@@ -21,22 +21,29 @@ const UNNOTICED_MS_MAX: u64 = 2 * Timestamp::MINUTE;
 impl Supervision {
     pub(super) async fn happens(&mut self, happening: Happening) {
         match happening {
-            Happening::Event { camera, seconds, kinds } => self.event(camera, seconds, &kinds).await,
-            Happening::Unheard { camera } => self.unheard(camera).await,
+            Happening::Event { camera, at, seconds, kinds } => {
+                self.event((camera, at), seconds, &kinds).await
+            }
+            Happening::Unheard { camera, at } => self.unheard(camera, at).await,
         }
     }
 
     /// Something happens at a camera: what is recorded meanwhile goes first, and in
     /// short recordings if the site is set so.
-    pub(super) async fn event(&mut self, camera: CameraId, seconds: u32, kinds: &BTreeSet<EventKind>) {
+    pub(super) async fn event(
+        &mut self,
+        (camera, at): (CameraId, Timestamp),
+        seconds: u32,
+        kinds: &BTreeSet<EventKind>,
+    ) {
         if !self.own.site.cameras.contains_key(&camera) {
             return;
         }
         let seconds = seconds.clamp(1, EVENT_SECONDS_MAX);
-        let now = clock::now();
-        let until = now.plus_ms(u64::from(seconds) * Timestamp::SECOND);
+        let until = at.plus_ms(u64::from(seconds) * Timestamp::SECOND);
         // Before the first recording of it can close.
-        if let Err(error) = self.own.index.add_event(camera, kinds, now, until).await {
+        if let Err(error) = self.own.index.add_event(camera, kinds, at, until).await {
+            self.own.index.deafen(camera);
             warn!(%camera, error = format!("{error:#}"), "an event could not be written down");
         }
         self.own.wake.all();
@@ -44,10 +51,11 @@ impl Supervision {
         self.shorten(camera, Duration::from_secs(seconds.into())).await;
     }
 
-    /// One who tells of a camera is heard no more, which was noticed just now.
-    async fn unheard(&self, camera: CameraId) {
-        let since = clock::now().minus_ms(UNNOTICED_MS_MAX);
+    /// Something may not have been heard, which was noticed at that time.
+    async fn unheard(&self, camera: CameraId, at: Timestamp) {
+        let since = at.minus_ms(UNNOTICED_MS_MAX);
         if let Err(error) = self.own.index.unheard(camera, since).await {
+            self.own.index.deafen(camera);
             warn!(%camera, error = format!("{error:#}"), "what nobody watched may go earlier than it should");
         }
     }

@@ -110,6 +110,9 @@ export async function changeBookmark({ bookmark, note }: Marked, change: { lock?
 
 export const removeBookmark = (id: string): Promise<void> => remove(`/api/v1/bookmarks/${id}`);
 
+/** All of a case, in the order in which it happened. */
+export const ofCase = (entries: readonly Marked[], name: string): Marked[] => entries.filter(({ note }) => note?.case === name).sort((a, b) => a.bookmark.from - b.bookmark.from);
+
 /** Whether it is about what somebody looks for. */
 export function isAbout({ bookmark, note }: Marked, { camera, case: name, text }: { camera: string | null; case: string | null; text: string }, cameraName: string): boolean {
   if (camera !== null && bookmark.camera !== camera) return false;

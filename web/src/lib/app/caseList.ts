@@ -21,13 +21,19 @@ export interface CaseList {
   at: number;
   zone: string;
   parts: readonly ListedPart[];
+  /** How many bookmarks of the case come before these, and how many it has. */
+  before: number;
+  total: number;
 }
 
 const time = (at: number): string => `${dayOf(at)}, ${timeOfDay(at)}`;
 
-/** Of what people wrote, each line behind a margin: none can look like a heading of this list. Nothing turns the direction of what follows. */
+/**
+ * Of what people wrote, each line behind a margin, whatever breaks it: none can look like a heading of this list. Nothing turns the direction
+ * of what follows.
+ */
 function plain(words: string): string {
-  const shown = words.replaceAll(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '').replaceAll(/[^\P{Cc}\n]/gu, ' ');
+  const shown = words.replaceAll(/[\u2028\u2029]/g, '\n').replaceAll(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '').replaceAll(/[^\P{Cc}\n]/gu, ' ');
   return shown.split('\n').join('\n   | ');
 }
 
@@ -49,8 +55,10 @@ function lockWords({ marked, at }: { marked: Marked; at: number }): string {
 }
 
 /** For people. */
-export function caseText({ name, at, zone, parts }: CaseList): string {
-  const head = [`Case: ${plain(name)}`, `Exported: ${time(at)}`, `Times of ${zone}`, `Bookmarks: ${parts.length}`];
+export function caseText({ name, at, zone, parts, before, total }: CaseList): string {
+  const last = before + parts.length;
+  const count = parts.length === total ? `Bookmarks: ${total}` : `Bookmarks: ${before + 1} to ${last} of ${total}`;
+  const head = [`Case: ${plain(name)}`, `Exported: ${time(at)}`, `Times of ${zone}`, count];
   const listed = parts.map(({ marked, camera, person, files, problem }, n) => {
     const { from, to, issued_at } = marked.bookmark;
     const facts = [
@@ -63,13 +71,13 @@ export function caseText({ name, at, zone, parts }: CaseList): string {
       t('Note:'),
       plain(`\n${marked.note?.text ?? ''}`).trimStart(),
     ];
-    return [`${n + 1}. ${plain(camera)}`, ...facts].join('\n   ');
+    return [`${before + n + 1}. ${plain(camera)}`, ...facts].join('\n   ');
   });
   return `${[head.join('\n'), ...listed].join('\n\n')}\n`;
 }
 
 /** For programs: times in milliseconds since 1970, UTC, and the gateway's signed answer as it was checked. */
-export function caseJson({ name, at, parts }: CaseList): string {
+export function caseJson({ name, at, parts, before, total }: CaseList): string {
   const bookmarks = parts.map(({ marked: { bookmark, note, result, person }, marked, camera, person: writer, files, problem }) => ({
     bookmark: bookmark.bookmark,
     camera: bookmark.camera,
@@ -85,5 +93,5 @@ export function caseJson({ name, at, parts }: CaseList): string {
     files,
     missing: problem,
   }));
-  return `${JSON.stringify({ case: name, exported_at: at, bookmarks }, null, 2)}\n`;
+  return `${JSON.stringify({ case: name, exported_at: at, before, total, bookmarks }, null, 2)}\n`;
 }

@@ -7,7 +7,7 @@ import type { Destination, Written } from '../../worker/sink';
 import { explain, isApart, post } from '../api/client';
 import { caseJson, caseText, type ListedPart } from './caseList';
 import type { Marked } from './bookmarks.svelte';
-import { chooseFolder, type Download, downloadAll, exportRun, nextJob, orderExport } from './exportRun.svelte';
+import { chooseFolder, type Download, downloadAll, exportRun, forgetFiles, lockedMeanwhile, nextJob, orderExport } from './exportRun.svelte';
 import { fileName } from './fileName';
 import { call, exporting, locking } from './keeper';
 import type { Organisation } from './organisation.svelte';
@@ -15,7 +15,7 @@ import { type Explained, why } from './roles';
 import type { Span } from './timeline';
 import { zone } from './words';
 
-/** Of one case; each is an order that is signed. */
+/** At once; each is an order that is signed. */
 export const PARTS_MAX = 200;
 /** A bookmark of a moment is exported with what is around it. */
 const MOMENT_MS = 10_000;
@@ -31,6 +31,9 @@ export interface CasePart {
 export interface CaseWish {
   name: string;
   parts: CasePart[];
+  /** How many bookmarks of the case come before these, and how many it has. */
+  before: number;
+  total: number;
   sound: boolean;
   proof: boolean;
   reason: string;
@@ -66,30 +69,40 @@ class CaseRun {
   problem: string | null = $state(null);
   private jobs = new Set<number>();
   private isCancelled = false;
+  private locks = 0;
+  private locksBefore = 0;
 
   get running(): boolean {
     return this.step !== null;
+  }
+
+  private get isLocked(): boolean {
+    return this.locks !== this.locksBefore;
   }
 
   /** Begins with the place, as every export. */
   async start(organisation: Organisation, wish: CaseWish): Promise<void> {
     if (this.running) return;
     if (exportRun.running) throw new Error('Another export is running. Wait for it, or cancel it on the page of its camera.');
+    const { locks } = this;
     const to = await chooseFolder();
     if (to === null) return;
     await this.clear();
+    this.locksBefore = locks;
     [this.wish, this.isCancelled, this.step] = [wish, false, 'looking'];
     this.outcomes = wish.parts.map(({ marked, camera, person }) => ({ marked, camera, person, files: [], problem: null, exported: null }));
     const stay = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener('beforeunload', stay);
     try {
+      if (this.isLocked) throw new Error(lockedMeanwhile());
       const prepared = await this.prepare(wish);
       this.step = 'signing';
       const ordered = await this.order(organisation, wish, prepared);
       this.step = 'writing';
       for (const each of ordered) await this.write(each, to);
-      await this.writeList(wish.name, to);
-      this.downloads = downloadAll([...this.outcomes.flatMap(({ exported }) => exported?.files ?? []), ...this.list]);
+      if (this.isLocked) return;
+      await this.writeList(wish, to);
+      if (!this.isLocked) this.downloads = downloadAll(this.files);
     } catch (error) {
       this.wish = null;
       this.outcomes = [];
@@ -102,6 +115,7 @@ class CaseRun {
       }
       this.jobs.clear();
       [this.step, this.progress] = [null, null];
+      if (this.isLocked) await this.wipe();
     }
   }
 
@@ -111,11 +125,24 @@ class CaseRun {
   }
 
   async clear(): Promise<void> {
-    if (this.running) return;
-    const names = this.downloads.map(({ name }) => name);
+    if (!this.running) await this.wipe();
+  }
+
+  /** The page is locked: nothing stays in it, nor comes into it of a case that is still being written. */
+  async forget(): Promise<void> {
+    this.locks += 1;
+    await Promise.all([this.cancel(), this.wipe()]);
+  }
+
+  private async wipe(): Promise<void> {
+    const { files } = this;
     for (const { url } of this.downloads) URL.revokeObjectURL(url);
-    [this.outcomes, this.list, this.downloads, this.problem, this.wish] = [[], [], [], null, null];
-    if (names.length > 0) await call('forgetExported', names);
+    [this.outcomes, this.list, this.downloads, this.problem, this.wish, this.progress] = [[], [], [], null, null, null];
+    await forgetFiles(files);
+  }
+
+  private get files(): Written[] {
+    return [...this.outcomes.flatMap(({ exported }) => exported?.files ?? []), ...this.list];
   }
 
   private tell(at: number, news: Partial<Outcome>): void {
@@ -156,17 +183,29 @@ class CaseRun {
     return rules;
   }
 
-  /** One signed action for each bookmark, which the history keeps. Returns those that the server took. */
+  /**
+   * One signed action for each bookmark, which the history keeps. Returns those that the server took: they are written, whatever became of
+   * the rest. Throws if it took none.
+   */
   private async order(organisation: Organisation, { parts, reason }: CaseWish, prepared: readonly Prepared[]): Promise<Prepared[]> {
     const wanted = prepared.map(({ at, span }) => ({ ...span, camera: parts[at]!.marked.bookmark.camera }));
     const ordered: Prepared[] = [];
-    await orderExport(organisation, wanted, reason, (n, refused) => {
-      const each = prepared[n]!;
-      if (this.isCancelled) this.tell(each.at, { problem: cancelled() });
-      else if (refused) this.tell(each.at, { problem: explain(refused) });
-      else ordered.push(each);
-      return !this.isCancelled;
-    });
+    let told = 0;
+    let problem = cancelled();
+    try {
+      await orderExport(organisation, wanted, reason, (n, refused) => {
+        told = n + 1;
+        const each = prepared[n]!;
+        if (this.isCancelled) this.tell(each.at, { problem });
+        else if (refused) this.tell(each.at, { problem: explain(refused) });
+        else ordered.push(each);
+        return !this.isCancelled;
+      });
+    } catch (error) {
+      if (ordered.length === 0) throw error;
+      problem = explain(error);
+    }
+    for (const { at } of prepared.slice(told)) this.tell(at, { problem });
     return ordered;
   }
 
@@ -174,24 +213,28 @@ class CaseRun {
     if (this.isCancelled) return this.tell(at, { problem: cancelled() });
     this.at = at;
     exporting.set(job, (progress) => (this.progress = progress));
-    const { exported, problem } = await call('writeExport', { job, to });
+    const { exported, problem } = await call('writeExport', { job, to }).catch((error: unknown) => ({ exported: [], problem: explain(error) }));
     exporting.delete(job);
     this.jobs.delete(job);
     const [done = null] = exported;
+    if (this.isLocked) return forgetFiles(done?.files ?? []);
     this.tell(at, { exported: done, files: done?.files.map(({ name }) => name) ?? [], problem });
   }
 
   /** Beside films that there are; alone it would say nothing that a page does not. */
-  private async writeList(name: string, to: Destination): Promise<void> {
+  private async writeList({ name, before, total }: CaseWish, to: Destination): Promise<void> {
     if (!this.outcomes.some(({ exported }) => exported)) {
       this.problem = this.isCancelled ? 'The export was cancelled. What was not whole was taken back.' : 'Nothing of this case could be exported.';
       return;
     }
     const at = Date.now();
-    const list = { name, at, zone: zone(), parts: this.outcomes };
+    const list = { name, at, zone: zone(), parts: this.outcomes, before, total };
     for (const [extension, text] of [['txt', caseText(list)], ['json', caseJson(list)]] as const) {
+      if (this.isLocked) return;
       try {
-        this.list = [...this.list, await call('writeText', { to, name: fileName(name, at, extension), text })];
+        const written = await call('writeText', { to, name: fileName(name, at, extension), text });
+        if (this.isLocked) return await forgetFiles([written]);
+        this.list = [...this.list, written];
       } catch (error) {
         this.problem = explain(error);
       }
@@ -201,4 +244,4 @@ class CaseRun {
 
 export const caseRun = new CaseRun();
 // Names of cases, and films to be downloaded, must not stay in a page that is locked.
-locking.add(() => void caseRun.cancel().then(() => caseRun.clear()));
+locking.add(() => void caseRun.forget());

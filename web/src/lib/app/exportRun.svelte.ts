@@ -47,6 +47,9 @@ export interface Download {
   url: string;
 }
 
+/** Why nothing comes of a run whose page was locked. */
+export const lockedMeanwhile = (): string => 'Lenskeep was locked on this device meanwhile.';
+
 let jobs = 0;
 /** A number by which the Worker knows an export. */
 export const nextJob = (): number => (jobs += 1);
@@ -61,14 +64,18 @@ class ExportRun {
   problem: string | null = $state(null);
   running = $state(false);
   private job = 0;
+  private locks = 0;
+  private locksBefore = 0;
 
   /** Begins with the place, which a browser lets somebody choose only at once when a button is pressed. */
   async start(organisation: Organisation, wish: Wish, isApart: boolean): Promise<void> {
     if (this.running) return;
+    const { locks } = this;
     const made = wish.link ? await newLink() : null;
     const to = made && wish.link ? inLink(made, wish.link) : await chooseDestination(wish);
     if (to === null) return;
     await this.clear();
+    this.locksBefore = locks;
     this.wish = wish;
     this.running = true;
     const job = nextJob();
@@ -76,6 +83,7 @@ class ExportRun {
     exporting.set(job, (progress) => (this.progress = progress));
     addEventListener('beforeunload', stay);
     try {
+      if (this.isLocked) throw new Error(lockedMeanwhile());
       const { reason, link, ...order } = wish;
       if (!isApart) await mayAll(wish);
       // What cannot be written is said before the history says that it was exported.
@@ -83,6 +91,10 @@ class ExportRun {
       if (made && link) await giveShareOrder(organisation, wish, link, made);
       else await giveOrders(organisation, wish);
       const { exported, problem } = await call('writeExport', { job, to });
+      if (this.isLocked) {
+        await forgetFiles(exported.flatMap(({ files }) => files));
+        throw new Error(lockedMeanwhile());
+      }
       // Of a link that did not become whole nothing is left.
       this.done = made && problem !== null ? [] : exported;
       this.problem = problem;
@@ -100,7 +112,12 @@ class ExportRun {
       exporting.delete(job);
       this.running = false;
       this.progress = null;
+      if (this.isLocked) await this.wipe();
     }
+  }
+
+  private get isLocked(): boolean {
+    return this.locks !== this.locksBefore;
   }
 
   async cancel(): Promise<void> {
@@ -109,13 +126,27 @@ class ExportRun {
 
   /** Forgets what was said of the last one, and what was kept for a download. */
   async clear(): Promise<void> {
-    if (this.running) return;
-    const names = this.downloads.map(({ name }) => name);
-    for (const { url } of this.downloads) URL.revokeObjectURL(url);
-    [this.done, this.downloads, this.link, this.problem, this.wish] = [[], [], null, null, null];
-    if (names.length > 0) await call('forgetExported', names);
+    if (!this.running) await this.wipe();
   }
 
+  /** The page is locked: nothing stays in it, nor comes into it of an export that still runs. */
+  async forget(): Promise<void> {
+    this.locks += 1;
+    await Promise.all([this.running ? this.cancel() : null, this.wipe()]);
+  }
+
+  private async wipe(): Promise<void> {
+    const files = this.done.flatMap((each) => each.files);
+    for (const { url } of this.downloads) URL.revokeObjectURL(url);
+    [this.done, this.downloads, this.link, this.problem, this.wish, this.progress] = [[], [], null, null, null, null];
+    await forgetFiles(files);
+  }
+}
+
+/** Of those that lie in a place of this origin until they are downloaded. */
+export async function forgetFiles(files: readonly Written[]): Promise<void> {
+  const names = files.flatMap(({ name, download }) => (download ? [name] : []));
+  if (names.length > 0) await call('forgetExported', names);
 }
 
 /** Has the browser download what it could not write where somebody chose. */
@@ -131,7 +162,7 @@ export function downloadAll(files: readonly Written[]): Download[] {
 
 export const exportRun = new ExportRun();
 // A link with its key, and films to be downloaded, must not stay in a page that is locked.
-locking.add(() => void exportRun.clear());
+locking.add(() => void exportRun.forget());
 
 const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
 

@@ -11,6 +11,8 @@ export interface Shown {
   /** One at a time of each. */
   tag: string;
   silent: boolean;
+  /** With a sound also in the place of what was shown before. */
+  renotify?: boolean;
   timestamp?: number;
   image?: string;
   data: { path: string };
@@ -20,6 +22,8 @@ export interface Shown {
 const LEAD_MS = 3000;
 /** Of gateways in one notification. */
 const NAMES_SHOWN = 4;
+/** Of gateways in one message, and so in one tag. */
+export const SILENCES_MAX = 16;
 const RECENT_MS = 12 * 60 * 60 * 1000;
 /** Characters that turn text round, or show nothing. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}]/gu;
@@ -92,12 +96,16 @@ export function silencesOf({ silent, back, more }: Silences, names: Record<strin
   return {
     title,
     body: [count > 1 ? list : '', todo, `Since ${since}`].filter((part) => part !== '').join(' · '),
-    tag: 'silence',
+    tag: tagOf(all.map(({ gateway }) => gateway)),
     silent: isQuiet,
+    renotify: isSilent && !isQuiet,
     timestamp: Math.min(...all.map((each) => each.since)),
     data: { path: '/health' },
   };
 }
+
+/** What is told of the same gateways takes the place of what was told of them before, and of nothing else. */
+const tagOf = (gateways: readonly string[]): string => ['silence', ...[...new Set(gateways)].sort().slice(0, SILENCES_MAX)].join(' ');
 
 const timeWords = (at: number, now: number): string => (Math.abs(now - at) < RECENT_MS ? timeOfDay(at) : dateTime(at));
 

@@ -1,7 +1,7 @@
 // How long a gateway keeps recordings, in words.
 
 import type { Quiet } from '../seal/commands';
-import { EVENT_KINDS } from '../seal/event';
+import { EVENT_KINDS, type EventKind, isTrouble } from '../seal/event';
 import { KIND_WORDS } from './words';
 
 export interface Retention {
@@ -12,6 +12,10 @@ export interface Retention {
 }
 
 const GB = 1_000_000_000;
+/** Kinds for which footage can stay. Trouble is no event of a picture: it makes none stay. */
+export const COUNTABLE: readonly EventKind[] = EVENT_KINDS.filter((kind) => !isTrouble(kind));
+
+export const quietBut = (days_max: number, counted: readonly EventKind[]): Quiet => ({ days_max, kinds: COUNTABLE.filter((kind) => !counted.includes(kind)) });
 
 /** As the gateway told it, in the clear: kinds that are none of ours are left out. */
 export function retentionOf({ bytes_max, age_days_max, quiet }: { bytes_max: number; age_days_max: number; quiet?: { days_max: number; kinds: string[] } | null }): Retention {

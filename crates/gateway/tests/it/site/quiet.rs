@@ -83,13 +83,13 @@ async fn quiet_footage_goes_and_what_is_around_an_event_stays() {
     let begins = seen.minus_ms(PRE_ROLL_MS);
     let quiet = ids(&|kept| kept.began > heard && kept.ended.plus_ms(SLACK_MS) < begins);
     let of_event = ids(&|kept| kept.ended >= begins);
-    let unwatched = ids(&|kept| kept.began.plus_ms(SLACK_MS) < heard.minus_ms(2_000));
     assert!(quiet.len() >= 3 && of_event.len() >= 2, "{} {}", quiet.len(), of_event.len());
 
     let files = site.three_days_later().await;
     let there =
         |ids: &BTreeSet<String>| files.iter().filter(|file| is_of(file, ids) && file.exists()).count();
-    let (all_of_event, all_unwatched) = (there(&of_event), there(&unwatched));
+    let all_of_event = there(&of_event);
+    assert!(all_of_event >= 1, "something of the event was confirmed");
     assert!(there(&quiet) >= quiet.len() - 1, "they were confirmed");
     // Motion alone does not count.
     for _ in 0..100 {
@@ -101,7 +101,7 @@ async fn quiet_footage_goes_and_what_is_around_an_event_stays() {
     }
     assert_eq!(there(&quiet), 0, "what is quiet stays for ever");
     assert!(site.cloud.read_back() > 0, "the store was asked for it before");
-    assert_eq!((there(&of_event), there(&unwatched)), (all_of_event, all_unwatched));
+    assert_eq!(there(&of_event), all_of_event);
     let of_others = files.iter().filter(|file| file.to_string_lossy().contains("/events/"));
     assert!(
         of_others.clone().count() >= 1 && of_others.clone().all(|file| file.exists()),

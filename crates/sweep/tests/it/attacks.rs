@@ -23,7 +23,7 @@ fn a_bomb_is_cut_off_and_told() {
     let limits = Limits { ratio: 100, ..Limits::default() };
     let (found, skipped) = sweep_within(&rules, &bomb, limits);
     assert!(found.is_empty());
-    assert!(skipped.iter().any(|why| why.contains("more than is plausible")), "{skipped:?}");
+    assert!(skipped.iter().any(|why| why.contains("far more than it is")), "{skipped:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
@@ -32,7 +32,9 @@ fn nesting_ends_at_its_depth_and_is_told() {
     let rules = Rules::built_in();
     let secret =
         "AccountKey=".to_owned() + &base64(&(0..64_u8).map(|n| n.wrapping_mul(37)).collect::<Vec<u8>>());
-    let nested = |times| (0..times).fold(secret.clone().into_bytes(), |data, _| gzip(&data));
+    // Padded, so that no layer is stored as it is: one would be found in the other's bytes.
+    let layer = |data: Vec<u8>, _| gzip(&[vec![b' '; 4096], data].concat());
+    let nested = |times| (0..times).fold(secret.clone().into_bytes(), layer);
     assert_eq!(ids(&sweep(&rules, &nested(8)).0), ["azure-storage-connection-string"]);
     let (found, skipped) = sweep(&rules, &nested(9));
     assert!(found.is_empty());

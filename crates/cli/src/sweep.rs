@@ -114,6 +114,8 @@ impl Collected {
             self.input(sweep, "-", &bytes);
             return Ok(());
         }
+        // What is not there at all was a slip of the pen, and no clean result.
+        std::fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
         let _ = source::walk(path, &mut |entry| {
             match entry {
                 Entry::File { name, source } => self.input(sweep, &name, &source),

@@ -319,7 +319,7 @@ async fn in_between(to: SocketAddr, forge: Option<fn(Value) -> Value>) -> (Socke
     let address = listener.local_addr().unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
     tokio::spawn(async move {
-        axum::serve(super::scripted_cloud::TlsListener { listener, acceptor }, router).await
+        axum::serve(super::tls_listener::TlsListener { listener, acceptor }, router).await
     });
     (address, seal::sha256(certificate.der()))
 }

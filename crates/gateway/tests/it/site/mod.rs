@@ -23,6 +23,7 @@ mod seek;
 mod settings;
 mod several;
 mod stills;
+mod tls_listener;
 mod trouble;
 mod webhooks;
 mod witness;

@@ -27,13 +27,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use seal::login::GatewayCertificate;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use url::Url;
 
 use super::administrator::{Shared, now};
+use super::tls_listener::TlsListener;
 
 pub(super) struct ScriptedCloud {
     addr: SocketAddr,
@@ -297,29 +297,6 @@ impl ScriptedCloud {
     /// Requests of any kind.
     pub(super) fn calls(&self) -> u64 {
         self.heard.lock().unwrap().calls
-    }
-}
-
-pub(super) struct TlsListener {
-    pub(super) listener: TcpListener,
-    pub(super) acceptor: TlsAcceptor,
-}
-
-impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (tcp, addr) = self.listener.accept().await.unwrap();
-            if let Ok(tls) = self.acceptor.accept(tcp).await {
-                return (tls, addr);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 

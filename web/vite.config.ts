@@ -25,6 +25,7 @@ export default defineConfig({
             { name: 'start', tags: ['$initial'], priority: 1 },
             { name: 'shared', test: /src\/lib\//, minShareCount: 2, maxModuleSize: 8000 },
             { name: 'administration', test: /src\/pages\/(Devices|Gateways|People|Policies|ServiceAccounts)\.svelte/ },
+            { name: 'own', test: /src\/pages\/(Notifications|Security)\.svelte/ },
             // Both have the timeline of what is recorded.
             { name: 'watching', test: /src\/(pages\/(Camera|Wall)|lib\/ui\/(Recorded|Timeline))\.svelte/ },
           ],

@@ -93,9 +93,9 @@ pub(super) fn has_sum(header: &[u8; 512]) -> bool {
 /// Octal, or base 256 where the first bit is set.
 fn number(field: &[u8]) -> Option<u64> {
     if byte(field, 0) & 0x80 != 0 {
-        let (high, low) = field.split_at(field.len() - 8);
-        let is_small = high[0] & 0x7f == 0 && high[1..].iter().all(|byte| *byte == 0);
-        return is_small.then(|| u64::from_be_bytes(low.try_into().expect("eight bytes")));
+        let first = u64::from(byte(field, 0) & 0x7f);
+        let shifted = |value: u64, byte: &u8| value.checked_mul(256)?.checked_add(u64::from(*byte));
+        return field[1..].iter().try_fold(first, shifted);
     }
     let text = std::str::from_utf8(until_zero(field)).ok()?.trim();
     if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
@@ -137,5 +137,19 @@ impl Pax {
             text = &text[length.unwrap_or(text.len())..];
         }
         pax
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_are_read_or_refused() {
+        assert_eq!(number(b"0000644\0"), Some(0o644));
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 1, 2]), Some(258));
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]), Some(258));
+        assert_eq!(number(&[0xff; 12]), None);
+        assert_eq!(number(b""), Some(0));
     }
 }

@@ -1,5 +1,7 @@
 //! What Frigate says on the broker, until it is sealed.
 
+use std::time::{Duration, Instant};
+
 use gateway::{FrigateSection, MqttSection};
 use gateway_core::events::BEGINNINGS_MAX;
 use model::wire::{GapReason, StreamState};
@@ -154,10 +156,20 @@ async fn what_others_say_in_frigates_place_is_bounded() {
     broker.publish(EVENTS, false, flood.as_bytes());
     let recorded = site.objects().len();
     until("recording goes on", || site.objects().len() >= recorded + 3).await;
-    let began = || stored(&site).iter().filter(|event| event.phase == EventPhase::Began).count();
-    until("some of it is kept", || began() >= 2).await;
-    assert!(began() <= BEGINNINGS_MAX, "{}", began());
-    assert!(has(&site, Rendition::Events, StreamState::Recording));
+    listens(&site).await;
+    let began = stored(&site).iter().filter(|event| event.phase == EventPhase::Began).count();
+    assert!((1..=BEGINNINGS_MAX).contains(&began), "{began}");
+    // How much of the flood is kept is a matter of who is faster. What is said after it
+    // is heard, if not within the minute in which too much began.
+    let mut said = Instant::now();
+    until("what is said after it is heard", || {
+        if said.elapsed() >= Duration::from_secs(1) {
+            said = Instant::now();
+            say(&broker, "update", "a", "front_door", &["gate"]);
+        }
+        phases(&site).iter().any(|(_, zone)| zone.as_deref() == Some("gate"))
+    })
+    .await;
 }
 
 fn other_topic() -> String {

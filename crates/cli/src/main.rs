@@ -10,6 +10,7 @@ mod camera;
 mod client;
 mod dating;
 mod device;
+mod firmware;
 mod forward;
 mod forwarding;
 mod grants;
@@ -22,6 +23,7 @@ mod pairing;
 mod past;
 mod persons;
 mod policy;
+mod progress;
 mod proof;
 mod recordings;
 mod retention;
@@ -115,6 +117,9 @@ enum Command {
     /// Look for keys, passwords and tokens in files, backups, images and logs. Offline.
     /// Exits with 0 if there are none, 1 if there are, 2 on errors.
     Sweep(sweep::Arguments),
+    /// Firmware images of cameras: what is in them. Offline.
+    #[command(subcommand)]
+    Firmware(firmware::FirmwareCommand),
 }
 
 impl Command {
@@ -279,8 +284,10 @@ fn main() -> ExitCode {
     let default = if matches!(arguments.command, Command::Up(_)) { "info,sqlx=warn" } else { "warn" };
     let filter = EnvFilter::try_from_env("LENSKEEP_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    if let Command::Sweep(arguments) = &arguments.command {
-        return sweep::run(arguments);
+    match &arguments.command {
+        Command::Sweep(arguments) => return sweep::run(arguments),
+        Command::Firmware(command) => return firmware::run(command),
+        _ => {}
     }
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -413,6 +420,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Role(command) => roles::run(&Box::pin(Session::open(&home)).await?, command).await,
         Command::Audit(command) => Box::pin(audit::run(&home, command)).await,
         Command::Verify(arguments) => verify::run(&home, arguments),
-        Command::Sweep(_) => unreachable!("needs no runtime: main"),
+        Command::Sweep(_) | Command::Firmware(_) => unreachable!("needs no runtime: main"),
     }
 }

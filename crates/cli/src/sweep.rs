@@ -1,5 +1,6 @@
 //! `lenskeep sweep`: what leaked into files. Offline, and without a device of its own.
 
+use std::fs::Metadata;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,9 +11,11 @@ use ::sweep::source::{self, Entry};
 use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals};
 use anyhow::{Context as _, ensure};
 
+use crate::progress::Progress;
+
 /// Something was found that counts; errors are 2, so that a check can tell them apart.
-const FOUND: u8 = 1;
-const FAILED: u8 = 2;
+pub(crate) const FOUND: u8 = 1;
+pub(crate) const FAILED: u8 = 2;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -47,7 +50,7 @@ enum Format {
     Html,
 }
 
-fn severity(name: &str) -> Result<Severity, String> {
+pub(crate) fn severity(name: &str) -> Result<Severity, String> {
     Severity::parse(name).ok_or_else(|| "info, low, medium, high or critical".to_owned())
 }
 
@@ -68,17 +71,23 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         Some(path) => Rules::with_file(&read(path, ::sweep::rules::RULES_BYTES_MAX)?)?,
         None => Rules::built_in(),
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock")?.as_secs() as i64;
+    let now = now()?;
     let baseline = match &arguments.baseline {
         Some(path) => Baseline::read(&read(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
         None => Baseline::default(),
     };
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
-    let mut collected = Collected::default();
+    let mut collected = Collected::new(&arguments.paths)?;
     for path in &arguments.paths {
         collected.path(&sweep, path)?;
     }
-    let Collected { mut findings, skipped, totals } = collected;
+    let Collected { mut findings, skipped, totals, progress } = collected;
+    progress.end();
+    if progress.is_stopped() {
+        // What was found is told, and a baseline would forgive what was not read.
+        ensure!(arguments.write_baseline.is_none(), "interrupted: no baseline is written of half a sweep");
+        eprintln!("interrupted: this is what was found until then");
+    }
     if let Some(path) = &arguments.write_baseline {
         std::fs::write(path, Baseline::write(&findings)).with_context(|| path.display().to_string())?;
     }
@@ -94,17 +103,28 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         Format::Html => Form::Html,
     };
     print!("{}", report.write(form));
+    ensure!(!progress.is_stopped(), "not everything was read");
     Ok(findings.iter().any(|finding| finding.severity >= arguments.fail_on))
 }
 
-#[derive(Default)]
 struct Collected {
     findings: Vec<Finding>,
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
+    progress: Progress,
 }
 
 impl Collected {
+    fn new(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        // One file says how long it is; of folders nobody knows before they are read.
+        let bytes = match paths {
+            [path] => std::fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| metadata.len()),
+            _ => None,
+        };
+        let progress = Progress::of(bytes)?;
+        Ok(Collected { findings: Vec::new(), skipped: Vec::new(), totals: Totals::default(), progress })
+    }
+
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
         if path == Path::new("-") {
             let (bytes, cut) = source::stdin().context("standard input")?;
@@ -121,7 +141,7 @@ impl Collected {
                 Entry::File { name, source } => self.input(sweep, &name, &source),
                 Entry::Skipped { name, why } => self.skip(&name, why),
             }
-            ControlFlow::Continue(())
+            self.progress.go_on()
         });
         Ok(())
     }
@@ -133,16 +153,26 @@ impl Collected {
     fn input(&mut self, sweep: &Sweep<'_>, name: &str, source: &dyn ::sweep::read::ReadAt) {
         let totals = sweep.input(name, source, &mut |notice| {
             match notice {
-                Notice::Found(finding) => self.findings.push(finding),
+                Notice::Found(finding) => {
+                    self.findings.push(finding);
+                    self.progress.found();
+                }
                 Notice::Skipped { chain, why } => self.skipped.push((chain.to_vec(), why)),
-                Notice::Read(_) => {}
+                Notice::Read(bytes) => return self.progress.read(bytes),
+                Notice::Part { .. } => {}
             }
             ControlFlow::Continue(())
         });
+        self.progress.done(totals.read);
         self.totals.read += totals.read;
         self.totals.unpacked += totals.unpacked;
         self.totals.parts += totals.parts;
     }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> anyhow::Result<i64> {
+    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock")?.as_secs() as i64)
 }
 
 fn read(path: &Path, max: u64) -> anyhow::Result<String> {

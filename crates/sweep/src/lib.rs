@@ -15,6 +15,7 @@ mod baseline;
 mod confirm;
 mod decode;
 mod finding;
+pub mod firmware;
 #[doc(hidden)]
 pub mod fuzzing;
 mod import;

@@ -265,7 +265,7 @@ fn csv_field(field: &str) -> String {
     format!("\"{}{field}\"", if formula { "'" } else { "" })
 }
 
-fn html(text: &str) -> String {
+pub(crate) fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -8,6 +8,7 @@ mod part;
 mod window;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, Range};
 
@@ -31,14 +32,29 @@ const DECODED_FREE: u64 = 1 << 20;
 const RATIO_FREE: u64 = 10 << 20;
 
 /// What a sweep tells while it runs.
-#[derive(Debug)]
 pub enum Notice<'a> {
+    /// An input, or a part of one, begins, with the chain of names that leads to it. Of
+    /// a part that is larger than [`Limits::part_bytes`] this is its beginning.
+    Part { chain: &'a [String], source: &'a dyn ReadAt },
     /// Something was found, for the first time in this part.
     Found(Finding),
     /// Something was not read, with the chain of names that leads to it.
     Skipped { chain: &'a [String], why: String },
     /// So many bytes of the input have been read.
     Read(u64),
+}
+
+impl fmt::Debug for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part { chain, .. } => f.debug_struct("Part").field("chain", chain).finish_non_exhaustive(),
+            Self::Found(finding) => f.debug_tuple("Found").field(finding).finish(),
+            Self::Skipped { chain, why } => {
+                f.debug_struct("Skipped").field("chain", chain).field("why", why).finish()
+            }
+            Self::Read(bytes) => f.debug_tuple("Read").field(bytes).finish(),
+        }
+    }
 }
 
 /// What a sweep did.
@@ -145,6 +161,8 @@ impl Run<'_> {
 
     /// A file, or a part in memory, from its start to its end.
     fn source(&mut self, source: &dyn ReadAt) {
+        let notice = Notice::Part { chain: &self.chain, source };
+        self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
         let mark = self.found.len();
         let mut covered: Vec<Range<u64>> = Vec::new();

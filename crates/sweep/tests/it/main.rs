@@ -4,6 +4,7 @@ mod archives;
 mod attacks;
 mod captures;
 mod corpus;
+mod firmware;
 mod hostile;
 mod images;
 mod made;
@@ -29,7 +30,7 @@ fn sweep_within(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, V
         match notice {
             Notice::Found(finding) => found.push(finding),
             Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),
-            Notice::Read(_) => {}
+            Notice::Read(_) | Notice::Part { .. } => {}
         }
         ControlFlow::Continue(())
     });

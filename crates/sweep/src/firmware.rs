@@ -1,0 +1,104 @@
+//! The audit of a firmware image: what a camera's vendor ships, seen without the
+//! camera. One pass of the sweep unpacks the image; each part that comes out is looked
+//! at by readers that know one thing: accounts, certificates, what is started, how
+//! programs were built, what they are made of. [`Advisories`] say afterwards which of
+//! that is known to be vulnerable.
+//!
+//! It states what is in the image. Whether a service runs, a password is asked for, or
+//! a vulnerable function is called is not in there, and issues say so where it matters.
+
+mod accounts;
+mod advisories;
+mod bom;
+mod certificates;
+mod compare;
+mod components;
+mod elf;
+mod files;
+mod packages;
+mod page;
+mod report;
+mod services;
+mod signature;
+mod text;
+mod version;
+
+use std::ops::ControlFlow;
+
+use crate::finding::{Finding, Severity};
+use crate::read::ReadAt;
+use crate::scan::{Notice, Sweep};
+
+pub use advisories::{ADVISORY_BYTES_MAX, Advisories, AdvisoryError, Imported};
+pub use compare::Comparison;
+pub use report::{
+    Account, Binary, BinaryKind, Certificate, Component, Credential, FileEntry, Hardening, Image, Issue,
+    Product, REPORT_BYTES_MAX, Relro, Report, ReportError, Service, Signature, Skipped, Source,
+    Vulnerability,
+};
+
+/// Of each list of a report.
+const ENTRIES_MAX: usize = 100_000;
+
+/// Audits one image. `told` is asked after each stretch of it that was read, with the
+/// bytes read so far, and may break, which ends the audit with what was found.
+pub fn audit(
+    sweep: &Sweep<'_>,
+    (name, image): (&str, &dyn ReadAt),
+    product: Product,
+    mut told: impl FnMut(u64) -> ControlFlow<()>,
+) -> Report {
+    let mut files = files::Files::new(product);
+    signature::of_image(image, &mut files.report);
+    let totals = sweep.input(name, image, &mut |notice| {
+        match notice {
+            Notice::Part { chain, source } => files.part(chain, source),
+            Notice::Found(finding) => found(&mut files.report, &finding),
+            Notice::Skipped { chain, why } => {
+                let entry = Skipped { place: text::place(chain), why };
+                push(&mut files.report.skipped, entry);
+            }
+            Notice::Read(bytes) => return told(bytes),
+        }
+        ControlFlow::Continue(())
+    });
+    let mut report = files.finish();
+    let sha256 = files::sha256(image);
+    report.image = Image { name: name.to_owned(), bytes: image.len(), sha256, unpacked: totals.unpacked };
+    certificates::judge_ends(sweep.now, &mut report);
+    report.issues.sort_by(|a, b| (b.severity, &a.id, &a.place).cmp(&(a.severity, &b.id, &b.place)));
+    report
+}
+
+fn found(report: &mut Report, finding: &Finding) {
+    let location = &finding.location;
+    let credential = Credential {
+        rule: finding.rule.id.clone(),
+        title: finding.rule.title.clone(),
+        severity: finding.severity,
+        fingerprint: finding.fingerprint.as_str().to_owned(),
+        redacted: finding.secret.redacted(finding.rule.kind),
+        place: text::place(&location.chain),
+        line: location.line,
+        opens: finding.rule.opens.clone(),
+        remedy: finding.rule.remedy.clone(),
+    };
+    push(&mut report.credentials, credential);
+}
+
+/// Adds to a list of the report, as long as it has room.
+fn push<T>(list: &mut Vec<T>, entry: T) {
+    if list.len() < ENTRIES_MAX {
+        list.push(entry);
+    }
+}
+
+/// Adds an issue, once for each place.
+fn issue(report: &mut Report, id: &str, severity: Severity, place: &str, (title, remedy): (String, &str)) {
+    if report.issues.iter().any(|issue| issue.id == id && issue.place == place && issue.title == title) {
+        return;
+    }
+    let issue =
+        Issue { id: id.to_owned(), severity, title, place: place.to_owned(), remedy: remedy.to_owned() };
+    push(&mut report.issues, issue);
+}

@@ -1,0 +1,139 @@
+//! What the image is made of, by words that programs have in them: most say their
+//! version somewhere.
+
+use std::sync::LazyLock;
+
+use regex_automata::meta::Regex;
+use regex_automata::{Anchored, Input};
+use serde::Deserialize;
+
+use super::files::File;
+use super::report::{Component, Report, Source};
+use super::{push, text};
+use crate::confirm;
+use crate::prefilter::Prefilter;
+
+/// Behind the beginning of a literal, in which a version ends, in bytes.
+const AFTER: usize = 160;
+/// Looked at for each file: a text full of such words is no program.
+const MATCHES_MAX: usize = 4096;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    component: Vec<Rule>,
+}
+
+/// How one component says its version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    name: String,
+    /// As in the dictionary of CPE.
+    vendor: String,
+    product: String,
+    /// Each match begins with it.
+    literal: String,
+    /// Its first group is the version.
+    regex: String,
+    /// A text, and the version in it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test of the rules reads them"))]
+    examples: Vec<[String; 2]>,
+}
+
+struct Detector {
+    rules: Vec<(Rule, Regex)>,
+    prefilter: Prefilter,
+}
+
+static DETECTOR: LazyLock<Detector> = LazyLock::new(|| {
+    let rules: Rules =
+        toml::from_str(include_str!("../../rules/firmware/components.toml")).expect("a test reads it");
+    let prefilter =
+        Prefilter::new(rules.component.iter().map(|rule| (rule.literal.clone().into_bytes(), false)));
+    let compiled = |rule: Rule| (confirm::compile(&rule.regex).expect("a test compiles it"), rule);
+    let rules = rules.component.into_iter().map(compiled).map(|(regex, rule)| (rule, regex)).collect();
+    Detector { rules, prefilter }
+});
+
+impl Detector {
+    /// The version of the rule whose literal begins at `at`.
+    fn version<'a>(&self, rule: usize, bytes: &'a [u8], at: usize) -> Option<&'a str> {
+        let (_, regex) = &self.rules[rule];
+        let window = &bytes[at..bytes.len().min(at + AFTER)];
+        let mut captures = regex.create_captures();
+        regex.captures(Input::new(window).anchored(Anchored::Yes), &mut captures);
+        let version = captures.get_group(1)?;
+        std::str::from_utf8(&window[version.range()]).ok()
+    }
+}
+
+pub(super) fn read(file: &File<'_>, report: &mut Report) {
+    // Scripts and pages name versions of anything. The kernel, boot loaders and programs
+    // are no text.
+    if file.text.is_some() {
+        return;
+    }
+    let detector = &*DETECTOR;
+    let mut found = Vec::new();
+    let mut looked = 0;
+    detector.prefilter.scan(file.bytes, |at, rule| {
+        looked += 1;
+        if looked <= MATCHES_MAX
+            && let Some(version) = detector.version(rule, file.bytes, at)
+            && !found.contains(&(rule, version))
+        {
+            found.push((rule, version));
+        }
+    });
+    for (rule, version) in found {
+        let (rule, _) = &detector.rules[rule];
+        let component = Component {
+            name: rule.name.clone(),
+            vendor: rule.vendor.clone(),
+            product: rule.product.clone(),
+            version: text::short(version, 64),
+            source: Source::Words,
+            purl: None,
+            place: file.place.to_owned(),
+            places: 1,
+        };
+        add(report, component);
+    }
+}
+
+/// Once for each version, wherever it is.
+pub(super) fn add(report: &mut Report, component: Component) {
+    let is_same = |known: &&mut Component| {
+        (&known.product, &known.version, &known.name)
+            == (&component.product, &component.version, &component.name)
+            && known.source == component.source
+    };
+    match report.components.iter_mut().find(is_same) {
+        Some(known) => known.places = known.places.saturating_add(1),
+        None => push(&mut report.components, component),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_component_is_found_in_its_examples() {
+        let detector = &*DETECTOR;
+        for (number, (rule, _)) in detector.rules.iter().enumerate() {
+            assert!(!rule.examples.is_empty(), "{}", rule.name);
+            for [text, version] in &rule.examples {
+                let mut found = Vec::new();
+                let bytes = format!("\0{text}\0").into_bytes();
+                detector.prefilter.scan(&bytes, |at, of| {
+                    if of == number {
+                        found.extend(detector.version(of, &bytes, at));
+                    }
+                });
+                assert_eq!(found, [version], "{text}");
+            }
+        }
+    }
+}

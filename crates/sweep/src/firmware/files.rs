@@ -1,0 +1,135 @@
+//! The parts of the image, one by one, to those who read them.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::report::{FileEntry, Product, Report, VERSION};
+use super::{accounts, certificates, components, elf, packages, push, services, signature, text};
+use crate::read::ReadAt;
+
+/// Read of the image at once for its digest, in bytes.
+const BLOCK: usize = 1 << 20;
+/// Lists of packages are no longer than this, in bytes; scripts and settings are far shorter.
+const TEXT_MAX: usize = 16 << 20;
+
+/// One part: where it is, what it is called, and all of it.
+pub(super) struct File<'a> {
+    /// With what it lies in, for people.
+    pub(super) place: &'a str,
+    /// Within the innermost container.
+    pub(super) path: &'a str,
+    pub(super) bytes: &'a [u8],
+    /// If it is text.
+    pub(super) text: Option<&'a str>,
+}
+
+impl File<'_> {
+    /// Whether it is this file, in whichever folder the system's root is.
+    pub(super) fn is(&self, path: &str) -> bool {
+        self.path.strip_suffix(path).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    pub(super) fn is_below(&self, folder: &str) -> bool {
+        let folder = format!("{folder}/");
+        self.path.starts_with(&folder) || self.path.contains(&format!("/{folder}"))
+    }
+}
+
+/// What is text as a whole, up to [`TEXT_MAX`].
+fn text_of(bytes: &[u8]) -> Option<&str> {
+    let bytes = &bytes[..bytes.len().min(TEXT_MAX)];
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // A character that the limit cut is no reason.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    (!text.contains('\0')).then_some(text)
+}
+
+pub(super) struct Files {
+    pub(super) report: Report,
+    /// Files by path: what is found twice, in a partition and by its magic number, counts once.
+    seen: BTreeMap<String, [u8; 32]>,
+}
+
+impl Files {
+    pub(super) fn new(product: Product) -> Self {
+        let report = Report { version: VERSION, product, ..Report::default() };
+        Files { report, seen: BTreeMap::new() }
+    }
+
+    pub(super) fn part(&mut self, chain: &[String], source: &dyn ReadAt) {
+        // Encodings that were undone are of the sweep alone; the image itself is no part.
+        let ([_, parts @ ..], Some(bytes)) = (chain, source.in_memory()) else { return };
+        let Some(last) = parts.last() else { return };
+        if bytes.is_empty() || chain.iter().any(|name| name.starts_with('(')) {
+            return;
+        }
+        let place = text::place(chain);
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        if self.seen.get(&place) == Some(&digest) || self.seen.len() >= super::ENTRIES_MAX {
+            return;
+        }
+        self.seen.insert(place.clone(), digest);
+        let entry = FileEntry { path: place.clone(), bytes: bytes.len() as u64, sha256: hex(&digest) };
+        push(&mut self.report.files, entry);
+        let path = text::without_offset(last).trim_start_matches(['.', '/']);
+        let file = File { place: &place, path, bytes, text: text_of(bytes) };
+        self.read(&file);
+    }
+
+    fn read(&mut self, file: &File<'_>) {
+        let report = &mut self.report;
+        elf::read(file, report);
+        components::read(file, report);
+        signature::of_part(file, report);
+        if file.text.is_some() {
+            accounts::read(file, report);
+            services::read(file, report);
+            packages::read(file, report);
+        }
+        certificates::read(file, report);
+    }
+
+    pub(super) fn finish(self) -> Report {
+        let mut report = self.report;
+        accounts::judge(&mut report);
+        elf::judge(&mut report);
+        signature::judge(&mut report);
+        report.components.sort_by(|a, b| (&a.product, &a.version).cmp(&(&b.product, &b.version)));
+        report
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Empty if it cannot be read.
+pub(super) fn sha256(source: &dyn ReadAt) -> String {
+    let mut hash = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut at = 0;
+    while at < source.len() {
+        match source.read_at(at, &mut block) {
+            Ok(0) => break,
+            Ok(read) => {
+                hash.update(&block[..read]);
+                at += read as u64;
+            }
+            Err(_) => return String::new(),
+        }
+    }
+    match at >= source.len() {
+        true => hex(&hash.finalize()),
+        false => String::new(),
+    }
+}

@@ -1,0 +1,327 @@
+//! A report for people: text for a terminal, and one page of HTML that needs nothing
+//! else. Names in it are foreign, and escaped for where they stand.
+
+use std::fmt::Write as _;
+
+use super::compare::{Change, Comparison};
+use super::report::{BinaryKind, Report, Source};
+use crate::finding::{Severity, shown};
+use crate::report::html;
+
+/// Of the lists that can be long, on a page; the JSON has all.
+const ROWS_MAX: usize = 2000;
+
+/// A cell of a table. Text is escaped when it is written.
+type Row = Vec<String>;
+
+struct Section {
+    title: &'static str,
+    /// What stands there if there is nothing.
+    empty: &'static str,
+    columns: &'static [&'static str],
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// For a terminal: what is to be mended, and counts of the rest.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "{}", shown(&self.heading()));
+        let _ = writeln!(out, "{} bytes, SHA-256 {}\n", self.image.bytes, self.image.sha256);
+        for section in self.to_mend() {
+            let _ = writeln!(out, "{} ({})", section.title, section.rows.len());
+            for row in &section.rows {
+                let cells: Vec<String> =
+                    row.iter().filter(|cell| !cell.is_empty()).map(|cell| shown(cell)).collect();
+                let _ = writeln!(out, "  {}", cells.join("  "));
+            }
+            if section.rows.is_empty() {
+                let _ = writeln!(out, "  {}", section.empty);
+            }
+            out.push('\n');
+        }
+        let _ = writeln!(
+            out,
+            "{} files, {} programs and libraries, {} components, {} services, {} accounts, {} certificates; {} not read",
+            self.files.len(),
+            self.binaries.len(),
+            self.components.len(),
+            self.services.len(),
+            self.accounts.len(),
+            self.certificates.len(),
+            self.skipped.len()
+        );
+        out
+    }
+
+    /// One page that needs nothing else, and asks for nothing.
+    pub fn html(&self) -> String {
+        let heading = html(&shown(&self.heading()));
+        let mut out = String::from(HEAD);
+        let _ = writeln!(out, "<title>Firmware audit: {heading}</title>\n{STYLE}<h1>{heading}</h1>");
+        let image = &self.image;
+        let _ = writeln!(
+            out,
+            "<p>{} · {} bytes, {} unpacked · SHA-256 <code>{}</code></p>",
+            html(&shown(&image.name)),
+            image.bytes,
+            image.unpacked,
+            image.sha256
+        );
+        counts(&mut out, self);
+        for section in self.to_mend().into_iter().chain(self.inventory()) {
+            section.html(&mut out);
+        }
+        out.push_str("</html>\n");
+        out
+    }
+
+    fn heading(&self) -> String {
+        let product = &self.product;
+        let known = [&product.vendor, &product.model, &product.version];
+        let known: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
+        match known.is_empty() {
+            true => self.image.name.clone(),
+            false => known.join(" "),
+        }
+    }
+
+    fn to_mend(&self) -> Vec<Section> {
+        let issues = self
+            .issues
+            .iter()
+            .map(|issue| row([issue.severity.name(), &issue.title, &issue.place, &issue.remedy]));
+        let credentials = self.credentials.iter().map(|found| {
+            let line = found.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let place = format!("{}{line}", found.place);
+            row([found.severity.name(), &found.title, &place, &found.redacted, &found.remedy])
+        });
+        let vulnerabilities = self.vulnerabilities.iter().map(|found| {
+            let what = format!("{} {}", found.component, found.version);
+            let exploited = if found.is_exploited { "used in attacks" } else { "" };
+            let fixed =
+                found.fixed_in.as_ref().map(|version| format!("fixed in {version}")).unwrap_or_default();
+            row([found.severity.name(), &found.id, &what, exploited, &fixed, &found.title])
+        });
+        vec![
+            Section {
+                title: "To mend",
+                empty: "Nothing was found.",
+                columns: &["Severity", "What", "Where", "What to do"],
+                rows: issues.collect(),
+            },
+            Section {
+                title: "Keys and passwords",
+                empty: "None was found.",
+                columns: &["Severity", "What", "Where", "Secret", "What to do"],
+                rows: credentials.collect(),
+            },
+            Section {
+                title: "Known vulnerabilities",
+                empty: "None, by the advisories that were given.",
+                columns: &["Severity", "Vulnerability", "In", "Attacks", "Mended", "What"],
+                rows: vulnerabilities.collect(),
+            },
+        ]
+    }
+
+    fn inventory(&self) -> Vec<Section> {
+        let components = self.components.iter().map(|component| {
+            let source = match component.source {
+                Source::Packages => "list of packages",
+                Source::Words => "words in a program",
+            };
+            row([&component.name, &component.version, source, &component.place])
+        });
+        let services =
+            self.services.iter().map(|service| row([&service.name, &service.place, &service.line]));
+        let accounts = self.accounts.iter().map(|account| {
+            let uid = account.uid.map(|uid| uid.to_string()).unwrap_or_default();
+            row([
+                &account.name,
+                &uid,
+                account.shell.as_deref().unwrap_or_default(),
+                &account.password,
+                &account.place,
+            ])
+        });
+        let certificates = self.certificates.iter().map(|of| {
+            let bits = of.key_bits.map(|bits| format!("{bits} bits")).unwrap_or_default();
+            row([&of.subject, &of.issuer, &day(of.not_after), &format!("{} {bits}", of.signature), &of.place])
+        });
+        let binaries =
+            self.binaries.iter().filter(|binary| binary.kind != BinaryKind::Object).map(|binary| {
+                let kind = if binary.kind == BinaryKind::Library { "library" } else { "program" };
+                row([&binary.place, kind, &binary.machine, &binary.hardening.defences().join(", ")])
+            });
+        let signatures = self.signatures.iter().map(|signature| row([&signature.kind, &signature.place]));
+        let skipped = self.skipped.iter().map(|skipped| row([&skipped.place, &skipped.why]));
+        let not_compared = self.not_compared.iter().map(|line| row([line.as_str()]));
+        let section = |title, empty, columns, rows| Section { title, empty, columns, rows };
+        vec![
+            section(
+                "Components",
+                "None was recognised.",
+                &["Component", "Version", "By", "Where"],
+                components.collect(),
+            ),
+            section(
+                "Started services",
+                "No start script names a known one.",
+                &["Service", "Where", "Line"],
+                services.collect(),
+            ),
+            section(
+                "Accounts",
+                "No list of accounts was found.",
+                &["Name", "User id", "Shell", "Password", "Where"],
+                accounts.collect(),
+            ),
+            section(
+                "Certificates",
+                "None was found.",
+                &["Subject", "Issuer", "Until", "Signature and key", "Where"],
+                certificates.collect(),
+            ),
+            section(
+                "Programs and libraries",
+                "None was found.",
+                &["Where", "Kind", "Machine", "Defences"],
+                binaries.collect(),
+            ),
+            section(
+                "Signatures of the update",
+                "None of a known form was found.",
+                &["Form", "Where"],
+                signatures.collect(),
+            ),
+            section(
+                "Versions that advisories name in words",
+                "None.",
+                &["Advisory and component"],
+                not_compared.collect(),
+            ),
+            section("Not read", "All of it was read.", &["Where", "Why"], skipped.collect()),
+        ]
+    }
+}
+
+impl Section {
+    fn html(&self, out: &mut String) {
+        let _ = writeln!(out, "<h2>{} <small>{}</small></h2>", self.title, self.rows.len());
+        if self.rows.is_empty() {
+            let _ = writeln!(out, "<p>{}</p>", self.empty);
+            return;
+        }
+        let columns: String =
+            self.columns.iter().map(|column| format!("<th scope=\"col\">{column}")).collect();
+        let _ = writeln!(out, "<div class=\"wide\"><table><thead><tr>{columns}</tr></thead><tbody>");
+        for row in self.rows.iter().take(ROWS_MAX) {
+            let class = row.first().and_then(|name| Severity::parse(name)).map_or("", Severity::name);
+            let cells: String = row.iter().map(|cell| format!("<td>{}", html(&shown(cell)))).collect();
+            let _ = writeln!(out, "<tr class=\"{class}\">{cells}</tr>");
+        }
+        out.push_str("</tbody></table></div>\n");
+        if let Some(more) = self.rows.len().checked_sub(ROWS_MAX + 1) {
+            let _ = writeln!(out, "<p>And {} more, which the report in JSON has.</p>", more + 1);
+        }
+    }
+}
+
+/// How much there is of each severity, before all else.
+fn counts(out: &mut String, report: &Report) {
+    let severities = report.issues.iter().map(|issue| issue.severity);
+    let severities = severities
+        .chain(report.credentials.iter().map(|found| found.severity))
+        .chain(report.vulnerabilities.iter().map(|found| found.severity));
+    let severities: Vec<Severity> = severities.collect();
+    out.push_str("<ul class=\"counts\">");
+    for severity in Severity::ALL.into_iter().rev() {
+        let count = severities.iter().filter(|other| **other == severity).count();
+        let name = severity.name();
+        let _ = write!(out, "<li class=\"{name}\"><b>{count}</b> {name}");
+    }
+    out.push_str("</ul>\n");
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Row {
+    cells.map(str::to_owned).to_vec()
+}
+
+/// The date of a time in seconds since 1970, in UTC.
+fn day(seconds: i64) -> String {
+    // Days to the civil calendar, counted from the first of March of year 0.
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+impl Comparison {
+    /// For a terminal: what changed, the new lines with `+`, the old ones with `-`.
+    pub fn text(&self) -> String {
+        let mut out = format!("{}\n  to {}\n", shown(&self.older), shown(&self.newer));
+        let lists: [(&str, &Change); 8] = [
+            ("To mend", &self.issues),
+            ("Keys and passwords", &self.credentials),
+            ("Known vulnerabilities", &self.vulnerabilities),
+            ("Started services", &self.services),
+            ("Accounts", &self.accounts),
+            ("Components", &self.components),
+            ("Defences of programs", &self.hardening),
+            ("Files", &self.files),
+        ];
+        for (title, change) in lists {
+            let _ = writeln!(out, "\n{title}: {} new, {} gone", change.added.len(), change.removed.len());
+            for (sign, lines) in [('+', &change.added), ('-', &change.removed)] {
+                for line in lines {
+                    let _ = writeln!(out, "  {sign} {}", shown(line));
+                }
+            }
+        }
+        let _ = writeln!(out, "\n{} files are other than before", self.files_changed.len());
+        out
+    }
+}
+
+const HEAD: &str = r#"<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+"#;
+
+const STYLE: &str = r"<style>
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
+h1, h2 { line-height: 1.2; margin: 2rem 0 .5rem }
+small { font-weight: 400; opacity: .7 }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere; min-width: 5rem }
+thead th { position: sticky; top: 0; background: Canvas }
+code { overflow-wrap: anywhere }
+.counts { list-style: none; display: flex; flex-wrap: wrap; gap: .5rem; padding: 0 }
+.counts li { border: 1px solid #8886; border-radius: .5rem; padding: .3rem .8rem }
+.critical td:first-child, .high td:first-child { font-weight: 700 }
+.counts .critical, tr.critical { background: #d6281f22 } .counts .high, tr.high { background: #e0781522 }
+</style>
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_795_824_000, "2026-11-28"),
+            (-86_400, "1969-12-31"),
+        ] {
+            assert_eq!(super::day(seconds), expected);
+        }
+    }
+}

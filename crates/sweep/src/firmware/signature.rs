@@ -1,0 +1,107 @@
+//! By which a device could tell the vendor's firmware from somebody else's. Whether it
+//! does so is not in the image.
+
+use memchr::memmem;
+
+use super::files::File;
+use super::report::{Report, Signature};
+use super::{issue, push};
+use crate::finding::Severity;
+use crate::read::ReadAt;
+
+/// Looked at behind the image's end, in bytes.
+const TAIL: u64 = 64 << 10;
+/// Of the beginning of a part.
+const HEAD: usize = 64 << 10;
+/// Of an RSA or CMS signature in DER, for telling it from chance.
+const CMS_OID: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+
+pub(super) fn of_image(image: &dyn ReadAt, report: &mut Report) {
+    let start = image.len().saturating_sub(TAIL);
+    let mut tail = vec![0; (image.len() - start) as usize];
+    let mut read = 0;
+    while let Some(rest) = tail.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match image.read_at(start + read as u64, rest) {
+            Ok(0) | Err(_) => break,
+            Ok(more) => read += more,
+        }
+    }
+    let tail = &tail[..read];
+    let mut add = |kind: &str| add(report, kind, "");
+    // RAUC: a CMS signature, then its length in eight bytes, at the very end.
+    if let Some((rest, length)) = tail.split_last_chunk::<8>()
+        && let Ok(length) = usize::try_from(u64::from_be_bytes(*length))
+        && let Some(cms) = rest.len().checked_sub(length).map(|at| &rest[at..])
+        && cms.first() == Some(&0x30)
+        && memmem::find(&cms[..cms.len().min(64)], CMS_OID).is_some()
+    {
+        add("RAUC bundle (CMS)");
+    }
+    // Android: a comment of the ZIP archive that ends with its own length.
+    if let [.., 0xff, 0xff, _, _] = tail
+        && memmem::find(tail, CMS_OID).is_some()
+    {
+        add("Android update (CMS in the archive's comment)");
+    }
+    if memmem::find(tail, b"-----BEGIN PKCS7-----").is_some()
+        || memmem::find(tail, b"-----BEGIN CMS-----").is_some()
+    {
+        add("CMS in PEM at the end");
+    }
+    if memmem::find(tail, b"AVBf").is_some() {
+        add("Android Verified Boot");
+    }
+}
+
+pub(super) fn of_part(file: &File<'_>, report: &mut Report) {
+    let head = &file.bytes[..file.bytes.len().min(HEAD)];
+    let text = file.text.unwrap_or_default();
+    let kind = if file.is("sw-description.sig") {
+        "SWUpdate (signed sw-description)"
+    } else if file.is("manifest.sig") {
+        "Mender artifact (signed manifest)"
+    } else if file.name() == "_gpgorigin" {
+        "Debian package (debsigs)"
+    } else if text.starts_with("untrusted comment:")
+        && !text.contains("public key")
+        && !text.contains("secret key")
+    {
+        "signify or minisign"
+    } else if text.starts_with("-----BEGIN PGP SIGNATURE-----") {
+        "OpenPGP"
+    } else if head.starts_with(b"verity\0\0") {
+        "dm-verity (tree of digests)"
+    } else if is_fit_signature(file) {
+        "FIT image (signed configuration)"
+    } else if ["META-INF/CERT.RSA", "META-INF/CERT.EC"].iter().any(|name| file.is(name)) {
+        "signed archive (JAR)"
+    } else {
+        return;
+    };
+    add(report, kind, file.place);
+}
+
+/// U-Boot's signature node has `algo`, `key-name-hint` and `value` (U-Boot, `signature.txt`).
+fn is_fit_signature(file: &File<'_>) -> bool {
+    const FDT: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
+    let has = |name: &[u8]| memmem::find(file.bytes, name).is_some();
+    file.bytes.starts_with(&FDT) && has(b"key-name-hint\0") && has(b"signature")
+}
+
+fn add(report: &mut Report, kind: &str, place: &str) {
+    let signature = Signature { kind: kind.to_owned(), place: place.to_owned() };
+    if !report.signatures.contains(&signature) {
+        push(&mut report.signatures, signature);
+    }
+}
+
+/// Once all was seen.
+pub(super) fn judge(report: &mut Report) {
+    if report.signatures.is_empty() {
+        let title =
+            "No signature was found by which the camera could check where the image comes from".to_owned();
+        let remedy = "Ask the vendor how the camera checks updates. Vendors have forms of their own, of which this \
+                      program knows none.";
+        issue(report, "update-unsigned", Severity::Medium, "", (title, remedy));
+    }
+}

@@ -186,6 +186,8 @@ fn runs(line: &str, program: &str) -> bool {
         }
         // From the last separator of commands on.
         let command = line[..at].rsplit([';', '&', '|', '`', '(', '{']).next().unwrap_or_default();
+        // Without the folder that stands before the program.
+        let command = command.trim_end_matches(|c: char| !c.is_whitespace() && c != '=');
         !command.split_whitespace().any(|word| NOT_RUN.contains(&word.rsplit('/').next().unwrap_or_default()))
             && !command.trim_end().ends_with(['>', '['])
             && !command.trim_end().ends_with("-f")

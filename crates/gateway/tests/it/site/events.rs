@@ -97,10 +97,12 @@ async fn what_a_camera_says_is_sealed_and_leaves_the_site_with_the_pictures_of_i
         (EventPhase::Ended, "RuleEngine/CellMotionDetector/Motion")
     );
     assert!(ended.at > began.at);
-    let reported = site.cloud.reports().into_iter().flat_map(|report| report.recordings);
-    let of_events: Vec<_> = reported.filter(|recording| recording.rendition == Rendition::Events).collect();
-    assert!(of_events.iter().all(|recording| !recording.has_audio && recording.codec.is_empty()));
-    assert!(of_events.len() >= 2);
+    let of_events = || -> Vec<_> {
+        let reported = site.cloud.reports().into_iter().flat_map(|report| report.recordings);
+        reported.filter(|recording| recording.rendition == Rendition::Events).collect()
+    };
+    until("its recordings are reported", || of_events().len() >= 2).await;
+    assert!(of_events().iter().all(|recording| !recording.has_audio && recording.codec.is_empty()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

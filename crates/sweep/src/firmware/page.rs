@@ -300,7 +300,7 @@ body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
 h1, h2 { line-height: 1.2; margin: 2rem 0 .5rem }
 small { font-weight: 400; opacity: .7 }
 .wide { overflow-x: auto }
-table { border-collapse: collapse; width: 100% }
+table { border-collapse: collapse; width: 100%; min-width: 44rem }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere; min-width: 5rem }
 thead th { position: sticky; top: 0; background: Canvas }
 code { overflow-wrap: anywhere }

@@ -55,6 +55,11 @@ fn phases(site: &Site) -> Vec<(EventPhase, Option<String>)> {
     stored(site).into_iter().map(|event| (event.phase, event.rule)).collect()
 }
 
+fn misses_events(site: &Site) -> bool {
+    let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
+    gaps.filter(|gap| gap.rendition == Rendition::Events).any(|gap| gap.reason == GapReason::CameraUnreachable)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_frigate_sees_is_an_event_of_the_camera_that_is_named() {
     let (site, broker) = heard().await;
@@ -89,12 +94,7 @@ async fn a_broker_or_frigate_that_is_away_ends_what_goes_on_and_is_a_gap() {
     until("it ends", || phases(&site) == [(EventPhase::Began, None), (EventPhase::Ended, None)]).await;
     broker.run().await;
     listens(&site).await;
-    until("what was missed is told as a gap", || {
-        let gaps = site.cloud.reports().into_iter().flat_map(|report| report.gaps);
-        gaps.filter(|gap| gap.rendition == Rendition::Events)
-            .any(|gap| gap.reason == GapReason::CameraUnreachable)
-    })
-    .await;
+    until("what was missed is told as a gap", || misses_events(&site)).await;
     // It is still there, and Frigate says so when it changes.
     say(&broker, "update", "a", "front_door", &[]);
     until("it begins again", || phases(&site).len() == 3).await;
@@ -154,10 +154,13 @@ async fn what_others_say_in_frigates_place_is_bounded() {
     broker.publish(EVENTS, false, flood.as_bytes());
     let recorded = site.objects().len();
     until("recording goes on", || site.objects().len() >= recorded + 3).await;
-    let began = || stored(&site).iter().filter(|event| event.phase == EventPhase::Began).count();
-    until("some of it is kept", || began() >= 2).await;
-    assert!(began() <= BEGINNINGS_MAX, "{}", began());
-    assert!(has(&site, Rendition::Events, StreamState::Recording));
+    // How much of it is kept before it is found to be too much is a matter of who is
+    // faster; that not all was heard is told in any case.
+    until("what was not taken is told as a gap", || misses_events(&site)).await;
+    listens(&site).await;
+    let began = stored(&site).iter().filter(|event| event.phase == EventPhase::Began).count();
+    assert!((1..=BEGINNINGS_MAX).contains(&began), "{began}");
+    assert!(has(&site, Rendition::Main, StreamState::Recording));
 }
 
 fn other_topic() -> String {

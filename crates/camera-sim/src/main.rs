@@ -26,7 +26,7 @@ struct Arguments {
     /// By which rule of the camera
     #[arg(long, requires = "event_every")]
     event_rule: Option<String>,
-    /// It can be moved by ONVIF's PTZ service
+    /// It can be moved by ONVIF's PTZ service, and with --vapix as cameras of Axis are
     #[arg(long, requires = "onvif")]
     ptz: bool,
     /// It streams its events as cameras of Axis do, beside ONVIF

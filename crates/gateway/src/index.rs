@@ -11,6 +11,8 @@ mod shown;
 mod stored;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,7 +31,7 @@ use tracing::error;
 use crate::clock;
 
 pub(crate) use locks::Locked;
-pub(crate) use quiet::Listening;
+pub(crate) use quiet::{Judged, Listening, Uncounted};
 pub(crate) use shown::Of;
 
 /// Between tries of a write that failed.
@@ -40,6 +42,8 @@ pub(crate) struct Index {
     pool: SqlitePool,
     /// Of which cameras it is known that nothing happened.
     listening: Listening,
+    /// How often it was set since the start which kinds count.
+    uncounted_set: Arc<AtomicU64>,
 }
 
 /// Epoch, device, time, envelope, as they stand in the table.
@@ -67,7 +71,7 @@ impl Index {
         let open = async {
             let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
             migrations().run(&pool).await?;
-            anyhow::Ok(Index { pool, listening: Listening::default() })
+            anyhow::Ok(Index { pool, listening: Listening::default(), uncounted_set: Arc::default() })
         };
         open.await.with_context(|| {
             format!(
@@ -85,7 +89,8 @@ impl Index {
         let pool = SqlitePoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(10));
         let pool = pool.connect_with(options).await;
         let failed = || format!("the index {} could not be opened to read", path.display());
-        Ok(Index { pool: pool.with_context(failed)?, listening: Listening::default() })
+        let (listening, uncounted_set) = Default::default();
+        Ok(Index { pool: pool.with_context(failed)?, listening, uncounted_set })
     }
 
     /// What was refused is offered once more.

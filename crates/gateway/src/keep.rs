@@ -32,12 +32,15 @@ use crate::config::RecordingSection;
 use crate::data::Identity;
 use crate::disk::Disk;
 use crate::forward::Wake;
-use crate::index::Index;
+use crate::index::{Index, Judged, Uncounted};
 use crate::local::View;
 use crate::recover::{self, Closing, DAMAGED, Recovered};
 use crate::{clock, random};
 
 const SWEEP: Duration = Duration::from_secs(30);
+/// Between two pages of recordings that are judged by other kinds: recording comes
+/// first.
+const JUDGE: Duration = Duration::from_millis(100);
 /// Recordings that are looked at together.
 const OLDEST_AT_ONCE: i64 = 1_000;
 /// And deleted in one sweep because their time is over.
@@ -55,6 +58,15 @@ const PLENTY: usize = MISSED_MAX + DUE_AT_ONCE;
 /// Twice the room that has to be left: from there on it is told that nothing which
 /// is on the disk is safe elsewhere.
 const SCARCE_FACTOR: u64 = 2;
+
+/// What retention goes by. Both come together and change together: footage is never
+/// judged by kinds of one setting and days of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    /// Of which kinds footage is quiet all the same.
+    pub(crate) uncounted: Uncounted,
+}
 
 /// How much a sweep does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +107,7 @@ pub(crate) struct Keeper {
     pub(crate) index: Index,
     pub(crate) disk: Disk,
     /// As administrators set it.
-    pub(crate) policy: watch::Receiver<Policy>,
+    pub(crate) rules: watch::Receiver<Rules>,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     /// Recordings that the disk gave up, or did not let us read, and that were not
@@ -117,11 +129,16 @@ impl Keeper {
     pub(crate) async fn run(mut self) {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut late = None;
         loop {
             tokio::select! {
                 _ = sweep.tick() => {}
                 // Set otherwise: at once.
-                Ok(()) = self.policy.changed() => {}
+                Ok(()) = self.rules.changed() => {}
+                () = tokio::time::sleep(JUDGE), if late.is_some() => {
+                    late = self.judge(late).await;
+                    continue;
+                }
             }
             self.sweep(Scope::All).await;
             if let Err(error) = self.bring_in_abandoned().await {
@@ -131,7 +148,19 @@ impl Keeper {
             if let Err(error) = self.make_hours().await {
                 warn!(error = format!("{error:#}"), "the indexes of past hours could not be made");
             }
+            if late.is_none() {
+                late = self.judge(None).await;
+            }
         }
+    }
+
+    /// A page of recordings by the kinds that count now, and how far that is. What is
+    /// late stays longer than it must, and goes no earlier.
+    async fn judge(&self, at: Option<Judged>) -> Option<Judged> {
+        self.index.judge_quiet_again(at).await.unwrap_or_else(|error| {
+            warn!(error = format!("{error:#}"), "recordings could not be judged by the kinds that count now");
+            None
+        })
     }
 
     async fn make_hours(&self) -> anyhow::Result<()> {
@@ -153,7 +182,9 @@ impl Keeper {
 
     /// What is gone and nobody else has becomes a gap.
     async fn delete(&mut self, scope: Scope) -> anyhow::Result<()> {
-        let (now, policy) = (clock::now(), *self.policy.borrow());
+        let now = clock::now();
+        let rules = *self.rules.borrow_and_update();
+        let policy = rules.policy;
         let free = self.free().await?;
         // What is no recording goes before what is one.
         let freed = if free < policy.free_bytes_min {
@@ -168,8 +199,11 @@ impl Keeper {
         }
         let clock = Clock { now, is_agreed };
         let Plan { due, mut due_confirmed, full, lost } =
-            self.plan(policy, free.saturating_add(freed), clock).await?;
+            plan(&self.index, rules, (free.saturating_add(freed), clock), &self.stuck).await?;
         for id in full {
+            if self.is_set_otherwise() {
+                return Ok(());
+            }
             let why = if lost.contains(&id) { Why::Lost } else { Why::Full };
             self.remove_or_remember(id, why).await;
         }
@@ -178,6 +212,9 @@ impl Keeper {
             return Ok(());
         }
         for id in due.into_iter().take(DUE_AT_ONCE) {
+            if self.is_set_otherwise() {
+                return Ok(());
+            }
             self.remove_or_remember(id, Why::Due).await;
         }
         due_confirmed.retain(|id| self.may_be_asked_for(*id));
@@ -186,6 +223,9 @@ impl Keeper {
             match self.read_back(ids).await {
                 Ok(shown) => {
                     for id in shown {
+                        if self.is_set_otherwise() {
+                            return Ok(());
+                        }
                         self.remove_or_remember(id, Why::Due).await;
                     }
                 }
@@ -200,38 +240,9 @@ impl Keeper {
         self.index.drop_grants_before(now.minus_ms(Timestamp::DAY)).await
     }
 
-    async fn plan(&self, policy: Policy, free: u64, clock: Clock) -> anyhow::Result<Plan> {
-        let mut planner = Planner::new(policy, self.index.bytes().await?, free, clock);
-        if policy.quiet_ms_max.is_some() {
-            let goes_on = |stored: &Stored| planner.look_at_quiet(stored) && !planner.has_plenty(PLENTY);
-            self.look_at(Shelf::QuietSpare, goes_on).await?;
-        }
-        self.look_at(Shelf::Spare, |stored| planner.look_at_spare(stored)).await?;
-        if planner.is_full() && policy.quiet_ms_max.is_some() {
-            self.look_at(Shelf::Quiet, |stored| planner.look_at_quiet_rest(stored)).await?;
-        }
-        if planner.is_full() {
-            self.look_at(Shelf::All, |stored| planner.look_at_rest(stored)).await?;
-        }
-        Ok(planner.plan())
-    }
-
-    /// From the oldest on, for as long as `goes_on` says so.
-    async fn look_at(&self, shelf: Shelf, mut goes_on: impl FnMut(&Stored) -> bool) -> anyhow::Result<()> {
-        let (index, mut last) = (&self.index, None);
-        loop {
-            let page = match shelf {
-                Shelf::QuietSpare => index.oldest_quiet_spare(last.as_ref(), OLDEST_AT_ONCE).await?,
-                Shelf::Spare => index.oldest_spare(last.as_ref(), OLDEST_AT_ONCE).await?,
-                Shelf::Quiet => index.oldest_quiet(last.as_ref(), OLDEST_AT_ONCE).await?,
-                Shelf::All => index.oldest(last.as_ref(), OLDEST_AT_ONCE).await?,
-            };
-            last = page.last().copied();
-            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
-            if last.is_none() || !looked_at.all(&mut goes_on) {
-                return Ok(());
-            }
-        }
+    /// By what was planned before nothing goes then; the next sweep begins at once.
+    fn is_set_otherwise(&self) -> bool {
+        self.rules.has_changed().unwrap_or(false)
     }
 
     async fn free(&self) -> anyhow::Result<u64> {
@@ -416,16 +427,68 @@ impl Keeper {
     }
 }
 
+pub(crate) async fn plan(
+    index: &Index,
+    Rules { policy, uncounted }: Rules,
+    (free, clock): (u64, Clock),
+    stuck: &HashSet<Hash>,
+) -> anyhow::Result<Plan> {
+    let mut planner = Planner::new(policy, index.bytes().await?, free, clock);
+    let looking = Looking { index, uncounted, stuck };
+    if policy.quiet_ms_max.is_some() {
+        let goes_on = |stored: &Stored| planner.look_at_quiet(stored) && !planner.has_plenty(PLENTY);
+        looking.at(Shelf::QuietSpare, goes_on).await?;
+    }
+    looking.at(Shelf::Spare, |stored| planner.look_at_spare(stored)).await?;
+    if planner.is_full() && policy.quiet_ms_max.is_some() {
+        looking.at(Shelf::Quiet, |stored| planner.look_at_quiet_rest(stored)).await?;
+    }
+    if planner.is_full() {
+        looking.at(Shelf::All, |stored| planner.look_at_rest(stored)).await?;
+    }
+    Ok(planner.plan())
+}
+
+struct Looking<'a> {
+    index: &'a Index,
+    uncounted: Uncounted,
+    /// What is looked at no more.
+    stuck: &'a HashSet<Hash>,
+}
+
+impl Looking<'_> {
+    /// From the oldest on, for as long as `goes_on` says so.
+    async fn at(&self, shelf: Shelf, mut goes_on: impl FnMut(&Stored) -> bool) -> anyhow::Result<()> {
+        let (index, mut last) = (self.index, None);
+        loop {
+            let (after, kinds) = (last.as_ref(), self.uncounted);
+            let page = match shelf {
+                Shelf::QuietSpare => index.oldest_quiet_spare(after, OLDEST_AT_ONCE, kinds).await?,
+                Shelf::Spare => index.oldest_spare(after, OLDEST_AT_ONCE).await?,
+                Shelf::Quiet => index.oldest_quiet(after, OLDEST_AT_ONCE, kinds).await?,
+                Shelf::All => index.oldest(after, OLDEST_AT_ONCE).await?,
+            };
+            last = page.last().copied();
+            let mut looked_at = page.iter().filter(|stored| !self.stuck.contains(&stored.id));
+            if last.is_none() || !looked_at.all(&mut goes_on) {
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// By what the site is set to and by what this machine is.
-pub(crate) fn retention_policy(site: &Site, recording: &RecordingSection) -> Policy {
-    Policy {
+pub(crate) fn rules(site: &Site, recording: &RecordingSection) -> Rules {
+    let quiet = site.retention.quiet.as_ref();
+    let policy = Policy {
         bytes_max: site.retention.bytes_max,
         age_ms_max: u64::from(site.retention.age_days_max) * Timestamp::DAY,
-        quiet_ms_max: site.retention.quiet.as_ref().map(|quiet| u64::from(quiet.days_max) * Timestamp::DAY),
+        quiet_ms_max: quiet.map(|quiet| u64::from(quiet.days_max) * Timestamp::DAY),
         quiet_ms_min: QUIET_MS_MIN,
         age_ms_min: recording.keep_minutes_min * Timestamp::MINUTE,
         free_bytes_min: recording.free_mebibytes_min << 20,
-    }
+    };
+    Rules { policy, uncounted: Uncounted::of(quiet.map(|quiet| &quiet.kinds)) }
 }
 
 /// A number below this one, which is not 0.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::locks::{Known, judge};
-use gateway_core::retention::Policy;
 use model::Hash;
 use model::wire::{Envelope, LOCKS_MAX, LockOrder};
 use seal::bookmark::{Bookmark, LockRefusal, LockResult};
@@ -20,6 +19,7 @@ use crate::clock;
 use crate::cloud::{Cloud, CloudError};
 use crate::data::Identity;
 use crate::index::{Index, Locked};
+use crate::keep::Rules;
 use crate::local::View;
 
 /// Orders are asked for this often even if the cloud never says that there are
@@ -36,7 +36,7 @@ pub(crate) struct Locking {
     pub(crate) cloud: watch::Receiver<Option<Cloud>>,
     pub(crate) view: watch::Receiver<Arc<View>>,
     /// How much may be recorded here.
-    pub(crate) policy: watch::Receiver<Policy>,
+    pub(crate) rules: watch::Receiver<Rules>,
     /// The cloud has other orders, or the link is up again.
     pub(crate) changed: Arc<Notify>,
 }
@@ -151,7 +151,7 @@ impl Locking {
         }
         let outcome = match judge(&bookmark, order, known, (own, roster), now) {
             Ok(person) => {
-                let bytes_max = self.policy.borrow().bytes_max;
+                let bytes_max = self.rules.borrow().policy.bytes_max;
                 self.index.take_lock(&bookmark, order, person, bytes_max, now).await?
             }
             Err(refusal) => Err(refusal),

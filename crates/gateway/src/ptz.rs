@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gateway_core::ptz::{Refused, Sessions};
 use model::wire::{Envelope, FromGateway, PtzRefusal};
-use model::{CameraAccess, CameraId, DeviceId, Hash, OrgId, Timestamp};
+use model::{CameraAccess, CameraId, DeviceId, Hash, OnvifUrl, OrgId, Timestamp};
 use seal::ptz::{Movement, Preset, PtzOrder, PtzSession};
 use seal::roster::Roster;
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::data::Identity;
-use crate::onvif::{Limits, OnvifAccess, OnvifError, PtzAbilities, PtzCamera};
+use crate::onvif::{Limits, OnvifError, PtzAbilities, PtzAccess, PtzCamera};
 use crate::{events, random};
 
 /// Of one camera, that wait; more are refused. A cloud asks as much of a whole gateway.
@@ -119,8 +119,8 @@ impl Ptz {
         }
         let steered = self.cameras.entry(camera).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
-            let onvif = access.onvif_url.as_ref().map(|url| events::access(url, &access));
-            tokio::spawn(Task::new(about, onvif).run(receiver));
+            let way = access.onvif_url.as_ref().map(|url| way(url, &access));
+            tokio::spawn(Task::new(about, way).run(receiver));
             Steered { access, asked: sender }
         });
         if let Err(error) = steered.asked.try_send(asked) {
@@ -129,6 +129,12 @@ impl Ptz {
             tell(&asked.text, FromGateway::AskFailed { ask: asked.ask, reason });
         }
     }
+}
+
+/// A camera that is heard by its event stream is moved as its make is.
+fn way(url: &OnvifUrl, access: &CameraAccess) -> PtzAccess {
+    let asked = events::access(url, access);
+    if url.is_event_stream() { PtzAccess::Axis(asked) } else { PtzAccess::Onvif(asked) }
 }
 
 /// Never waited for: whoever asks without reading gets no answer.
@@ -155,7 +161,7 @@ struct Task {
     org: OrgId,
     identity: Identity,
     camera: CameraId,
-    onvif: Option<OnvifAccess>,
+    access: Option<PtzAccess>,
     /// Once it was found, and while it answers.
     ptz: Option<PtzCamera>,
     sessions: Sessions,
@@ -170,11 +176,11 @@ struct Task {
 }
 
 impl Task {
-    fn new(about: Steering, onvif: Option<OnvifAccess>) -> Self {
+    fn new(about: Steering, access: Option<PtzAccess>) -> Self {
         let Steering { org, identity, camera, .. } = about;
         let (ptz, sessions, waiting, opening_for, refused) = Default::default();
         let (opening, began) = (JoinSet::new(), Instant::now());
-        Task { org, identity, camera, onvif, ptz, sessions, waiting, opening, opening_for, refused, began }
+        Task { org, identity, camera, access, ptz, sessions, waiting, opening, opening_for, refused, began }
     }
 
     /// Returns when nobody asks any more, and nothing moves.
@@ -247,14 +253,14 @@ impl Task {
         }
         self.opening_for = std::mem::take(&mut self.waiting);
         let known = self.ptz.as_ref().map(PtzCamera::beside);
-        self.opening.spawn(timeout(OPEN_MAX, ask(known, self.onvif.clone())));
+        self.opening.spawn(timeout(OPEN_MAX, ask(known, self.access.clone())));
     }
 
     fn opened(&mut self, asks: Result<Result<Asks, Elapsed>, JoinError>) {
         let for_whom = std::mem::take(&mut self.opening_for);
         let reason = match asks {
             Ok(Ok(Ok((ptz, presets)))) => {
-                let abilities = ptz.as_ref().map(|ptz| ptz.abilities).unwrap_or_default();
+                let abilities = ptz.as_ref().map(PtzCamera::abilities).unwrap_or_default();
                 self.ptz = ptz;
                 for waiting in for_whom {
                     self.tell_session(waiting, abilities, presets.clone());
@@ -340,13 +346,14 @@ impl Task {
     }
 
     async fn find(&mut self) -> Result<(), OnvifError> {
-        let (None, Some(access)) = (&self.ptz, &self.onvif) else { return Ok(()) };
+        let (None, Some(access)) = (&self.ptz, &self.access) else { return Ok(()) };
         if let Some(error) = self.refusal() {
             return Err(error);
         }
         let limits = Limits::default();
         let finding = Box::pin(timeout(FIND_MAX, PtzCamera::find(access, &limits)));
-        let late = |_| OnvifError::AnswerTimeout { step: "GetServices", seconds: FIND_MAX.as_secs() };
+        let late =
+            |_| OnvifError::AnswerTimeout { step: "the question for its PTZ", seconds: FIND_MAX.as_secs() };
         match finding.await.map_err(late).flatten() {
             Ok(ptz) => self.ptz = ptz,
             Err(error) => {
@@ -390,7 +397,7 @@ impl Task {
 
 /// What the camera can do, and what it remembers. By what is known of it, and if
 /// that fails by what it says anew: profiles come and go, and clocks are set.
-async fn ask(known: Option<PtzCamera>, access: Option<OnvifAccess>) -> Asks {
+async fn ask(known: Option<PtzCamera>, access: Option<PtzAccess>) -> Asks {
     if let Some(mut ptz) = known {
         match Box::pin(ptz.presets()).await {
             Ok(presets) => return Ok((Some(ptz), presets)),

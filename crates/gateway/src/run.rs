@@ -25,7 +25,7 @@ use crate::disk::Disk;
 use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
-use crate::keep::{Keeper, Scope, retention_policy};
+use crate::keep::{self, Keeper, Scope};
 use crate::local::{self, LocalWay, View};
 use crate::locks::Locking;
 use crate::mqtt::{Broker, Mqtt};
@@ -205,7 +205,7 @@ async fn run(
         wake: wake.clone(),
         asked,
     };
-    let (policy, policy_receiver) = watch::channel(retention_policy(&site, &config.recording));
+    let (rules, rules_receiver) = watch::channel(keep::rules(&site, &config.recording));
     let (is_in_the_dark, dark_receiver) = watch::channel(!abandoned.is_empty());
     let (room, room_receiver) = watch::channel(Room::default());
     let watching = Watching {
@@ -223,7 +223,7 @@ async fn run(
         index: index.clone(),
         cloud: cloud_receiver.clone(),
         view: view_receiver.clone(),
-        policy: policy_receiver.clone(),
+        rules: rules_receiver.clone(),
         changed: locks_changed.clone(),
     };
     let mut keeper = Keeper {
@@ -231,7 +231,7 @@ async fn run(
         identity: identity.clone(),
         index: index.clone(),
         disk: disk.clone(),
-        policy: policy_receiver,
+        rules: rules_receiver,
         view: keeper_view,
         cloud: cloud_receiver.clone(),
         abandoned,
@@ -263,7 +263,7 @@ async fn run(
         index: index.clone(),
         disk,
         gaps,
-        policy,
+        rules,
         is_in_the_dark: dark_receiver,
         recording,
         discovery,

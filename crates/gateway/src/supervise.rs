@@ -12,7 +12,6 @@ use bytes::Bytes;
 use gateway_core::epoch::{Epoch, Over};
 use gateway_core::recorder::{EpochContext, Identity as RecorderIdentity, Limits};
 use gateway_core::recovery::NUMBER_MAX;
-use gateway_core::retention::Policy;
 use gateway_core::site::Site;
 use model::wire::{Envelope, FromGateway, Gap, SiteSettings, StreamStatus, ToGateway};
 use model::{Bandwidth, CameraAccess, CameraId, Hash, Rendition, Timestamp};
@@ -31,7 +30,7 @@ use crate::disk::Disk;
 use crate::events::{Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
-use crate::keep::retention_policy;
+use crate::keep::{self, Rules};
 use crate::local::View;
 use crate::mqtt::Sightings;
 use crate::notices::Told;
@@ -61,7 +60,7 @@ pub(crate) struct Supervisor {
     pub(crate) disk: Disk,
     pub(crate) gaps: mpsc::Sender<Gap>,
     /// What the keeper deletes by.
-    pub(crate) policy: watch::Sender<Policy>,
+    pub(crate) rules: watch::Sender<Rules>,
     /// Some of what lies on the disk could not be read yet.
     pub(crate) is_in_the_dark: watch::Receiver<bool>,
     pub(crate) recording: RecordingSection,
@@ -496,17 +495,17 @@ impl Supervision {
     /// As the site is set. An index that does not take it now, or not for all that
     /// is recorded, is told by the next start.
     async fn set_what_leaves(&self) {
-        let Supervisor { site, index, bandwidth, policy, recording, wake, .. } = &self.own;
+        let Supervisor { site, index, bandwidth, rules, recording, wake, .. } = &self.own;
         bandwidth.send_replace(site.bandwidth.clone());
-        let mut retention = retention_policy(site, recording);
+        let mut set = keep::rules(site, recording);
         // Nothing goes for being quiet by kinds that nobody has set.
         if let Some(quiet) = &site.retention.quiet
             && let Err(error) = index.set_uncounted(&quiet.kinds).await
         {
             error!(error = format!("{error:#}"), "which events count could not be set in the index");
-            retention.quiet_ms_max = None;
+            set.policy.quiet_ms_max = None;
         }
-        policy.send_replace(retention);
+        rules.send_replace(set);
         if let Err(error) = index.set_forwarding(&site.forwarding()).await {
             error!(error = format!("{error:#}"), "what is forwarded could not be set in the index");
         }

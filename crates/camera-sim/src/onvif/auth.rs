@@ -1,7 +1,7 @@
 //! Whether a client has the password: UsernameToken (WS-Security), HTTP Digest
 //! (RFC 7616) or Basic.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::Engine as _;
@@ -20,14 +20,15 @@ const AGE_MAX: time::Duration = time::Duration::minutes(5);
 /// Nonces that are remembered. Then the first ones are taken again, which a
 /// real camera should not do.
 const NONCES_MAX: usize = 10_000;
+/// Challenges that count at a time: clients have connections beside each other.
+const CHALLENGES_MAX: usize = 64;
 
 /// What was used already.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     tokens: BTreeSet<String>,
-    nonce: String,
-    /// Of requests with the nonce.
-    count: u32,
+    /// The newest last, and the count of the last request with each.
+    challenges: VecDeque<(String, u32)>,
 }
 
 impl Guard {
@@ -66,9 +67,14 @@ impl Guard {
         };
         let mut random = [0; 16];
         aws_lc_rs::rand::fill(&mut random).expect("the system's random numbers");
-        self.nonce = hex(&random);
-        self.count = 0;
-        format!("Digest realm=\"{REALM}\", qop=\"auth\", algorithm={algorithm}, nonce=\"{}\"", self.nonce)
+        let nonce = hex(&random);
+        let challenge =
+            format!("Digest realm=\"{REALM}\", qop=\"auth\", algorithm={algorithm}, nonce=\"{nonce}\"");
+        if self.challenges.len() >= CHALLENGES_MAX {
+            self.challenges.pop_front();
+        }
+        self.challenges.push_back((nonce, 0));
+        challenge
     }
 
     pub(super) fn accepts_header(
@@ -95,15 +101,18 @@ impl Guard {
             _ => hex(&Md5::digest(parts.join(":"))),
         };
         let (who, what) = (hash(&[user, REALM, password]), hash(&[method, target]));
-        let expected = hash(&[&who, &self.nonce, field("nc"), field("cnonce"), "auth", &what]);
+        let nonce = field("nonce");
+        let Some((_, last)) = self.challenges.iter_mut().find(|(known, _)| known == nonce) else {
+            return false;
+        };
+        let expected = hash(&[&who, nonce, field("nc"), field("cnonce"), "auth", &what]);
         let count = u32::from_str_radix(field("nc"), 16).unwrap_or(0);
         let right = field("username") == user
             && field("uri") == target
-            && field("nonce") == self.nonce
             && field("response") == expected
-            && count > self.count;
+            && count > *last;
         if right {
-            self.count = count;
+            *last = count;
         }
         right
     }

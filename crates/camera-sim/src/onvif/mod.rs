@@ -5,6 +5,7 @@
 
 mod answers;
 mod auth;
+mod axis;
 pub(crate) mod discovery;
 mod events;
 pub(crate) mod media;
@@ -51,7 +52,7 @@ pub struct OnvifOptions {
     pub named: Option<String>,
     /// It can be moved.
     pub ptz: bool,
-    /// It streams its events, too, as cameras of Axis do.
+    /// It streams its events, too, as cameras of Axis do, and is moved as they are.
     pub vapix: bool,
     /// What it does wrong then.
     pub ptz_fault: Option<PtzFault>,
@@ -312,11 +313,16 @@ impl Onvif {
     }
 }
 
-/// Who asks for the event stream, or for a token with which to do it. `true`: it is
-/// to begin.
+/// Whether it is asked for as cameras of Axis have it.
+fn is_vapix(path: &str) -> bool {
+    matches!(path, vapix::PATH | vapix::TOKENS) || axis::Program::at(path).is_some()
+}
+
+/// Who asks for the event stream, for a token with which to do it, or moves the
+/// camera. `true`: the stream is to begin.
 async fn answer_vapix(
     onvif: &Onvif,
-    head: &hyper::http::request::Parts,
+    (head, body): (&hyper::http::request::Parts, Incoming),
     fault: Option<Fault>,
 ) -> (Response<Content>, bool) {
     onvif.requests.fetch_add(1, Ordering::Relaxed);
@@ -339,7 +345,9 @@ async fn answer_vapix(
             let header = head.headers.get(AUTHORIZATION);
             let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
             let mut guard = onvif.guard.lock().unwrap_or_else(PoisonError::into_inner);
-            header.is_some_and(|header| guard.accepts_header(&header, way, credentials, ("GET", target)))
+            header.is_some_and(|header| {
+                guard.accepts_header(&header, way, credentials, (head.method.as_str(), target))
+            })
         }
     };
     if !is_let_in || fault == Some(Fault::WrongPassword) {
@@ -348,6 +356,14 @@ async fn answer_vapix(
     }
     if path == vapix::TOKENS {
         return (Response::new(Content::of(onvif.tokens.give())), false);
+    }
+    if let Some(program) = axis::Program::at(path) {
+        let asked = match head.method {
+            Method::POST => collect(body).await.unwrap_or_default(),
+            _ => head.uri.query().unwrap_or_default().as_bytes().to_vec(),
+        };
+        let answer = axis::answer(&onvif.options, &onvif.head, (program, &asked), fault).await;
+        return (answer, false);
     }
     let agreed = vapix::agreed(&head.headers);
     let begins = agreed.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -362,9 +378,10 @@ where
     let fault = &fault;
     let stream_begins = &Mutex::new(None);
     let service = service_fn(|mut request: hyper::Request<Incoming>| async move {
-        if onvif.options.vapix && matches!(request.uri().path(), vapix::PATH | vapix::TOKENS) {
+        if onvif.options.vapix && is_vapix(request.uri().path()) {
             let upgrade = hyper::upgrade::on(&mut request);
-            let (answer, begins) = Box::pin(answer_vapix(onvif, &request.into_parts().0, fault())).await;
+            let (head, body) = request.into_parts();
+            let (answer, begins) = Box::pin(answer_vapix(onvif, (&head, body), fault())).await;
             *stream_begins.lock().unwrap_or_else(PoisonError::into_inner) = begins.then_some(upgrade);
             return Ok(answer);
         }

@@ -13,10 +13,10 @@ use crate::head::{Head, Position};
 const LASTS: Duration = Duration::from_secs(10);
 const LASTS_MAX: Duration = Duration::from_secs(60);
 /// Longer than anybody waits.
-const LASTS_AT_FAULT: Duration = Duration::from_secs(3_600);
+pub(super) const LASTS_AT_FAULT: Duration = Duration::from_secs(3_600);
 
 /// How slow a camera is that is slow.
-const SLOW: Duration = Duration::from_secs(4);
+pub(super) const SLOW: Duration = Duration::from_secs(4);
 
 /// What cameras do wrong that can be moved. Each of them moves on until it is told
 /// to stop, whatever the time of the order says.

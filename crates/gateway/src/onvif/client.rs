@@ -139,6 +139,16 @@ impl Client {
         Target { url: self.device.clone(), named: self.device.to_string(), parameters: String::new() }
     }
 
+    /// What stands at a path of the camera's that its make has everywhere.
+    pub(super) fn place(&self, path: &str) -> Target {
+        let mut url = self.device.clone();
+        url.set_path(path);
+        url.set_query(None);
+        url.set_fragment(None);
+        let named = url.to_string();
+        Target { url, named, parameters: String::new() }
+    }
+
     /// What the camera names as its own address, at the administrator's host and
     /// port: behind a translation of addresses a camera names wrong ones, and a
     /// hostile one would have us talk to others.
@@ -388,13 +398,17 @@ impl Client {
         if OF_PASSWORDS.contains(&fault.code.as_str()) {
             return OnvifError::Unauthorized;
         }
-        let words = |text: &str| match &self.password {
+        OnvifError::Fault { step, code: self.words(&fault.code), reason: self.words(&fault.reason) }
+    }
+
+    /// What may be shown of what the camera says.
+    pub(super) fn words(&self, text: &str) -> String {
+        match &self.password {
             Some(password) if !password.expose().is_empty() => {
                 error::clean(&text.replace(password.expose(), "…"))
             }
             _ => error::clean(text),
-        };
-        OnvifError::Fault { step, code: words(&fault.code), reason: words(&fault.reason) }
+        }
     }
 
     fn failed(&self, error: reqwest::Error, step: &'static str, patience: Duration) -> OnvifError {

@@ -3,8 +3,8 @@
 //! holds a pull point of one camera's event service (ONVIF Core Specification
 //! section 9) and yields [`model::CameraEvent`]s in the words of all makes; one
 //! [`EventStream`] hears the same of a camera of Axis. One
-//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification), and one
-//! [`StillCamera`] gives still pictures.
+//! [`PtzCamera`] moves a camera (ONVIF PTZ Service Specification, or VAPIX), and
+//! one [`StillCamera`] gives still pictures.
 //!
 //! A camera is not believed. Of the addresses that it names, path and query are
 //! used and nothing else, so that it cannot have the gateway talk to others.
@@ -39,7 +39,7 @@ pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;
 pub use offer::{OfferError, offer};
-pub use ptz::{PtzAbilities, PtzCamera};
+pub use ptz::{PtzAbilities, PtzAccess, PtzCamera};
 pub use still::StillCamera;
 pub use vapix::{EventStream, probe_stream};
 pub use xml::XmlError;
@@ -60,6 +60,11 @@ pub mod fuzzing {
     /// within bounds.
     pub fn fuzz_stream(data: &[u8]) {
         vapix::fuzz(data, check);
+    }
+
+    /// Any bytes are what a camera of Axis says of how it is moved, or an error.
+    pub fn fuzz_positions(data: &[u8]) {
+        ptz::fuzz_text(data);
     }
 
     /// Any bytes are an answer or an error, and what they tell is within bounds.

@@ -211,12 +211,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_is_said_of_positions_may_be_any_bytes(
+        pieces in prop::collection::vec(prop_oneof![
+            Just(&b"Preset Positions for camera 1\r\n"[..]),
+            Just(&b"presetposno1=Gate\r\n"[..]),
+            Just(&b"root.Properties.PTZ.PTZ=yes\n"[..]),
+            Just(&b"root.PTZ.Support.S1.ContinuousPan=true\n"[..]),
+            Just(&b"Error:\r\n"[..]),
+            Just(&b"\xff\xe2\x80\xae="[..]),
+        ], 0..12),
+        data in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        fuzzing::fuzz_positions(&[pieces.concat(), data].concat());
+    }
+}
+
 #[test]
-fn the_stream_seeds_of_the_fuzzer_pass() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/vapix");
-    let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
-    assert!(seeds.len() >= 2);
-    for seed in seeds {
-        fuzzing::fuzz_stream(&std::fs::read(seed).unwrap());
+fn the_seeds_of_the_fuzzer_pass() {
+    let targets: [(&str, fn(&[u8])); 2] =
+        [("vapix", fuzzing::fuzz_stream), ("vapix_ptz", fuzzing::fuzz_positions)];
+    for (target, fuzz) in targets {
+        let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(seeds.len() >= 2);
+        for seed in seeds {
+            fuzz(&std::fs::read(seed).unwrap());
+        }
     }
 }

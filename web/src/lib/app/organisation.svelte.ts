@@ -20,6 +20,9 @@ export class Organisation {
   state: State = $state.raw({} as State);
   pending = $state.raw<{ hash: string; effective_at: number; type: string }[]>([]);
 
+  /** Those of the state: lists of thousands ask for each. */
+  private readonly cameras: ReadonlyMap<string, Camera> = $derived(new Map(this.state.cameras.map((camera) => [camera.id, camera])));
+
   /** Type of each statement by its hash, which is how the history names it. */
   readonly types = new Map<string, Statement['type']>();
   private turn: Promise<void> = Promise.resolve();
@@ -89,7 +92,7 @@ export class Organisation {
   }
 
   camera(id: string): Camera | null {
-    return this.state.cameras.find((camera) => camera.id === id) ?? null;
+    return this.cameras.get(id) ?? null;
   }
 
   async refresh(): Promise<void> {

@@ -17,6 +17,7 @@ mod locks;
 mod mqtt;
 mod process;
 mod ptz;
+mod ptz_axis;
 mod quiet;
 mod scripted_cloud;
 mod seek;

@@ -15,17 +15,17 @@ use tokio::time::Instant;
 use super::administrator::{device, now};
 use super::{Site, until};
 
-const RIGHT: Movement = Movement::Move { pan: 1_000, tilt: 0, zoom: 0 };
+pub(super) const RIGHT: Movement = Movement::Move { pan: 1_000, tilt: 0, zoom: 0 };
 
 /// Somebody who looks at the camera.
-struct Hand<'s> {
+pub(super) struct Hand<'s> {
     site: &'s Site,
-    session: PtzSession,
+    pub(super) session: PtzSession,
     opened: Instant,
     number: u64,
 }
 
-fn options(ptz_fault: Option<PtzFault>) -> camera_sim::Options {
+pub(super) fn options(ptz_fault: Option<PtzFault>) -> camera_sim::Options {
     camera_sim::Options {
         main: crate::rtsp::support::pictures(),
         sub: None,
@@ -47,7 +47,7 @@ async fn site(ptz_fault: Option<PtzFault>) -> Site {
 }
 
 /// What the gateway has answered to one question.
-fn answered(site: &Site, ask: u32) -> Option<FromGateway> {
+pub(super) fn answered(site: &Site, ask: u32) -> Option<FromGateway> {
     let of = |answer: &FromGateway| match answer {
         FromGateway::PtzSession { ask, .. }
         | FromGateway::PtzDone { ask, .. }
@@ -57,25 +57,25 @@ fn answered(site: &Site, ask: u32) -> Option<FromGateway> {
     site.cloud.answers().into_iter().find(|answer| of(answer) == Some(ask))
 }
 
-async fn answer(site: &Site, ask: u32, message: ToGateway) -> FromGateway {
+pub(super) async fn answer(site: &Site, ask: u32, message: ToGateway) -> FromGateway {
     site.cloud.send(message);
     until("the gateway answers", || answered(site, ask).is_some()).await;
     answered(site, ask).unwrap()
 }
 
 /// Somebody looks whether the camera can be moved.
-fn asks(site: &Site) -> u32 {
+pub(super) fn asks(site: &Site) -> u32 {
     let ask = fresh_ask();
     site.cloud.send(ToGateway::PtzOpen { ask, camera: site.camera, challenge: Hash([0x5c; 32]) });
     ask
 }
 
-fn fresh_ask() -> u32 {
+pub(super) fn fresh_ask() -> u32 {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
-async fn open(site: &Site) -> Hand<'_> {
+pub(super) async fn open(site: &Site) -> Hand<'_> {
     let (ask, challenge) = (fresh_ask(), Hash([0x5c; 32]));
     let asked = ToGateway::PtzOpen { ask, camera: site.camera, challenge };
     let opened = answer(site, ask, asked).await;
@@ -89,7 +89,7 @@ async fn open(site: &Site) -> Hand<'_> {
 }
 
 impl Hand<'_> {
-    fn order(&mut self, movement: Movement) -> PtzOrder {
+    pub(super) fn order(&mut self, movement: Movement) -> PtzOrder {
         self.number += 1;
         PtzOrder {
             org: self.session.org,
@@ -102,14 +102,14 @@ impl Hand<'_> {
         }
     }
 
-    async fn moves(&mut self, movement: Movement) -> Option<PtzRefusal> {
+    pub(super) async fn moves(&mut self, movement: Movement) -> Option<PtzRefusal> {
         let order = self.order(movement);
         let administrator = &self.site.administrator;
         sent(self.site, &order.sign(administrator.device_id(), &administrator.keys().sign)).await
     }
 }
 
-async fn sent(site: &Site, envelope: &Envelope) -> Option<PtzRefusal> {
+pub(super) async fn sent(site: &Site, envelope: &Envelope) -> Option<PtzRefusal> {
     let ask = fresh_ask();
     let order = ToGateway::PtzOrder { ask, camera: site.camera, envelope: envelope.clone() };
     let done = answer(site, ask, order).await;

@@ -1,43 +1,28 @@
-//! Moving a camera (ONVIF PTZ Service Specification): what it can do, where its
-//! presets are, and what it is told. A camera that has no PTZ, or no profile
-//! with it, cannot be moved, which is no error.
-
-use std::collections::BTreeSet;
-use std::time::Duration;
+//! Moving a camera by ONVIF (PTZ Service Specification). One that has no profile
+//! with PTZ cannot be moved.
 
 use quick_xml::escape::escape;
-use seal::ptz::{MOVE_MS_MAX, Movement, PRESETS_MAX, Preset, SPEED_MAX, is_name, is_token};
-use tokio::time::timeout;
+use seal::ptz::{MOVE_MS_MAX, Movement, Preset, SPEED_MAX};
 
-use super::client::{Client, Target};
-use super::messages::{self, Request, SCHEMA};
-use super::xml::{Element, Namespace};
-use super::{Limits, OnvifAccess, OnvifError, error, services};
+use super::super::client::{Client, Target};
+use super::super::messages::{self, Request, SCHEMA};
+use super::super::services;
+use super::super::xml::{Element, Namespace};
+use super::{ANSWER_MAX, Limits, OnvifAccess, OnvifError, PtzAbilities, listed};
 
 const PTZ: Namespace = &["http://www.onvif.org/ver20/ptz/wsdl"];
 const MEDIA: Namespace = &["http://www.onvif.org/ver10/media/wsdl"];
 const MEDIA_2: Namespace = &["http://www.onvif.org/ver20/media/wsdl"];
 /// The camera's own word for a profile, node or preset, in bytes.
 const TOKEN_MAX: usize = 64;
-/// From an order to the camera's answer: who steers watches meanwhile.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
 
-/// What a camera can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PtzAbilities {
-    pub pan_tilt: bool,
-    pub zoom: bool,
-    /// It has a home position.
-    pub home: bool,
-}
-
-/// One camera that can be moved.
+/// The PTZ service of one camera, and one of its profiles.
 #[derive(Debug)]
-pub struct PtzCamera {
+pub(super) struct Service {
     client: Client,
     service: Target,
     profile: String,
-    pub abilities: PtzAbilities,
+    pub(super) abilities: PtzAbilities,
 }
 
 /// A profile with which the camera can be moved.
@@ -47,9 +32,9 @@ struct Profile {
     node: String,
 }
 
-impl PtzCamera {
+impl Service {
     /// `None` for a camera that cannot be moved.
-    pub async fn find(access: &OnvifAccess, limits: &Limits) -> Result<Option<Self>, OnvifError> {
+    pub(super) async fn find(access: &OnvifAccess, limits: &Limits) -> Result<Option<Self>, OnvifError> {
         let mut client = Client::new(access, limits)?;
         let found = Box::pin(services::find(&mut client, where_it_is)).await?;
         let Some((ptz, media, is_second)) = found else { return Ok(None) };
@@ -59,18 +44,16 @@ impl PtzCamera {
         let Some(profile) = profile(&answer) else { return Ok(None) };
         let node = client.ask(&service, &ask_node(&profile.node)).await?;
         let abilities = abilities(&node);
-        let moves = abilities.pan_tilt || abilities.zoom;
-        Ok(moves.then_some(PtzCamera { client, service, profile: profile.token, abilities }))
+        Ok(abilities.moves().then_some(Service { client, service, profile: profile.token, abilities }))
     }
 
-    pub async fn presets(&mut self) -> Result<Vec<Preset>, OnvifError> {
+    pub(super) async fn presets(&mut self) -> Result<Vec<Preset>, OnvifError> {
         let request = self.request("GetPresets", String::new());
         self.client.ask(&self.service, &request).await.map(|answer| presets(&answer))
     }
 
-    /// The same camera, for questions beside this one's orders.
-    pub fn beside(&self) -> Self {
-        PtzCamera {
+    pub(super) fn beside(&self) -> Self {
+        Service {
             client: self.client.beside(),
             service: self.service.clone(),
             profile: self.profile.clone(),
@@ -78,9 +61,12 @@ impl PtzCamera {
         }
     }
 
-    /// Within [`ANSWER_MAX`], also where the camera asks for the password first.
-    pub async fn carry_out(&mut self, movement: &Movement) -> Result<(), OnvifError> {
-        let request = match movement {
+    pub(super) async fn carry_out(&mut self, request: &Request) -> Result<(), OnvifError> {
+        self.client.ask_for(&self.service, request, ANSWER_MAX).await.map(drop)
+    }
+
+    pub(super) fn request_for(&self, movement: &Movement) -> Request {
+        match movement {
             Movement::Move { pan, tilt, zoom } => {
                 self.request("ContinuousMove", self.velocity((*pan, *tilt), *zoom))
             }
@@ -91,10 +77,7 @@ impl PtzCamera {
                 self.request("SetPreset", format!("<PresetName>{}</PresetName>", escape(name)))
             }
             Movement::RemovePreset { preset } => self.request("RemovePreset", preset_token(preset)),
-        };
-        let late = OnvifError::AnswerTimeout { step: request.step, seconds: ANSWER_MAX.as_secs() };
-        let asking = self.client.ask_for(&self.service, &request, ANSWER_MAX);
-        timeout(ANSWER_MAX, asking).await.map_err(|_| late)?.map(drop)
+        }
     }
 
     /// The camera stops by itself as well, in case nobody can tell it to any more.
@@ -196,27 +179,15 @@ fn abilities(answer: &Element) -> PtzAbilities {
     }
 }
 
-/// Those that can be told again; their names as they may be shown.
 fn presets(answer: &Element) -> Vec<Preset> {
-    let preset = |element: &Element| {
-        let token = element.attribute("token").filter(|token| is_token(token))?;
-        let name = element.child(SCHEMA, "Name").map_or("", Element::text);
-        let name: String = error::clean(name).trim().chars().take(seal::ptz::PRESET_NAME_CHARS_MAX).collect();
-        let name = if is_name(&name) { name } else { token.to_owned() };
-        is_name(&name).then(|| Preset { token: token.to_owned(), name })
-    };
-    let mut tokens = BTreeSet::new();
-    // One that is said twice cannot be told apart.
-    let presets = answer.all(PTZ, "Preset").filter_map(preset);
-    presets.filter(|preset| tokens.insert(preset.token.clone())).take(PRESETS_MAX).collect()
+    listed(answer.all(PTZ, "Preset").filter_map(|preset| {
+        Some((preset.attribute("token")?, preset.child(SCHEMA, "Name").map_or("", Element::text)))
+    }))
 }
 
-/// For the fuzzer: any answer is read, and what comes of it can be signed.
-pub(super) fn fuzz_answer(answer: &Element) {
+pub(super) fn fuzz_answer(answer: &Element) -> Vec<Preset> {
     let _ = (where_it_is(answer), profile(answer), abilities(answer));
-    for preset in presets(answer) {
-        assert!(is_token(&preset.token) && is_name(&preset.name));
-    }
+    presets(answer)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
-use sweep::limits::Limits;
+use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
 
 const FORMATS: [Format; 27] = [

@@ -15,6 +15,9 @@ const GAP_MAX: u64 = 4 << 20;
 const NODE_MAX: u32 = 1 << 20;
 const WINDOW: u64 = 1 << 16;
 const ROOT: u64 = 1;
+/// Kinds of nodes: names, inodes, marks of clean blocks, padding, summaries, attributes
+/// and references to them.
+pub(super) const KINDS: [u16; 7] = [0xe001, 0xe002, 0x2003, 0x2004, 0x2006, 0xe008, 0xe009];
 
 #[derive(Default)]
 struct Log {

@@ -10,6 +10,7 @@ mod bytes;
 mod codec;
 mod cpio;
 mod cramfs;
+mod deflate;
 mod disk;
 mod exfat;
 mod ext;
@@ -42,6 +43,7 @@ use crate::limits::Limits;
 use crate::read::ReadAt;
 
 pub use find::{LOOK_AHEAD, find};
+pub(crate) use find::{begins, find_before};
 use sink::{Covered, Sink, Stop};
 
 /// What can be unpacked.
@@ -125,6 +127,10 @@ pub trait Visit {
     fn part(&mut self, part: Part<'_>) -> ControlFlow<()>;
     /// `name` is empty for the container itself.
     fn skipped(&mut self, name: &str, why: Skip);
+    /// At the end: how many entries, nodes or packets were looked at.
+    fn entries(&mut self, _count: u64) {}
+    /// A partition at `_at` of the source was unpacked in place.
+    fn opened(&mut self, _at: u64) {}
 }
 
 /// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if
@@ -137,7 +143,7 @@ pub fn unpack(
     visit: &mut dyn Visit,
 ) -> Option<u64> {
     let mut sink = Sink::new(limits, visit, source.len().saturating_sub(offset));
-    match open(format, source, offset, &mut sink) {
+    let covered = match open(format, source, offset, &mut sink) {
         // Sizes are claims; nothing covers more than there is.
         Ok(covered) => covered.map(|bytes| bytes.min(source.len().saturating_sub(offset))),
         Err(Stop::Enough) => None,
@@ -145,7 +151,9 @@ pub fn unpack(
             sink.skip("", why);
             None
         }
-    }
+    };
+    sink.end();
+    covered
 }
 
 fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
@@ -185,7 +193,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
 fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
     bytes::fill(source, 0, &mut head)?;
-    let found = find(&head).into_iter().filter(|(at, _)| *at == 0).map(|(_, format)| format);
+    let found = find_before(&head, 1).into_iter().map(|(_, format)| format);
     // A boot sector may look like a table of partitions; the file system counts.
     let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
     match format {

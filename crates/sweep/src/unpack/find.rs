@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use super::bytes::{be32, byte, le16, le32};
+use super::bytes::{be32, byte, le16, le32, le64};
 use super::deflate::Trials;
 use super::{Format, jffs2, tar, ubi, uimage};
 use crate::prefilter::Prefilter;
@@ -14,7 +14,9 @@ use crate::prefilter::Prefilter;
 /// follow each other must share as much. (ISO 9660 has it in the 17th sector.)
 pub const LOOK_AHEAD: usize = 16 * 2048 + 6;
 
-#[derive(Clone)]
+/// What 8 MiB that cannot be packed take.
+const LZ4_BLOCK_MAX: u32 = (8 << 20) + (8 << 20) / 255 + 16;
+
 struct Magic {
     bytes: Vec<u8>,
     /// From the beginning.
@@ -39,6 +41,10 @@ fn magics() -> Vec<Magic> {
         magic(Format::Xz, 0, b"\xfd7zXZ\0", any),
         magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
         magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
+        // The frame that kernels are packed with: a block follows at once.
+        magic(Format::Lz4, 0, &[2, 0x21, 0x4c, 0x18], |head| {
+            le32(head, 4).is_ok_and(|bytes| (1..=LZ4_BLOCK_MAX).contains(&bytes))
+        }),
         magic(Format::Tar, 257, b"ustar", ustar),
         magic(Format::Cpio, 0, b"070701", |head| digits(head, 110)),
         magic(Format::Cpio, 0, b"070702", |head| digits(head, 110)),
@@ -76,6 +82,9 @@ fn magics() -> Vec<Magic> {
         magics.push(magic(Format::Jffs2, 0, &[0x85, 0x19, low, high], check));
         magics.push(magic(Format::Jffs2, 0, &[0x19, 0x85, high, low], check));
     }
+    // Properties that all tools use, and windows of 64 KiB to 64 MiB, or half as much again.
+    let windows = [0, 1, 2, 3, 4, 6, 8, 0x0c, 0x10, 0x18, 0x20, 0x30, 0x40, 0x60, 0x80, 0xc0];
+    magics.extend(windows.map(|third| magic(Format::Lzma, 0, &[0x5d, 0, 0, third], lzma)));
     // The state follows: bits for clean, errors and orphans.
     magics.extend((0..8).map(|state| magic(Format::Ext, 1080, &[0x53, 0xef, state, 0], ext)));
     magics
@@ -140,6 +149,16 @@ pub(crate) fn begins(head: &[u8]) -> bool {
 fn gzip(head: &[u8]) -> bool {
     let (flags, extra, system) = (byte(head, 3), byte(head, 8), byte(head, 9));
     flags & 0xe0 == 0 && matches!(extra, 0 | 2 | 4) && (system <= 13 || system == 255)
+}
+
+/// A size that is not known, or one below 4 GiB; the first byte of the codes is 0.
+fn lzma(head: &[u8]) -> bool {
+    let (Ok(window), Ok(bytes)) = (le32(head, 1), le64(head, 5)) else { return false };
+    let is_size = bytes == u64::MAX || (1..1 << 32).contains(&bytes);
+    (1 << 16..=3 << 25).contains(&window)
+        && (window.is_power_of_two() || window.is_multiple_of(3) && (window / 3).is_power_of_two())
+        && is_size
+        && head.get(13..18).is_some_and(|codes| codes[0] == 0 && codes[1..] != [0; 4])
 }
 
 fn bzip2(head: &[u8]) -> bool {

@@ -53,6 +53,8 @@ pub enum Format {
     Zlib,
     Bzip2,
     Xz,
+    /// LZMA with the header of 13 bytes that it had before xz.
+    Lzma,
     Zstd,
     Lz4,
     Tar,
@@ -162,6 +164,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Zlib => stream::zlib(source, at, sink),
         Format::Bzip2 => stream::bzip2(source, at, sink),
         Format::Xz => stream::xz(source, at, sink),
+        Format::Lzma => stream::lzma(source, at, sink),
         Format::Zstd => stream::zstd(source, at, sink),
         Format::Lz4 => stream::lz4(source, at, sink),
         Format::Tar => tar::unpack(source, at, sink),

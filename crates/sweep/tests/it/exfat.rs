@@ -109,7 +109,8 @@ fn set(name: &str, attributes: u8, first: u32, bytes: usize, valid: usize, is_ch
         (_, false) => 3,
     };
     set[35] = units.len() as u8;
-    let hash = name.to_uppercase().encode_utf16().flat_map(u16::to_le_bytes);
+    let upper = name.to_uppercase();
+    let hash = upper.encode_utf16().flat_map(u16::to_le_bytes);
     let hash = hash.fold(0_u16, |hash, byte| hash.rotate_right(1).wrapping_add(byte.into()));
     set[36..38].copy_from_slice(&hash.to_le_bytes());
     set[40..48].copy_from_slice(&(valid as u64).to_le_bytes());

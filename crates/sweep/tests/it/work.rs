@@ -36,6 +36,7 @@ fn containers_are_found_at_any_offset() {
         (Format::Zlib, zlib(b"pw", 6)),
         (Format::Bzip2, packed("bzip2 -c tree/etc/camera.conf > out")),
         (Format::Xz, packed("xz -c tree/etc/camera.conf > out")),
+        (Format::Lzma, packed("xz -c --format=lzma tree/etc/camera.conf > out")),
         (Format::Zstd, packed("zstd -qc tree/etc/camera.conf > out")),
         (Format::Lz4, packed("lz4 -qc tree/etc/camera.conf > out")),
         (Format::Tar, packed("cd tree; tar -cf ../out etc")),

@@ -16,7 +16,7 @@ use crate::finding::{Digest32, Finding};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
-use crate::unpack::{self, Skip};
+use crate::unpack::{self, LOOK_AHEAD, Skip};
 use covered::Covered;
 
 /// Looked at in one piece, in bytes.
@@ -131,6 +131,7 @@ struct Run<'a> {
 struct Window<'a> {
     bytes: &'a [u8],
     own: Range<usize>,
+    hits: &'a Hits,
     /// Offset of `bytes` in its part.
     base: u64,
     /// Ends of lines before `bytes`.
@@ -141,7 +142,30 @@ struct Window<'a> {
     inner: Option<usize>,
 }
 
+/// What the filter found in a window.
+#[derive(Default)]
+struct Hits {
+    /// Literals of rules: where in its bytes, and their numbers.
+    literals: Vec<(u32, u16)>,
+    /// Magic numbers: where from what it answers for on, and their numbers.
+    magics: Vec<(usize, usize)>,
+}
+
 impl Run<'_> {
+    fn hits(&self, bytes: &[u8], own: Range<usize>) -> Hits {
+        let rules = self.sweep.rules;
+        let mut hits = Hits::default();
+        let end = bytes.len().min(own.end + LOOK_AHEAD);
+        rules.prefilter.scan(&bytes[own.start..end], |at, literal| {
+            if let Some(magic) = literal.checked_sub(rules.of_literal.len()) {
+                hits.magics.push((at, magic));
+            } else if own.start + at < own.end {
+                hits.literals.push(((own.start + at) as u32, literal as u16));
+            }
+        });
+        hits
+    }
+
     fn tell(&mut self, notice: Notice<'_>) {
         self.stopped |= (self.tell)(notice).is_break();
     }
@@ -185,12 +209,14 @@ impl Run<'_> {
             }
             let base = start - before;
             covered.forget(start);
-            if !covered.is_whole(&(start..start + own.len() as u64)) {
-                unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &mut covered);
-            }
+            let hits = match covered.is_whole(&(start..start + own.len() as u64)) {
+                true => Hits::default(),
+                false => self.hits(&buffer, own.clone()),
+            };
+            unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &hits, &mut covered);
             for own in covered.rest(own.clone(), base) {
                 let inner = unpacked.then_some(mark);
-                self.window(&Window { bytes: &buffer, own, base, lines, origin: None, inner });
+                self.window(&Window { bytes: &buffer, own, hits: &hits, base, lines, origin: None, inner });
             }
             // The next buffer begins `BEFORE` before the next window.
             let next = start + own.len() as u64;
@@ -211,10 +237,11 @@ impl Run<'_> {
         bytes: &[u8],
         start: u64,
         own: usize,
+        hits: &Hits,
         covered: &mut Covered,
     ) -> bool {
         let mut any = false;
-        for (at, format) in unpack::find_before(bytes, own) {
+        for (at, format) in unpack::find_at(bytes, own, &hits.magics) {
             let at = start + at as u64;
             if self.stopped || covered.holds(format, at) {
                 continue;

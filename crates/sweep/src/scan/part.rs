@@ -136,9 +136,11 @@ impl Run<'_> {
                     true
                 }
             };
+            let hits = self.hits(&held, own..held.len());
             self.window(&Window {
                 bytes: &held,
                 own: own..held.len(),
+                hits: &hits,
                 base,
                 lines,
                 origin: None,

@@ -68,17 +68,16 @@ impl Run<'_> {
     fn literals(&mut self, window: &Window<'_>) -> Vec<Candidate> {
         let rules = self.sweep.rules;
         let bytes = window.bytes;
-        let end = bytes.len().min(window.own.end + 256);
         let mut candidates = Vec::new();
         let mut searched = 0;
         // Where the last match of each rule ended: its other literals tell of it again.
         let mut ends = vec![0; rules.iter().count()];
-        rules.prefilter.scan(&bytes[window.own.start..end], |at, literal| {
-            let at = window.own.start + at;
-            if at >= window.own.end {
-                return;
+        for (at, literal) in &window.hits.literals {
+            let at = *at as usize;
+            if !window.own.contains(&at) {
+                continue;
             }
-            for number in &rules.of_literal[literal] {
+            for number in &rules.of_literal[usize::from(*literal)] {
                 let rule = rules.rule(*number);
                 if at < ends[usize::from(*number)] {
                     continue;
@@ -88,7 +87,7 @@ impl Run<'_> {
                 ends[usize::from(*number)] = matched.secret.end;
                 candidates.extend(self.judge(rule, bytes, matched));
             }
-        });
+        }
         self.totals.searched += searched;
         candidates
     }
@@ -203,10 +202,12 @@ impl Run<'_> {
         self.chain.push(format!("({encoding})"));
         self.depth += 1;
         let mut covered = Covered::default();
-        self.containers(&bytes, &bytes, 0, bytes.len(), &mut covered);
+        let hits = self.hits(&bytes, 0..bytes.len());
+        self.containers(&bytes, &bytes, 0, bytes.len(), &hits, &mut covered);
         self.text(&Window {
             bytes: &bytes,
             own: 0..bytes.len(),
+            hits: &hits,
             base: 0,
             lines: 0,
             origin: Some(origin),

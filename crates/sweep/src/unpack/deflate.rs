@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn each_stream_is_found_at_its_beginning() {
         let mut random = fastrand::Rng::with_seed(3);
-        for round in 0..2000_usize {
+        for round in 0..400_usize {
             let letters = 1 + round % 200;
-            let data: Vec<u8> = (0..1 + round * 3).map(|_| 32 + random.usize(..letters) as u8).collect();
+            let data: Vec<u8> = (0..1 + round * 11).map(|_| 32 + random.usize(..letters) as u8).collect();
             for level in [0, 1, 6, 9] {
                 let stream = zlib(&data, level);
                 assert!(Trials::default().zlib(&stream, 0), "{round} at level {level}");

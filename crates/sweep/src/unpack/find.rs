@@ -1,9 +1,11 @@
-//! Where something begins that can be unpacked, in two passes over a window. Magic
-//! numbers of four bytes and more are literals of the same filter that finds those of
-//! rules; the few of two bytes are looked for by one of them. What matches is looked
-//! at closely, since short ones match by chance all the time.
+//! Where something begins that can be unpacked. Magic numbers of four bytes and more are
+//! literals of the same filter that finds those of rules; short ones, and those that are
+//! instructions of processors, are looked for by one or two of their bytes. What matches
+//! is looked at closely, since short ones match by chance all the time.
 
 use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::bytes::{be32, byte, le16, le32, le64};
 use super::deflate::Trials;
@@ -34,7 +36,8 @@ fn any(_: &[u8]) -> bool {
     true
 }
 
-/// Those of four bytes and more. A shorter one is told with each byte that may follow.
+/// Those of four bytes and more, three of which are seldom in programs. A shorter one is
+/// told with each byte that may follow.
 fn magics() -> Vec<Magic> {
     let mut magics = vec![
         magic(Format::Bzip2, 4, &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], bzip2),
@@ -75,31 +78,25 @@ fn magics() -> Vec<Magic> {
         magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
         magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
     ];
-    let gzips = (0..0x20).map(|flags| magic(Format::Gzip, 0, &[0x1f, 0x8b, 8, flags], gzip));
-    magics.extend(gzips);
     for kind in jffs2::KINDS {
         let ([low, high], check) = (kind.to_le_bytes(), jffs2::begins);
         magics.push(magic(Format::Jffs2, 0, &[0x85, 0x19, low, high], check));
         magics.push(magic(Format::Jffs2, 0, &[0x19, 0x85, high, low], check));
     }
-    // Properties that all tools use, and windows of 64 KiB to 64 MiB, or half as much again.
-    let windows = [0, 1, 2, 3, 4, 6, 8, 0x0c, 0x10, 0x18, 0x20, 0x30, 0x40, 0x60, 0x80, 0xc0];
-    magics.extend(windows.map(|third| magic(Format::Lzma, 0, &[0x5d, 0, 0, third], lzma)));
     // The state follows: bits for clean, errors and orphans.
     magics.extend((0..8).map(|state| magic(Format::Ext, 1080, &[0x53, 0xef, state, 0], ext)));
     magics
 }
 
-struct Search {
-    filter: Prefilter,
-    /// In the order of the filter's literals.
-    magics: Vec<Magic>,
-}
+/// Properties that all tools use, and the low half of a window's size.
+static LZMA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0x5d, 0, 0]));
+static MAGICS: LazyLock<Vec<Magic>> = LazyLock::new(magics);
+static FILTER: LazyLock<Prefilter> = LazyLock::new(|| Prefilter::new(literals()));
 
-static SEARCH: LazyLock<Search> = LazyLock::new(|| {
-    let magics = magics();
-    Search { filter: Prefilter::new(magics.iter().map(|magic| (magic.bytes.clone(), false))), magics }
-});
+/// The magic numbers as literals of a filter, whose numbers `find_at` takes.
+pub(crate) fn literals() -> impl Iterator<Item = (Vec<u8>, bool)> {
+    MAGICS.iter().map(|magic| (magic.bytes.clone(), false))
+}
 
 /// Formats that may begin here or further on, with where: by magic numbers, at any
 /// offset, sorted by it.
@@ -110,6 +107,15 @@ pub fn find(window: &[u8]) -> Vec<(usize, Format)> {
 
 /// What begins before `end`, which is all that is looked for.
 pub(crate) fn find_before(window: &[u8], end: usize) -> Vec<(usize, Format)> {
+    let mut magics = Vec::new();
+    FILTER.scan(&window[..window.len().min(end.saturating_add(LOOK_AHEAD))], |at, literal| {
+        magics.push((at, literal));
+    });
+    find_at(window, end, &magics)
+}
+
+/// The same, where a filter has found these magic numbers.
+pub(crate) fn find_at(window: &[u8], end: usize, magics: &[(usize, usize)]) -> Vec<(usize, Format)> {
     let mut found = Vec::new();
     let end = end.min(window.len());
     let seen = &window[..window.len().min(end + LOOK_AHEAD)];
@@ -118,13 +124,12 @@ pub(crate) fn find_before(window: &[u8], end: usize) -> Vec<(usize, Format)> {
             found.push((start, format));
         }
     };
-    let search: &Search = &SEARCH;
-    search.filter.scan(seen, |at, literal| {
-        let magic = &search.magics[literal];
+    for (at, literal) in magics {
+        let magic = &MAGICS[*literal];
         add(at.checked_sub(magic.at), magic.format, magic.check);
-    });
+    }
     let mut trials = Trials::default();
-    for at in memchr::memchr2_iter(0x78, 0xaa, seen) {
+    for at in memchr::memchr3_iter(0x78, 0xaa, 0x1f, seen) {
         match (seen[at], seen.get(at + 1)) {
             (0x78, Some(0x01 | 0x5e | 0x9c | 0xda)) if at < end && trials.zlib(window, at) => {
                 add(Some(at), Format::Zlib, any);
@@ -133,8 +138,12 @@ pub(crate) fn find_before(window: &[u8], end: usize) -> Vec<(usize, Format)> {
                 add(at.checked_sub(511), Format::Fat, fat);
                 add(at.checked_sub(511), Format::Mbr, mbr);
             }
+            (0x1f, Some(0x8b)) => add(Some(at), Format::Gzip, gzip),
             _ => {}
         }
+    }
+    for at in LZMA.find_iter(seen) {
+        add(Some(at), Format::Lzma, lzma);
     }
     found.sort_unstable();
     found.dedup();
@@ -147,11 +156,15 @@ pub(crate) fn begins(head: &[u8]) -> bool {
 }
 
 fn gzip(head: &[u8]) -> bool {
+    if byte(head, 2) != 8 {
+        return false;
+    }
     let (flags, extra, system) = (byte(head, 3), byte(head, 8), byte(head, 9));
     flags & 0xe0 == 0 && matches!(extra, 0 | 2 | 4) && (system <= 13 || system == 255)
 }
 
-/// A size that is not known, or one below 4 GiB; the first byte of the codes is 0.
+/// Windows of 64 KiB to 64 MiB, or half as much again; a size that is not known, or one
+/// below 4 GiB; the first byte of the codes is 0.
 fn lzma(head: &[u8]) -> bool {
     let (Ok(window), Ok(bytes)) = (le32(head, 1), le64(head, 5)) else { return false };
     let is_size = bytes == u64::MAX || (1..1 << 32).contains(&bytes);

@@ -90,6 +90,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
 
 /// Where the next node with a right header begins.
 fn next(source: &dyn ReadAt, mut at: u64, until: u64, order: &Order) -> Option<u64> {
+    // Mostly it is right there.
+    let mut head = [0; 12];
+    if at < until && fill(source, at, &mut head).is_ok() && is_node(&head, order).unwrap_or(false) {
+        return Some(at);
+    }
     while at < until && at + 12 <= source.len() {
         let mut window = vec![0; WINDOW.min(source.len() - at) as usize];
         fill(source, at, &mut window).ok()?;

@@ -43,7 +43,7 @@ use crate::limits::Limits;
 use crate::read::ReadAt;
 
 pub use find::{LOOK_AHEAD, find};
-pub(crate) use find::{begins, find_before};
+pub(crate) use find::{begins, find_at, literals};
 use sink::{Covered, Sink, Stop};
 
 /// What can be unpacked.
@@ -196,7 +196,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
 fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
     bytes::fill(source, 0, &mut head)?;
-    let found = find_before(&head, 1).into_iter().map(|(_, format)| format);
+    let found = find::find_before(&head, 1).into_iter().map(|(_, format)| format);
     // A boot sector may look like a table of partitions; the file system counts.
     let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
     match format {

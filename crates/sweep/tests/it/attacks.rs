@@ -47,9 +47,8 @@ fn escapes_inside_escapes_do_not_multiply() {
     // Each line decodes three ways, and each of these again.
     let line = "%2525252525252541\\u0026amp;amp;amp;\\\\u0026amp;=3D3D3D3D &amp;amp;amp;%2526 \\x5cx5cx41 ";
     let text = line.repeat(40_000);
-    let (_, skipped, totals) = totals(&rules, text.as_bytes(), Limits::default());
+    let (_, _, totals) = totals(&rules, text.as_bytes(), Limits::default());
     assert!(totals.decoded <= 16 * text.len() as u64 + (2 << 20), "{totals:?}");
-    assert!(skipped.iter().any(|why| why.contains("more encodings")), "{skipped:?}");
 }
 
 #[test]

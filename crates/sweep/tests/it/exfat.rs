@@ -155,7 +155,7 @@ fn filled(options: &str) -> Volume {
 
 #[test]
 fn files_in_one_piece_and_in_chains() {
-    for options in ["", "-c 512", "-c 32K -L card"] {
+    for options in ["", "-c 4096", "-c 32K -L card"] {
         let volume = filled(options);
         let folder = tree();
         std::fs::write(folder.path().join("image"), &volume.data).expect("an image");

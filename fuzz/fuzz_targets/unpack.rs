@@ -5,10 +5,10 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
-use sweep::limits::Limits;
+use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 27] = [
+const FORMATS: [Format; 28] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -36,6 +36,7 @@ const FORMATS: [Format; 27] = [
     Format::AndroidSparse,
     Format::Pcap,
     Format::PcapNg,
+    Format::Lzma,
 ];
 
 struct Count(u64);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::confirm;
 use crate::finding::Severity;
 use crate::prefilter::{LITERAL_MIN, Prefilter};
+use crate::unpack;
 use crate::validate::Check;
 
 const BUILT_IN: &[(&str, &str)] = &[
@@ -191,6 +192,8 @@ struct File {
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Arc<Rule>>,
+    /// Finds literals of rules and, with the numbers behind those, magic numbers of
+    /// containers: one pass for both.
     pub(crate) prefilter: Prefilter,
     /// Of each literal, by its number: the rules that have it.
     pub(crate) of_literal: Vec<Vec<u16>>,
@@ -249,12 +252,13 @@ impl Rules {
                 literals.entry((literal, rule.ignore_case)).or_default().push(number as u16);
             }
         }
-        if literals.len() > usize::from(u16::MAX) {
+        if literals.len() + unpack::literals().count() > usize::from(u16::MAX) {
             return Err(RulesError::Many);
         }
-        let (literals, of_literal): (Vec<_>, Vec<_>) = literals.into_iter().unzip();
+        let (literals, of_literal): (Vec<(Vec<u8>, bool)>, Vec<_>) = literals.into_iter().unzip();
+        let prefilter = Prefilter::new(literals.into_iter().chain(unpack::literals()));
         let rules = rules.into_iter().map(Arc::new).collect();
-        Ok(Rules { rules, prefilter: Prefilter::new(literals), of_literal, of_runs })
+        Ok(Rules { rules, prefilter, of_literal, of_runs })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {

@@ -4,6 +4,7 @@
 //! Memory is bounded by one window, the parts that are held on the way down (one at
 //! each depth, [`Limits::part_bytes`] each), and what was found.
 
+mod covered;
 mod part;
 mod window;
 
@@ -16,7 +17,8 @@ use crate::finding::{Digest32, Finding};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
-use crate::unpack::{self, Format, Skip};
+use crate::unpack::{self, LOOK_AHEAD, Skip};
+use covered::Covered;
 
 /// Looked at in one piece, in bytes.
 const WINDOW: usize = 8 << 20;
@@ -28,6 +30,11 @@ const BEFORE: usize = 2 << 10;
 /// would otherwise multiply with each depth.
 const DECODED_RATIO: u64 = 16;
 const DECODED_FREE: u64 = 1 << 20;
+/// Entries, nodes and packets that may be looked at for each part that an input may have.
+const STEPS: u64 = 8;
+/// How often containers may read each byte of an input and of what it unpacked to.
+const WORK_RATIO: u64 = 64;
+const WORK_FREE: u64 = 256 << 20;
 /// Unpacked without asking for the ratio, in bytes.
 const RATIO_FREE: u64 = 10 << 20;
 
@@ -64,6 +71,12 @@ pub struct Totals {
     pub read: u64,
     /// Out of containers, in bytes.
     pub unpacked: u64,
+    /// Read by containers, and by what looked like one, in bytes.
+    pub worked: u64,
+    /// Texts that encodings gave, in bytes.
+    pub decoded: u64,
+    /// Given to expressions, in bytes.
+    pub searched: u64,
     /// Inputs and parts.
     pub parts: u64,
     pub findings: u64,
@@ -94,9 +107,10 @@ impl Sweep<'_> {
             depth: 0,
             totals: Totals { parts: 1, ..Totals::default() },
             input_len: source.len(),
-            decoded: 0,
             scanned: 0,
             entries: 0,
+            steps: 0,
+            told_spent: false,
             seen: HashSet::new(),
             texts: HashSet::new(),
             found: Vec::new(),
@@ -115,9 +129,11 @@ struct Run<'a> {
     depth: u32,
     totals: Totals,
     input_len: u64,
-    decoded: u64,
     scanned: u64,
     entries: u64,
+    /// Entries, nodes and packets of all containers that were tried.
+    steps: u64,
+    told_spent: bool,
     /// Secrets and the part in which each was told of.
     seen: HashSet<(Digest32, u64)>,
     /// Texts that decoders gave in this window.
@@ -131,6 +147,7 @@ struct Run<'a> {
 struct Window<'a> {
     bytes: &'a [u8],
     own: Range<usize>,
+    hits: &'a Hits,
     /// Offset of `bytes` in its part.
     base: u64,
     /// Ends of lines before `bytes`.
@@ -141,7 +158,30 @@ struct Window<'a> {
     inner: Option<usize>,
 }
 
+/// What the filter found in a window.
+#[derive(Default)]
+struct Hits {
+    /// Literals of rules: where in its bytes, and their numbers.
+    literals: Vec<(u32, u16)>,
+    /// Magic numbers: where from what it answers for on, and their numbers.
+    magics: Vec<(usize, usize)>,
+}
+
 impl Run<'_> {
+    fn hits(&self, bytes: &[u8], own: Range<usize>) -> Hits {
+        let rules = self.sweep.rules;
+        let mut hits = Hits::default();
+        let end = bytes.len().min(own.end + LOOK_AHEAD);
+        rules.prefilter.scan(&bytes[own.start..end], |at, literal| {
+            if let Some(magic) = literal.checked_sub(rules.of_literal.len()) {
+                hits.magics.push((at, magic));
+            } else if own.start + at < own.end {
+                hits.literals.push(((own.start + at) as u32, literal as u16));
+            }
+        });
+        hits
+    }
+
     fn tell(&mut self, notice: Notice<'_>) {
         self.stopped |= (self.tell)(notice).is_break();
     }
@@ -165,7 +205,7 @@ impl Run<'_> {
         self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
         let mark = self.found.len();
-        let mut covered: Vec<Range<u64>> = Vec::new();
+        let mut covered = Covered::default();
         let mut unpacked = false;
         let (mut start, mut lines) = (0_u64, 0_u64);
         let mut buffer = Vec::new();
@@ -186,10 +226,15 @@ impl Run<'_> {
                 return;
             }
             let base = start - before;
-            unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &mut covered);
-            for own in uncovered(own.clone(), base, &covered) {
+            covered.forget(start);
+            let hits = match covered.is_whole(&(start..start + own.len() as u64)) {
+                true => Hits::default(),
+                false => self.hits(&buffer, own.clone()),
+            };
+            unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &hits, &mut covered);
+            for own in covered.rest(own.clone(), base) {
                 let inner = unpacked.then_some(mark);
-                self.window(&Window { bytes: &buffer, own, base, lines, origin: None, inner });
+                self.window(&Window { bytes: &buffer, own, hits: &hits, base, lines, origin: None, inner });
             }
             // The next buffer begins `BEFORE` before the next window.
             let next = start + own.len() as u64;
@@ -210,30 +255,42 @@ impl Run<'_> {
         bytes: &[u8],
         start: u64,
         own: usize,
-        covered: &mut Vec<Range<u64>>,
+        hits: &Hits,
+        covered: &mut Covered,
     ) -> bool {
         let mut any = false;
-        let found = unpack::find(bytes);
-        for (at, format) in found.into_iter().filter(|(at, _)| *at < own) {
+        for (at, format) in unpack::find_at(bytes, own, &hits.magics) {
             let at = start + at as u64;
-            if self.stopped || covered.iter().any(|range| range.contains(&at)) {
+            if self.stopped || covered.holds(format, at) {
                 continue;
+            }
+            if self.is_spent() {
+                return any;
             }
             if self.depth >= self.sweep.limits.depth {
                 self.skipped("deeper than the limit");
                 return any;
             }
-            let (len, parts) = self.container(format, source, at);
-            any |= parts > 0;
-            // What lies between the files of a filesystem was deleted, and is still there.
-            if let Some(len) = len.filter(|_| parts > 0 && !keeps_deleted(format)) {
-                covered.push(at..at.saturating_add(len));
+            let outcome = self.container(format, source, at);
+            any |= outcome.parts > 0;
+            covered.open(outcome.opened);
+            if let Some(len) = outcome.covered {
+                covered.take(format, at..at.saturating_add(len), outcome.parts > 0);
             }
         }
         any
     }
 
-    /// What was unpacked so far is more than such an input may hold.
+    /// Whether no more may be unpacked, which is told once.
+    fn is_spent(&mut self) -> bool {
+        let Some(why) = self.overspent() else { return false };
+        if !std::mem::replace(&mut self.told_spent, true) {
+            self.skipped(why.to_string());
+        }
+        true
+    }
+
+    /// Why no more may be unpacked.
     fn overspent(&self) -> Option<Skip> {
         let limits = &self.sweep.limits;
         let plausible = self.input_len.saturating_mul(limits.ratio).saturating_add(RATIO_FREE);
@@ -241,17 +298,22 @@ impl Run<'_> {
             Some(Skip::TooLarge)
         } else if self.totals.unpacked > plausible {
             Some(Skip::Ratio)
-        } else if self.entries > limits.entries {
+        } else if self.entries > limits.entries
+            || self.steps > limits.entries.saturating_mul(STEPS)
+            || self.work_left() == 0
+        {
             Some(Skip::TooMany)
         } else {
             None
         }
     }
-}
 
-fn keeps_deleted(format: Format) -> bool {
-    use Format::*;
-    matches!(format, Jffs2 | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Pcap | PcapNg)
+    /// Bytes that containers may still read.
+    fn work_left(&self) -> u64 {
+        let read = self.input_len.saturating_add(self.totals.unpacked);
+        let most = read.saturating_mul(WORK_RATIO).saturating_add(WORK_FREE);
+        most.saturating_sub(self.totals.worked)
+    }
 }
 
 fn is_encoding(name: &str) -> bool {
@@ -269,19 +331,4 @@ fn read_full(source: &dyn ReadAt, offset: u64, buffer: &mut [u8]) -> std::io::Re
         }
     }
     Ok(read)
-}
-
-/// What of `own` no container has taken.
-fn uncovered(own: Range<usize>, base: u64, covered: &[Range<u64>]) -> Vec<Range<usize>> {
-    let mut left = vec![own];
-    for range in covered {
-        let start = range.start.saturating_sub(base) as usize;
-        let end = usize::try_from(range.end.saturating_sub(base)).unwrap_or(usize::MAX);
-        left = left
-            .into_iter()
-            .flat_map(|own| [own.start..own.end.min(start), own.start.max(end)..own.end])
-            .filter(|own| !own.is_empty())
-            .collect();
-    }
-    left
 }

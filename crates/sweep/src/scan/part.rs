@@ -1,6 +1,7 @@
 //! Parts of containers: held in memory if they fit, so that containers inside them
 //! can be unpacked, and otherwise read once from front to back.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
@@ -10,22 +11,61 @@ use crate::unpack::{self, Format, Part, Skip, Visit};
 
 const BLOCK: usize = 256 << 10;
 
+/// What a container gave.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// How many bytes it covers, if that is known.
+    pub(super) covered: Option<u64>,
+    pub(super) parts: u64,
+    /// Where partitions begin that were unpacked with it.
+    pub(super) opened: Vec<u64>,
+}
+
+/// A source of which so much may be read. What leads nowhere is read as well as what
+/// is a container, so this is what bounds the time that lies take.
+struct Metered<'a> {
+    source: &'a dyn ReadAt,
+    left: Cell<u64>,
+}
+
+/// A read of a few bytes takes as long as that of so many.
+const READ_MIN: u64 = 64;
+
+impl ReadAt for Metered<'_> {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, "too much was read"));
+        }
+        let read = self.source.read_at(offset, buffer)?;
+        self.left.set(left.saturating_sub(READ_MIN.max(read as u64)));
+        Ok(read)
+    }
+}
+
 impl Run<'_> {
-    /// How many bytes a container covers, if it is known, and how many parts came out.
-    pub(super) fn container(&mut self, format: Format, source: &dyn ReadAt, at: u64) -> (Option<u64>, u64) {
+    pub(super) fn container(&mut self, format: Format, source: &dyn ReadAt, at: u64) -> Outcome {
         let limits = self.sweep.limits.clone();
+        let source = Metered { source, left: Cell::new(self.work_left()) };
+        let before = source.left.get();
         self.depth += 1;
-        let mut visitor = Visitor { run: self, at, parts: 0, held: Vec::new() };
-        let len = unpack::unpack(format, source, at, &limits, &mut visitor);
-        let (parts, held) = (visitor.parts, visitor.held);
+        let mut visitor = Visitor { run: self, at, outcome: Outcome::default(), held: Vec::new() };
+        let covered = unpack::unpack(format, &source, at, &limits, &mut visitor);
+        let (mut outcome, held) = (visitor.outcome, visitor.held);
+        outcome.covered = covered;
         self.depth -= 1;
+        self.totals.worked += before - source.left.get();
         // A magic number in the midst of something, from which nothing came, was none.
-        if at == 0 || parts > 0 {
+        if at == 0 || outcome.parts > 0 {
             for (name, why) in held {
                 self.skipped_part(&name, why);
             }
         }
-        (len, parts)
+        outcome
     }
 
     fn skipped_part(&mut self, name: &str, why: Skip) {
@@ -45,8 +85,7 @@ impl Run<'_> {
             }
         };
         self.source(&held);
-        if let Some(why) = self.overspent() {
-            self.skipped(why.to_string());
+        if self.is_spent() {
             return ControlFlow::Break(());
         }
         if !whole {
@@ -97,16 +136,17 @@ impl Run<'_> {
                     true
                 }
             };
+            let hits = self.hits(&held, own..held.len());
             self.window(&Window {
                 bytes: &held,
                 own: own..held.len(),
+                hits: &hits,
                 base,
                 lines,
                 origin: None,
                 inner: None,
             });
-            if let Some(why) = self.overspent() {
-                self.skipped(why.to_string());
+            if self.is_spent() {
                 return ControlFlow::Break(());
             }
             if whole || self.stopped {
@@ -119,7 +159,7 @@ impl Run<'_> {
 struct Visitor<'r, 'a> {
     run: &'r mut Run<'a>,
     at: u64,
-    parts: u64,
+    outcome: Outcome,
     held: Vec<(String, Skip)>,
 }
 
@@ -128,18 +168,15 @@ const SKIPS_MAX: usize = 1000;
 
 impl Visit for Visitor<'_, '_> {
     fn part(&mut self, part: Part<'_>) -> ControlFlow<()> {
-        self.parts += 1;
+        self.outcome.parts += 1;
         self.run.entries += 1;
         self.run.chain.push(match self.at {
             0 => part.name.to_owned(),
             at => format!("{at:#x}:{}", part.name),
         });
-        let flow = match self.run.overspent() {
-            Some(why) => {
-                self.run.skipped(why.to_string());
-                ControlFlow::Break(())
-            }
-            None => self.run.part(part.data),
+        let flow = match self.run.is_spent() {
+            true => ControlFlow::Break(()),
+            false => self.run.part(part.data),
         };
         self.run.chain.pop();
         flow
@@ -149,5 +186,13 @@ impl Visit for Visitor<'_, '_> {
         if self.held.len() < SKIPS_MAX {
             self.held.push((name.to_owned(), why));
         }
+    }
+
+    fn entries(&mut self, count: u64) {
+        self.run.steps += count;
+    }
+
+    fn opened(&mut self, at: u64) {
+        self.outcome.opened.push(at);
     }
 }

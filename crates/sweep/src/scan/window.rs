@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::covered::Covered;
 use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded};
@@ -52,9 +53,8 @@ impl Run<'_> {
         if self.depth >= self.sweep.limits.depth || self.stopped {
             return;
         }
-        let is_container = |start: &[u8]| unpack::find(start).iter().any(|(at, _)| *at == 0);
         for run in runs.into_iter().filter(|run| !taken.touches(run)) {
-            if let Some(decoded) = decode::decode_run(window.bytes, run, is_container) {
+            if let Some(decoded) = decode::decode_run(window.bytes, run, unpack::begins) {
                 self.decoded(window, decoded);
             }
         }
@@ -65,28 +65,30 @@ impl Run<'_> {
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 
-    fn literals(&self, window: &Window<'_>) -> Vec<Candidate> {
+    fn literals(&mut self, window: &Window<'_>) -> Vec<Candidate> {
         let rules = self.sweep.rules;
         let bytes = window.bytes;
-        let end = bytes.len().min(window.own.end + 256);
         let mut candidates = Vec::new();
+        let mut searched = 0;
         // Where the last match of each rule ended: its other literals tell of it again.
         let mut ends = vec![0; rules.iter().count()];
-        rules.prefilter.scan(&bytes[window.own.start..end], |at, literal| {
-            let at = window.own.start + at;
-            if at >= window.own.end {
-                return;
+        for (at, literal) in &window.hits.literals {
+            let at = *at as usize;
+            if !window.own.contains(&at) {
+                continue;
             }
-            for number in &rules.of_literal[literal] {
+            for number in &rules.of_literal[usize::from(*literal)] {
                 let rule = rules.rule(*number);
                 if at < ends[usize::from(*number)] {
                     continue;
                 }
+                searched += (at.min(rule.before) + (bytes.len() - at).min(rule.after)) as u64;
                 let Some(matched) = confirm::confirm(rule, bytes, at) else { continue };
                 ends[usize::from(*number)] = matched.secret.end;
                 candidates.extend(self.judge(rule, bytes, matched));
             }
-        });
+        }
+        self.totals.searched += searched;
         candidates
     }
 
@@ -188,22 +190,24 @@ impl Run<'_> {
             return;
         }
         let allowed = self.scanned.saturating_mul(DECODED_RATIO).saturating_add(DECODED_FREE);
-        if self.decoded > allowed {
+        if self.totals.decoded > allowed {
             return;
         }
-        self.decoded += bytes.len() as u64;
-        if self.decoded > allowed {
+        self.totals.decoded += bytes.len() as u64;
+        if self.totals.decoded > allowed {
             self.skipped("more encodings inside each other than are followed");
             return;
         }
         let origin = window.origin.unwrap_or((window, place.start));
         self.chain.push(format!("({encoding})"));
         self.depth += 1;
-        let mut covered = Vec::new();
-        self.containers(&bytes, &bytes, 0, bytes.len(), &mut covered);
+        let mut covered = Covered::default();
+        let hits = self.hits(&bytes, 0..bytes.len());
+        self.containers(&bytes, &bytes, 0, bytes.len(), &hits, &mut covered);
         self.text(&Window {
             bytes: &bytes,
             own: 0..bytes.len(),
+            hits: &hits,
             base: 0,
             lines: 0,
             origin: Some(origin),

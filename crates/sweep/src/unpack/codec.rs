@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::sink::Stop;
+use super::Skip;
+use super::sink::{Stop, inside};
 use crate::limits::Limits;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,3 +69,40 @@ pub(super) fn window_kib(limits: &Limits) -> u32 {
 fn kib(bytes: u64) -> u32 {
     u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
 }
+
+/// A reader whose bytes have a sum (CRC-32): where it is another one, the last read is an
+/// error. What came before has been told by then.
+pub(super) struct Summed<R> {
+    inner: R,
+    told: Option<u32>,
+    sum: flate2::Crc,
+}
+
+impl<R: Read> Summed<R> {
+    pub(super) fn new(inner: R, told: Option<u32>) -> Self {
+        Self { inner, told, sum: flate2::Crc::new() }
+    }
+
+    /// Of what was read so far.
+    pub(super) fn sum(&self) -> u32 {
+        self.sum.sum()
+    }
+
+    pub(super) fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.sum.update(&buffer[..count]);
+        let wrong = self.told.is_some_and(|told| told != self.sum.sum());
+        if count == 0 && !buffer.is_empty() && wrong {
+            return Err(inside(WRONG_SUM));
+        }
+        Ok(count)
+    }
+}
+
+pub(super) const WRONG_SUM: Stop = Stop::Skip(Skip::Damaged("its sum is not right"));

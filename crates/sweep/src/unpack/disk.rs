@@ -10,14 +10,20 @@ const ENTRIES_MAX: u64 = 1024;
 /// Logical partitions in a chain.
 const LOGICAL_MAX: usize = 128;
 
+struct Disk<'a> {
+    whole: Slice<'a>,
+    /// Where it begins in its source.
+    start: u64,
+}
+
 /// The table lies in the second sector, whose size is 512 or 4096 bytes.
 pub(super) fn gpt(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
-    let disk = Slice::new(source, start, u64::MAX);
+    let disk = Disk { whole: Slice::new(source, start, u64::MAX), start };
     let sector = [512, 4096]
         .into_iter()
-        .find(|sector| take(&disk, *sector, 8).is_ok_and(|magic| magic == *b"EFI PART"));
+        .find(|sector| take(&disk.whole, *sector, 8).is_ok_and(|magic| magic == *b"EFI PART"));
     let sector = sector.ok_or(Stop::damaged("the header of GPT"))?;
-    let head = take(&disk, sector, 92)?;
+    let head = take(&disk.whole, sector, 92)?;
     let at = le64(&head, 72)?.checked_mul(sector).ok_or(Stop::damaged("the table of GPT"))?;
     let (count, bytes) = (u64::from(le32(&head, 80)?), u64::from(le32(&head, 84)?));
     if bytes < 128 || count > ENTRIES_MAX {
@@ -25,7 +31,7 @@ pub(super) fn gpt(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cover
     }
     let end = le64(&head, 32)?.saturating_add(1).saturating_mul(sector);
     for index in 0..count {
-        let Ok(entry) = take(&disk, at.saturating_add(index * bytes), 128) else { break };
+        let Ok(entry) = take(&disk.whole, at.saturating_add(index * bytes), 128) else { break };
         if entry[..16] == [0; 16] {
             continue;
         }
@@ -37,15 +43,15 @@ pub(super) fn gpt(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cover
         let name = format!("partition {} {label}", index + 1);
         partition(&disk, name.trim_end(), range, sink)?;
     }
-    Ok(Some(end.min(disk.len())))
+    Ok(Some(end.min(disk.whole.len())))
 }
 
 pub(super) fn mbr(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
-    let disk = Slice::new(source, start, u64::MAX);
+    let disk = Disk { whole: Slice::new(source, start, u64::MAX), start };
     let mut covered = 512;
     let mut number = 0;
     let mut chain = None;
-    for (kind, first, sectors) in entries(&disk, 0)? {
+    for (kind, first, sectors) in entries(&disk.whole, 0)? {
         number += 1;
         let range = (u64::from(first) * 512, u64::from(sectors) * 512);
         covered = covered.max(range.0 + range.1);
@@ -58,14 +64,14 @@ pub(super) fn mbr(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cover
     if let Some(base) = chain {
         logical(&disk, base, sink)?;
     }
-    Ok(Some(covered.min(disk.len())))
+    Ok(Some(covered.min(disk.whole.len())))
 }
 
 /// Logical partitions: each table has one and the place of the next table.
-fn logical(disk: &dyn ReadAt, base: u64, sink: &mut Sink<'_>) -> Result<(), Stop> {
+fn logical(disk: &Disk<'_>, base: u64, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let mut at = base;
     for number in 5..5 + LOGICAL_MAX {
-        let Ok(entries) = entries(disk, at) else { return Ok(()) };
+        let Ok(entries) = entries(&disk.whole, at) else { return Ok(()) };
         let (_, first, sectors) = entries[0];
         let range = (at + u64::from(first) * 512, u64::from(sectors) * 512);
         if sectors != 0 {
@@ -96,17 +102,19 @@ fn entries(disk: &dyn ReadAt, at: u64) -> Result<[(u8, u32, u32); 4], Stop> {
 }
 
 fn partition(
-    disk: &dyn ReadAt,
+    disk: &Disk<'_>,
     name: &str,
     range: Option<(u64, u64)>,
     sink: &mut Sink<'_>,
 ) -> Result<(), Stop> {
     // A partition at the very start would be this disk again.
-    let Some((at, bytes)) = range.filter(|(at, bytes)| *at >= 512 && *at < disk.len() && *bytes > 0) else {
+    let Some((at, bytes)) = range.filter(|(at, bytes)| *at >= 512 && *at < disk.whole.len() && *bytes > 0)
+    else {
         sink.count()?;
         sink.skip(name, Skip::Damaged("a partition that is not on the disk"));
         return Ok(());
     };
-    let result = inner(name, &Slice::new(disk, at, bytes), sink);
+    let result = inner(name, &Slice::new(&disk.whole, at, bytes), sink);
+    sink.opened(disk.start + at);
     sink.guard(name, result)
 }

@@ -26,8 +26,9 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         clusters: le32(&head, 92)?.into(),
     };
     let bytes = le64(&head, 72)?.saturating_mul(1 << sector);
-    let mut seen = BTreeSet::new();
-    let mut waiting = vec![(fat.chain(le32(&head, 96)?, FOLDER_BYTES_MAX)?, String::new(), 0)];
+    let root = le32(&head, 96)?;
+    let mut seen = BTreeSet::from([root]);
+    let mut waiting = vec![(fat.chain(root, FOLDER_BYTES_MAX)?, String::new(), 0)];
     while let Some((data, folder, depth)) = waiting.pop() {
         for entry in list(&data)? {
             let path = join(&folder, &entry.name);
@@ -42,6 +43,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             }
             let mut data = Vec::new();
             let limit = entry.bytes.min(FOLDER_BYTES_MAX);
+            sink.read(limit)?;
             let result = std::io::Read::read_to_end(
                 &mut file(&fat, &Entry { bytes: limit, valid: limit, ..entry }),
                 &mut data,

@@ -68,7 +68,7 @@ impl Ext<'_> {
                 sink.skip(&path, Skip::Damaged("a circle of folders"));
                 continue;
             }
-            let entries = match self.inode(number).and_then(|inode| self.folder(&inode)) {
+            let entries = match self.inode(number).and_then(|inode| self.folder(&inode, sink)) {
                 Ok(entries) => entries,
                 Err(stop) => {
                     sink.guard(&path, Err(stop))?;
@@ -118,7 +118,7 @@ impl Ext<'_> {
         })
     }
 
-    fn folder(&self, inode: &Inode) -> Result<Vec<(u32, String)>, Stop> {
+    fn folder(&self, inode: &Inode, sink: &mut Sink<'_>) -> Result<Vec<(u32, String)>, Stop> {
         if inode.mode & 0o170_000 != 0o040_000 {
             return Err(Stop::damaged("a folder of ext"));
         }
@@ -131,7 +131,9 @@ impl Ext<'_> {
             list(&inode.map[4..], &mut entries)?;
             return Ok(entries);
         }
-        let count = inode.bytes.min(FOLDER_BYTES_MAX).div_ceil(self.block);
+        let bytes = inode.bytes.min(FOLDER_BYTES_MAX);
+        sink.read(bytes)?;
+        let count = bytes.div_ceil(self.block);
         for index in 0..count {
             if let Some(block) = self.map(inode, index)? {
                 list(&take(&self.source, block, self.block)?, &mut entries)?;

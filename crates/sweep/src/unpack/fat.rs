@@ -71,7 +71,9 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
                 sink.skip(&path, Skip::Damaged("a circle of folders"));
                 continue;
             }
-            match fat.folder(entry.cluster) {
+            let entries = fat.folder(entry.cluster);
+            sink.read(entries.as_ref().map_or(FOLDER_BYTES_MAX, |entries| entries.len() as u64))?;
+            match entries {
                 Ok(entries) => waiting.push((entries, path, depth + 1)),
                 Err(stop) => sink.guard(&path, Err(stop))?,
             }

@@ -1,18 +1,26 @@
-//! Where something begins that can be unpacked. One pass: two bytes of each magic
-//! number are looked up in a table of 8 KiB, and what matches is looked at closely,
-//! since two bytes match by chance all the time.
+//! Where something begins that can be unpacked. Magic numbers of four bytes and more are
+//! literals of the same filter that finds those of rules; short ones, and those that are
+//! instructions of processors, are looked for by one or two of their bytes. What matches
+//! is looked at closely, since short ones match by chance all the time.
 
 use std::sync::LazyLock;
 
-use super::bytes::{be32, byte, le16, le32};
-use super::{Format, jffs2, tar, uimage};
+use memchr::memmem::Finder;
+
+use super::bytes::{be32, byte, le16, le32, le64};
+use super::deflate::Trials;
+use super::{Format, jffs2, tar, ubi, uimage};
+use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
 /// follow each other must share as much. (ISO 9660 has it in the 17th sector.)
 pub const LOOK_AHEAD: usize = 16 * 2048 + 6;
 
+/// What 8 MiB that cannot be packed take.
+const LZ4_BLOCK_MAX: u32 = (8 << 20) + (8 << 20) / 255 + 16;
+
 struct Magic {
-    bytes: &'static [u8],
+    bytes: Vec<u8>,
     /// From the beginning.
     at: usize,
     format: Format,
@@ -20,135 +28,158 @@ struct Magic {
     check: fn(&[u8]) -> bool,
 }
 
-const fn magic(format: Format, at: usize, bytes: &'static [u8], check: fn(&[u8]) -> bool) -> Magic {
-    Magic { bytes, at, format, check }
+fn magic(format: Format, at: usize, bytes: &[u8], check: fn(&[u8]) -> bool) -> Magic {
+    Magic { bytes: bytes.to_vec(), at, format, check }
 }
 
 fn any(_: &[u8]) -> bool {
     true
 }
 
-const MAGICS: &[Magic] = &[
-    magic(Format::Gzip, 0, &[0x1f, 0x8b, 8], gzip),
-    magic(Format::Zlib, 0, &[0x78, 0x01], zlib),
-    magic(Format::Zlib, 0, &[0x78, 0x5e], zlib),
-    magic(Format::Zlib, 0, &[0x78, 0x9c], zlib),
-    magic(Format::Zlib, 0, &[0x78, 0xda], zlib),
-    magic(Format::Bzip2, 0, b"BZh", bzip2),
-    magic(Format::Xz, 0, b"\xfd7zXZ\0", any),
-    magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
-    magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
-    magic(Format::Tar, 257, b"ustar", ustar),
-    magic(Format::Cpio, 0, b"070701", |head| digits(head, 110)),
-    magic(Format::Cpio, 0, b"070702", |head| digits(head, 110)),
-    magic(Format::Cpio, 0, b"070707", |head| digits(head, 76)),
-    magic(Format::Zip, 0, b"PK\x03\x04", |head| byte(head, 4) <= 63 && byte(head, 5) <= 20),
-    magic(Format::SevenZip, 0, b"7z\xbc\xaf\x27\x1c", any),
-    magic(Format::Ar, 0, b"!<arch>\n", any),
-    magic(Format::Squashfs, 0, b"hsqs", |head| le16(head, 28).is_ok_and(|major| major <= 4)),
-    magic(Format::Cramfs, 0, &[0x45, 0x3d, 0xcd, 0x28], |head| head.get(16..32) == Some(b"Compressed ROMFS")),
-    magic(Format::Cramfs, 0, &[0x28, 0xcd, 0x3d, 0x45], |head| head.get(16..32) == Some(b"Compressed ROMFS")),
-    magic(Format::Romfs, 0, b"-rom1fs-", any),
-    magic(Format::Jffs2, 0, &[0x85, 0x19], jffs2::begins),
-    magic(Format::Jffs2, 0, &[0x19, 0x85], jffs2::begins),
-    magic(Format::Ubi, 0, b"UBI#\x01", any),
-    magic(Format::Ubi, 0, &[0x31, 0x18, 0x10, 0x06], |head| byte(head, 20) == 6 && byte(head, 16) == 0),
-    magic(Format::Ext, 1080, &[0x53, 0xef], ext),
-    magic(Format::Fat, 510, &[0x55, 0xaa], fat),
-    magic(Format::Mbr, 510, &[0x55, 0xaa], mbr),
-    magic(Format::ExFat, 3, b"EXFAT   ", any),
-    magic(Format::Iso9660, 32769, b"CD001", |head| byte(head, 32768) == 1),
-    magic(Format::Gpt, 512, b"EFI PART\0\0\x01\0", any),
-    magic(Format::Gpt, 4096, b"EFI PART\0\0\x01\0", any),
-    magic(Format::UImage, 0, &[0x27, 0x05, 0x19, 0x56], uimage::begins),
-    magic(Format::Fit, 0, &[0xd0, 0x0d, 0xfe, 0xed], |head| {
-        be32(head, 20).is_ok_and(|version| version <= 17)
-    }),
-    magic(Format::AndroidSparse, 0, &[0x3a, 0xff, 0x26, 0xed], |head| {
-        le16(head, 4).is_ok_and(|major| major == 1)
-    }),
-    magic(Format::Pcap, 0, &[0xd4, 0xc3, 0xb2, 0xa1], any),
-    magic(Format::Pcap, 0, &[0xa1, 0xb2, 0xc3, 0xd4], any),
-    magic(Format::Pcap, 0, &[0x4d, 0x3c, 0xb2, 0xa1], any),
-    magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
-    magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
-];
-
-/// One bit for each two bytes with which a magic number begins.
-static PAIRS: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
-    let mut pairs = Box::new([0; 1024]);
-    for magic in MAGICS {
-        let pair = usize::from(u16::from_le_bytes([magic.bytes[0], magic.bytes[1]]));
-        pairs[pair / 64] |= 1 << (pair % 64);
+/// Those of four bytes and more, three of which are seldom in programs. A shorter one is
+/// told with each byte that may follow.
+fn magics() -> Vec<Magic> {
+    let mut magics = vec![
+        magic(Format::Bzip2, 4, &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], bzip2),
+        magic(Format::Xz, 0, b"\xfd7zXZ\0", any),
+        magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
+        magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
+        // The frame that kernels are packed with: a block follows at once.
+        magic(Format::Lz4, 0, &[2, 0x21, 0x4c, 0x18], |head| {
+            le32(head, 4).is_ok_and(|bytes| (1..=LZ4_BLOCK_MAX).contains(&bytes))
+        }),
+        magic(Format::Tar, 257, b"ustar", ustar),
+        magic(Format::Cpio, 0, b"070701", |head| digits(head, 110)),
+        magic(Format::Cpio, 0, b"070702", |head| digits(head, 110)),
+        magic(Format::Cpio, 0, b"070707", |head| digits(head, 76)),
+        magic(Format::Zip, 0, b"PK\x03\x04", |head| byte(head, 4) <= 63 && byte(head, 5) <= 20),
+        magic(Format::SevenZip, 0, b"7z\xbc\xaf\x27\x1c", any),
+        magic(Format::Ar, 0, b"!<arch>\n", any),
+        magic(Format::Squashfs, 0, b"hsqs", |head| le16(head, 28).is_ok_and(|major| major <= 4)),
+        magic(Format::Cramfs, 0, &[0x45, 0x3d, 0xcd, 0x28], cramfs),
+        magic(Format::Cramfs, 0, &[0x28, 0xcd, 0x3d, 0x45], cramfs),
+        magic(Format::Romfs, 0, b"-rom1fs-", any),
+        magic(Format::Ubi, 0, b"UBI#\x01", ubi::begins),
+        magic(Format::Ubi, 0, &[0x31, 0x18, 0x10, 0x06], |head| byte(head, 20) == 6 && byte(head, 16) == 0),
+        magic(Format::ExFat, 3, b"EXFAT   ", any),
+        magic(Format::Iso9660, 32769, b"CD001", |head| byte(head, 32768) == 1),
+        magic(Format::Gpt, 512, b"EFI PART\0\0\x01\0", any),
+        magic(Format::Gpt, 4096, b"EFI PART\0\0\x01\0", any),
+        magic(Format::UImage, 0, &[0x27, 0x05, 0x19, 0x56], uimage::begins),
+        magic(Format::Fit, 0, &[0xd0, 0x0d, 0xfe, 0xed], |head| {
+            be32(head, 20).is_ok_and(|version| version <= 17)
+        }),
+        magic(Format::AndroidSparse, 0, &[0x3a, 0xff, 0x26, 0xed], |head| {
+            le16(head, 4).is_ok_and(|major| major == 1)
+        }),
+        magic(Format::Pcap, 0, &[0xd4, 0xc3, 0xb2, 0xa1], any),
+        magic(Format::Pcap, 0, &[0xa1, 0xb2, 0xc3, 0xd4], any),
+        magic(Format::Pcap, 0, &[0x4d, 0x3c, 0xb2, 0xa1], any),
+        magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
+        magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
+    ];
+    for kind in jffs2::KINDS {
+        let ([low, high], check) = (kind.to_le_bytes(), jffs2::begins);
+        magics.push(magic(Format::Jffs2, 0, &[0x85, 0x19, low, high], check));
+        magics.push(magic(Format::Jffs2, 0, &[0x19, 0x85, high, low], check));
     }
-    pairs
-});
+    // The state follows: bits for clean, errors and orphans.
+    magics.extend((0..8).map(|state| magic(Format::Ext, 1080, &[0x53, 0xef, state, 0], ext)));
+    magics
+}
+
+/// Properties that all tools use, and the low half of a window's size.
+static LZMA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0x5d, 0, 0]));
+static MAGICS: LazyLock<Vec<Magic>> = LazyLock::new(magics);
+static FILTER: LazyLock<Prefilter> = LazyLock::new(|| Prefilter::new(literals()));
+
+/// The magic numbers as literals of a filter, whose numbers `find_at` takes.
+pub(crate) fn literals() -> impl Iterator<Item = (Vec<u8>, bool)> {
+    MAGICS.iter().map(|magic| (magic.bytes.clone(), false))
+}
 
 /// Formats that may begin here or further on, with where: by magic numbers, at any
 /// offset, sorted by it.
 #[must_use]
 pub fn find(window: &[u8]) -> Vec<(usize, Format)> {
-    let pairs: &[u64; 1024] = &PAIRS;
-    let is_pair = |at: usize| {
-        let pair = usize::from(u16::from_le_bytes([window[at], window[at + 1]]));
-        pairs[pair / 64] >> (pair % 64) & 1
-    };
+    find_before(window, window.len())
+}
+
+/// What begins before `end`, which is all that is looked for.
+pub(crate) fn find_before(window: &[u8], end: usize) -> Vec<(usize, Format)> {
+    let mut magics = Vec::new();
+    FILTER.scan(&window[..window.len().min(end.saturating_add(LOOK_AHEAD))], |at, literal| {
+        magics.push((at, literal));
+    });
+    find_at(window, end, &magics)
+}
+
+/// The same, where a filter has found these magic numbers.
+pub(crate) fn find_at(window: &[u8], end: usize, magics: &[(usize, usize)]) -> Vec<(usize, Format)> {
     let mut found = Vec::new();
-    let last = window.len().saturating_sub(1);
-    let mut at = 0;
-    while at < last {
-        // Eight at once: matches are few.
-        if at + 8 <= last {
-            let hits = (0..8).fold(0, |hits, index| hits | is_pair(at + index));
-            if hits == 0 {
-                at += 8;
-                continue;
-            }
+    let end = end.min(window.len());
+    let seen = &window[..window.len().min(end + LOOK_AHEAD)];
+    let mut add = |start: Option<usize>, format, check: fn(&[u8]) -> bool| {
+        if let Some(start) = start.filter(|start| *start < end && check(&window[*start..])) {
+            found.push((start, format));
         }
-        let end = (at + 8).min(last);
-        for at in at..end {
-            if is_pair(at) != 0 {
-                look(window, at, &mut found);
+    };
+    for (at, literal) in magics {
+        let magic = &MAGICS[*literal];
+        add(at.checked_sub(magic.at), magic.format, magic.check);
+    }
+    let mut trials = Trials::default();
+    for at in memchr::memchr3_iter(0x78, 0xaa, 0x1f, seen) {
+        match (seen[at], seen.get(at + 1)) {
+            (0x78, Some(0x01 | 0x5e | 0x9c | 0xda)) if at < end && trials.zlib(window, at) => {
+                add(Some(at), Format::Zlib, any);
             }
+            (0xaa, _) if at > 0 && seen[at - 1] == 0x55 => {
+                add(at.checked_sub(511), Format::Fat, fat);
+                add(at.checked_sub(511), Format::Mbr, mbr);
+            }
+            (0x1f, Some(0x8b)) => add(Some(at), Format::Gzip, gzip),
+            _ => {}
         }
-        at = end;
+    }
+    for at in LZMA.find_iter(seen) {
+        add(Some(at), Format::Lzma, lzma);
     }
     found.sort_unstable();
     found.dedup();
     found
 }
 
-fn look(window: &[u8], at: usize, found: &mut Vec<(usize, Format)>) {
-    for magic in MAGICS {
-        let Some(start) = at.checked_sub(magic.at) else { continue };
-        if window[at..].starts_with(magic.bytes) && (magic.check)(&window[start..]) {
-            found.push((start, magic.format));
-        }
-    }
+/// Whether something begins at the very start.
+pub(crate) fn begins(head: &[u8]) -> bool {
+    find_before(head, 1).first().is_some_and(|(at, _)| *at == 0)
 }
 
 fn gzip(head: &[u8]) -> bool {
+    if byte(head, 2) != 8 {
+        return false;
+    }
     let (flags, extra, system) = (byte(head, 3), byte(head, 8), byte(head, 9));
     flags & 0xe0 == 0 && matches!(extra, 0 | 2 | 4) && (system <= 13 || system == 255)
 }
 
-/// Two bytes are little; the first of what they announce must unpack.
-fn zlib(head: &[u8]) -> bool {
-    const TRY: usize = 4096;
-    let mut out = [0; 256];
-    let mut decoder = flate2::Decompress::new(true);
-    let cut = head.len() > TRY;
-    let result = decoder.decompress(&head[..head.len().min(TRY)], &mut out, flate2::FlushDecompress::None);
-    let unpacked = decoder.total_out();
-    match result {
-        Ok(flate2::Status::StreamEnd) => unpacked > 0,
-        Ok(_) => unpacked >= 16 || !cut && unpacked > 0,
-        Err(_) => false,
-    }
+/// Windows of 64 KiB to 64 MiB, or half as much again; a size that is not known, or one
+/// below 4 GiB; the first byte of the codes is 0.
+fn lzma(head: &[u8]) -> bool {
+    let (Ok(window), Ok(bytes)) = (le32(head, 1), le64(head, 5)) else { return false };
+    let is_size = bytes == u64::MAX || (1..1 << 32).contains(&bytes);
+    (1 << 16..=3 << 25).contains(&window)
+        && (window.is_power_of_two() || window.is_multiple_of(3) && (window / 3).is_power_of_two())
+        && is_size
+        && head.get(13..18).is_some_and(|codes| codes[0] == 0 && codes[1..] != [0; 4])
 }
 
 fn bzip2(head: &[u8]) -> bool {
-    byte(head, 3).is_ascii_digit() && head.get(4..10) == Some(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+    head.starts_with(b"BZh") && byte(head, 3).is_ascii_digit()
+}
+
+fn cramfs(head: &[u8]) -> bool {
+    head.get(16..32) == Some(b"Compressed ROMFS")
 }
 
 fn ustar(head: &[u8]) -> bool {

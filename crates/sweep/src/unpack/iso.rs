@@ -37,7 +37,9 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             sink.skip(&path, Skip::Damaged("a circle of folders"));
             continue;
         }
-        let result = take(&disc, u64::from(at) * SECTOR, u64::from(bytes).min(FOLDER_BYTES_MAX));
+        let bytes = u64::from(bytes).min(FOLDER_BYTES_MAX);
+        sink.read(bytes)?;
+        let result = take(&disc, u64::from(at) * SECTOR, bytes);
         let result = result.and_then(|data| list(&data, is_joliet));
         let entries = match result {
             Ok(entries) => entries,

@@ -15,6 +15,9 @@ const GAP_MAX: u64 = 4 << 20;
 const NODE_MAX: u32 = 1 << 20;
 const WINDOW: u64 = 1 << 16;
 const ROOT: u64 = 1;
+/// Kinds of nodes: names, inodes, marks of clean blocks, padding, summaries, attributes
+/// and references to them.
+pub(super) const KINDS: [u16; 7] = [0xe001, 0xe002, 0x2003, 0x2004, 0x2006, 0xe008, 0xe009];
 
 #[derive(Default)]
 struct Log {
@@ -87,6 +90,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
 
 /// Where the next node with a right header begins.
 fn next(source: &dyn ReadAt, mut at: u64, until: u64, order: &Order) -> Option<u64> {
+    // Mostly it is right there.
+    let mut head = [0; 12];
+    if at < until && fill(source, at, &mut head).is_ok() && is_node(&head, order).unwrap_or(false) {
+        return Some(at);
+    }
     while at < until && at + 12 <= source.len() {
         let mut window = vec![0; WINDOW.min(source.len() - at) as usize];
         fill(source, at, &mut window).ok()?;

@@ -10,6 +10,7 @@ mod bytes;
 mod codec;
 mod cpio;
 mod cramfs;
+mod deflate;
 mod disk;
 mod exfat;
 mod ext;
@@ -42,6 +43,7 @@ use crate::limits::Limits;
 use crate::read::ReadAt;
 
 pub use find::{LOOK_AHEAD, find};
+pub(crate) use find::{begins, find_at, literals};
 use sink::{Covered, Sink, Stop};
 
 /// What can be unpacked.
@@ -51,6 +53,8 @@ pub enum Format {
     Zlib,
     Bzip2,
     Xz,
+    /// LZMA with the header of 13 bytes that it had before xz.
+    Lzma,
     Zstd,
     Lz4,
     Tar,
@@ -125,6 +129,10 @@ pub trait Visit {
     fn part(&mut self, part: Part<'_>) -> ControlFlow<()>;
     /// `name` is empty for the container itself.
     fn skipped(&mut self, name: &str, why: Skip);
+    /// At the end: how many entries, nodes or packets were looked at.
+    fn entries(&mut self, _count: u64) {}
+    /// A partition at `_at` of the source was unpacked in place.
+    fn opened(&mut self, _at: u64) {}
 }
 
 /// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if
@@ -137,7 +145,7 @@ pub fn unpack(
     visit: &mut dyn Visit,
 ) -> Option<u64> {
     let mut sink = Sink::new(limits, visit, source.len().saturating_sub(offset));
-    match open(format, source, offset, &mut sink) {
+    let covered = match open(format, source, offset, &mut sink) {
         // Sizes are claims; nothing covers more than there is.
         Ok(covered) => covered.map(|bytes| bytes.min(source.len().saturating_sub(offset))),
         Err(Stop::Enough) => None,
@@ -145,7 +153,9 @@ pub fn unpack(
             sink.skip("", why);
             None
         }
-    }
+    };
+    sink.end();
+    covered
 }
 
 fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
@@ -154,6 +164,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Zlib => stream::zlib(source, at, sink),
         Format::Bzip2 => stream::bzip2(source, at, sink),
         Format::Xz => stream::xz(source, at, sink),
+        Format::Lzma => stream::lzma(source, at, sink),
         Format::Zstd => stream::zstd(source, at, sink),
         Format::Lz4 => stream::lz4(source, at, sink),
         Format::Tar => tar::unpack(source, at, sink),
@@ -185,7 +196,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
 fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
     bytes::fill(source, 0, &mut head)?;
-    let found = find(&head).into_iter().filter(|(at, _)| *at == 0).map(|(_, format)| format);
+    let found = find::find_before(&head, 1).into_iter().map(|(_, format)| format);
     // A boot sector may look like a table of partitions; the file system counts.
     let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
     match format {

@@ -27,8 +27,10 @@ pub(super) struct Folder {
     pub(super) ranges: Vec<(u64, u64)>,
     /// The coder whose output is the files'.
     pub(super) main: usize,
-    /// Bytes of each file in it.
-    pub(super) files: Vec<u64>,
+    /// Of all that comes out, if it is told.
+    sum: Option<u32>,
+    /// Bytes of each file in it, and its sum.
+    pub(super) files: Vec<(u64, Option<u32>)>,
 }
 
 impl Folder {
@@ -49,6 +51,8 @@ pub(super) struct Coder {
 pub(super) struct File {
     pub(super) name: String,
     pub(super) has_stream: bool,
+    /// A file of no bytes; what else has no stream is a folder.
+    pub(super) is_empty: bool,
     pub(super) is_link: bool,
 }
 
@@ -98,10 +102,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Sums: for which there are some, and those.
-    fn sums(&mut self, count: u64) -> Result<Vec<bool>, Stop> {
-        let is_there = if self.byte()? != 0 { vec![true; count as usize] } else { self.bits(count)? };
-        self.take(4 * is_there.iter().filter(|is_there| **is_there).count() as u64)?;
-        Ok(is_there)
+    fn sums(&mut self, count: u64) -> Result<Vec<Option<u32>>, Stop> {
+        let is_there = if self.byte()? != 0 {
+            // Each takes four bytes of the header.
+            if count > self.data.len() as u64 / 4 {
+                return Err(DAMAGED);
+            }
+            vec![true; count as usize]
+        } else {
+            self.bits(count)?
+        };
+        is_there.into_iter().map(|is_there| is_there.then(|| self.word()).transpose()).collect()
+    }
+
+    fn word(&mut self) -> Result<u32, Stop> {
+        Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes")))
     }
 }
 
@@ -112,7 +127,6 @@ pub(super) fn streams(data: &[u8], max: u64) -> Result<Streams, Stop> {
 fn read_streams(reader: &mut Reader<'_>) -> Result<Streams, Stop> {
     let mut streams = Streams::default();
     let (mut offset, mut sizes) = (0, Vec::new());
-    let mut has_sum = Vec::new();
     loop {
         match reader.byte()? {
             0x00 => break,
@@ -120,8 +134,8 @@ fn read_streams(reader: &mut Reader<'_>) -> Result<Streams, Stop> {
                 offset = reader.number()?;
                 sizes = packed(reader)?;
             }
-            0x07 => has_sum = folders(reader, &mut streams)?,
-            0x08 => files_of(reader, &mut streams, &has_sum)?,
+            0x07 => folders(reader, &mut streams)?,
+            0x08 => files_of(reader, &mut streams)?,
             _ => return Err(DAMAGED),
         }
     }
@@ -150,7 +164,7 @@ fn packed(reader: &mut Reader<'_>) -> Result<Vec<u64>, Stop> {
     }
 }
 
-fn folders(reader: &mut Reader<'_>, streams: &mut Streams) -> Result<Vec<bool>, Stop> {
+fn folders(reader: &mut Reader<'_>, streams: &mut Streams) -> Result<(), Stop> {
     if reader.byte()? != 0x0b {
         return Err(DAMAGED);
     }
@@ -161,7 +175,6 @@ fn folders(reader: &mut Reader<'_>, streams: &mut Streams) -> Result<Vec<bool>, 
     for _ in 0..count {
         streams.folders.push(folder(reader)?);
     }
-    let mut has_sum = vec![false; count as usize];
     loop {
         match reader.byte()? {
             0x00 => break,
@@ -170,15 +183,19 @@ fn folders(reader: &mut Reader<'_>, streams: &mut Streams) -> Result<Vec<bool>, 
                     coder.bytes = reader.number()?;
                 }
             }
-            0x0a => has_sum = reader.sums(count)?,
+            0x0a => {
+                for (folder, sum) in streams.folders.iter_mut().zip(reader.sums(count)?) {
+                    folder.sum = sum;
+                }
+            }
             _ => return Err(DAMAGED),
         }
     }
     // Without a section on files in folders, each folder is one file.
     for folder in &mut streams.folders {
-        folder.files = vec![folder.bytes()];
+        folder.files = vec![(folder.bytes(), folder.sum)];
     }
-    Ok(has_sum)
+    Ok(())
 }
 
 fn folder(reader: &mut Reader<'_>) -> Result<Folder, Stop> {
@@ -224,7 +241,7 @@ fn folder(reader: &mut Reader<'_>) -> Result<Folder, Stop> {
 
 /// How many files each folder holds, and of which sizes; the last of each is what
 /// remains.
-fn files_of(reader: &mut Reader<'_>, streams: &mut Streams, has_sum: &[bool]) -> Result<(), Stop> {
+fn files_of(reader: &mut Reader<'_>, streams: &mut Streams) -> Result<(), Stop> {
     let mut counts = vec![1; streams.folders.len()];
     let mut kind = reader.byte()?;
     if kind == 0x0d {
@@ -245,7 +262,7 @@ fn files_of(reader: &mut Reader<'_>, streams: &mut Streams, has_sum: &[bool]) ->
                 _ => left,
             };
             left = left.checked_sub(bytes).ok_or(DAMAGED)?;
-            folder.files.push(bytes);
+            folder.files.push((bytes, folder.sum.filter(|_| *count == 1)));
         }
     }
     if kind == 0x09 {
@@ -255,9 +272,10 @@ fn files_of(reader: &mut Reader<'_>, streams: &mut Streams, has_sum: &[bool]) ->
         if kind != 0x0a {
             return Err(DAMAGED);
         }
-        let known = |index: usize| counts[index] == 1 && has_sum.get(index) == Some(&true);
-        let unknown = (0..counts.len()).filter(|index| !known(*index)).map(|index| counts[index]).sum();
-        reader.sums(unknown)?;
+        let files = streams.folders.iter_mut().flat_map(|folder| &mut folder.files);
+        let mut unknown: Vec<_> = files.filter(|(_, sum)| sum.is_none()).collect();
+        let sums = reader.sums(unknown.len() as u64)?;
+        unknown.iter_mut().zip(sums).for_each(|(file, sum)| file.1 = sum);
         kind = reader.byte()?;
     }
     Ok(())
@@ -290,6 +308,7 @@ fn files(reader: &mut Reader<'_>) -> Result<Vec<File>, Stop> {
     let count = reader.count()?;
     let mut names = Vec::new();
     let mut is_empty = vec![false; count as usize];
+    let mut is_file = Vec::new();
     let mut modes = Vec::new();
     loop {
         let kind = reader.number()?;
@@ -300,16 +319,19 @@ fn files(reader: &mut Reader<'_>) -> Result<Vec<File>, Stop> {
         let mut body = Reader { data: reader.take(bytes)?, max: reader.max };
         match kind {
             0x0e => is_empty = body.bits(count)?,
+            // One bit for each that has no stream.
+            0x0f => is_file = body.bits(is_empty.iter().filter(|is_empty| **is_empty).count() as u64)?,
             0x11 if body.byte()? == 0 => names = split(body.data, count as usize),
             0x15 => modes = attributes(&mut body, count)?,
             _ => {}
         }
     }
-    let mut names = names.into_iter();
+    let (mut names, mut is_file) = (names.into_iter(), is_file.into_iter());
     Ok((0..count as usize)
         .map(|index| File {
             name: names.next().unwrap_or_default(),
             has_stream: !is_empty[index],
+            is_empty: is_empty[index] && is_file.next().unwrap_or(false),
             is_link: modes.get(index).is_some_and(|mode| mode & 0o170_000 == 0o120_000),
         })
         .collect())

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::Skip;
 use super::bytes::{Range, le32, le64, take};
-use super::codec::{window_kib, zstd};
+use super::codec::{Summed, window_kib, zstd};
 use super::seven::{self, Coder, Folder, Header};
 use super::sink::{Covered, Sink, Stop};
 use crate::limits::Limits;
@@ -59,14 +59,17 @@ fn files(source: &dyn ReadAt, start: u64, header: &Header, sink: &mut Sink<'_>) 
             if file.has_stream {
                 return Ok(Some(file));
             }
-            sink.count()?;
+            match file.is_empty {
+                true => sink.part(&file.name, &mut io::empty())?,
+                false => sink.count()?,
+            }
         }
         Ok(None)
     };
     for folder in &header.streams.folders {
         // Decoders that failed are not asked again: that of LZMA2 would spin for ever.
         let mut reader = chain(source, start, folder, folder.main, sink.limits, 0).map(Fused::Whole);
-        for bytes in &folder.files {
+        for (bytes, sum) in &folder.files {
             let Some(file) = next(sink)? else { return Ok(()) };
             match &mut reader {
                 Ok(reader) => {
@@ -74,7 +77,7 @@ fn files(source: &dyn ReadAt, start: u64, header: &Header, sink: &mut Sink<'_>) 
                     if file.is_link {
                         sink.link(&file.name)?;
                     } else {
-                        sink.part(&file.name, &mut part)?;
+                        sink.part(&file.name, &mut Summed::new(&mut part, *sum))?;
                     }
                     // What was not read lies before the next.
                     if part.limit() > 0 && folder.files.len() > 1 {

@@ -9,6 +9,8 @@ use crate::limits::Limits;
 
 /// Below this a bomb does no harm.
 const RATIO_FROM: u64 = 10 << 20;
+/// The same for folders: an image in a file that is packed may be larger than that.
+const FOLDERS_FREE: u64 = 64 << 20;
 
 /// Why a reader goes no further.
 #[derive(Debug)]
@@ -44,6 +46,9 @@ pub(super) struct Sink<'a> {
     spent: u64,
     total: u64,
     entries: u64,
+    /// Bytes there are, and those of folders that were read.
+    source: u64,
+    read: u64,
     /// Whether the total is what the ratio allows.
     by_ratio: bool,
     folders: Vec<String>,
@@ -59,6 +64,8 @@ impl<'a> Sink<'a> {
             spent: 0,
             total: by_ratio.min(limits.total_bytes),
             entries: 0,
+            source,
+            read: 0,
             by_ratio: by_ratio < limits.total_bytes,
             folders: Vec::new(),
         }
@@ -87,6 +94,25 @@ impl<'a> Sink<'a> {
     pub(super) fn count(&mut self) -> Result<(), Stop> {
         self.entries += 1;
         if self.entries > self.limits.entries { Err(Stop::Skip(Skip::TooMany)) } else { Ok(()) }
+    }
+
+    /// Bytes of folders that are read: of an image, no more than twice what it has, so
+    /// that a million folders are not the same bytes each.
+    pub(super) fn read(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.read = self.read.saturating_add(bytes);
+        let most = self.source.saturating_mul(2).saturating_add(FOLDERS_FREE);
+        if self.read > most { Err(Stop::Skip(Skip::TooMany)) } else { Ok(()) }
+    }
+
+    /// Something in place was unpacked, at `at` of the source if this lies in no image.
+    pub(super) fn opened(&mut self, at: u64) {
+        if self.folders.is_empty() {
+            self.visit.opened(at);
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.visit.entries(self.entries);
     }
 
     pub(super) fn skip(&mut self, name: &str, why: Skip) {

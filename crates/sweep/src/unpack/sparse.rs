@@ -69,7 +69,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         }
         if blocks > 0 {
             image.chunks.push(chunk);
-            image.bytes += blocks * block;
+            let bytes = image.bytes.checked_add(blocks * block);
+            image.bytes = bytes.ok_or(Stop::damaged("a piece of a sparse image"))?;
         }
         at += whole.max(each);
     }

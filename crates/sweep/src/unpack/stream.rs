@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use lz4_flex::frame::FrameDecoder;
-use lzma_rust2::XzReader;
+use lzma_rust2::{LzmaReader, XzReader};
 
 use super::bytes::{Range, fill, name};
 use super::codec::{Zstd, window_kib, zstd as zstd_decoder};
@@ -38,6 +38,15 @@ pub(super) fn xz(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     members(source, at, "", |head| head[..4] == [0xfd, b'7', b'z', b'X'], &mut open, sink)
 }
 
+/// What tools made before there was xz, and kernels are still packed with.
+pub(super) fn lzma(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let memory_kib = window_kib(sink.limits);
+    let mut open = |range| -> io::Result<Box<dyn Member>> {
+        Ok(Box::new(LzmaReader::new_mem_limit(range, memory_kib, None)?))
+    };
+    members(source, at, "", |_| false, &mut open, sink)
+}
+
 pub(super) fn zstd(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let window_bytes = sink.limits.part_bytes;
     let mut open =
@@ -47,33 +56,48 @@ pub(super) fn zstd(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
 
 pub(super) fn lz4(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(FrameDecoder::new(range))) };
-    members(source, at, "", |head| head[..4] == [4, 0x22, 0x4d, 0x18], &mut open, sink)
+    members(
+        source,
+        at,
+        "",
+        |head| matches!(*head, [4, 0x22, 0x4d, 0x18] | [2, 0x21, 0x4c, 0x18]),
+        &mut open,
+        sink,
+    )
 }
 
-/// A decoder that gives back where it reads from.
-trait Member<'a>: Read {
-    fn range(self: Box<Self>) -> Range<'a>;
+/// A decoder that tells where its stream ended.
+trait Member: Read {
+    fn end(self: Box<Self>) -> u64;
 }
 
 macro_rules! member {
     ($($decoder:ty),*) => {$(
-        impl<'a> Member<'a> for $decoder {
-            fn range(self: Box<Self>) -> Range<'a> {
-                (*self).into_inner()
+        impl Member for $decoder {
+            fn end(self: Box<Self>) -> u64 {
+                (*self).into_inner().position()
             }
         }
     )*};
 }
 member!(
-    GzDecoder<Range<'a>>,
-    ZlibDecoder<Range<'a>>,
-    BzDecoder<Range<'a>>,
-    XzReader<Range<'a>>,
-    Zstd<Range<'a>>,
-    FrameDecoder<Range<'a>>
+    GzDecoder<Range<'_>>,
+    ZlibDecoder<Range<'_>>,
+    BzDecoder<Range<'_>>,
+    XzReader<Range<'_>>,
+    Zstd<Range<'_>>,
+    FrameDecoder<Range<'_>>
 );
 
-type Open<'f, 'a> = &'f mut dyn FnMut(Range<'a>) -> io::Result<Box<dyn Member<'a> + 'a>>;
+impl Member for LzmaReader<Range<'_>> {
+    /// It reads ahead.
+    fn end(self: Box<Self>) -> u64 {
+        let (range, ahead) = (*self).into_parts();
+        range.position() - ahead.len() as u64
+    }
+}
+
+type Open<'f, 'a> = &'f mut dyn FnMut(Range<'a>) -> io::Result<Box<dyn Member + 'a>>;
 
 fn members<'a>(
     source: &'a dyn ReadAt,
@@ -94,7 +118,7 @@ struct Members<'f, 'a> {
     /// Whether another member begins with this.
     goes_on: fn(&[u8; 4]) -> bool,
     open: Open<'f, 'a>,
-    current: Option<Box<dyn Member<'a> + 'a>>,
+    current: Option<Box<dyn Member + 'a>>,
     /// Where the last member that was read ended.
     end: Option<u64>,
 }
@@ -116,7 +140,7 @@ impl Read for Members<'_, '_> {
 
 impl Members<'_, '_> {
     fn next(&mut self) -> io::Result<()> {
-        let end = self.current.take().map(|current| current.range().position());
+        let end = self.current.take().map(|current| current.end());
         let Some(end) = end else { return Ok(()) };
         self.end = Some(end);
         let mut head = [0; 4];

@@ -14,6 +14,8 @@ const INTERNAL: u32 = 0x7fff_0000;
 const LEB_MAX: u32 = 1 << 20;
 /// Blocks without a header that may lie between two with one.
 const GAP_MAX: u64 = 64;
+/// Both headers of a block take at most a page each.
+const DATA_MAX: u64 = 256 << 10;
 
 /// A volume: where each of its blocks lies.
 struct Volume<'a> {
@@ -50,8 +52,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         return ubifs::unpack(source, start, sink);
     }
     let (vid, data) = (u64::from(be32(&head, 16)?), u64::from(be32(&head, 20)?));
+    if vid < 64 || data < vid + 64 || data > DATA_MAX {
+        return Err(Stop::damaged("the header of a block of UBI"));
+    }
     let peb = block_bytes(source, start, data);
-    if vid < 64 || data < vid + 64 || data >= peb {
+    if data >= peb {
         return Err(Stop::damaged("the header of a block of UBI"));
     }
     let mut volumes: BTreeMap<u32, BTreeMap<u32, (u64, u64)>> = BTreeMap::new();
@@ -88,6 +93,14 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         sink.guard(&named, result)?;
     }
     Ok(Some(end.min(source.len()) - start))
+}
+
+/// Whether the header of a block has the right sum.
+pub(super) fn begins(head: &[u8]) -> bool {
+    let Some(head) = head.get(..64) else { return false };
+    let mut sum = flate2::Crc::new();
+    sum.update(&head[..60]);
+    head[4] == 1 && be32(head, 60).is_ok_and(|told| told == !sum.sum())
 }
 
 /// How large blocks are: as far as the next header, in multiples of 2 KiB.

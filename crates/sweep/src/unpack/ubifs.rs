@@ -54,6 +54,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
 }
 
 fn next(source: &dyn ReadAt, mut at: u64, until: u64) -> Option<u64> {
+    // Mostly it is right there.
+    let mut head = [0; 24];
+    if at < until && fill(source, at, &mut head).is_ok() && head[..4] == MAGIC {
+        return Some(at);
+    }
     while at < until && at + 24 <= source.len() {
         let mut window = vec![0; WINDOW.min(source.len() - at) as usize];
         fill(source, at, &mut window).ok()?;

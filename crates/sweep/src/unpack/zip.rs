@@ -5,13 +5,16 @@ use std::io::Read;
 
 use super::Skip;
 use super::bytes::{Range, fill, le16, le32, le64, name, take};
-use super::codec::{window_kib, zstd};
+use super::codec::{Summed, WRONG_SUM, window_kib, zstd};
 use super::sink::{Covered, Sink, Stop};
 use crate::read::ReadAt;
 
 const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
 const END: &[u8] = b"PK\x05\x06";
+/// Sum and sizes behind the contents of an entry.
+const DESCRIPTOR: &[u8; 4] = b"PK\x07\x08";
+const DESCRIPTOR_BYTES: u64 = 16;
 const END_BYTES: u64 = 22;
 /// How far the end is from the end of the directory, with a comment.
 const TAIL_BYTES: u64 = END_BYTES + 0xffff;
@@ -21,6 +24,8 @@ struct Entry {
     flags: u16,
     method: u16,
     packed: u64,
+    /// Of the contents; not known from a header that is followed by its sum.
+    sum: Option<u32>,
     mode: u32,
     /// Of the local header, in the source.
     header: u64,
@@ -61,7 +66,7 @@ fn search(source: &dyn ReadAt, start: u64, from: u64, to: u64) -> Result<Option<
     let mut at = from;
     while at < to {
         let window = take(source, at, WINDOW.min(source.len() - at))?;
-        for found in window.windows(4).enumerate().filter(|(_, four)| *four == END).map(|(index, _)| index) {
+        for found in memchr::memmem::find_iter(&window, END) {
             if let Ok(Some(directory)) = end(source, start, at + found as u64) {
                 return Ok(Some(directory));
             }
@@ -148,6 +153,7 @@ fn central(source: &dyn ReadAt, base: u64, at: u64) -> Result<(Entry, u64), Stop
         flags: le16(&fixed, 8)?,
         method: le16(&fixed, 10)?,
         packed,
+        sum: Some(le32(&fixed, 16)?),
         mode: if fixed[5] == 3 { le32(&fixed, 38)? >> 16 } else { 0 },
         header,
         data,
@@ -188,6 +194,7 @@ fn local(source: &dyn ReadAt, at: u64) -> Result<(Entry, bool), Stop> {
         flags,
         method: le16(&fixed, 8)?,
         packed,
+        sum: if flags & 8 == 0 { Some(le32(&fixed, 14)?) } else { None },
         mode: 0,
         header: at,
         data: at + 30 + path + extra,
@@ -199,28 +206,54 @@ fn local(source: &dyn ReadAt, at: u64) -> Result<(Entry, bool), Stop> {
 fn by_headers(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let mut at = start;
     while let Ok((mut entry, is_sized)) = local(source, at) {
-        if !is_sized {
-            entry.packed = source.len() - entry.data;
-        }
         let text = name(&entry.path);
-        if entry.flags & 1 == 0 && entry.method == 8 {
-            let range = Range::new(source, entry.data, entry.packed);
-            let mut decoder = flate2::bufread::DeflateDecoder::new(range);
-            sink.part(&text, &mut decoder)?;
-            at = decoder.into_inner().position();
+        let is_deflated = entry.flags & 1 == 0 && entry.method == 8;
+        let mut sum = None;
+        if is_deflated {
+            let bytes = if is_sized { entry.packed } else { u64::MAX };
+            let range = Range::new(source, entry.data, bytes);
+            let mut reader = Summed::new(flate2::bufread::DeflateDecoder::new(range), entry.sum);
+            sink.part(&text, &mut reader)?;
+            sum = Some(reader.sum());
+            at = reader.into_inner().into_inner().position();
         } else {
+            if !is_sized {
+                (entry.packed, entry.sum) = until_descriptor(source, entry.data)?;
+            }
             give(source, &entry, &text, sink)?;
             at = entry.data.saturating_add(entry.packed);
         }
-        let mut four = [0; 4];
-        if fill(source, at, &mut four).is_ok() && four == *b"PK\x07\x08" {
-            at += 16;
-        }
-        if !is_sized && entry.method != 8 {
-            break;
+        let mut descriptor = [0; 8];
+        if fill(source, at, &mut descriptor).is_ok() && descriptor[..4] == *DESCRIPTOR {
+            at += DESCRIPTOR_BYTES;
+            if !is_sized && sum.is_some_and(|sum| sum.to_le_bytes() != descriptor[4..]) {
+                sink.guard(&text, Err(WRONG_SUM))?;
+            }
         }
     }
     Ok(Some(at.min(source.len()) - start))
+}
+
+/// The length of contents that only what follows them knows, and their sum. An archive
+/// that is stored inside has descriptors, too; the lengths in those are not as far back.
+fn until_descriptor(source: &dyn ReadAt, data: u64) -> Result<(u64, Option<u32>), Stop> {
+    const WINDOW: u64 = 1 << 18;
+    let mut at = data;
+    while at < source.len() {
+        let window = take(source, at, WINDOW.min(source.len() - at))?;
+        for found in memchr::memmem::find_iter(&window, DESCRIPTOR) {
+            let packed = at + found as u64 - data;
+            let Some(record) = window.get(found..found + DESCRIPTOR_BYTES as usize) else { break };
+            if u64::from(le32(record, 8)?) == packed {
+                return Ok((packed, Some(le32(record, 4)?)));
+            }
+        }
+        if window.len() < WINDOW as usize {
+            break;
+        }
+        at += WINDOW - DESCRIPTOR_BYTES;
+    }
+    Ok((source.len() - data, None))
 }
 
 fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> Result<(), Stop> {
@@ -242,7 +275,7 @@ fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> 
         return Ok(());
     }
     let range = Range::new(source, entry.data, entry.packed);
-    let mut reader: Box<dyn Read> = match entry.method {
+    let reader: Box<dyn Read> = match entry.method {
         0 => Box::new(range),
         8 => Box::new(flate2::bufread::DeflateDecoder::new(range)),
         12 => Box::new(bzip2::bufread::BzDecoder::new(range)),
@@ -252,5 +285,5 @@ fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> 
         },
         _ => Box::new(lzma_rust2::XzReader::new_mem_limit(range, false, window_kib(sink.limits))),
     };
-    sink.part(text, &mut reader)
+    sink.part(text, &mut Summed::new(reader, entry.sum))
 }

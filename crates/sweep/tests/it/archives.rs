@@ -25,11 +25,22 @@ fn streams_of_each_codec() {
     stream(Format::Bzip2, "bzip2 -c tree/var/log/large.log > out");
     stream(Format::Xz, "xz -c tree/var/log/large.log > out");
     stream(Format::Xz, "xz -c --check=sha256 --x86 --lzma2 tree/var/log/large.log > out");
+    stream(Format::Lzma, "xz -c --format=lzma tree/var/log/large.log > out");
     stream(Format::Zstd, "zstd -qc -19 tree/var/log/large.log > out");
     stream(Format::Lz4, "lz4 -qc tree/var/log/large.log > out");
     stream(Format::Lz4, "lz4 -qc -9 -BD --content-size tree/var/log/large.log > out");
     let zlib = "python3 -c 'import zlib; open(\"out\",\"wb\").write(zlib.compress(open(\"tree/var/log/large.log\",\"rb\").read()))'";
     stream(Format::Zlib, zlib);
+}
+
+/// The frame of old does not tell where it ends.
+#[test]
+fn lz4_as_kernels_have_it() {
+    let data = packed("lz4 -qc -l tree/var/log/large.log > out");
+    assert!(find(&data).contains(&(0, Format::Lz4)));
+    let seen = open(Format::Lz4, &data);
+    assert_eq!((seen.skipped.len(), &seen.parts[""]), (0, &files()["var/log/large.log"]));
+    damage(Format::Lz4, &data);
 }
 
 #[test]

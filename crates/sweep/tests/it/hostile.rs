@@ -2,12 +2,11 @@
 //! to stop or to cheat a sweep.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
 use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
 
-use crate::support::{open, open_with, packed};
+use crate::support::{open, open_with, packed, within};
 
 #[test]
 fn bombs_end_at_the_ratio() {
@@ -161,14 +160,14 @@ fn circles_of_clusters_end() {
     for cluster in 2..4000_usize {
         data[table + cluster * 2..][..2].copy_from_slice(&(cluster as u16).to_le_bytes());
     }
-    let began = Instant::now();
     let seen = open(Format::Fat, &data);
-    assert!(began.elapsed() < Duration::from_secs(20));
+    within(&seen, &data, "a circle of clusters");
     assert_eq!(seen.parts["large.log"].len(), 300_000);
     assert!(seen.why("d").contains(&Skip::Damaged("a circle of clusters")), "{:?}", seen.skipped);
 }
 
-/// Sizes and counts are claims: nothing is allocated for them, and no time is spent.
+/// Sizes and counts are claims: nothing is allocated for them, and nothing read again
+/// and again.
 #[test]
 fn claims_of_four_thousand_million_cost_nothing() {
     let squashfs = packed("mksquashfs tree out -quiet -no-progress");
@@ -176,7 +175,6 @@ fn claims_of_four_thousand_million_cost_nothing() {
     let sparse = packed("mke2fs -q -t ext4 -d tree fs 16M; img2simg fs out");
     let jffs2 = packed("mkfs.jffs2 -l -e 128 -d tree -o out");
     let ext = packed("mke2fs -q -t ext4 -d tree out 16M");
-    let began = Instant::now();
     for (format, data) in [
         (Format::Squashfs, squashfs),
         (Format::SevenZip, seven),
@@ -190,9 +188,9 @@ fn claims_of_four_thousand_million_cost_nothing() {
             lie[at..at + 4].fill(0xff);
             let seen = open_with(format, &lie, &Limits { total_bytes: 64 << 20, ..Limits::default() });
             assert!(seen.bytes <= 64 << 20);
+            within(&seen, &lie, &format!("{format:?} with a lie at {at}"));
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -3,7 +3,9 @@
 mod archives;
 mod attacks;
 mod captures;
+mod circles;
 mod corpus;
+mod exfat;
 mod firmware;
 mod hostile;
 mod images;
@@ -11,10 +13,11 @@ mod made;
 mod rules;
 mod sources;
 mod support;
+mod work;
 
 use std::ops::ControlFlow;
 
-use sweep::{Finding, Limits, Notice, Rules, Sweep};
+use sweep::{Finding, Limits, Notice, Rules, Sweep, Totals};
 
 /// 2026-11-28T00:00:00Z.
 const NOW: i64 = 1_795_824_000;
@@ -25,8 +28,14 @@ fn sweep(rules: &Rules, bytes: &[u8]) -> (Vec<Finding>, Vec<String>) {
 }
 
 fn sweep_within(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<String>) {
+    let (found, skipped, _) = totals(rules, bytes, limits);
+    (found, skipped)
+}
+
+/// The same, with what it took.
+fn totals(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<String>, Totals) {
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
-    Sweep { rules, limits, now: NOW }.input("input", &bytes.to_vec(), &mut |notice| {
+    let totals = Sweep { rules, limits, now: NOW }.input("input", &bytes.to_vec(), &mut |notice| {
         match notice {
             Notice::Found(finding) => found.push(finding),
             Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),
@@ -34,7 +43,7 @@ fn sweep_within(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, V
         }
         ControlFlow::Continue(())
     });
-    (found, skipped)
+    (found, skipped, totals)
 }
 
 fn ids(found: &[Finding]) -> Vec<&str> {

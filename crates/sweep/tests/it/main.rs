@@ -7,9 +7,11 @@ mod corpus;
 mod hostile;
 mod images;
 mod made;
+mod planted;
 mod rules;
 mod sources;
 mod support;
+mod wraps;
 
 use std::ops::ControlFlow;
 

@@ -1,6 +1,8 @@
 //! Encodings in which a secret may stand, undone in memory: base64, hex, percent,
 //! UTF-16, and the escapes of JSON, XML and quoted-printable.
 //!
+//! Bytes in hex may be apart: `52:54`, `52 54`, `0x52, 0x54`.
+//!
 //! Each looks for runs by samples, so that plain text costs little: a run of 24
 //! characters cannot hide between samples that are 16 apart.
 
@@ -315,6 +317,7 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             decoded(Decoded { encoding, place, bytes: text });
         }
     }
+    apart(bytes, own.clone(), &mut decoded);
     let mut end = own.start;
     for at in memmem::find_iter(&bytes[own.clone()], b"=3D").map(|at| own.start + at) {
         if at < end {
@@ -326,6 +329,82 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             decoded(Decoded { encoding: "quoted-printable", place, bytes: text });
         }
     }
+}
+
+/// Bytes in hex that something stands between, and that begin in `own`.
+fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+    const APART_MIN: usize = 16;
+    // What stands between two bytes, and how far apart they are.
+    const BETWEEN: [&[u8]; 7] = [b":", b" ", b",", b"-", b", 0x", b",0x", b" 0x"];
+    let mut at = own.start;
+    while at < own.end {
+        let sampled = at;
+        at += STEP;
+        let Some(sample) = bytes.get(sampled..sampled + 12) else { return };
+        // Most text has another sign first: that alone must cost next to nothing.
+        let first = sample.iter().take(6).find(|byte| !is(**byte, HEX));
+        if !first.is_some_and(|byte| matches!(byte, b':' | b'-' | b' ' | b',' | b'x')) {
+            continue;
+        }
+        let Some(between) = BETWEEN.into_iter().find(|between| repeats(sample, between)) else { continue };
+        let step = 2 + between.len();
+        let is_byte =
+            |at: usize| matches!(bytes.get(at..at + 2), Some([high, low]) if is(*high, HEX) && is(*low, HEX));
+        let Some(mut start) = (sampled..sampled + step)
+            .find(|at| is_byte(*at) && bytes[at + 2..].starts_with(between) && is_byte(at + step))
+        else {
+            continue;
+        };
+        let earlier = |start: usize| {
+            start >= own.start + step
+                && is_byte(start - step)
+                && bytes[start - between.len()..].starts_with(between)
+        };
+        while earlier(start) {
+            start -= step;
+        }
+        let mut end = start;
+        let mut out = Vec::new();
+        while is_byte(end) {
+            out.extend(hex(&bytes[end..end + 2]).unwrap_or_default());
+            end += 2;
+            end += gap(&bytes[end..], between);
+        }
+        if out.len() >= APART_MIN && plausible(&out, |_| false) {
+            decoded(Decoded { encoding: "hex", place: start..end, bytes: out });
+        }
+        at = end.max(at);
+    }
+}
+
+/// How long the gap between two bytes is: as all are, or with the end of a line in it.
+fn gap(rest: &[u8], between: &[u8]) -> usize {
+    if rest.starts_with(between) {
+        return between.len();
+    }
+    let sign = between.iter().take_while(|byte| matches!(byte, b',' | b':')).count();
+    let blanks = |rest: &[u8]| rest.iter().take(24).take_while(|byte| byte.is_ascii_whitespace()).count();
+    if !rest.starts_with(&between[..sign]) {
+        return 0;
+    }
+    let blank = blanks(&rest[sign..]);
+    let prefix = if between.ends_with(b"0x") { b"0x".as_slice() } else { b"" };
+    match blank > 0 && rest[sign + blank..].starts_with(prefix) {
+        true => sign + blank + prefix.len(),
+        false => 0,
+    }
+}
+
+/// Whether `between` stands in a sample twice, two digits apart.
+fn repeats(sample: &[u8], between: &[u8]) -> bool {
+    let step = 2 + between.len();
+    (0..step.min(sample.len() - between.len())).any(|at| {
+        sample[at..].starts_with(between)
+            && sample
+                .get(at + between.len()..at + step)
+                .is_none_or(|two| two.iter().all(|byte| is(*byte, HEX)))
+            && sample.get(at + step..at + step + 1).is_none_or(|next| next[0] == between[0])
+    })
 }
 
 fn line(bytes: &[u8], at: usize) -> Range<usize> {

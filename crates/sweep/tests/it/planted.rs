@@ -46,7 +46,8 @@ fn document(kind: &'static str, template: &str, rng: &mut Rng) -> Document {
     let mut rest = made.as_str();
     while let Some((before, marked)) = rest.split_once('«') {
         let (secret, after) = marked.split_once('»').expect("an end of the secret");
-        let forms: Vec<String> = secret.split('¦').map(str::to_owned).collect();
+        let (secret, inner) = nested(secret);
+        let forms: Vec<String> = secret.split('¦').map(str::to_owned).chain(inner).collect();
         text.push_str(before);
         text.push_str(&forms[0]);
         secrets.push(forms);
@@ -54,6 +55,12 @@ fn document(kind: &'static str, template: &str, rng: &mut Rng) -> Document {
     }
     assert!(!rest.contains('»'), "{kind}");
     Document { kind, text: text + rest, secrets }
+}
+
+/// `‹…›` in a secret is what some would call the secret: either is right.
+fn nested(secret: &str) -> (String, Option<String>) {
+    let inner = secret.split_once('‹').and_then(|(_, rest)| Some(rest.split_once('›')?.0.to_owned()));
+    (secret.replace(['‹', '›'], ""), inner)
 }
 
 /// What this corpus alone needs made; all else is of [`made`].
@@ -201,7 +208,11 @@ fn same(found: &[u8], form: &str) -> bool {
         |text: &str| text.replace("\\n", "").replace("&#10;", "").split_whitespace().collect::<String>();
     match form.contains('\n') || form.contains("-----BEGIN") {
         true => packed(&String::from_utf8_lossy(found)) == packed(form),
-        false => found == form.as_bytes(),
+        // What is encoded may be told of as it was before.
+        false => {
+            found == form.as_bytes()
+                || form.len() > 100 && (base64(found) == form || made::hex(found, "") == form)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const STEP: usize = 16;
 const LINE_MIN: usize = 40;
 /// Around an escape, this much is decoded at once, in bytes before and after it.
 const SEGMENT_BEFORE: usize = 1 << 10;
-const SEGMENT_AFTER: usize = 8 << 10;
+const SEGMENT_AFTER: usize = 64 << 10;
 
 /// What an encoding held.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,6 +133,15 @@ fn json(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
+/// Strings of programs end with `\n`; a file inside a string has two or more, before the
+/// line ends.
+fn is_document(rest: &[u8]) -> bool {
+    const NEAR: usize = 1 << 10;
+    let near = &rest[..rest.len().min(NEAR)];
+    let line = &near[..memchr::memchr(b'\n', near).unwrap_or(near.len())];
+    memmem::find_iter(line, b"\\n").take(2).count() == 2
+}
+
 fn xml(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let end = rest.iter().take(10).position(|byte| *byte == b';')?;
     let name = std::str::from_utf8(&rest[1..end]).ok()?;
@@ -217,16 +226,21 @@ fn join_lines(bytes: &[u8], start: usize, mut end: usize) -> usize {
 /// Whether bytes may be something that is worth reading: text, UTF-16, or, as
 /// `is_container` says, the start of a container.
 fn plausible(bytes: &[u8], is_container: impl Fn(&[u8]) -> bool) -> bool {
+    // Marks of the order of bytes say that it is text.
+    let mark = [b"\xff\xfe".as_slice(), b"\xfe\xff", b"\xef\xbb\xbf"];
+    let bytes = mark.iter().find_map(|mark| bytes.strip_prefix(*mark)).unwrap_or(bytes);
     let start = &bytes[..bytes.len().min(48)];
     let text = |byte: &u8| (0x20..0x7f).contains(byte) || matches!(byte, b'\t' | b'\r' | b'\n');
     let printable = start.iter().filter(|byte| text(byte)).count();
     let zeros = start.iter().filter(|byte| **byte == 0).count();
-    printable * 10 >= start.len() * 9
+    // Settings of routers are ended by zeros, and so are strings of programs.
+    (printable + zeros) * 10 >= start.len() * 9 && printable * 5 >= start.len()
         || (zeros * 5 >= start.len() * 2 && (printable + zeros) * 10 >= start.len() * 9)
         // A private key in DER.
         || start.starts_with(&[0x30, 0x82])
         || start.starts_with(&[0x30, 0x81])
-        || is_container(start)
+        || matches!(start, [0x30, 0x20..=0x7f, 0x02, 0x01, ..])
+        || is_container(&bytes[..bytes.len().min(4096)])
 }
 
 /// What a run of base64 characters holds, as hex or as base64.
@@ -236,15 +250,19 @@ pub(crate) fn decode_run(
     is_container: impl Fn(&[u8]) -> bool,
 ) -> Option<Decoded> {
     let text = &bytes[run.clone()];
+    // Of zlib, a few bytes tell nothing but that it may be.
+    let zlib = |decoded: &[u8]| matches!(decoded, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
     let looks = |decoded: &[u8]| decoded.len() >= 12 && plausible(decoded, &is_container);
+    let may = |start: &[u8]| looks(start) || zlib(start);
     if text.iter().take(32).all(|byte| is(*byte, HEX)) {
         let digits = text.iter().take_while(|byte| is(**byte, HEX)).count() & !1;
-        if digits >= 32 && hex(&text[..32]).is_some_and(|start| looks(&start)) {
-            return Some(Decoded { encoding: "hex", place: run, bytes: hex(&text[..digits])? });
+        if digits >= 32 && hex(&text[..32]).is_some_and(|start| may(&start)) {
+            let decoded = hex(&text[..digits]).filter(|decoded| looks(decoded))?;
+            return Some(Decoded { encoding: "hex", place: run, bytes: decoded });
         }
     }
     // Most runs are words and paths: the first characters tell.
-    if !base64(&text[..RUN_MIN]).is_some_and(|start| looks(&start)) {
+    if !base64(&text[..RUN_MIN]).is_some_and(|start| may(&start)) {
         return None;
     }
     let decoded = base64(text).or_else(|| base64(&text[..text.len() - 1]))?;
@@ -295,7 +313,7 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             [_, high, low, ..] => Some((hex(&[*high, *low])?, 3)),
             _ => None,
         }),
-        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text != b"\n" && text != b"\t")),
+        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text.trim_ascii() == text || is_document(rest))),
         ("xml", b'&', xml),
     ];
     let mut done = [own.start; 3];
@@ -319,7 +337,11 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
     }
     apart(bytes, own.clone(), &mut decoded);
     let mut end = own.start;
-    for at in memmem::find_iter(&bytes[own.clone()], b"=3D").map(|at| own.start + at) {
+    let hits = memmem::find_iter(&bytes[own.clone()], b"=3D");
+    let breaks = memmem::find_iter(&bytes[own.clone()], b"=\r\n").filter(|at| is_full(bytes, own.start + at));
+    let mut hits: Vec<usize> = hits.chain(breaks).map(|at| own.start + at).collect();
+    hits.sort_unstable();
+    for at in hits {
         if at < end {
             continue;
         }
@@ -412,6 +434,11 @@ fn line(bytes: &[u8], at: usize) -> Range<usize> {
     let before = bytes[..at].iter().rev().take(SEGMENT_BEFORE).take_while(|byte| !ends(byte)).count();
     let after = bytes[at..].iter().take(SEGMENT_AFTER).take_while(|byte| !ends(byte)).count();
     at - before..at + after
+}
+
+/// Whether a line is as long as those that a mailer breaks (RFC 2045, 6.7: 76).
+fn is_full(bytes: &[u8], at: usize) -> bool {
+    (70..76).contains(&(at - line(bytes, at).start))
 }
 
 /// Lines that `=` at their ends joins.

@@ -97,6 +97,11 @@ fn after_default() -> usize {
 }
 
 impl Rule {
+    /// Whether it gives way to any other rule at the same place.
+    pub fn is_general(&self) -> bool {
+        self.general
+    }
+
     pub fn family(&self) -> &str {
         self.family.as_deref().unwrap_or(&self.id)
     }

@@ -99,6 +99,7 @@ const WHOLE: &[&str] = &[
     "must",
     "public",
     "private",
+    "postgres",
 ];
 
 /// Parts of values, in lower case, that no generated or chosen secret holds by chance.
@@ -152,7 +153,7 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     if trimmed.len() <= 256 && PART.iter().any(|part| memmem::find(&lower, part.as_bytes()).is_some()) {
         return true;
     }
-    is_masked(&lower) || is_variable(&lower)
+    trimmed.ends_with(b"...") || is_masked(&lower) || is_variable(&lower)
 }
 
 /// All the same character, or too few of them. `888888` is the default of many a vendor.

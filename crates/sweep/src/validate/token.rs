@@ -158,7 +158,7 @@ pub(super) fn is_crypt(hash: &[u8]) -> bool {
         // DES: two characters of salt and eleven of hash.
         return hash.len() == 13
             && hash.iter().any(u8::is_ascii_lowercase)
-            && hash.iter().any(u8::is_ascii_digit);
+            && hash.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
     };
     match kind {
         b"1" | b"apr1" => last.len() == 22,

@@ -117,7 +117,11 @@ pub(super) fn is_term(secret: &[u8]) -> bool {
     let letters: Vec<u8> =
         secret.iter().filter(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect();
     let others = secret.len() - letters.len();
-    others <= 3 && TERMS.iter().any(|term| term.as_bytes() == letters) || is_text(secret)
+    // `alpha_3`, `user_id_2`.
+    let numbered = secret.contains(&b'_')
+        && secret.iter().filter(|byte| byte.is_ascii_digit()).count() == 1
+        && secret.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+    others <= 3 && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters)) || is_text(secret)
 }
 
 /// A number with its unit, a date, a version, an address, a name of a file.
@@ -145,7 +149,26 @@ pub(super) fn is_odd(secret: &[u8]) -> bool {
     let lower = secret.iter().any(u8::is_ascii_lowercase);
     let upper = secret.iter().any(u8::is_ascii_uppercase);
     let sign = secret.iter().any(|byte| b"!@#%^&*+?~".contains(byte));
-    secret.len() >= 8 && (lower && upper && sign || rare_pairs(secret) >= 2.max(secret.len() / 6))
+    secret.len() >= 8
+        && (lower && upper && sign || scraps(secret) >= 2 || rare_pairs(secret) >= 2.max(secret.len() / 6))
+}
+
+/// Words of one or two letters, as `camelCase` has few.
+fn scraps(secret: &[u8]) -> usize {
+    let (mut count, mut len) = (0, 0);
+    let mut last = b'_';
+    for &byte in secret.iter().chain(b"_") {
+        let begins = byte.is_ascii_uppercase() && !last.is_ascii_uppercase();
+        if begins || !byte.is_ascii_alphabetic() {
+            count += usize::from((1..=2).contains(&len));
+            len = 0;
+        }
+        len += usize::from(byte.is_ascii_alphabetic());
+        last = byte;
+    }
+    // Words of small or of great letters alone may well be short: `is_on_or_off`.
+    let mixed = secret.iter().any(u8::is_ascii_lowercase) && secret.iter().any(u8::is_ascii_uppercase);
+    if mixed { count } else { 0 }
 }
 
 fn rare_pairs(secret: &[u8]) -> usize {
@@ -185,7 +208,7 @@ fn is_word(part: &[u8]) -> bool {
     let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let digits = part.len() - letters;
     let number = part[letters..].iter().all(u8::is_ascii_digit);
-    number && digits <= 4 && rare_pairs(part) * 6 <= letters
+    number && digits <= 4 && (letters <= 4 || rare_pairs(part) * 6 <= letters)
 }
 
 #[cfg(test)]

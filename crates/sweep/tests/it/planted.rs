@@ -210,7 +210,9 @@ fn same(found: &[u8], form: &str) -> bool {
         true => packed(&String::from_utf8_lossy(found)) == packed(form),
         // What is encoded may be told of as it was before.
         false => {
-            found == form.as_bytes()
+            let plain = String::from_utf8_lossy(found).replace("&amp;", "&").replace("\\u0026", "&");
+            plain == form
+                || found == form.as_bytes()
                 || form.len() > 100 && (base64(found) == form || made::hex(found, "") == form)
         }
     }

@@ -63,13 +63,11 @@ pub(crate) fn nested(text: &[u8], depth: usize, rng: &mut Rng) -> (String, Vec<u
     let mut names = Vec::new();
     for _ in 0..depth {
         let (name, wrap) = WRAPS[rng.usize(..WRAPS.len())];
-        // Escapes are of text; what is packed is none.
-        let text_only =
-            ["json", "percent", "xml"].iter().any(|of| name.starts_with(of)) || name == "utf-16le";
-        let (name, wrap) = match text_only && std::str::from_utf8(&wrapped).is_err() {
-            true => WRAPS[0],
-            false => (name, wrap),
-        };
+        // Escapes are of text; what is packed is none. And what begins with noise is not
+        // decoded: a container in the midst of base64 stays where it is.
+        let of_text = ["json", "percent", "xml"].iter().any(|of| name.starts_with(of)) || name == "utf-16le";
+        let refused = of_text && std::str::from_utf8(&wrapped).is_err() || name == "gzip inside bytes";
+        let (name, wrap) = if refused { WRAPS[0] } else { (name, wrap) };
         wrapped = wrap(&wrapped, rng);
         names.insert(0, name);
     }

@@ -9,6 +9,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
 use crate::rules::Rule;
+use crate::validate::{Check, der_len};
 
 /// Of one compiled expression, in bytes. `[A-Z]{1,9999}{1,9999}` does not get past it.
 const SIZE_MAX: usize = 1 << 20;
@@ -59,7 +60,12 @@ pub(crate) fn confirm(rule: &Rule, bytes: &[u8], at: usize) -> Option<Match> {
             return None;
         }
         if whole.end > at {
-            return Some(read(&captures, whole));
+            let mut matched = read(&captures, whole);
+            if rule.checks.contains(&Check::Der) {
+                let len = der_len(&bytes[matched.secret.start..]).unwrap_or_default();
+                matched.secret.end = matched.secret.end.max(bytes.len().min(matched.secret.start + len));
+            }
+            return Some(matched);
         }
         start = whole.end.max(whole.start + 1);
     }
@@ -68,6 +74,8 @@ pub(crate) fn confirm(rule: &Rule, bytes: &[u8], at: usize) -> Option<Match> {
 
 fn read(captures: &Captures, whole: Range<usize>) -> Match {
     let group = |name| captures.get_group_by_name(name).map(|span| span.range());
-    let secret = group("secret").unwrap_or_else(|| whole.clone());
+    // One expression may know several forms; a name stands for one group alone.
+    let secret = ["secret", "secret_2", "secret_3"].into_iter().find_map(group);
+    let secret = secret.unwrap_or_else(|| whole.clone());
     Match { secret, name: group("name"), whole }
 }

@@ -1,6 +1,8 @@
 //! Encodings in which a secret may stand, undone in memory: base64, hex, percent,
 //! UTF-16, and the escapes of JSON, XML and quoted-printable.
 //!
+//! Bytes in hex may be apart: `52:54`, `52 54`, `0x52, 0x54`.
+//!
 //! Each looks for runs by samples, so that plain text costs little: a run of 24
 //! characters cannot hide between samples that are 16 apart.
 
@@ -15,7 +17,7 @@ const STEP: usize = 16;
 const LINE_MIN: usize = 40;
 /// Around an escape, this much is decoded at once, in bytes before and after it.
 const SEGMENT_BEFORE: usize = 1 << 10;
-const SEGMENT_AFTER: usize = 8 << 10;
+const SEGMENT_AFTER: usize = 64 << 10;
 
 /// What an encoding held.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,6 +133,15 @@ fn json(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
+/// Strings of programs end with `\n`; a file inside a string has two or more, before the
+/// line ends.
+fn is_document(rest: &[u8]) -> bool {
+    const NEAR: usize = 1 << 10;
+    let near = &rest[..rest.len().min(NEAR)];
+    let line = &near[..memchr::memchr(b'\n', near).unwrap_or(near.len())];
+    memmem::find_iter(line, b"\\n").take(2).count() == 2
+}
+
 fn xml(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let end = rest.iter().take(10).position(|byte| *byte == b';')?;
     let name = std::str::from_utf8(&rest[1..end]).ok()?;
@@ -215,16 +226,21 @@ fn join_lines(bytes: &[u8], start: usize, mut end: usize) -> usize {
 /// Whether bytes may be something that is worth reading: text, UTF-16, or, as
 /// `is_container` says, the start of a container.
 fn plausible(bytes: &[u8], is_container: impl Fn(&[u8]) -> bool) -> bool {
+    // Marks of the order of bytes say that it is text.
+    let mark = [b"\xff\xfe".as_slice(), b"\xfe\xff", b"\xef\xbb\xbf"];
+    let bytes = mark.iter().find_map(|mark| bytes.strip_prefix(*mark)).unwrap_or(bytes);
     let start = &bytes[..bytes.len().min(48)];
     let text = |byte: &u8| (0x20..0x7f).contains(byte) || matches!(byte, b'\t' | b'\r' | b'\n');
     let printable = start.iter().filter(|byte| text(byte)).count();
     let zeros = start.iter().filter(|byte| **byte == 0).count();
-    printable * 10 >= start.len() * 9
+    // Settings of routers are ended by zeros, and so are strings of programs.
+    (printable + zeros) * 10 >= start.len() * 9 && printable * 5 >= start.len()
         || (zeros * 5 >= start.len() * 2 && (printable + zeros) * 10 >= start.len() * 9)
         // A private key in DER.
         || start.starts_with(&[0x30, 0x82])
         || start.starts_with(&[0x30, 0x81])
-        || is_container(start)
+        || matches!(start, [0x30, 0x20..=0x7f, 0x02, 0x01, ..])
+        || is_container(&bytes[..bytes.len().min(4096)])
 }
 
 /// What a run of base64 characters holds, as hex or as base64.
@@ -234,15 +250,19 @@ pub(crate) fn decode_run(
     is_container: impl Fn(&[u8]) -> bool,
 ) -> Option<Decoded> {
     let text = &bytes[run.clone()];
+    // Of zlib, a few bytes tell nothing but that it may be.
+    let zlib = |decoded: &[u8]| matches!(decoded, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
     let looks = |decoded: &[u8]| decoded.len() >= 12 && plausible(decoded, &is_container);
+    let may = |start: &[u8]| looks(start) || zlib(start);
     if text.iter().take(32).all(|byte| is(*byte, HEX)) {
         let digits = text.iter().take_while(|byte| is(**byte, HEX)).count() & !1;
-        if digits >= 32 && hex(&text[..32]).is_some_and(|start| looks(&start)) {
-            return Some(Decoded { encoding: "hex", place: run, bytes: hex(&text[..digits])? });
+        if digits >= 32 && hex(&text[..32]).is_some_and(|start| may(&start)) {
+            let decoded = hex(&text[..digits]).filter(|decoded| looks(decoded))?;
+            return Some(Decoded { encoding: "hex", place: run, bytes: decoded });
         }
     }
     // Most runs are words and paths: the first characters tell.
-    if !base64(&text[..RUN_MIN]).is_some_and(|start| looks(&start)) {
+    if !base64(&text[..RUN_MIN]).is_some_and(|start| may(&start)) {
         return None;
     }
     let decoded = base64(text).or_else(|| base64(&text[..text.len() - 1]))?;
@@ -293,7 +313,7 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             [_, high, low, ..] => Some((hex(&[*high, *low])?, 3)),
             _ => None,
         }),
-        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text != b"\n" && text != b"\t")),
+        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text.trim_ascii() == text || is_document(rest))),
         ("xml", b'&', xml),
     ];
     let mut done = [own.start; 3];
@@ -315,8 +335,13 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             decoded(Decoded { encoding, place, bytes: text });
         }
     }
+    apart(bytes, own.clone(), &mut decoded);
     let mut end = own.start;
-    for at in memmem::find_iter(&bytes[own.clone()], b"=3D").map(|at| own.start + at) {
+    let hits = memmem::find_iter(&bytes[own.clone()], b"=3D");
+    let breaks = memmem::find_iter(&bytes[own.clone()], b"=\r\n").filter(|at| is_full(bytes, own.start + at));
+    let mut hits: Vec<usize> = hits.chain(breaks).map(|at| own.start + at).collect();
+    hits.sort_unstable();
+    for at in hits {
         if at < end {
             continue;
         }
@@ -328,11 +353,92 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
     }
 }
 
+/// Bytes in hex that something stands between, and that begin in `own`.
+fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+    const APART_MIN: usize = 16;
+    // What stands between two bytes, and how far apart they are.
+    const BETWEEN: [&[u8]; 7] = [b":", b" ", b",", b"-", b", 0x", b",0x", b" 0x"];
+    let mut at = own.start;
+    while at < own.end {
+        let sampled = at;
+        at += STEP;
+        let Some(sample) = bytes.get(sampled..sampled + 12) else { return };
+        // Most text has another sign first: that alone must cost next to nothing.
+        let first = sample.iter().take(6).find(|byte| !is(**byte, HEX));
+        if !first.is_some_and(|byte| matches!(byte, b':' | b'-' | b' ' | b',' | b'x')) {
+            continue;
+        }
+        let Some(between) = BETWEEN.into_iter().find(|between| repeats(sample, between)) else { continue };
+        let step = 2 + between.len();
+        let is_byte =
+            |at: usize| matches!(bytes.get(at..at + 2), Some([high, low]) if is(*high, HEX) && is(*low, HEX));
+        let Some(mut start) = (sampled..sampled + step)
+            .find(|at| is_byte(*at) && bytes[at + 2..].starts_with(between) && is_byte(at + step))
+        else {
+            continue;
+        };
+        let earlier = |start: usize| {
+            start >= own.start + step
+                && is_byte(start - step)
+                && bytes[start - between.len()..].starts_with(between)
+        };
+        while earlier(start) {
+            start -= step;
+        }
+        let mut end = start;
+        let mut out = Vec::new();
+        while is_byte(end) {
+            out.extend(hex(&bytes[end..end + 2]).unwrap_or_default());
+            end += 2;
+            end += gap(&bytes[end..], between);
+        }
+        if out.len() >= APART_MIN && plausible(&out, |_| false) {
+            decoded(Decoded { encoding: "hex", place: start..end, bytes: out });
+        }
+        at = end.max(at);
+    }
+}
+
+/// How long the gap between two bytes is: as all are, or with the end of a line in it.
+fn gap(rest: &[u8], between: &[u8]) -> usize {
+    if rest.starts_with(between) {
+        return between.len();
+    }
+    let sign = between.iter().take_while(|byte| matches!(byte, b',' | b':')).count();
+    let blanks = |rest: &[u8]| rest.iter().take(24).take_while(|byte| byte.is_ascii_whitespace()).count();
+    if !rest.starts_with(&between[..sign]) {
+        return 0;
+    }
+    let blank = blanks(&rest[sign..]);
+    let prefix = if between.ends_with(b"0x") { b"0x".as_slice() } else { b"" };
+    match blank > 0 && rest[sign + blank..].starts_with(prefix) {
+        true => sign + blank + prefix.len(),
+        false => 0,
+    }
+}
+
+/// Whether `between` stands in a sample twice, two digits apart.
+fn repeats(sample: &[u8], between: &[u8]) -> bool {
+    let step = 2 + between.len();
+    (0..step.min(sample.len() - between.len())).any(|at| {
+        sample[at..].starts_with(between)
+            && sample
+                .get(at + between.len()..at + step)
+                .is_none_or(|two| two.iter().all(|byte| is(*byte, HEX)))
+            && sample.get(at + step..at + step + 1).is_none_or(|next| next[0] == between[0])
+    })
+}
+
 fn line(bytes: &[u8], at: usize) -> Range<usize> {
     let ends = |byte: &u8| matches!(byte, b'\n' | 0);
     let before = bytes[..at].iter().rev().take(SEGMENT_BEFORE).take_while(|byte| !ends(byte)).count();
     let after = bytes[at..].iter().take(SEGMENT_AFTER).take_while(|byte| !ends(byte)).count();
     at - before..at + after
+}
+
+/// Whether a line is as long as those that a mailer breaks (RFC 2045, 6.7: 76).
+fn is_full(bytes: &[u8], at: usize) -> bool {
+    (70..76).contains(&(at - line(bytes, at).start))
 }
 
 /// Lines that `=` at their ends joins.

@@ -4,11 +4,13 @@
 mod der;
 mod placeholder;
 mod token;
+mod words;
 
 use serde::Deserialize;
 
 use crate::decode::base64;
 use crate::finding::{Life, Severity};
+pub(crate) use der::len as der_len;
 pub(crate) use placeholder::is_placeholder;
 
 /// What a rule has checked of its matches, in its file `name` or `name:number`.
@@ -27,6 +29,10 @@ pub(crate) enum Check {
     Digit,
     /// What somebody would choose as a password: no code, no type, no path.
     Password,
+    /// The same, and no word of a language or a program either.
+    Chosen,
+    /// What a machine would make as a key or token: long, and no name of anything.
+    Token,
     /// What follows a user in an address.
     UrlPassword,
     /// What stands where nothing but a secret does: no placeholder is enough.
@@ -43,9 +49,10 @@ pub(crate) enum Check {
     Pem,
     /// A private key, or a PKCS#12 file, in DER, whose lengths agree; begins with the match.
     Der,
-    /// A token of GitHub or npm: a CRC-32 in base 62 at its end.
+    /// A token of GitHub or npm: a CRC-32 in base 62 at its end, without which it is a
+    /// lesser finding.
     Crc32,
-    /// Base64 of `user:password`.
+    /// Base64 of `user:password`, or of SASL's PLAIN.
     Basic,
     /// A hash of crypt(3) of the length that its kind has.
     Crypt,
@@ -68,6 +75,8 @@ impl TryFrom<String> for Check {
             "mixed" => Check::Mixed,
             "digit" => Check::Digit,
             "password" => Check::Password,
+            "chosen" => Check::Chosen,
+            "token" => Check::Token,
             "url-password" => Check::UrlPassword,
             "value" => Check::Value,
             "sas" => Check::Sas,
@@ -136,11 +145,13 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
                 secret.iter().any(u8::is_ascii_alphabetic) && secret.iter().any(u8::is_ascii_digit)
             }
             Check::Password => placeholder::is_password(secret),
+            Check::Chosen => placeholder::is_chosen(secret),
+            Check::Token => words::is_token(secret),
             Check::UrlPassword => placeholder::is_url_password(secret),
             Check::Value => placeholder::is_value(secret),
             Check::Pem => der::pem(secret, &mut verdict),
             Check::Der => der::key(found.from),
-            Check::Crc32 => token::has_crc32(secret),
+            Check::Crc32 => token::crc32(secret, &mut verdict),
             Check::Basic => base64(secret).is_some_and(|pair| token::is_pair(&pair)),
             Check::Crypt => token::is_crypt(secret),
             Check::NoDigest => !placeholder::says_digest(found.before),

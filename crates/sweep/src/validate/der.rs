@@ -27,6 +27,11 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, rest.get(..len)?, &rest[len..]))
 }
 
+/// Of what begins here, with its tag and length, if all of it is there.
+pub(crate) fn len(bytes: &[u8]) -> Option<usize> {
+    element(bytes).map(|(_, _, rest)| bytes.len() - rest.len())
+}
+
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
@@ -44,8 +49,9 @@ pub(super) fn key(bytes: &[u8]) -> bool {
         }
         // PKCS#1 (RFC 8017, A.1.2): eight integers after the version.
         ([0 | 1], INTEGER) => second.len() >= 32 && integers(rest) >= 7,
-        // SEC 1 (RFC 5915).
-        ([1], OCTETS) => (24..=72).contains(&second.len()),
+        // SEC 1 (RFC 5915),
+        // with its curve or its public half behind it.
+        ([1], OCTETS) => (24..=72).contains(&second.len()) && matches!(rest.first(), Some(0xa0 | 0xa1)),
         // PKCS#12 (RFC 7292, 4): content of the type `data`.
         ([3], SEQUENCE) => {
             matches!(element(second), Some((OID, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01], _)))

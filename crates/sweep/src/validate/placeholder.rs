@@ -2,6 +2,8 @@
 
 use memchr::memmem;
 
+use super::words;
+
 /// Whole values, in lower case.
 const WHOLE: &[&str] = &[
     "password",
@@ -95,6 +97,9 @@ const WHOLE: &[&str] = &[
     "for",
     "with",
     "must",
+    "public",
+    "private",
+    "postgres",
 ];
 
 /// Parts of values, in lower case, that no generated or chosen secret holds by chance.
@@ -148,13 +153,13 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     if trimmed.len() <= 256 && PART.iter().any(|part| memmem::find(&lower, part.as_bytes()).is_some()) {
         return true;
     }
-    is_masked(&lower) || is_variable(&lower)
+    trimmed.ends_with(b"...") || is_masked(&lower) || is_variable(&lower)
 }
 
-/// All the same character, or too few of them.
+/// All the same character, or too few of them. `888888` is the default of many a vendor.
 fn is_masked(lower: &[u8]) -> bool {
     let first = lower[0];
-    if lower.len() > 1 && lower.iter().all(|byte| *byte == first) {
+    if lower.len() > 1 && !matches!(first, b'1'..=b'9') && lower.iter().all(|byte| *byte == first) {
         return true;
     }
     let mut seen = [false; 256];
@@ -183,12 +188,17 @@ fn is_variable(lower: &[u8]) -> bool {
 
 /// What a person may have chosen, in contrast to words of a program or a text.
 pub(super) fn is_password(secret: &[u8]) -> bool {
+    is_plain(secret) && !is_name(secret)
+}
+
+/// Printable, and no code.
+fn is_plain(secret: &[u8]) -> bool {
     if !(4..=128).contains(&secret.len()) || !secret.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
     }
+    let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphabetic() || pair[0] == b'_');
     let code = [
-        b"(".as_slice(),
-        b"::",
+        b"::".as_slice(),
         b"->",
         b"=>",
         b"==",
@@ -203,22 +213,32 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
         b"%s",
         b"%d",
     ];
-    if code.iter().any(|code| memmem::find(secret, code).is_some()) {
-        return false;
-    }
+    // Base64 may end with `==`.
+    let body = secret.strip_suffix(b"==").unwrap_or(secret);
+    !code.iter().any(|code| memmem::find(body, code).is_some())
+        && !secret.windows(2).any(call)
+        && !secret.starts_with(b"/")
+        && !secret.starts_with(b"-")
+}
+
+/// `user.password`, `PASSWORD_FIELD`, `getPassword`, `config.value_1`: names, not values.
+fn is_name(secret: &[u8]) -> bool {
     let identifier = secret.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'-'));
     let joined = secret.iter().any(|b| matches!(b, b'_' | b'.' | b'-'));
     let camel = secret.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
     let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
-    // `config.secret_value_1`.
     let path = secret.contains(&b'_')
         && digits * 6 < secret.len()
         && secret.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.'));
-    if path && secret.contains(&b'.') {
-        return false;
-    }
-    // `user.password`, `PASSWORD_FIELD`, `getPassword`: names, not values.
-    !(identifier && (joined || camel)) && !secret.starts_with(b"/") && !secret.starts_with(b"-")
+    path && secret.contains(&b'.') || identifier && (joined || camel)
+}
+
+/// No word of a language or a program either: digits and letters, signs among letters of
+/// both cases, or letters that do not follow each other in words.
+pub(super) fn is_chosen(secret: &[u8]) -> bool {
+    is_plain(secret)
+        && !words::is_term(secret)
+        && (words::is_odd(secret) || is_password(secret) && words::has_digits(secret))
 }
 
 /// In an address: no format, no name of a variable, nothing that handbooks print.

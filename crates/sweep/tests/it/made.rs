@@ -2,19 +2,26 @@
 
 use fastrand::Rng;
 
-const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+pub(crate) const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-const ALNUM: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(crate) const ALNUM: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub(crate) const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 const CRYPT: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The example with all `{kind:number}` replaced; other braces stay.
 pub(crate) fn made(template: &str, rng: &mut Rng) -> String {
+    with(template, &mut |kind, number| part(kind, number, rng))
+}
+
+/// The same, with what makes the parts.
+pub(crate) fn with(template: &str, part: &mut dyn FnMut(&str, &str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find('{') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let replaced = rest.find('}').and_then(|end| Some((end, part(&rest[1..end], rng)?)));
+        let named = |end| rest[1..end].split_once(':').unwrap_or((&rest[1..end], "0"));
+        let replaced = rest.find('}').and_then(|end| Some((end, part(named(end).0, named(end).1)?)));
         match replaced {
             Some((end, text)) => {
                 out.push_str(&text);
@@ -29,8 +36,7 @@ pub(crate) fn made(template: &str, rng: &mut Rng) -> String {
     out + rest
 }
 
-fn part(name: &str, rng: &mut Rng) -> Option<String> {
-    let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
+pub(crate) fn part(kind: &str, number: &str, rng: &mut Rng) -> Option<String> {
     let len = || number.parse::<usize>().ok();
     Some(match kind {
         "base64" => base64(&bytes(len()?, rng)),
@@ -83,11 +89,41 @@ pub(crate) fn pkcs8(rng: &mut Rng) -> Vec<u8> {
     key
 }
 
-fn pem(der: &[u8], name: &str) -> String {
-    let digits = base64(der);
-    let lines: Vec<&str> =
-        digits.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("base64")).collect();
-    format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines.join("\n"))
+/// A tag, its length and its content (X.690, 8.1), up to 64 KiB.
+pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(content.len()).expect("a short content").to_be_bytes();
+    let head: &[u8] = match content.len() {
+        ..0x80 => &[tag, low],
+        0x80..0x100 => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, content].concat()
+}
+
+/// A key under PBES2 (RFC 8018, A.4), with noise for the key.
+pub(crate) fn sealed(rng: &mut Rng) -> Vec<u8> {
+    const PBES2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d";
+    const PBKDF2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c";
+    const AES_256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
+    let salt = [der(0x04, &bytes(8, rng)), der(0x02, &[8, 0])].concat();
+    let kdf = der(0x30, &[der(0x06, PBKDF2), der(0x30, &salt)].concat());
+    let cipher = der(0x30, &[der(0x06, AES_256_CBC), der(0x04, &bytes(16, rng))].concat());
+    let algorithm = [der(0x06, PBES2), der(0x30, &[kdf, cipher].concat())].concat();
+    der(0x30, &[der(0x30, &algorithm), der(0x04, &bytes(1232, rng))].concat())
+}
+
+pub(crate) fn pem(der: &[u8], name: &str) -> String {
+    format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines(&base64(der), 64))
+}
+
+/// Broken into lines of `len`.
+pub(crate) fn lines(text: &str, len: usize) -> String {
+    let lines = text.as_bytes().chunks(len).map(|line| std::str::from_utf8(line).expect("digits"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) fn hex(bytes: &[u8], between: &str) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between)
 }
 
 /// Eight to fourteen characters, a digit among them, as people and vendors choose.
@@ -101,7 +137,7 @@ pub(crate) fn password(rng: &mut Rng) -> String {
     )
 }
 
-fn any(of: &[u8], len: usize, rng: &mut Rng) -> String {
+pub(crate) fn any(of: &[u8], len: usize, rng: &mut Rng) -> String {
     (0..len).map(|_| char::from(of[rng.usize(..of.len())])).collect()
 }
 

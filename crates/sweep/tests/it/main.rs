@@ -10,10 +10,12 @@ mod firmware;
 mod hostile;
 mod images;
 mod made;
+mod planted;
 mod rules;
 mod sources;
 mod support;
 mod work;
+mod wraps;
 
 use std::ops::ControlFlow;
 

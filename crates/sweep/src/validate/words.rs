@@ -1,0 +1,254 @@
+//! Words, and what is none: how a chosen password or a key is told from a term of a
+//! program, where the name beside it says only that it may be one.
+
+use super::entropy;
+
+/// For each letter, those that follow it in at least 2 of 10 000 pairs of letters, by
+/// 8 486 words of English, German and French.
+const FOLLOWS: [&[u8]; 26] = [
+    b"bcdfghiklmnprstuvwxy",
+    b"aeijlorstuy",
+    b"acehiklorstuy",
+    b"adegilmnorsuvy",
+    b"abcdefghiklmnopqrstuvwxyz",
+    b"aefilorstuy",
+    b"aeghilnorstu",
+    b"aeilmnorstuw",
+    b"abcdefgklmnopqrstvxz",
+    b"eou",
+    b"aegilnost",
+    b"abcdefiklopstuvy",
+    b"abeimopstu",
+    b"abcdefghiklmnoprstuvyz",
+    b"abcdefgiklmnoprstuvwy",
+    b"aehiloprstuy",
+    b"u",
+    b"abcdefghiklmnoprstuvwy",
+    b"acefghiklmopqstuwy",
+    b"acdefhilmnoprstuwyz",
+    b"abcdefgilmnoprstvx",
+    b"aeior",
+    b"aehinors",
+    b"aceipt",
+    b"eimnopst",
+    b"aeitu",
+];
+
+/// Terms that have digits, in lower case, digits left out.
+const TERMS: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "user",
+    "username",
+    "test",
+    "arg",
+    "param",
+    "value",
+    "val",
+    "field",
+    "foo",
+    "bar",
+    "str",
+    "string",
+    "text",
+    "var",
+    "id",
+    "utf",
+    "md",
+    "sha",
+    "rsa",
+    "aes",
+    "des",
+    "base",
+    "oauth",
+    "http",
+    "ipv",
+    "pkcs",
+    "x",
+    "v",
+    "hmacsha",
+    "pbkdf",
+    "argon",
+    "bcrypt",
+    "scrypt",
+    "ascii",
+    "iso",
+    "latin",
+    "des3",
+    "mypassword",
+    "mypass",
+    "testpass",
+    "testpassword",
+    "yourpassword",
+    "newpassword",
+    "oldpassword",
+    "admin",
+    "root",
+    "tls",
+    "ssl",
+    "u",
+    "i",
+    "int",
+    "uint",
+    "f",
+    "col",
+    "row",
+    "table",
+    "opt",
+    "option",
+    "input",
+    "label",
+    "msg",
+    "page",
+    "node",
+    "item",
+    "attr",
+    "type",
+    "name",
+    "ntlmv",
+];
+
+pub(super) fn is_term(secret: &[u8]) -> bool {
+    let letters: Vec<u8> =
+        secret.iter().filter(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect();
+    let others = secret.len() - letters.len();
+    // `alpha_3`, `user_id_2`.
+    let numbered = secret.contains(&b'_')
+        && secret.iter().filter(|byte| byte.is_ascii_digit()).count() == 1
+        && secret.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+    others <= 3 && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters)) || is_text(secret)
+}
+
+/// A number with its unit, a date, a version, an address, a name of a file.
+fn is_text(secret: &[u8]) -> bool {
+    let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let dots = secret.iter().filter(|byte| matches!(byte, b'.' | b':' | b'-' | b'/' | b',')).count();
+    let letters = secret.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let hex = secret.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'-' | b'x'));
+    let prefixed = secret.starts_with(b"0x")
+        || secret.starts_with(b"#") && secret[1..].iter().all(u8::is_ascii_hexdigit);
+    (dots >= 2 && letters <= 2 && digits > 0) || (hex && dots >= 2) || prefixed && hex_only(secret)
+}
+
+fn hex_only(secret: &[u8]) -> bool {
+    secret.iter().skip(2).all(u8::is_ascii_hexdigit)
+}
+
+/// A letter and a digit.
+pub(super) fn has_digits(secret: &[u8]) -> bool {
+    secret.iter().any(u8::is_ascii_alphabetic) && secret.iter().any(u8::is_ascii_digit)
+}
+
+/// Letters that no word has beside each other, or a sign among letters of both cases.
+pub(super) fn is_odd(secret: &[u8]) -> bool {
+    let lower = secret.iter().any(u8::is_ascii_lowercase);
+    let upper = secret.iter().any(u8::is_ascii_uppercase);
+    let sign = secret.iter().any(|byte| b"!@#%^&*+?~".contains(byte));
+    secret.len() >= 8
+        && (lower && upper && sign || scraps(secret) >= 2 || rare_pairs(secret) >= 2.max(secret.len() / 6))
+}
+
+/// Words of one or two letters, as `camelCase` has few.
+fn scraps(secret: &[u8]) -> usize {
+    let (mut count, mut len) = (0, 0);
+    let mut last = b'_';
+    for &byte in secret.iter().chain(b"_") {
+        let begins = byte.is_ascii_uppercase() && !last.is_ascii_uppercase();
+        if begins || !byte.is_ascii_alphabetic() {
+            count += usize::from((1..=2).contains(&len));
+            len = 0;
+        }
+        len += usize::from(byte.is_ascii_alphabetic());
+        last = byte;
+    }
+    // Words of small or of great letters alone may well be short: `is_on_or_off`.
+    let mixed = secret.iter().any(u8::is_ascii_lowercase) && secret.iter().any(u8::is_ascii_uppercase);
+    if mixed { count } else { 0 }
+}
+
+fn rare_pairs(secret: &[u8]) -> usize {
+    let rare = |pair: &[u8]| {
+        let (first, second) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
+        // Where words meet in `camelCase`, any letters do.
+        let meet = pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+        first.is_ascii_lowercase()
+            && second.is_ascii_lowercase()
+            && !meet
+            && !FOLLOWS[usize::from(first - b'a')].contains(&second)
+    };
+    secret.windows(2).filter(|pair| rare(pair)).count()
+}
+
+/// Fourteen characters or more, of which no name is made.
+pub(super) fn is_token(secret: &[u8]) -> bool {
+    let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let hex = secret.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let least = match (hex, secret.len()) {
+        (true, _) => 2.8,
+        (false, ..24) => 3.0,
+        _ => 3.3,
+    };
+    let parts = secret.split(|byte| matches!(byte, b'_' | b'-' | b'.' | b'/' | b':'));
+    // `config.secret_value_1`, `aes-256-gcm`: words, with a number.
+    let words = parts.filter(|part| !part.is_empty()).all(is_word);
+    secret.len() >= 14
+        && entropy(secret) >= least
+        && !words
+        && (hex && digits > 0 || digits >= 2 || is_odd(secret))
+}
+
+/// A word, or words in `camelCase`, or a number of up to four digits; a digit or two may
+/// follow a word.
+fn is_word(part: &[u8]) -> bool {
+    let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let digits = part.len() - letters;
+    let number = part[letters..].iter().all(u8::is_ascii_digit);
+    number && digits <= 4 && (letters <= 4 || rare_pairs(part) * 6 <= letters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_from_what_chance_made() {
+        for word in
+            ["Passwortfeld", "encryption", "authorization_code", "getUserToken", "Kennwort", "identifiant"]
+        {
+            assert!(!is_odd(word.as_bytes()), "{word}");
+        }
+        for chance in ["qzvkwtmxrb", "hwfqjzkpxe", "Berlin!Kamera", "xkqvbnmtzw"] {
+            assert!(is_odd(chance.as_bytes()), "{chance}");
+        }
+        for term in ["password1", "utf8", "sha256", "192.168.1.1", "2026-11-28", "arg_2"] {
+            assert!(is_term(term.as_bytes()), "{term}");
+        }
+        for password in ["Garage4711", "tiger-77-falke", "a8Kd0Lq2"] {
+            assert!(!is_term(password.as_bytes()), "{password}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_told_from_names() {
+        for name in [
+            "config.secret_value_1",
+            "aes-256-gcm-siv-1",
+            "getAccessTokenFromRequest",
+            "user_session_token_2",
+        ] {
+            assert!(!is_token(name.as_bytes()), "{name}");
+        }
+        for token in [
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "a8Kd0Lq2Zx9Qw4Er7Ty1",
+            "b7e23ec2-9af2-4b1c-8a55-0d2f6a7c9e11",
+        ] {
+            assert!(is_token(token.as_bytes()), "{token}");
+        }
+    }
+}

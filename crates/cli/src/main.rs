@@ -114,7 +114,8 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Check recordings (*.lkr) and proofs (*.lkproof), offline and without keys.
     Verify(verify::Arguments),
-    /// Look for keys, passwords and tokens in files, backups, images and logs. Offline.
+    /// Look for keys, passwords and tokens in files, backups, images and logs, and in the
+    /// settings of a camera. Offline but for that camera.
     /// Exits with 0 if there are none, 1 if there are, 2 on errors.
     Sweep(sweep::Arguments),
     /// Firmware images of cameras: what is in them. Offline.

@@ -1,4 +1,7 @@
-//! `lenskeep sweep`: what leaked into files. Offline, and without a device of its own.
+//! `lenskeep sweep`: what leaked into files, and into the settings of a camera. Without
+//! a device of its own, and offline but for that camera.
+
+mod camera;
 
 use std::fs::Metadata;
 use std::ops::ControlFlow;
@@ -20,8 +23,10 @@ pub(crate) const FAILED: u8 = 2;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Files, folders and devices; `-` is standard input.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "camera")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    camera: camera::Access,
     #[arg(long, default_value = "text", value_enum)]
     format: Format,
     /// Print secrets as they are.
@@ -80,6 +85,12 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut collected = Collected::new(&arguments.paths)?;
     for path in &arguments.paths {
         collected.path(&sweep, path)?;
+    }
+    for (name, document) in camera::documents(&arguments.camera)? {
+        match document {
+            Ok(bytes) => collected.input(&sweep, &name, &bytes),
+            Err(why) => collected.skip(&name, why),
+        }
     }
     let Collected { mut findings, skipped, totals, progress } = collected;
     progress.end();

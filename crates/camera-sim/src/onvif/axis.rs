@@ -18,6 +18,15 @@ pub(super) enum Program {
     Parameters,
     Control,
     Configuration,
+    /// Its logs and the report for support, which are read and never set.
+    Documents(Document),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    SystemLog,
+    AccessLog,
+    Report,
 }
 
 impl Program {
@@ -26,6 +35,9 @@ impl Program {
             "/axis-cgi/param.cgi" => Some(Program::Parameters),
             "/axis-cgi/com/ptz.cgi" => Some(Program::Control),
             "/axis-cgi/com/ptzconfig.cgi" => Some(Program::Configuration),
+            "/axis-cgi/systemlog.cgi" => Some(Program::Documents(Document::SystemLog)),
+            "/axis-cgi/accesslog.cgi" => Some(Program::Documents(Document::AccessLog)),
+            "/axis-cgi/serverreport.cgi" => Some(Program::Documents(Document::Report)),
             _ => None,
         }
     }
@@ -44,7 +56,7 @@ pub(super) async fn answer(
     fault: Option<Fault>,
 ) -> Response<Content> {
     let asked: Vec<(String, String)> = url::form_urlencoded::parse(asked).into_owned().collect();
-    let is_of_head = program != Program::Parameters;
+    let is_of_head = matches!(program, Program::Control | Program::Configuration);
     let said = match fault {
         Some(Fault::VapixGarbage) => Ok(Some("<html><body>log in</body></html>".to_owned())),
         Some(Fault::VapixHuge) => Ok(Some("presetposno1=Home\r\n".repeat(1_000_000))),
@@ -52,7 +64,13 @@ pub(super) async fn answer(
         Some(Fault::OnvifEcho) if is_of_head => return told(format!("Error:\r\n{asked:?}")),
         _ if is_of_head && !options.ptz => Err("there is no PTZ driver"),
         _ => match program {
-            Program::Parameters => Ok(Some(parameters(options.ptz, value(&asked, "group")))),
+            Program::Parameters => Ok(Some(parameters(options, value(&asked, "group")))),
+            // As of old firmware that keeps no log of who came.
+            Program::Documents(Document::AccessLog) => return none(),
+            Program::Documents(Document::SystemLog) => Ok(Some(options.log.join("\r\n"))),
+            Program::Documents(Document::Report) => {
+                Ok(Some(format!("----- Server report\r\n{}\r\n", options.log.join("\r\n"))))
+            }
             Program::Control => control(options.ptz_fault, head, &asked).await,
             Program::Configuration => configure(head, &asked),
         },
@@ -68,6 +86,12 @@ pub(super) async fn answer(
     }
 }
 
+fn none() -> Response<Content> {
+    let mut response = told("not here".to_owned());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 fn told(text: String) -> Response<Content> {
     Response::new(Content::of(text))
 }
@@ -77,8 +101,10 @@ fn value<'a>(asked: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 /// Those of the groups that somebody asked for.
-fn parameters(ptz: bool, groups: Option<&str>) -> String {
+fn parameters(options: &OnvifOptions, groups: Option<&str>) -> String {
+    let ptz = options.ptz;
     let mut all = vec!["root.Brand.Brand=AXIS".to_owned()];
+    all.extend(options.parameters.iter().cloned());
     all.push(format!("root.Properties.PTZ.PTZ={}", if ptz { "yes" } else { "no" }));
     if ptz {
         let abilities = ["ContinuousPan", "ContinuousTilt", "ContinuousZoom", "ServerPreset"];

@@ -54,7 +54,11 @@ pub struct OnvifOptions {
     pub ptz: bool,
     /// It streams its events, too, as cameras of Axis do, and is moved as they are.
     pub vapix: bool,
-    /// What it does wrong then.
+    /// More lines of its parameters: what somebody set there, as `root.A.B=value`.
+    pub parameters: Vec<String>,
+    /// Lines of its log.
+    pub log: Vec<String>,
+    /// What it does wrong when it is moved.
     pub ptz_fault: Option<PtzFault>,
     /// Something moves this often, for a third of the time.
     pub event_every: Option<Duration>,

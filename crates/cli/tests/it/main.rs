@@ -15,4 +15,5 @@ mod roster;
 mod services;
 mod several;
 mod support;
+mod sweep;
 mod walk;

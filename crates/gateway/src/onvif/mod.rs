@@ -19,6 +19,7 @@
 mod client;
 mod digest;
 pub(crate) mod discovery;
+mod documents;
 mod error;
 mod events;
 mod limits;
@@ -35,6 +36,7 @@ mod xml;
 
 pub use client::OnvifAccess;
 pub use discovery::FindLimits;
+pub use documents::{DOCUMENT_BYTES_MAX, Document, documents};
 pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;

@@ -1,4 +1,5 @@
 mod axis;
+mod documents;
 mod onvif;
 mod rtsp;
 mod site;

@@ -230,9 +230,9 @@ proptest! {
 
 #[test]
 fn the_seeds_of_the_fuzzer_pass() {
-    let targets: [(&str, fn(&[u8])); 2] =
-        [("vapix", fuzzing::fuzz_stream), ("vapix_ptz", fuzzing::fuzz_positions)];
-    for (target, fuzz) in targets {
+    type Target = (&'static str, fn(&[u8]));
+    const TARGETS: [Target; 2] = [("vapix", fuzzing::fuzz_stream), ("vapix_ptz", fuzzing::fuzz_positions)];
+    for (target, fuzz) in TARGETS {
         let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
         let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
         assert!(seeds.len() >= 2);

@@ -155,7 +155,7 @@ async fn a_camera_of_axis_is_moved_over_tls_by_its_pin_alone() {
     site.simulated = camera_sim::start(options).await.unwrap();
     let rtsps = site.simulated.rtsps_url(model::Rendition::Main).unwrap();
     let access = |certificate| CameraAccess {
-        url: rtsps.parse().unwrap(),
+        url: rtsps.clone(),
         sub_url: None,
         certificate: Some(certificate),
         ..access(&site)

@@ -40,7 +40,8 @@ impl Grants {
         Ok(ChunkOpener::new(signed, &keys)?)
     }
 
-    async fn keys(
+    /// Of a camera in an epoch of its gateway.
+    pub(crate) async fn keys(
         &mut self,
         session: &mut Session,
         gateway: GatewayId,

@@ -6,6 +6,7 @@
 mod app;
 mod approvals;
 mod audit;
+mod bookmarks;
 mod camera;
 mod client;
 mod dating;
@@ -94,6 +95,9 @@ enum Command {
         kind: recordings::ExportKind,
         out: PathBuf,
     },
+    /// Notes about footage, and locks against its deletion.
+    #[command(subcommand)]
+    Bookmark(bookmarks::BookmarkCommand),
     /// What waits for several administrators to agree.
     #[command(subcommand, visible_alias = "proposal")]
     Approval(approvals::ApprovalCommand),
@@ -406,6 +410,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Export { range, kind, out } => {
             let mut session = Box::pin(local::session(&home, local, range.camera)).await?;
             Box::pin(recordings::export(&mut session, &range, kind, &out)).await
+        }
+        Command::Bookmark(command) => {
+            bookmarks::run(&mut Box::pin(Session::open(&home)).await?, command).await
         }
         Command::Approval(command) => {
             approvals::run(&mut Box::pin(Session::open(&home)).await?, command).await

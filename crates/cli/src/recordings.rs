@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::wire::Gap;
-use model::{CameraId, EpochId, Hash, Rendition, Timestamp};
+use model::{CameraId, EpochId, GatewayId, Hash, Rendition, Timestamp};
 use seal::action::Action;
 use seal::recording::{ChunkRef, ReadError, Recording};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ use crate::grants::Grants;
 use crate::mp4::{self, Clips, Source};
 use crate::proof::ProofFile;
 use crate::times;
+
+/// How long before a stretch a recording may have ended whose key its note has.
+const BEFORE_MS: u64 = Timestamp::HOUR;
 
 #[derive(clap::Args)]
 pub(crate) struct Range {
@@ -237,6 +240,30 @@ pub(crate) async fn export(
         println!("{}", file.display());
     }
     Ok(())
+}
+
+/// Gateway and epoch of what is recorded in a stretch, or shortly before it, as the
+/// recording itself says and the gateway signed.
+pub(crate) async fn place_of(
+    session: &mut Session,
+    grants: &mut Grants,
+    camera: CameraId,
+    (from, to): (Timestamp, Timestamp),
+) -> anyhow::Result<Option<(GatewayId, EpochId)>> {
+    let range =
+        Range { camera, from: from.minus_ms(BEFORE_MS), to: to.plus_ms(1), rendition: Rendition::Main };
+    let list = fetch(session, &range).await?;
+    let covers = |listed: &&Listed| listed.started_at.plus_ms(listed.duration_ms) >= from;
+    let Some(listed) = list.recordings.iter().find(covers).or(list.recordings.last()) else {
+        return Ok(None);
+    };
+    let bytes = session.client.bytes(&format!("/api/v1/recordings/{}?camera={camera}", listed.id)).await?;
+    let recording = Recording::parse(&bytes)?;
+    grants.opener(session, &recording.header).await?;
+    recording.verify(&session.roster)?;
+    let header = &recording.header.header;
+    ensure!(header.camera == camera, "the cloud sent a recording of another camera");
+    Ok(Some((header.gateway, header.epoch)))
 }
 
 /// Chunks of the range, from the key frame at or before it on, so that it

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod azure;
+mod bookmarks;
 mod dating;
 mod devices;
 mod hours;

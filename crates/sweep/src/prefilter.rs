@@ -3,13 +3,17 @@
 //! Hashes of three folded bytes are looked up at every second position. Each literal
 //! has at least four bytes, so of two neighbouring triples of it one begins at an even
 //! position; both are in the table. That touches each byte 1.5 times, needs no
-//! instruction that not every processor has, and no `unsafe`; a table of 16 KiB stays in
-//! the first cache. Which two triples of a literal are looked up is chosen by how rare
+//! instruction that not every processor has, and no `unsafe`. The first look is into a
+//! table of bytes, which takes no shifts and fits into the first cache; what is there, one
+//! of fifty, is looked up by two bits more. Which two triples of a literal are looked up is chosen by how rare
 //! they are, and triples that another literal has already cost nothing.
 
 /// Literals shorter than this cannot be found.
 pub(crate) const LITERAL_MIN: usize = 4;
 const HASH_BITS: u32 = 17;
+/// Of those, the high ones are the place in the table of bytes.
+const FIRST_BITS: u32 = 15;
+const FACTOR: u32 = 0x9e37_79b1;
 const FOLD: u32 = 0x20_2020;
 /// Positions that are looked up at once.
 const AT_ONCE: usize = 9;
@@ -30,6 +34,8 @@ struct Entry {
 
 #[derive(Debug)]
 pub(crate) struct Prefilter {
+    /// Not 0 where a hash begins with these bits.
+    first: Box<[u8; 1 << FIRST_BITS]>,
     bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
     /// Entries of one hash are neighbours: from `heads[hash]` to `heads[hash + 1]`.
     heads: Vec<u32>,
@@ -49,6 +55,7 @@ impl Prefilter {
             }
         }
         let mut placed: Vec<(u32, Entry)> = Vec::new();
+        let mut first = Box::new([0; 1 << FIRST_BITS]);
         let mut bits = Box::new([0_u64; 1 << (HASH_BITS - 6)]);
         for (number, literal) in literals.iter().enumerate() {
             let bytes = &literal.bytes;
@@ -64,6 +71,7 @@ impl Prefilter {
                 (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
             for back in [best, best + 1] {
                 let hash = hash(triple_of([bytes[back], bytes[back + 1], bytes[back + 2]]));
+                first[(hash >> (HASH_BITS - FIRST_BITS)) as usize] = 1;
                 bits[(hash >> 6) as usize] |= 1 << (hash & 63);
                 placed.push((hash, Entry { literal: number as u16, back: back as u16 }));
             }
@@ -77,19 +85,22 @@ impl Prefilter {
             heads[at] += heads[at - 1];
         }
         let entries = placed.into_iter().map(|(_, entry)| entry).collect();
-        Prefilter { bits, heads, entries, literals }
+        Prefilter { first, bits, heads, entries, literals }
     }
 
     /// Tells where each literal begins, by its number.
     pub(crate) fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
         let mut at = 0;
         while let Some(block) = bytes[at..].first_chunk::<20>() {
-            let hashes = hashes(block);
-            let any = hashes.iter().fold(0, |any, hash| any | self.bits[(hash >> 6) as usize] >> (hash & 63));
-            if any & 1 != 0 {
-                for (number, hash) in hashes.into_iter().enumerate() {
+            let words = words(block);
+            let any = (0..AT_ONCE).fold(0, |any, index| {
+                any | self.first[(product(words, index) >> (32 - FIRST_BITS)) as usize]
+            });
+            if any != 0 {
+                for index in 0..AT_ONCE {
+                    let hash = product(words, index) >> (32 - HASH_BITS);
                     if is_set(self.bits.as_slice(), hash) {
-                        self.check(bytes, at + 2 * number, hash, &mut found);
+                        self.check(bytes, at + 2 * index, hash, &mut found);
                     }
                 }
             }
@@ -119,15 +130,19 @@ impl Prefilter {
     }
 }
 
-/// Of the triples at every second position of a block.
+/// A block with its letters folded, three triples in each word.
 #[inline(always)]
-fn hashes(block: &[u8; 20]) -> [u32; AT_ONCE] {
-    let word = |from: usize| {
-        let eight: [u8; 8] = block[from..from + 8].try_into().expect("eight bytes");
+fn words(block: &[u8; 20]) -> [u64; AT_ONCE / 3] {
+    std::array::from_fn(|index| {
+        let eight = block[6 * index..6 * index + 8].try_into().expect("eight bytes");
         u64::from_le_bytes(eight) | 0x2020_2020_2020_2020
-    };
-    let words = [word(0), word(6), word(12)];
-    std::array::from_fn(|index| hash((words[index / 3] >> (16 * (index % 3))) as u32 & 0xff_ffff))
+    })
+}
+
+/// Of the triple at every second position, the product whose high bits are its hash.
+#[inline(always)]
+fn product(words: [u64; AT_ONCE / 3], index: usize) -> u32 {
+    ((words[index / 3] >> (16 * (index % 3))) as u32 & 0xff_ffff).wrapping_mul(FACTOR)
 }
 
 fn triple_of([a, b, c]: [u8; 3]) -> u32 {
@@ -136,7 +151,7 @@ fn triple_of([a, b, c]: [u8; 3]) -> u32 {
 
 #[inline(always)]
 fn hash(triple: u32) -> u32 {
-    triple.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)
+    triple.wrapping_mul(FACTOR) >> (32 - HASH_BITS)
 }
 
 fn is_set(bits: &[u64], hash: u32) -> bool {

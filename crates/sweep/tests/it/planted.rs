@@ -316,3 +316,24 @@ fn what_looks_like_settings_without_secrets_has_no_findings() {
     wrong.dedup();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// For other programs of the kind: `SWEEP_CORPUS=DIR cargo test -p sweep -- --ignored corpus_as_files`
+/// writes each document, and beside it its secrets, one a line.
+#[test]
+#[ignore = "writes files, for comparing by hand"]
+fn corpus_as_files() {
+    let folder =
+        std::path::PathBuf::from(std::env::var_os("SWEEP_CORPUS").expect("SWEEP_CORPUS names a folder"));
+    for seed in SEEDS {
+        for (number, document) in documents(&mut Rng::with_seed(seed)).into_iter().enumerate() {
+            let path = folder.join(format!("{seed}-{number}.txt"));
+            std::fs::write(&path, &document.text).expect("a file");
+            let secrets: Vec<String> = document
+                .secrets
+                .iter()
+                .map(|forms| serde_json::to_string(forms).expect("text") + "\n")
+                .collect();
+            std::fs::write(path.with_extension("secrets"), secrets.concat()).expect("a file");
+        }
+    }
+}

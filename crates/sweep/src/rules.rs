@@ -233,10 +233,6 @@ impl Rules {
     fn with(more: Vec<Rule>) -> Result<Rules, RulesError> {
         let mut rules = Vec::new();
         for (name, text) in BUILT_IN {
-            let over = std::env::var("SWEEP_RULES")
-                .ok()
-                .and_then(|dir| std::fs::read_to_string(format!("{dir}/{name}.toml")).ok()); // LOCAL
-            let text: &str = over.as_deref().unwrap_or(text); // LOCAL
             let file: File = toml::from_str(text).map_err(|e| RulesError::Toml(format!("{name}: {e}")))?;
             rules.extend(file.rule);
         }

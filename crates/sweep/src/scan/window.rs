@@ -119,15 +119,17 @@ impl Run<'_> {
         Some(Candidate { rule: rule.clone(), matched, verdict })
     }
 
-    /// Tells of those that do not overlap; the rule that knows more comes first, then the
-    /// one of greater severity.
+    /// Tells of those that do not overlap; the rule that knows more comes first, then of
+    /// general ones that of greater severity.
     fn report(&mut self, window: &Window<'_>, mut candidates: Vec<Candidate>) -> Taken {
         let (mut taken, mut special) = (Taken::default(), Taken::default());
         if candidates.is_empty() {
             return special;
         }
         candidates.sort_by_key(|Candidate { rule, matched, .. }| {
-            (rule.general, std::cmp::Reverse(rule.severity), matched.secret.start)
+            // Of general ones, several often know the same.
+            let graver = std::cmp::Reverse(rule.general.then_some(rule.severity));
+            (rule.general, graver, matched.secret.start)
         });
         candidates.retain(|Candidate { rule, matched, .. }| {
             let secret = &matched.secret;

@@ -100,6 +100,13 @@ const WHOLE: &[&str] = &[
     "public",
     "private",
     "postgres",
+    "xyzzy",
+    "wachtwoord",
+    "motdepasse",
+    "passwort",
+    "kennwort",
+    "fredpassword",
+    "debian",
 ];
 
 /// Parts of values, in lower case, that no generated or chosen secret holds by chance.
@@ -212,6 +219,8 @@ fn is_plain(secret: &[u8]) -> bool {
         b"${",
         b"%s",
         b"%d",
+        // Fonts of troff.
+        b"\\f",
     ];
     // Base64 may end with `==`.
     let body = secret.strip_suffix(b"==").unwrap_or(secret);

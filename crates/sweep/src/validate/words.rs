@@ -111,6 +111,7 @@ const TERMS: &[&str] = &[
     "type",
     "name",
     "ntlmv",
+    "scramsha",
 ];
 
 pub(super) fn is_term(secret: &[u8]) -> bool {
@@ -121,7 +122,7 @@ pub(super) fn is_term(secret: &[u8]) -> bool {
     let numbered = secret.contains(&b'_')
         && secret.iter().filter(|byte| byte.is_ascii_digit()).count() == 1
         && secret.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
-    others <= 3 && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters)) || is_text(secret)
+    others <= 5 && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters)) || is_text(secret)
 }
 
 /// A number with its unit, a date, a version, an address, a name of a file.
@@ -132,7 +133,12 @@ fn is_text(secret: &[u8]) -> bool {
     let hex = secret.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'-' | b'x'));
     let prefixed = secret.starts_with(b"0x")
         || secret.starts_with(b"#") && secret[1..].iter().all(u8::is_ascii_hexdigit);
-    (dots >= 2 && letters <= 2 && digits > 0) || (hex && dots >= 2) || prefixed && hex_only(secret)
+    // A line of a table, a pattern of names.
+    let colons = secret.iter().filter(|byte| **byte == b':').count();
+    (colons >= 3 || secret.starts_with(b"*."))
+        || (dots >= 2 && letters <= 2 && digits > 0)
+        || (hex && dots >= 2)
+        || prefixed && hex_only(secret)
 }
 
 fn hex_only(secret: &[u8]) -> bool {
@@ -199,7 +205,7 @@ pub(super) fn is_token(secret: &[u8]) -> bool {
     secret.len() >= 14
         && entropy(secret) >= least
         && !words
-        && (hex && digits > 0 || digits >= 2 || is_odd(secret))
+        && (hex && digits > 0 || digits >= 2 || rare_pairs(secret) * 4 >= secret.len())
 }
 
 /// A word, or words in `camelCase`, or a number of up to four digits; a digit or two may

@@ -33,12 +33,12 @@ fn each_rule_finds_its_examples_and_not_what_only_looks_like_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// An example, and the longest part of it that was made up: the secret, or most of it.
+/// An example, and the longest part of it that was made up, the last of equals: the secret, or most of it.
 fn with_longest(template: &str, rng: &mut Rng) -> (String, String) {
     let mut longest = String::new();
     let text = made::with(template, &mut |kind, number| {
         let part = made::part(kind, number, rng)?;
-        if part.len() > longest.len() {
+        if part.len() >= longest.len() {
             longest.clone_from(&part);
         }
         Some(part)

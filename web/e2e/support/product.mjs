@@ -112,7 +112,8 @@ export async function plainCamera() {
   const port = await freePort();
   const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), ['--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
-  return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, stop: () => child.kill() };
+  const to = (signal) => () => child.kill(signal);
+  return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, stop: to('SIGTERM'), freeze: to('SIGSTOP'), thaw: to('SIGCONT') };
 }
 
 /** `up` takes the ports after the first for gateways, metrics, the demonstration camera, `lenskeep app` and that camera's events. */

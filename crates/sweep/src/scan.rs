@@ -113,6 +113,7 @@ impl Sweep<'_> {
             told_spent: false,
             seen: HashSet::new(),
             texts: HashSet::new(),
+            told_since: None,
             found: Vec::new(),
             stopped: false,
         };
@@ -138,6 +139,8 @@ struct Run<'a> {
     seen: HashSet<(Digest32, u64)>,
     /// Texts that decoders gave in this window.
     texts: HashSet<u64>,
+    /// Findings since here are of files among which this lies.
+    told_since: Option<usize>,
     /// Of all findings, in order.
     found: Vec<Digest32>,
     stopped: bool,
@@ -205,7 +208,7 @@ impl Run<'_> {
         self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
         let mark = self.found.len();
-        let mut covered = Covered::default();
+        let mut covered = Covered::new(mark);
         let mut unpacked = false;
         let (mut start, mut lines) = (0_u64, 0_u64);
         let mut buffer = Vec::new();
@@ -227,11 +230,12 @@ impl Run<'_> {
             }
             let base = start - before;
             covered.forget(start);
-            let hits = match covered.is_whole(&(start..start + own.len() as u64)) {
-                true => Hits::default(),
-                false => self.hits(&buffer, own.clone()),
-            };
-            unpacked |= self.containers(source, &buffer[own.start..], start, own.len(), &hits, &mut covered);
+            let mut hits = Hits::default();
+            if !covered.is_whole(&(start..start + own.len() as u64)) {
+                hits = self.hits(&buffer, own.clone());
+                let seen = &buffer[own.start..];
+                unpacked |= self.containers(source, seen, start, own.len(), &hits, &mut covered);
+            }
             for own in covered.rest(own.clone(), base) {
                 let inner = unpacked.then_some(mark);
                 self.window(&Window { bytes: &buffer, own, hits: &hits, base, lines, origin: None, inner });
@@ -271,7 +275,11 @@ impl Run<'_> {
                 self.skipped("deeper than the limit");
                 return any;
             }
+            // What still lies among files that were told need not be told again.
+            let outer = self.told_since;
+            self.told_since = outer.or(covered.told_since(at));
             let outcome = self.container(format, source, at);
+            self.told_since = outer;
             any |= outcome.parts > 0;
             covered.open(outcome.opened);
             if let Some(len) = outcome.covered {

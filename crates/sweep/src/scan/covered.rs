@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use crate::unpack::Format;
 
-#[derive(Default)]
 pub(super) struct Covered {
+    /// How many findings there were before this source.
+    mark: usize,
     /// Read to the last byte: nothing in there is looked at again. Sorted; none overlaps
     /// another.
     whole: Vec<Range<u64>>,
@@ -19,6 +20,10 @@ pub(super) struct Covered {
 }
 
 impl Covered {
+    pub(super) fn new(mark: usize) -> Covered {
+        Covered { mark, whole: Vec::new(), walked: BTreeMap::new(), opened: BTreeSet::new() }
+    }
+
     pub(super) fn take(&mut self, format: Format, range: Range<u64>, any_parts: bool) {
         if keeps_deleted(format) {
             self.walked.insert(format, range);
@@ -37,6 +42,11 @@ impl Covered {
         self.whole.last().is_some_and(|range| range.contains(&at))
             || self.opened.contains(&at)
             || self.walked.get(&format).is_some_and(|range| range.contains(&at))
+    }
+
+    /// Where findings begin of the files, or of the capture, among which `at` lies.
+    pub(super) fn told_since(&self, at: u64) -> Option<usize> {
+        self.walked.values().any(|range| range.contains(&at)).then_some(self.mark)
     }
 
     /// Forgets what ends before `start`: windows go onwards.

@@ -158,7 +158,9 @@ impl Run<'_> {
         let secret = &window.bytes[matched.secret.clone()];
         let identity = verdict.identity.as_deref().unwrap_or(secret);
         let digest = digest(rule.family(), identity);
-        let told_inside = window.inner.is_some_and(|mark| self.found[mark..].contains(&digest));
+        let marks = [window.inner, self.told_since];
+        let told_inside =
+            marks.into_iter().flatten().min().is_some_and(|mark| self.found[mark..].contains(&digest));
         if told_inside || !self.seen.insert((digest, self.place())) {
             return;
         }
@@ -206,7 +208,7 @@ impl Run<'_> {
         let origin = window.origin.unwrap_or((window, place.start));
         self.chain.push(format!("({encoding})"));
         self.depth += 1;
-        let mut covered = Covered::default();
+        let mut covered = Covered::new(self.found.len());
         let hits = self.hits(&bytes, 0..bytes.len());
         self.containers(&bytes, &bytes, 0, bytes.len(), &hits, &mut covered);
         self.text(&Window {

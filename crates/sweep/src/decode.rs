@@ -17,7 +17,7 @@ const STEP: usize = 16;
 const LINE_MIN: usize = 40;
 /// Around an escape, this much is decoded at once, in bytes before and after it.
 const SEGMENT_BEFORE: usize = 1 << 10;
-const SEGMENT_AFTER: usize = 16 << 10;
+const SEGMENT_AFTER: usize = 8 << 10;
 
 /// What an encoding held.
 #[derive(Debug, PartialEq, Eq)]

@@ -93,8 +93,14 @@ impl Guard {
             _ => return false,
         };
         let field = |name: &str| {
-            let pairs = fields.split(',').filter_map(|part| part.trim().split_once('='));
-            pairs.into_iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.trim_matches('"'))
+            // A target may hold commas, and is quoted.
+            let mut is_quoted = false;
+            let parts = fields.split(|c| {
+                is_quoted ^= c == '"';
+                c == ',' && !is_quoted
+            });
+            let mut pairs = parts.filter_map(|part| part.trim().split_once('='));
+            pairs.find(|(key, _)| *key == name).map_or("", |(_, value)| value.trim_matches('"'))
         };
         let hash = |parts: &[&str]| match way {
             OnvifAuth::Sha256 => hex(digest(&SHA256, parts.join(":").as_bytes()).as_ref()),

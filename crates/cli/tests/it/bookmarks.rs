@@ -13,6 +13,7 @@ fn listed(site: &OneBox) -> Vec<Value> {
 #[test]
 fn footage_is_marked_locked_and_marked_no_more_by_the_command_line() {
     let (mut site, camera) = OneBox::with_camera();
+    let began = std::time::Instant::now();
     std::thread::sleep(std::time::Duration::from_secs(6));
     // A graceful end closes the recording.
     site.terminate();
@@ -22,7 +23,7 @@ fn footage_is_marked_locked_and_marked_no_more_by_the_command_line() {
 
     let note = "a parcel is taken";
     let range = ["--camera", &camera, "--from", "2m", "--to", "now"];
-    let add = |more: &[&str]| [&["bookmark", "add"][..], &range, more].concat();
+    let add = |more: &[&'static str]| -> Vec<&str> { [&["bookmark", "add"][..], &range, more].concat() };
     let said = site.succeed(&add(&["--note", note, "--case", "Parcel"]));
     let bookmark = said.trim().to_owned();
     let found = listed(&site);
@@ -49,7 +50,9 @@ fn footage_is_marked_locked_and_marked_no_more_by_the_command_line() {
     assert!(error.contains("locks nothing"), "{error}");
     assert_eq!((&listed(&site)[0]["lock"], &listed(&site)[0]["note"]), (&"none".into(), &note.into()));
 
-    let moment = site.succeed(&["bookmark", "add", "--camera", &camera, "--from", "1m"]);
+    // Half-way through what was recorded before.
+    let ago = format!("{}s", began.elapsed().as_secs() - 3);
+    let moment = site.succeed(&["bookmark", "add", "--camera", &camera, "--from", &ago]);
     let error = site.fail(&["bookmark", "lock", moment.trim()]);
     assert!(error.contains("a stretch of time"), "{error}");
     for marked in [moment.trim(), &bookmark] {

@@ -15,6 +15,7 @@ mod compare;
 mod components;
 mod elf;
 mod files;
+mod found;
 mod packages;
 mod page;
 mod report;
@@ -25,9 +26,10 @@ mod version;
 
 use std::ops::ControlFlow;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::read::ReadAt;
 use crate::scan::{Notice, Sweep};
+use found::push;
 
 pub use advisories::{ADVISORY_BYTES_MAX, Advisories, AdvisoryError, Imported};
 pub use compare::Comparison;
@@ -36,9 +38,6 @@ pub use report::{
     Product, REPORT_BYTES_MAX, Relro, Report, ReportError, Service, Signature, Skipped, Source,
     Vulnerability,
 };
-
-/// Of each list of a report.
-const ENTRIES_MAX: usize = 100_000;
 
 /// Audits one image. `told` is asked after each stretch of it that was read, with the
 /// bytes read so far, and may break, which ends the audit with what was found.
@@ -49,30 +48,29 @@ pub fn audit(
     mut told: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Report {
     let mut files = files::Files::new(product);
-    signature::of_image(image, &mut files.report);
+    signature::of_image(image, &mut files.found);
     let totals = sweep.input(name, image, &mut |notice| {
         match notice {
             Notice::Part { chain, source } => files.part(chain, source),
-            Notice::Found(finding) => found(&mut files.report, &finding),
+            Notice::Found(finding) => push(&mut files.found.report.credentials, credential(&finding)),
             Notice::Skipped { chain, why } => {
                 let entry = Skipped { place: text::place(chain), why };
-                push(&mut files.report.skipped, entry);
+                push(&mut files.found.report.skipped, entry);
             }
             Notice::Read(bytes) => return told(bytes),
         }
         ControlFlow::Continue(())
     });
-    let mut report = files.finish();
+    let mut report = files.finish(sweep.now);
     let sha256 = files::sha256(image);
     report.image = Image { name: name.to_owned(), bytes: image.len(), sha256, unpacked: totals.unpacked };
-    certificates::judge_ends(sweep.now, &mut report);
     report.issues.sort_by(|a, b| (b.severity, &a.id, &a.place).cmp(&(a.severity, &b.id, &b.place)));
     report
 }
 
-fn found(report: &mut Report, finding: &Finding) {
+fn credential(finding: &Finding) -> Credential {
     let location = &finding.location;
-    let credential = Credential {
+    Credential {
         rule: finding.rule.id.clone(),
         title: finding.rule.title.clone(),
         severity: finding.severity,
@@ -82,23 +80,5 @@ fn found(report: &mut Report, finding: &Finding) {
         line: location.line,
         opens: finding.rule.opens.clone(),
         remedy: finding.rule.remedy.clone(),
-    };
-    push(&mut report.credentials, credential);
-}
-
-/// Adds to a list of the report, as long as it has room.
-fn push<T>(list: &mut Vec<T>, entry: T) {
-    if list.len() < ENTRIES_MAX {
-        list.push(entry);
     }
-}
-
-/// Adds an issue, once for each place.
-fn issue(report: &mut Report, id: &str, severity: Severity, place: &str, (title, remedy): (String, &str)) {
-    if report.issues.iter().any(|issue| issue.id == id && issue.place == place && issue.title == title) {
-        return;
-    }
-    let issue =
-        Issue { id: id.to_owned(), severity, title, place: place.to_owned(), remedy: remedy.to_owned() };
-    push(&mut report.issues, issue);
 }

@@ -1,14 +1,15 @@
 //! Accounts that every camera with this image has: `passwd(5)` and `shadow(5)`.
 
 use super::files::File;
-use super::report::{Account, Report};
-use super::{issue, push, text};
+use super::found::{Found, push};
+use super::report::Account;
+use super::text;
 use crate::finding::Severity;
 
 /// Lines of one file that are read.
 const LINES_MAX: usize = 4096;
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
     let is_shadow = ["shadow", "shadow-", "gshadow"].contains(&file.name());
     let is_passwd = ["passwd", "passwd-"].contains(&file.name());
     if file.name() == "gshadow" || !(is_shadow || is_passwd) {
@@ -25,7 +26,7 @@ pub(super) fn read(file: &File<'_>, report: &mut Report) {
             [name, password, _, _, _, _, _, _, _] if is_shadow => account(file, name, password, None),
             _ => continue,
         };
-        push(&mut report.accounts, account);
+        push(&mut found.report.accounts, account);
     }
 }
 
@@ -70,10 +71,10 @@ fn scheme(field: &str) -> &'static str {
 }
 
 /// Once both files were seen.
-pub(super) fn judge(report: &mut Report) {
+pub(super) fn judge(found: &mut Found) {
     const EVERYWHERE: &str = "Every device with this image has it. Ask the vendor for firmware without it, and let \
                               the camera be reached by its gateway alone.";
-    for account in std::mem::take(&mut report.accounts) {
+    for account in std::mem::take(&mut found.report.accounts) {
         let Account { name, place, password, .. } = &account;
         let has_no_shell = account
             .shell
@@ -92,13 +93,13 @@ pub(super) fn judge(report: &mut Report) {
             }
         };
         if let Some((severity, title)) = title {
-            issue(report, "account-built-in", severity, place, (title, EVERYWHERE));
+            found.issue("account-built-in", severity, place, (title, EVERYWHERE));
         }
         if account.uid == Some(0) && name != "root" && password != "locked" {
             let title = format!("Account {name} is a second root");
-            issue(report, "account-second-root", Severity::High, place, (title, EVERYWHERE));
+            found.issue("account-second-root", Severity::High, place, (title, EVERYWHERE));
         }
-        push(&mut report.accounts, account);
+        push(&mut found.report.accounts, account);
     }
 }
 

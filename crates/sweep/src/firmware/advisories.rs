@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
+use super::found::push;
 use super::report::{Report, Vulnerability};
-use super::{push, text};
+use super::text;
 use crate::finding::Severity;
 use range::{Range, Within};
 
@@ -63,6 +64,8 @@ pub struct Advisories<'a> {
     by_name: BTreeMap<String, Vec<usize>>,
     exploited: HashSet<String>,
     not_compared: BTreeSet<String>,
+    /// Of what was told already: the vulnerability, and the number of the target.
+    known: HashSet<(String, usize)>,
 }
 
 impl std::fmt::Debug for Advisories<'_> {
@@ -112,7 +115,14 @@ impl<'a> Advisories<'a> {
                 by_name.entry(name.clone()).or_default().push(number);
             }
         }
-        Advisories { report, targets, by_name, exploited: HashSet::new(), not_compared: BTreeSet::new() }
+        Advisories {
+            report,
+            targets,
+            by_name,
+            exploited: HashSet::new(),
+            not_compared: BTreeSet::new(),
+            known: HashSet::new(),
+        }
     }
 
     /// Reads one file. `name` is what reports call it.
@@ -190,11 +200,7 @@ impl<'a> Advisories<'a> {
                 }
                 continue;
             }
-            let is_known = |known: &Vulnerability| {
-                (&*known.id, &*known.component, &*known.version)
-                    == (claim.id, &*target.name, &*target.version)
-            };
-            if self.report.vulnerabilities.iter().any(is_known) {
+            if !self.known.insert((claim.id.to_owned(), number)) {
                 continue;
             }
             let vulnerability = Vulnerability {

@@ -1,6 +1,8 @@
 //! Certificates that the image brings (RFC 5280), in PEM and DER. Their private keys are
 //! found by the credential sweep.
 
+use std::collections::HashMap;
+
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
@@ -8,8 +10,9 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
 use super::files::{File, hex};
-use super::report::{Certificate, Report};
-use super::{issue, push, text};
+use super::found::Found;
+use super::report::Certificate;
+use super::text;
 use crate::decode::base64;
 use crate::finding::Severity;
 
@@ -24,28 +27,27 @@ const BUNDLE: usize = 8;
 /// Below this, RSA is broken or nearly so (NIST SP 800-131A).
 const RSA_BITS_MIN: u32 = 2048;
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
-    let mut found = Vec::new();
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
+    let mut here = Vec::new();
     if let Some(certificate) = whole(file) {
-        found.push(certificate);
+        here.push(certificate);
     }
     let mut rest = file.bytes;
-    while let Some(at) = memmem::find(rest, BEGIN).filter(|_| found.len() < IN_FILE_MAX) {
+    for _ in 0..IN_FILE_MAX {
+        let Some(at) = memmem::find(rest, BEGIN) else { break };
         rest = &rest[at + BEGIN.len()..];
         let body = &rest[..rest.len().min(BYTES_MAX)];
         let Some(end) = memmem::find(body, END) else { continue };
         let digits: Vec<u8> =
             body[..end].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        found.extend(base64(&digits).and_then(|der| certificate(file, &der)));
+        here.extend(base64(&digits).and_then(|der| certificate(file, &der)));
     }
-    let is_bundle = found.len() > BUNDLE;
-    for certificate in found {
+    let is_bundle = here.len() > BUNDLE;
+    for certificate in here {
         if !is_bundle {
-            judge(&certificate, report);
+            weaknesses(&certificate, found);
         }
-        if !report.certificates.iter().any(|known| known.sha256 == certificate.sha256) {
-            push(&mut report.certificates, certificate);
-        }
+        found.certificate(certificate);
     }
 }
 
@@ -97,12 +99,12 @@ fn signature(oid: &str) -> String {
         .map_or_else(|| oid.to_owned(), |(_, name)| (*name).to_owned())
 }
 
-fn judge(certificate: &Certificate, report: &mut Report) {
+fn weaknesses(certificate: &Certificate, found: &mut Found) {
     let Certificate { subject, place, .. } = certificate;
     let mut tell = |id: &str, severity, what: String| {
         let remedy =
             "Give the camera a certificate of your own, and ask the vendor to ship none that is shared.";
-        issue(report, id, severity, place, (format!("Certificate of {subject} {what}"), remedy));
+        found.issue(id, severity, place, (format!("Certificate of {subject} {what}"), remedy));
     };
     let is_rsa = certificate.signature.contains("RSA");
     if let Some(bits) = certificate.key_bits.filter(|bits| is_rsa && *bits < RSA_BITS_MIN) {
@@ -120,16 +122,19 @@ fn judge(certificate: &Certificate, report: &mut Report) {
     }
 }
 
-/// What has ended by now, in seconds since 1970.
-pub(super) fn judge_ends(now: i64, report: &mut Report) {
-    let certificates = std::mem::take(&mut report.certificates);
+/// What has ended by `now`, in seconds since 1970, once all were seen.
+pub(super) fn judge(now: i64, found: &mut Found) {
+    let certificates = std::mem::take(&mut found.report.certificates);
+    let mut in_files: HashMap<&str, usize> = HashMap::new();
     for certificate in &certificates {
-        let in_file = certificates.iter().filter(|other| other.place == certificate.place).count();
-        if in_file <= BUNDLE && certificate.not_after < now {
+        *in_files.entry(&certificate.place).or_default() += 1;
+    }
+    for certificate in &certificates {
+        if in_files[certificate.place.as_str()] <= BUNDLE && certificate.not_after < now {
             let title = format!("Certificate of {} has ended", certificate.subject);
             let remedy = "What checks it fails, or does not check. Ask the vendor which of the two.";
-            issue(report, "certificate-ended", Severity::Low, &certificate.place, (title, remedy));
+            found.issue("certificate-ended", Severity::Low, &certificate.place, (title, remedy));
         }
     }
-    report.certificates = certificates;
+    found.report.certificates = certificates;
 }

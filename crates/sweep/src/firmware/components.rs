@@ -8,8 +8,9 @@ use regex_automata::{Anchored, Input};
 use serde::Deserialize;
 
 use super::files::File;
-use super::report::{Component, Report, Source};
-use super::{push, text};
+use super::found::Found;
+use super::report::{Component, Source};
+use super::text;
 use crate::confirm;
 use crate::prefilter::Prefilter;
 
@@ -68,25 +69,25 @@ impl Detector {
     }
 }
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
     // Scripts and pages name versions of anything. The kernel, boot loaders and programs
     // are no text.
     if file.text.is_some() {
         return;
     }
     let detector = &*DETECTOR;
-    let mut found = Vec::new();
+    let mut versions = Vec::new();
     let mut looked = 0;
     detector.prefilter.scan(file.bytes, |at, rule| {
         looked += 1;
         if looked <= MATCHES_MAX
             && let Some(version) = detector.version(rule, file.bytes, at)
-            && !found.contains(&(rule, version))
+            && !versions.contains(&(rule, version))
         {
-            found.push((rule, version));
+            versions.push((rule, version));
         }
     });
-    for (rule, version) in found {
+    for (rule, version) in versions {
         let (rule, _) = &detector.rules[rule];
         let component = Component {
             name: rule.name.clone(),
@@ -98,20 +99,7 @@ pub(super) fn read(file: &File<'_>, report: &mut Report) {
             place: file.place.to_owned(),
             places: 1,
         };
-        add(report, component);
-    }
-}
-
-/// Once for each version, wherever it is.
-pub(super) fn add(report: &mut Report, component: Component) {
-    let is_same = |known: &&mut Component| {
-        (&known.product, &known.version, &known.name)
-            == (&component.product, &component.version, &component.name)
-            && known.source == component.source
-    };
-    match report.components.iter_mut().find(is_same) {
-        Some(known) => known.places = known.places.saturating_add(1),
-        None => push(&mut report.components, component),
+        found.component(component);
     }
 }
 

@@ -7,8 +7,9 @@ use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
 
 use super::files::File;
-use super::report::{Binary, BinaryKind, Hardening, Relro, Report};
-use super::{issue, push, text};
+use super::found::{Found, push};
+use super::report::{Binary, BinaryKind, Hardening, Relro};
+use super::text;
 use crate::finding::Severity;
 
 /// Entries of a dynamic section that are read; real ones have some forty.
@@ -16,7 +17,7 @@ const DYNAMIC_MAX: usize = 4096;
 /// Of a path of libraries, in bytes.
 const PATH_MAX: usize = 4096;
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
     // Byte 4 is the width (EI_CLASS).
     let binary = match file.bytes {
         [0x7f, b'E', b'L', b'F', elf::ELFCLASS32, ..] => binary::<elf::FileHeader32<Endianness>>(file),
@@ -28,9 +29,9 @@ pub(super) fn read(file: &File<'_>, report: &mut Report) {
     if let Some(path) = binary.run_path.as_deref().filter(|path| is_writable(path)) {
         let title = format!("It loads libraries from {}", text::short(path, 80));
         let remedy = "Whoever writes there runs code in it. Ask the vendor to build it without this path.";
-        issue(report, "binary-run-path", Severity::Medium, file.place, (title, remedy));
+        found.issue("binary-run-path", Severity::Medium, file.place, (title, remedy));
     }
-    push(&mut report.binaries, binary);
+    push(&mut found.report.binaries, binary);
 }
 
 /// Relative, or where everybody may write.
@@ -162,7 +163,7 @@ fn at_address<'a, Elf: FileHeader<Endian = Endianness>>(
 
 /// One issue for each defence that programs lack: each program by itself would bury the
 /// rest.
-pub(super) fn judge(report: &mut Report) {
+pub(super) fn judge(found: &mut Found) {
     type Lacks = fn(&Hardening) -> bool;
     const DEFENCES: [(&str, &str, Lacks); 4] = [
         ("binary-no-pie", "are always loaded at the same address (no PIE)", |of| !of.pie),
@@ -175,12 +176,12 @@ pub(super) fn judge(report: &mut Report) {
     let remedy = "Holes in them are easier to use. Ask the vendor to build with the compiler's defences; the list of \
                   programs says which.";
     let programs: Vec<Binary> =
-        report.binaries.iter().filter(|binary| binary.kind == BinaryKind::Program).cloned().collect();
+        found.report.binaries.iter().filter(|binary| binary.kind == BinaryKind::Program).cloned().collect();
     for (id, what, lacks) in DEFENCES {
         let count = programs.iter().filter(|binary| lacks(&binary.hardening)).count();
         if count > 0 {
             let title = format!("{count} of {} programs {what}", programs.len());
-            issue(report, id, Severity::Low, "", (title, remedy));
+            found.issue(id, Severity::Low, "", (title, remedy));
         }
     }
 }

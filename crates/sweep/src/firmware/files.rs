@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::report::{FileEntry, Product, Report, VERSION};
-use super::{accounts, certificates, components, elf, packages, push, services, signature, text};
+use super::found::{Found, push};
+use super::report::{FileEntry, Product, Report};
+use super::{accounts, certificates, components, elf, packages, services, signature, text};
 use crate::read::ReadAt;
 
 /// Read of the image at once for its digest, in bytes.
 const BLOCK: usize = 1 << 20;
+/// Parts that are looked at.
+const FILES_MAX: usize = 100_000;
 /// Lists of packages are no longer than this, in bytes; scripts and settings are far shorter.
 const TEXT_MAX: usize = 16 << 20;
 
@@ -55,15 +58,14 @@ fn text_of(bytes: &[u8]) -> Option<&str> {
 }
 
 pub(super) struct Files {
-    pub(super) report: Report,
+    pub(super) found: Found,
     /// Files by path: what is found twice, in a partition and by its magic number, counts once.
     seen: BTreeMap<String, [u8; 32]>,
 }
 
 impl Files {
     pub(super) fn new(product: Product) -> Self {
-        let report = Report { version: VERSION, product, ..Report::default() };
-        Files { report, seen: BTreeMap::new() }
+        Files { found: Found::new(product), seen: BTreeMap::new() }
     }
 
     pub(super) fn part(&mut self, chain: &[String], source: &dyn ReadAt) {
@@ -75,35 +77,38 @@ impl Files {
         }
         let place = text::place(chain);
         let digest: [u8; 32] = Sha256::digest(bytes).into();
-        if self.seen.get(&place) == Some(&digest) || self.seen.len() >= super::ENTRIES_MAX {
+        if self.seen.get(&place) == Some(&digest) || self.seen.len() >= FILES_MAX {
             return;
         }
         self.seen.insert(place.clone(), digest);
         let entry = FileEntry { path: place.clone(), bytes: bytes.len() as u64, sha256: hex(&digest) };
-        push(&mut self.report.files, entry);
+        push(&mut self.found.report.files, entry);
         let path = text::without_offset(last).trim_start_matches(['.', '/']);
         let file = File { place: &place, path, bytes, text: text_of(bytes) };
         self.read(&file);
     }
 
     fn read(&mut self, file: &File<'_>) {
-        let report = &mut self.report;
-        elf::read(file, report);
-        components::read(file, report);
-        signature::of_part(file, report);
+        let found = &mut self.found;
+        elf::read(file, found);
+        components::read(file, found);
+        signature::of_part(file, found);
         if file.text.is_some() {
-            accounts::read(file, report);
-            services::read(file, report);
-            packages::read(file, report);
+            accounts::read(file, found);
+            services::read(file, found);
+            packages::read(file, found);
         }
-        certificates::read(file, report);
+        certificates::read(file, found);
     }
 
-    pub(super) fn finish(self) -> Report {
-        let mut report = self.report;
-        accounts::judge(&mut report);
-        elf::judge(&mut report);
-        signature::judge(&mut report);
+    /// `now` in seconds since 1970.
+    pub(super) fn finish(self, now: i64) -> Report {
+        let mut found = self.found;
+        accounts::judge(&mut found);
+        certificates::judge(now, &mut found);
+        elf::judge(&mut found);
+        signature::judge(&mut found);
+        let mut report = found.report;
         report.components.sort_by(|a, b| (&a.product, &a.version).cmp(&(&b.product, &b.version)));
         report
     }

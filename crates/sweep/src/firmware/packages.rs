@@ -1,28 +1,28 @@
 //! Lists of packages that the image brings: `dpkg`, `opkg` and `apk`. And what it says
 //! of itself.
 
-use super::components::add;
 use super::files::File;
-use super::report::{Component, Report, Source};
+use super::found::Found;
+use super::report::{Component, Source};
 use super::text;
 
 const PACKAGES_MAX: usize = 20_000;
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
     let is_list = |folder: &str| file.is_below(folder) && file.path.ends_with(".control");
     if file.is("lib/dpkg/status") || file.is_below("lib/dpkg/status.d") {
-        control(file, "deb", report);
+        control(file, "deb", found);
     } else if file.is("opkg/status") || is_list("opkg/info") || is_list("ipkg/info") {
-        control(file, "opkg", report);
+        control(file, "opkg", found);
     } else if file.is("apk/db/installed") {
-        apk(file, report);
+        apk(file, found);
     } else if file.is("etc/os-release") || file.is("usr/lib/os-release") || file.is("etc/openwrt_release") {
-        release(file, report);
+        release(file, found);
     }
 }
 
 /// Paragraphs of fields (deb-control(5)).
-fn control(file: &File<'_>, kind: &str, report: &mut Report) {
+fn control(file: &File<'_>, kind: &str, found: &mut Found) {
     let Some(text) = file.text else { return };
     for paragraph in text.split("\n\n").take(PACKAGES_MAX) {
         let field = |name: &str| {
@@ -35,22 +35,22 @@ fn control(file: &File<'_>, kind: &str, report: &mut Report) {
         }
         // `Source: openssl (1.1.1k-1)`: advisories name the source.
         let source = field("Source").and_then(|source| source.split_whitespace().next()).unwrap_or(name);
-        package(file, kind, (name, source, version), report);
+        package(file, kind, (name, source, version), found);
     }
 }
 
 /// Lines of one letter each (apk-installed(5)).
-fn apk(file: &File<'_>, report: &mut Report) {
+fn apk(file: &File<'_>, found: &mut Found) {
     let Some(text) = file.text else { return };
     for paragraph in text.split("\n\n").take(PACKAGES_MAX) {
         let field =
             |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let (Some(name), Some(version)) = (field("P"), field("V")) else { continue };
-        package(file, "apk", (name, field("o").unwrap_or(name), version), report);
+        package(file, "apk", (name, field("o").unwrap_or(name), version), found);
     }
 }
 
-fn package(file: &File<'_>, kind: &str, (name, source, version): (&str, &str, &str), report: &mut Report) {
+fn package(file: &File<'_>, kind: &str, (name, source, version): (&str, &str, &str), found: &mut Found) {
     let namespace = match kind {
         "apk" => "alpine/",
         "deb" => "debian/",
@@ -67,7 +67,7 @@ fn package(file: &File<'_>, kind: &str, (name, source, version): (&str, &str, &s
         place: file.place.to_owned(),
         places: 1,
     };
-    add(report, component);
+    found.component(component);
 }
 
 /// Without the epoch and the distribution's revision: `1:2.30-9+deb11u1` is `2.30`.
@@ -93,7 +93,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// What the caller did not say of the product.
-fn release(file: &File<'_>, report: &mut Report) {
+fn release(file: &File<'_>, found: &mut Found) {
     let Some(text) = file.text else { return };
     let value = |names: [&str; 2]| {
         let mut lines = text.lines().filter_map(|line| line.split_once('='));
@@ -101,7 +101,7 @@ fn release(file: &File<'_>, report: &mut Report) {
         let value = value.trim_matches(['"', '\'']).trim();
         (!value.is_empty()).then(|| text::short(value, 100))
     };
-    let product = &mut report.product;
+    let product = &mut found.report.product;
     product.vendor = product.vendor.take().or_else(|| value(["ID", "DISTRIB_ID"]));
     product.model = product.model.take().or_else(|| value(["VARIANT_ID", "DISTRIB_TARGET"]));
     product.version = product.version.take().or_else(|| value(["VERSION_ID", "DISTRIB_RELEASE"]));

@@ -133,8 +133,10 @@ impl Report {
             };
             row([&component.name, &component.version, source, &component.place])
         });
-        let services =
-            self.services.iter().map(|service| row([&service.name, &service.place, &service.line]));
+        let services = self
+            .services
+            .iter()
+            .map(|service| row([&service.name, &format!("{}:{}", service.place, service.line)]));
         let accounts = self.accounts.iter().map(|account| {
             let uid = account.uid.map(|uid| uid.to_string()).unwrap_or_default();
             row([
@@ -168,7 +170,7 @@ impl Report {
             section(
                 "Started services",
                 "No start script names a known one.",
-                &["Service", "Where", "Line"],
+                &["Service", "Where"],
                 services.collect(),
             ),
             section(

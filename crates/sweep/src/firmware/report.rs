@@ -88,8 +88,8 @@ pub struct Service {
     pub name: String,
     /// What starts it.
     pub place: String,
-    /// The line that does.
-    pub line: String,
+    /// Its line that does, from one. Not the line itself: passwords stand in some.
+    pub line: u64,
     /// Whether it speaks in clear.
     pub is_plain: bool,
 }
@@ -154,7 +154,7 @@ pub enum BinaryKind {
 }
 
 /// Where a component's version was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A list of packages. A distribution may have mended it without a new version.

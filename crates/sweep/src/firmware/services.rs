@@ -2,12 +2,12 @@
 //! And how its servers of remote shells are set up.
 
 use super::files::File;
-use super::report::{Report, Service};
-use super::{issue, push, text};
+use super::found::Found;
+use super::report::Service;
 use crate::finding::Severity;
 
-/// Of a line that is quoted, in characters.
-const LINE_MAX: usize = 200;
+/// Of a line, in bytes.
+const LINE_BYTES_MAX: usize = 4 << 10;
 const LINES_MAX: usize = 20_000;
 /// Services of one file.
 const SERVICES_MAX: usize = 64;
@@ -105,12 +105,12 @@ const KNOWN: &[Known] = &[
 const REMEDY: &str = "Switch it off in the camera's settings if they have a switch; otherwise the camera's network must \
                       let nobody but its gateway reach it.";
 
-pub(super) fn read(file: &File<'_>, report: &mut Report) {
+pub(super) fn read(file: &File<'_>, found: &mut Found) {
     if is_started(file) {
-        started(file, report);
+        started(file, found);
     }
     if file.is("sshd_config") || file.is("etc/config/dropbear") {
-        shell_settings(file, report);
+        shell_settings(file, found);
     }
 }
 
@@ -136,11 +136,12 @@ fn is_started(file: &File<'_>) -> bool {
         || is_script && ["start", "init", "boot", "run", "rc"].iter().any(|word| file.name().starts_with(word))
 }
 
-fn started(file: &File<'_>, report: &mut Report) {
+fn started(file: &File<'_>, found: &mut Found) {
     let Some(lines) = file.text else { return };
     let mut count = 0;
-    for line in lines.lines().take(LINES_MAX) {
-        let line = line.trim();
+    for (number, line) in (1..).zip(lines.lines().take(LINES_MAX)) {
+        // Longer ones no shell was written for.
+        let line = line[..line.floor_char_boundary(LINE_BYTES_MAX)].trim();
         if line.starts_with('#') || line.starts_with("//") {
             continue;
         }
@@ -153,16 +154,15 @@ fn started(file: &File<'_>, report: &mut Report) {
             let service = Service {
                 name: (*program).to_owned(),
                 place: file.place.to_owned(),
-                line: text::short(line, LINE_MAX),
+                line: number,
                 is_plain: known.is_plain,
             };
-            if report.services.contains(&service) {
+            if !found.service(service) {
                 continue;
             }
-            push(&mut report.services, service);
             if let Some((severity, why)) = known.issue {
                 let title = format!("{program} is started: {why}");
-                issue(report, "service-started", severity, file.place, (title, REMEDY));
+                found.issue("service-started", severity, file.place, (title, REMEDY));
             }
         }
     }
@@ -206,7 +206,7 @@ fn is_assigned(command: &str) -> bool {
     }
 }
 
-fn shell_settings(file: &File<'_>, report: &mut Report) {
+fn shell_settings(file: &File<'_>, found: &mut Found) {
     let Some(lines) = file.text else { return };
     for line in lines.lines().take(LINES_MAX) {
         let words: Vec<String> =
@@ -219,7 +219,7 @@ fn shell_settings(file: &File<'_>, report: &mut Report) {
             ["option", "rootpasswordauth", "on" | "1"] => "SSH lets root in with a password",
             _ => continue,
         };
-        issue(report, "ssh-settings", Severity::High, file.place, (title.to_owned(), REMEDY));
+        found.issue("ssh-settings", Severity::High, file.place, (title.to_owned(), REMEDY));
     }
 }
 

@@ -4,19 +4,21 @@
 use memchr::memmem;
 
 use super::files::File;
-use super::report::{Report, Signature};
-use super::{issue, push};
+use super::found::Found;
+use super::report::Signature;
 use crate::finding::Severity;
 use crate::read::ReadAt;
 
 /// Looked at behind the image's end, in bytes.
 const TAIL: u64 = 64 << 10;
+/// More say nothing more.
+const SIGNATURES_MAX: usize = 100;
 /// Of the beginning of a part.
 const HEAD: usize = 64 << 10;
 /// Of an RSA or CMS signature in DER, for telling it from chance.
 const CMS_OID: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 
-pub(super) fn of_image(image: &dyn ReadAt, report: &mut Report) {
+pub(super) fn of_image(image: &dyn ReadAt, found: &mut Found) {
     let start = image.len().saturating_sub(TAIL);
     let mut tail = vec![0; (image.len() - start) as usize];
     let mut read = 0;
@@ -27,7 +29,7 @@ pub(super) fn of_image(image: &dyn ReadAt, report: &mut Report) {
         }
     }
     let tail = &tail[..read];
-    let mut add = |kind: &str| add(report, kind, "");
+    let mut add = |kind: &str| add(found, kind, "");
     // RAUC: a CMS signature, then its length in eight bytes, at the very end.
     if let Some((rest, length)) = tail.split_last_chunk::<8>()
         && let Ok(length) = usize::try_from(u64::from_be_bytes(*length))
@@ -53,7 +55,7 @@ pub(super) fn of_image(image: &dyn ReadAt, report: &mut Report) {
     }
 }
 
-pub(super) fn of_part(file: &File<'_>, report: &mut Report) {
+pub(super) fn of_part(file: &File<'_>, found: &mut Found) {
     let head = &file.bytes[..file.bytes.len().min(HEAD)];
     let text = file.text.unwrap_or_default();
     let kind = if file.is("sw-description.sig") {
@@ -78,7 +80,7 @@ pub(super) fn of_part(file: &File<'_>, report: &mut Report) {
     } else {
         return;
     };
-    add(report, kind, file.place);
+    add(found, kind, file.place);
 }
 
 /// U-Boot's signature node has `algo`, `key-name-hint` and `value` (U-Boot, `signature.txt`).
@@ -88,20 +90,20 @@ fn is_fit_signature(file: &File<'_>) -> bool {
     file.bytes.starts_with(&FDT) && has(b"key-name-hint\0") && has(b"signature")
 }
 
-fn add(report: &mut Report, kind: &str, place: &str) {
+fn add(found: &mut Found, kind: &str, place: &str) {
     let signature = Signature { kind: kind.to_owned(), place: place.to_owned() };
-    if !report.signatures.contains(&signature) {
-        push(&mut report.signatures, signature);
+    if found.report.signatures.len() < SIGNATURES_MAX && !found.report.signatures.contains(&signature) {
+        found.report.signatures.push(signature);
     }
 }
 
 /// Once all was seen.
-pub(super) fn judge(report: &mut Report) {
-    if report.signatures.is_empty() {
+pub(super) fn judge(found: &mut Found) {
+    if found.report.signatures.is_empty() {
         let title =
             "No signature was found by which the camera could check where the image comes from".to_owned();
         let remedy = "Ask the vendor how the camera checks updates. Vendors have forms of their own, of which this \
                       program knows none.";
-        issue(report, "update-unsigned", Severity::Medium, "", (title, remedy));
+        found.issue("update-unsigned", Severity::Medium, "", (title, remedy));
     }
 }

@@ -171,6 +171,8 @@ impl Visit for Visitor<'_, '_> {
         self.outcome.parts += 1;
         self.run.entries += 1;
         self.run.chain.push(match self.at {
+            // Names in parentheses are those of encodings.
+            0 if part.name.starts_with('(') => format!("./{}", part.name),
             0 => part.name.to_owned(),
             at => format!("{at:#x}:{}", part.name),
         });

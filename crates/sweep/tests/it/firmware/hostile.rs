@@ -73,3 +73,47 @@ fn a_million_accounts_are_no_million_entries() {
     assert!(report.accounts.len() <= 4096, "{}", report.accounts.len());
     assert_eq!(report.services.len(), 1);
 }
+
+/// Each of these made readers look at the same bytes again and again.
+#[test]
+fn what_is_repeated_a_hundred_thousand_times_is_read_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let begin = "-----BEGIN CERTIFICATE-----\n";
+    write(folder.path(), "etc/ssl/ca.pem", &begin.repeat(300_000));
+    write(folder.path(), "etc/init.d/kill", &format!("#!/bin/sh\nkill {}\n", "telnetd ".repeat(500_000)));
+    let package =
+        |number: u32| format!("Package: p{number}\nStatus: install ok installed\nVersion: 1.{number}\n\n");
+    write(folder.path(), "usr/lib/dpkg/status", &(0..200_000).map(package).collect::<String>());
+    let words: String = (0..200_000).map(|number| format!("\0BusyBox v1.{number}\0")).collect();
+    write(folder.path(), "bin/words", &words);
+    sh(folder.path(), "tar -cf out etc usr bin");
+    let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
+    assert_eq!((report.certificates.len(), report.services.len()), (0, 0));
+    let of =
+        |name: &str| report.components.iter().filter(|component| component.name.starts_with(name)).count();
+    assert_eq!((of("p"), of("BusyBox")), (20_000, 4096));
+}
+
+/// A report is handed on; what stands in start scripts is not for everybody.
+#[test]
+fn no_line_of_a_script_gets_into_a_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "etc/init.d/s", "#!/bin/sh\necho root:Zanzibar7 | chpasswd; telnetd # Zanzibar7\n");
+    sh(folder.path(), "tar -cf out etc");
+    let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
+    assert_eq!((report.services.len(), report.services[0].line), (1, 2));
+    for text in [report.json(), report.html(), report.text()] {
+        assert!(!text.contains("Zanzibar7"));
+    }
+}
+
+/// What an encoding is called is no name for a file to hide behind.
+#[test]
+fn a_file_that_is_called_like_an_encoding_is_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "(base64)/etc/shadow", "root::18000:0:99999:7:::\n");
+    write(folder.path(), "(hex)", "\0BusyBox v1.2.3\0");
+    sh(folder.path(), "tar -cf out '(base64)' '(hex)'");
+    let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
+    assert_eq!((report.accounts.len(), report.components.len()), (1, 1));
+}

@@ -263,6 +263,10 @@ pub(crate) async fn place_of(
     recording.verify(&session.roster)?;
     let header = &recording.header.header;
     ensure!(header.camera == camera, "the cloud sent a recording of another camera");
+    // The key of its epoch seals the note. One of another time would open it to devices
+    // that had access then.
+    let is_near = header.started_at.plus_ms(Timestamp::HOUR + BEFORE_MS) >= from && header.started_at <= to;
+    ensure!(is_near, "the cloud sent a recording of another time");
     Ok(Some((header.gateway, header.epoch)))
 }
 

@@ -82,11 +82,13 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         None => Baseline::default(),
     };
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
+    // First, since it may ask for a password.
+    let documents = camera::documents(&arguments.camera)?;
     let mut collected = Collected::new(&arguments.paths)?;
     for path in &arguments.paths {
         collected.path(&sweep, path)?;
     }
-    for (name, document) in camera::documents(&arguments.camera)? {
+    for (name, document) in documents {
         match document {
             Ok(bytes) => collected.input(&sweep, &name, &bytes),
             Err(why) => collected.skip(&name, why),
@@ -172,7 +174,8 @@ impl Collected {
                 Notice::Read(bytes) => return self.progress.read(bytes),
                 Notice::Part { .. } => {}
             }
-            ControlFlow::Continue(())
+            // Also within a container, which may be all there is.
+            self.progress.go_on()
         });
         self.progress.done(totals.read);
         self.totals.read += totals.read;

@@ -26,7 +26,7 @@ mod version;
 
 use std::ops::ControlFlow;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::read::ReadAt;
 use crate::scan::{Notice, Sweep};
 use found::push;
@@ -49,23 +49,46 @@ pub fn audit(
 ) -> Report {
     let mut files = files::Files::new(product);
     signature::of_image(image, &mut files.found);
+    let mut read = 0;
     let totals = sweep.input(name, image, &mut |notice| {
         match notice {
-            Notice::Part { chain, source } => files.part(chain, source),
+            Notice::Part { chain, source, is_whole } => {
+                files.part(chain, source, is_whole);
+                return told(read);
+            }
             Notice::Found(finding) => push(&mut files.found.report.credentials, credential(&finding)),
             Notice::Skipped { chain, why } => {
                 let entry = Skipped { place: text::place(chain), why };
                 push(&mut files.found.report.skipped, entry);
             }
-            Notice::Read(bytes) => return told(bytes),
+            Notice::Read(bytes) => {
+                read = bytes;
+                return told(read);
+            }
         }
         ControlFlow::Continue(())
     });
+    files.image(image);
+    judge_reach(&mut files, image.len(), totals.unpacked);
     let mut report = files.finish(sweep.now);
     let sha256 = files::sha256(image);
     report.image = Image { name: name.to_owned(), bytes: image.len(), sha256, unpacked: totals.unpacked };
     report.issues.sort_by(|a, b| (b.severity, &a.id, &a.place).cmp(&(a.severity, &b.id, &b.place)));
     report
+}
+
+/// Noise has no magic number: what is encrypted is told by what did not come out.
+fn judge_reach(files: &mut files::Files, bytes: u64, unpacked: u64) {
+    let remedy = "It is encrypted, or of a form that this program does not know; ask the vendor for what can be read. \
+                  That nothing was found in it says nothing.";
+    let (severity, title) = match (files.found.report.files.is_empty(), unpacked < bytes / 2) {
+        (true, _) => (Severity::High, "Nothing came out of the image".to_owned()),
+        (_, true) => {
+            (Severity::Medium, format!("Of {bytes} bytes no more than {unpacked} came out of the image"))
+        }
+        _ => return,
+    };
+    files.found.issue("image-not-read", severity, "", (title, remedy));
 }
 
 fn credential(finding: &Finding) -> Credential {

@@ -41,8 +41,8 @@ const RATIO_FREE: u64 = 10 << 20;
 /// What a sweep tells while it runs.
 pub enum Notice<'a> {
     /// An input, or a part of one, begins, with the chain of names that leads to it. Of
-    /// a part that is larger than [`Limits::part_bytes`] this is its beginning.
-    Part { chain: &'a [String], source: &'a dyn ReadAt },
+    /// a part that is larger than [`Limits::part_bytes`] this is its beginning, and not the whole.
+    Part { chain: &'a [String], source: &'a dyn ReadAt, is_whole: bool },
     /// Something was found, for the first time in this part.
     Found(Finding),
     /// Something was not read, with the chain of names that leads to it.
@@ -117,7 +117,7 @@ impl Sweep<'_> {
             found: Vec::new(),
             stopped: false,
         };
-        run.source(source);
+        run.source(source, true);
         run.totals
     }
 }
@@ -203,8 +203,8 @@ impl Run<'_> {
     }
 
     /// A file, or a part in memory, from its start to its end.
-    fn source(&mut self, source: &dyn ReadAt) {
-        let notice = Notice::Part { chain: &self.chain, source };
+    fn source(&mut self, source: &dyn ReadAt, is_whole: bool) {
+        let notice = Notice::Part { chain: &self.chain, source, is_whole };
         self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
         let mark = self.found.len();
@@ -328,7 +328,7 @@ fn is_encoding(name: &str) -> bool {
     name.starts_with('(')
 }
 
-fn read_full(source: &dyn ReadAt, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+pub(crate) fn read_full(source: &dyn ReadAt, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
         match source.read_at(offset + read as u64, &mut buffer[read..]) {

@@ -64,8 +64,12 @@ fn scheme(field: &str) -> &'static str {
         _ if field.len() == 13 && is_crypt(field) => "descrypt",
         _ => {
             let known = SCHEMES.iter().find(|(prefix, _)| field.starts_with(prefix));
-            // `NP`, `LK` and the like: no password hashes to that.
-            known.map_or("locked", |(_, scheme)| *scheme)
+            match known {
+                Some((_, scheme)) => scheme,
+                None if field.starts_with('$') => "unknown scheme",
+                // `NP`, `LK` and the like: no password hashes to that.
+                None => "locked",
+            }
         }
     }
 }
@@ -115,6 +119,7 @@ mod tests {
             ("*", "locked"),
             ("!$6$salt$hash", "locked"),
             ("NP", "locked"),
+            ("$argon2id$v=19$m=65536$abc", "unknown scheme"),
             ("ab1cD2efG3hij", "descrypt"),
             ("$1$abc$0123456789abcdefghijk.", "md5crypt"),
             ("$5$abc$def", "sha256crypt"),

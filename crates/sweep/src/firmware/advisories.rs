@@ -135,9 +135,13 @@ impl<'a> Advisories<'a> {
             return Ok(Imported { form: "CSAF", entries: csaf::read(self, name, &file) });
         }
         if let Some(records) = file.as_array() {
-            let entries =
-                records.iter().take(LIST_MAX).filter_map(|record| cve::record(self, name, record)).sum();
-            return Ok(Imported { form: "CVE", entries });
+            let read = records.iter().take(LIST_MAX).filter_map(|record| cve::record(self, name, record));
+            let read: Vec<usize> = read.collect();
+            // An empty list is one of any form.
+            return match read.is_empty() && !records.is_empty() {
+                true => Err(AdvisoryError::Form),
+                false => Ok(Imported { form: "CVE", entries: read.iter().sum() }),
+            };
         }
         if let Some(entries) = cve::record(self, name, &file) {
             return Ok(Imported { form: "CVE", entries });
@@ -194,7 +198,7 @@ impl<'a> Advisories<'a> {
                 continue;
             }
             if range.is_none() && !otherwise {
-                if unknown {
+                if unknown && self.not_compared.len() < LIST_MAX {
                     let entry = format!("{}: {} {}", claim.id, target.name, target.version);
                     self.not_compared.insert(entry);
                 }
@@ -233,6 +237,13 @@ impl<'a> Advisories<'a> {
             order(a).cmp(&order(b)).then_with(|| (&a.component, &a.id).cmp(&(&b.component, &b.id)))
         });
         report.not_compared = not_compared.into_iter().collect();
+        let product = &report.product;
+        if let (Some(model), None) = (&product.model, &product.version) {
+            let model = text::short(model, 100);
+            report
+                .not_compared
+                .push(format!("{model}: nothing was compared, since its version is not known"));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The components as a bill of materials: CycloneDX 1.6 (ECMA-424).
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::report::{Component, Report};
@@ -23,13 +25,14 @@ impl Report {
         }
         let components: Vec<Value> =
             self.components.iter().enumerate().map(|(number, component)| one(number, component)).collect();
+        let all = self.components.iter().enumerate();
+        let numbers: HashMap<(&str, &str), usize> =
+            all.map(|(number, of)| ((of.name.as_str(), of.version.as_str()), number)).collect();
         let vulnerabilities: Vec<Value> = self
             .vulnerabilities
             .iter()
             .map(|found| {
-                let affects = self.components.iter().position(|component| {
-                    component.name == found.component && component.version == found.version
-                });
+                let affects = numbers.get(&(found.component.as_str(), found.version.as_str())).copied();
                 let mut value = json!({
                     "id": found.id,
                     "description": found.title,

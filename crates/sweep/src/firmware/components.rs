@@ -69,6 +69,14 @@ impl Detector {
     }
 }
 
+/// Vendor and product in the dictionary of CPE, of what packages call so.
+pub(super) fn names_of(package: &str) -> Option<(&'static str, &'static str)> {
+    let (rule, _) = DETECTOR.rules.iter().find(|(rule, _)| {
+        rule.name.eq_ignore_ascii_case(package) || rule.product.eq_ignore_ascii_case(package)
+    })?;
+    Some((&rule.vendor, &rule.product))
+}
+
 pub(super) fn read(file: &File<'_>, found: &mut Found) {
     // Scripts and pages name versions of anything. The kernel, boot loaders and programs
     // are no text.

@@ -1,5 +1,6 @@
 //! The parts of the image, one by one, to those who read them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
@@ -8,13 +9,19 @@ use super::found::{Found, push};
 use super::report::{FileEntry, Product, Report};
 use super::{accounts, certificates, components, elf, packages, services, signature, text};
 use crate::read::ReadAt;
+use crate::scan::read_full;
 
 /// Read of the image at once for its digest, in bytes.
 const BLOCK: usize = 1 << 20;
+/// Of the image, looked at in one piece, and beyond it for what begins in it.
+const WINDOW: usize = 8 << 20;
+const OVERLAP: usize = 64 << 10;
 /// Parts that are looked at.
 const FILES_MAX: usize = 100_000;
 /// Lists of packages are no longer than this, in bytes; scripts and settings are far shorter.
 const TEXT_MAX: usize = 16 << 20;
+/// By which it is told whether something is text, in bytes.
+const TEXT_LOOK: usize = 4 << 10;
 
 /// One part: where it is, what it is called, and all of it.
 pub(super) struct File<'a> {
@@ -23,7 +30,8 @@ pub(super) struct File<'a> {
     /// Within the innermost container.
     pub(super) path: &'a str,
     pub(super) bytes: &'a [u8],
-    /// If it is text.
+    /// If it could be read by a person. Bytes that are not UTF-8 are replaced: scripts
+    /// have remarks in all encodings.
     pub(super) text: Option<&'a str>,
 }
 
@@ -43,18 +51,17 @@ impl File<'_> {
     }
 }
 
-/// What is text as a whole, up to [`TEXT_MAX`].
-fn text_of(bytes: &[u8]) -> Option<&str> {
+/// What has no zero bytes and is text for the most part, up to [`TEXT_MAX`].
+fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let bytes = &bytes[..bytes.len().min(TEXT_MAX)];
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        // A character that the limit cut is no reason.
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?
-        }
-        Err(_) => return None,
-    };
-    (!text.contains('\0')).then_some(text)
+    if memchr::memchr(0, bytes).is_some() {
+        return None;
+    }
+    let is_sign = |byte: &&u8| byte.is_ascii_control() && !byte.is_ascii_whitespace() && **byte != 0x1b;
+    let start = &bytes[..bytes.len().min(TEXT_LOOK)];
+    let signs = start.iter().filter(is_sign).count();
+    // One in thirty-two: packed bytes have one in nine.
+    (signs * 32 <= start.len()).then(|| String::from_utf8_lossy(bytes))
 }
 
 pub(super) struct Files {
@@ -68,11 +75,12 @@ impl Files {
         Files { found: Found::new(product), seen: BTreeMap::new() }
     }
 
-    pub(super) fn part(&mut self, chain: &[String], source: &dyn ReadAt) {
+    /// `is_whole`: it is not only the beginning of a part that is too large.
+    pub(super) fn part(&mut self, chain: &[String], source: &dyn ReadAt, is_whole: bool) {
         // Encodings that were undone are of the sweep alone; the image itself is no part.
         let ([_, parts @ ..], Some(bytes)) = (chain, source.in_memory()) else { return };
         let Some(last) = parts.last() else { return };
-        if bytes.is_empty() || chain.iter().any(|name| name.starts_with('(')) {
+        if bytes.is_empty() || parts.iter().any(|name| name.starts_with('(')) {
             return;
         }
         let place = text::place(chain);
@@ -81,10 +89,12 @@ impl Files {
             return;
         }
         self.seen.insert(place.clone(), digest);
-        let entry = FileEntry { path: place.clone(), bytes: bytes.len() as u64, sha256: hex(&digest) };
+        let sha256 = if is_whole { hex(&digest) } else { String::new() };
+        let entry = FileEntry { path: place.clone(), bytes: bytes.len() as u64, sha256 };
         push(&mut self.found.report.files, entry);
         let path = text::without_offset(last).trim_start_matches(['.', '/']);
-        let file = File { place: &place, path, bytes, text: text_of(bytes) };
+        let text = text_of(bytes);
+        let file = File { place: &place, path, bytes, text: text.as_deref() };
         self.read(&file);
     }
 
@@ -101,6 +111,19 @@ impl Files {
         certificates::read(file, found);
     }
 
+    /// The image itself, in which a boot loader or a kernel may lie as it is.
+    pub(super) fn image(&mut self, image: &dyn ReadAt) {
+        let mut window = vec![0; WINDOW + OVERLAP];
+        let mut at = 0;
+        while at < image.len() {
+            let Ok(read) = read_full(image, at, &mut window) else { return };
+            let file = File { place: "", path: "", bytes: &window[..read], text: None };
+            components::read(&file, &mut self.found);
+            certificates::read(&file, &mut self.found);
+            at += WINDOW as u64;
+        }
+    }
+
     /// `now` in seconds since 1970.
     pub(super) fn finish(self, now: i64) -> Report {
         let mut found = self.found;
@@ -108,6 +131,7 @@ impl Files {
         certificates::judge(now, &mut found);
         elf::judge(&mut found);
         signature::judge(&mut found);
+        found.judge_room();
         let mut report = found.report;
         report.components.sort_by(|a, b| (&a.product, &a.version).cmp(&(&b.product, &b.version)));
         report

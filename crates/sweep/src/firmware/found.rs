@@ -67,6 +67,32 @@ impl Found {
         }
     }
 
+    /// Whatever was left out because a list was full is worth more than its last entry.
+    pub(super) fn judge_room(&mut self) {
+        let report = &self.report;
+        let lists = [
+            ("files", report.files.len()),
+            ("issues", report.issues.len()),
+            ("credentials", report.credentials.len()),
+            ("accounts", report.accounts.len()),
+            ("services", report.services.len()),
+            ("certificates", report.certificates.len()),
+            ("programs", report.binaries.len()),
+            ("components", report.components.len()),
+        ];
+        let remedy =
+            "No camera has so many: somebody may want something not to be seen. Look into the image by hand.";
+        for (name, _) in lists.into_iter().filter(|(_, count)| *count >= ENTRIES_MAX) {
+            self.report.issues.push(Issue {
+                id: "report-full".to_owned(),
+                severity: Severity::High,
+                title: format!("There are {ENTRIES_MAX} {name} and more: the rest was left out"),
+                place: String::new(),
+                remedy: remedy.to_owned(),
+            });
+        }
+    }
+
     /// Once for each file; whether it was not known.
     pub(super) fn service(&mut self, service: Service) -> bool {
         let is_new = self.services.insert((service.name.clone(), service.place.clone()));

@@ -3,8 +3,8 @@
 
 use super::files::File;
 use super::found::Found;
-use super::report::{Component, Source};
-use super::text;
+use super::report::{Component, Product, Source};
+use super::{components, text};
 
 const PACKAGES_MAX: usize = 20_000;
 
@@ -35,6 +35,8 @@ fn control(file: &File<'_>, kind: &str, found: &mut Found) {
         }
         // `Source: openssl (1.1.1k-1)`: advisories name the source.
         let source = field("Source").and_then(|source| source.split_whitespace().next()).unwrap_or(name);
+        // OpenWrt writes where it is built from: `package/libs/openssl`.
+        let source = source.rsplit('/').next().unwrap_or(source);
         package(file, kind, (name, source, version), found);
     }
 }
@@ -57,9 +59,10 @@ fn package(file: &File<'_>, kind: &str, (name, source, version): (&str, &str, &s
         _ => "",
     };
     let (name, version) = (text::short(name, 100), text::short(version, 100));
+    let (vendor, product) = components::names_of(source).unwrap_or(("", source));
     let component = Component {
-        vendor: String::new(),
-        product: text::short(source, 100),
+        vendor: vendor.to_owned(),
+        product: text::short(product, 100),
         purl: Some(format!("pkg:{kind}/{namespace}{}@{}", escaped(&name), escaped(&version))),
         version: upstream(&version).to_owned(),
         name,
@@ -101,10 +104,14 @@ fn release(file: &File<'_>, found: &mut Found) {
         let value = value.trim_matches(['"', '\'']).trim();
         (!value.is_empty()).then(|| text::short(value, 100))
     };
-    let product = &mut found.report.product;
-    product.vendor = product.vendor.take().or_else(|| value(["ID", "DISTRIB_ID"]));
-    product.model = product.model.take().or_else(|| value(["VARIANT_ID", "DISTRIB_TARGET"]));
-    product.version = product.version.take().or_else(|| value(["VERSION_ID", "DISTRIB_RELEASE"]));
+    // All of one file, or the version of a distribution would become the camera's.
+    if found.report.product == Product::default() {
+        found.report.product = Product {
+            vendor: value(["ID", "DISTRIB_ID"]),
+            model: value(["VARIANT_ID", "DISTRIB_TARGET"]),
+            version: value(["VERSION_ID", "DISTRIB_RELEASE"]),
+        };
+    }
 }
 
 #[cfg(test)]

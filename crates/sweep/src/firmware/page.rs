@@ -203,7 +203,7 @@ impl Report {
                 &["Advisory and component"],
                 not_compared.collect(),
             ),
-            section("Not read", "All of it was read.", &["Where", "Why"], skipped.collect()),
+            section("Not read", "Nothing was told as not read.", &["Where", "Why"], skipped.collect()),
         ]
     }
 }

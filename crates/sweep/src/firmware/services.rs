@@ -22,9 +22,13 @@ struct Known {
 
 const SHELL: &str = "a shell without encryption";
 const KNOWN: &[Known] = &[
-    Known { programs: &["telnetd", "utelnetd"], is_plain: true, issue: Some((Severity::Critical, SHELL)) },
     Known {
-        programs: &["rlogind", "rshd", "in.rlogind"],
+        programs: &["telnetd", "utelnetd", "in.telnetd"],
+        is_plain: true,
+        issue: Some((Severity::Critical, SHELL)),
+    },
+    Known {
+        programs: &["rlogind", "rshd", "in.rlogind", "in.rshd"],
         is_plain: true,
         issue: Some((Severity::Critical, SHELL)),
     },
@@ -39,7 +43,7 @@ const KNOWN: &[Known] = &[
         issue: Some((Severity::High, "files without a password")),
     },
     Known {
-        programs: &["ftpd", "vsftpd", "proftpd", "pure-ftpd", "bftpd", "stupid-ftpd", "tcpsvd"],
+        programs: &["ftpd", "in.ftpd", "vsftpd", "proftpd", "pure-ftpd", "bftpd", "stupid-ftpd", "tcpsvd"],
         is_plain: true,
         issue: Some((Severity::High, "files and passwords in clear")),
     },
@@ -146,7 +150,11 @@ fn started(file: &File<'_>, found: &mut Found) {
             continue;
         }
         for known in KNOWN {
-            let Some(program) = known.programs.iter().find(|program| runs(line, program)) else { continue };
+            let Some(program) =
+                known.programs.iter().find(|program| runs(line, program) || is_named(line, program, lines))
+            else {
+                continue;
+            };
             count += 1;
             if count > SERVICES_MAX {
                 return;
@@ -171,9 +179,9 @@ fn started(file: &File<'_>, found: &mut Found) {
 /// Whether a line runs a program: it stands as a word of its own, with or without the
 /// folder before it, and is not only ended or looked for.
 fn runs(line: &str, program: &str) -> bool {
-    const NOT_RUN: [&str; 12] = [
-        "kill", "killall", "pkill", "pidof", "pgrep", "rm", "test", "grep", "echo", "chmod", "which",
-        "logger",
+    const NOT_RUN: [&str; 14] = [
+        "[", "[[", "kill", "killall", "pkill", "pidof", "pgrep", "rm", "test", "grep", "echo", "chmod",
+        "which", "logger",
     ];
     let is_word = |byte: Option<&u8>| {
         byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.'))
@@ -189,8 +197,7 @@ fn runs(line: &str, program: &str) -> bool {
         // Without the folder that stands before the program.
         let command = command.trim_end_matches(|c: char| !c.is_whitespace() && c != '=');
         !command.split_whitespace().any(|word| NOT_RUN.contains(&word.rsplit('/').next().unwrap_or_default()))
-            && !command.trim_end().ends_with(['>', '['])
-            && !command.trim_end().ends_with("-f")
+            && !command.trim_end().ends_with('>')
             && !is_assigned(command)
             && !bytes.get(at + program.len()).is_some_and(|byte| matches!(byte, b'/' | b'='))
     })
@@ -199,11 +206,19 @@ fn runs(line: &str, program: &str) -> bool {
 /// `PIDFILE=/var/run/telnetd` names it and runs nothing; `ExecStart=` of a unit does,
 /// and so does `server =` of xinetd.
 fn is_assigned(command: &str) -> bool {
-    let last = command.split_whitespace().next_back().unwrap_or_default();
-    match last.split_once('=') {
-        Some((name, _)) => !name.is_empty() && !name.starts_with("Exec") && !name.starts_with('-'),
-        None => false,
-    }
+    let name = command.strip_suffix('=').and_then(|names| names.split_whitespace().next_back());
+    name.is_some_and(|name| !name.starts_with("Exec") && !name.starts_with('-'))
+}
+
+/// `DAEMON=/usr/sbin/telnetd` in a script that uses `$DAEMON`.
+fn is_named(line: &str, program: &str, script: &str) -> bool {
+    let Some((name, value)) = line.trim_start_matches("export ").split_once('=') else { return false };
+    let value = value.trim_matches(['"', '\'']).split_whitespace().next().unwrap_or_default();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name
+        && value.rsplit('/').next() == Some(program)
+        && !name.to_ascii_uppercase().contains("PID")
+        && (script.contains(&format!("${name}")) || script.contains(&format!("${{{name}")))
 }
 
 fn shell_settings(file: &File<'_>, found: &mut Found) {
@@ -237,6 +252,8 @@ mod tests {
             "ExecStart=/usr/sbin/telnetd -F",
             "telnet stream tcp nowait root /usr/sbin/telnetd telnetd",
             "start-stop-daemon -S -x /usr/sbin/telnetd",
+            "HOME=/root /usr/sbin/telnetd",
+            "server = /usr/sbin/telnetd",
         ] {
             assert!(runs(line, "telnetd"), "{line}");
         }
@@ -249,8 +266,13 @@ mod tests {
             "if [ -f /usr/sbin/telnetd ]; then",
             "utelnetd",
             "telnetd_enabled=0",
+            "[ -x /usr/sbin/telnetd ] || exit 0",
         ] {
             assert!(!runs(line, "telnetd"), "{line}");
         }
+        let script = "DAEMON=telnetd\nstart-stop-daemon -S -x /usr/sbin/$DAEMON\n";
+        assert!(is_named("DAEMON=telnetd", "telnetd", script));
+        assert!(!is_named("DAEMON=telnetd", "telnetd", "DAEMON=telnetd\n"), "nobody uses it");
+        assert!(!is_named("PIDFILE=/run/telnetd", "telnetd", "rm $PIDFILE"));
     }
 }

@@ -6,6 +6,7 @@ use memchr::memmem;
 use super::files::File;
 use super::found::Found;
 use super::report::Signature;
+use crate::decode::base64;
 use crate::finding::Severity;
 use crate::read::ReadAt;
 
@@ -17,6 +18,9 @@ const SIGNATURES_MAX: usize = 100;
 const HEAD: usize = 64 << 10;
 /// Of an RSA or CMS signature in DER, for telling it from chance.
 const CMS_OID: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+
+/// It says whether blocks are as they were, and by itself not who made them.
+const VERITY: &str = "dm-verity (tree of digests)";
 
 pub(super) fn of_image(image: &dyn ReadAt, found: &mut Found) {
     let start = image.len().saturating_sub(TAIL);
@@ -58,21 +62,20 @@ pub(super) fn of_image(image: &dyn ReadAt, found: &mut Found) {
 pub(super) fn of_part(file: &File<'_>, found: &mut Found) {
     let head = &file.bytes[..file.bytes.len().min(HEAD)];
     let text = file.text.unwrap_or_default();
+    // Within a system's root lie signatures of other things.
+    let is_top = !file.path.contains('/');
     let kind = if file.is("sw-description.sig") {
         "SWUpdate (signed sw-description)"
     } else if file.is("manifest.sig") {
         "Mender artifact (signed manifest)"
     } else if file.name() == "_gpgorigin" {
         "Debian package (debsigs)"
-    } else if text.starts_with("untrusted comment:")
-        && !text.contains("public key")
-        && !text.contains("secret key")
-    {
+    } else if is_top && is_signify(text) {
         "signify or minisign"
-    } else if text.starts_with("-----BEGIN PGP SIGNATURE-----") {
+    } else if is_top && text.starts_with("-----BEGIN PGP SIGNATURE-----") {
         "OpenPGP"
     } else if head.starts_with(b"verity\0\0") {
-        "dm-verity (tree of digests)"
+        VERITY
     } else if is_fit_signature(file) {
         "FIT image (signed configuration)"
     } else if ["META-INF/CERT.RSA", "META-INF/CERT.EC"].iter().any(|name| file.is(name)) {
@@ -81,6 +84,15 @@ pub(super) fn of_part(file: &File<'_>, found: &mut Found) {
         return;
     };
     add(found, kind, file.place);
+}
+
+/// Two bytes of algorithm, eight of the key's number, 64 of Ed25519; keys have 42 in all.
+fn is_signify(text: &str) -> bool {
+    let mut lines = text.lines();
+    let is_comment = lines.next().is_some_and(|line| line.starts_with("untrusted comment:"));
+    let bytes = lines.next().and_then(|line| base64(line.trim().as_bytes()));
+    is_comment
+        && bytes.is_some_and(|bytes| bytes.len() == 74 && bytes.to_ascii_uppercase().starts_with(b"ED"))
 }
 
 /// U-Boot's signature node has `algo`, `key-name-hint` and `value` (U-Boot, `signature.txt`).
@@ -99,7 +111,7 @@ fn add(found: &mut Found, kind: &str, place: &str) {
 
 /// Once all was seen.
 pub(super) fn judge(found: &mut Found) {
-    if found.report.signatures.is_empty() {
+    if found.report.signatures.iter().all(|signature| signature.kind == VERITY) {
         let title =
             "No signature was found by which the camera could check where the image comes from".to_owned();
         let remedy = "Ask the vendor how the camera checks updates. Vendors have forms of their own, of which this \

@@ -35,6 +35,14 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// Whether it is one and nothing more: `1.2.3 and earlier`, `5.4.1, 5.4.2` and `1.x`
+/// begin like versions, and are words.
+pub(super) fn is_plain(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-_+~:".contains(c);
+    let is_any = |piece: &Piece<'_>| matches!(piece, Piece::Word(word) if word.eq_ignore_ascii_case("x"));
+    is_version(text) && text.chars().all(is_part) && !pieces(text).iter().any(is_any)
+}
+
 /// Whether it could be one at all.
 pub(super) fn is_version(text: &str) -> bool {
     let text = text.trim_start_matches(['v', 'V']);
@@ -83,6 +91,16 @@ fn pieces(version: &str) -> Vec<Piece<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_no_versions() {
+        for text in ["1.2.3", "v5.4", "1.0.2k", "0.94.14-rc21", "2:6", "2022.83"] {
+            assert!(is_plain(text), "{text}");
+        }
+        for text in ["1.2.3 and earlier", "5.4.1, 5.4.2", "1.0 through 1.5", "1.x", "all", "", "1.*"] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
 
     #[test]
     fn older_versions_come_first() {

@@ -47,6 +47,11 @@ impl ReadAt for Metered<'_> {
     }
 }
 
+/// Begins with so many known bytes that chance makes none.
+fn is_long_magic(format: Format) -> bool {
+    matches!(format, Format::SevenZip | Format::Squashfs | Format::Zip | Format::Cramfs | Format::UImage)
+}
+
 impl Run<'_> {
     pub(super) fn container(&mut self, format: Format, source: &dyn ReadAt, at: u64) -> Outcome {
         let limits = self.sweep.limits.clone();
@@ -60,8 +65,10 @@ impl Run<'_> {
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
         // A magic number in the midst of something, from which nothing came, was none.
-        if at == 0 || outcome.parts > 0 {
-            for (name, why) in held {
+        let is_sure = at == 0 || outcome.parts > 0;
+        for (name, why) in held {
+            let is_closed = matches!(why, Skip::Encrypted | Skip::Unsupported(_)) && is_long_magic(format);
+            if is_sure || is_closed {
                 self.skipped_part(&name, why);
             }
         }
@@ -84,7 +91,7 @@ impl Run<'_> {
                 true
             }
         };
-        self.source(&held);
+        self.source(&held, whole);
         if self.is_spent() {
             return ControlFlow::Break(());
         }

@@ -227,6 +227,59 @@ fn signatures_of_known_forms_are_seen() {
     }
 }
 
+/// A key beside a system is no signature of it, and neither is one of something else.
+#[test]
+fn what_only_looks_like_a_signature_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = "untrusted comment: Public usign key for releases\nRWQviwuY4IMGvwLfs6842A0m4EZU1IjczTxKMSk3BQP8DAQLHBwdQiaU\n";
+    write(folder.path(), "etc/opkg/keys/2f8b0b98e08306bf", key);
+    write(folder.path(), "release.pub", key);
+    write(
+        folder.path(),
+        "usr/share/doc/notes.asc",
+        "-----BEGIN PGP SIGNATURE-----\nabc\n-----END PGP SIGNATURE-----\n",
+    );
+    sh(folder.path(), "tar -cf out etc usr release.pub");
+    let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
+    assert_eq!(report.signatures, []);
+    assert!(report.issues.iter().any(|issue| issue.id == "update-unsigned"));
+}
+
+/// Remarks in Latin-1 or GBK are usual, and hide nothing.
+#[test]
+fn files_in_other_encodings_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let init = folder.path().join("etc/init.d");
+    std::fs::create_dir_all(&init).expect("a folder");
+    std::fs::write(init.join("rcS"), b"#!/bin/sh\n# f\xfcr den Wartungszugang \xb7\xfe\xce\xf1\ntelnetd &\n")
+        .expect("a file");
+    let passwd = b"root:x:0:0:M\xfcller:/root:/bin/sh\nadmin::0:0:M\xfcller:/:/bin/sh\n";
+    std::fs::write(folder.path().join("etc/passwd"), passwd).expect("a file");
+    sh(folder.path(), "tar -cf out etc");
+    let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
+    assert_eq!((report.services.len(), report.accounts.len()), (1, 2));
+}
+
+/// The version of the distribution that the camera is made with is not the camera's.
+#[test]
+fn what_the_caller_says_of_the_product_is_not_filled_up_from_elsewhere() {
+    let folder = root();
+    let product = Product { model: Some("Dome 3".to_owned()), ..Product::default() };
+    let report = audited_as(&image(folder.path()), product.clone());
+    assert_eq!(report.product, product);
+}
+
+/// A boot loader, in front of everything, in no container.
+#[test]
+fn what_lies_in_the_image_as_it_is_counts_too() {
+    let folder = root();
+    let image =
+        [b"\0U-Boot 2013.07 (Sep 01 2018 - 12:00:00)\0".to_vec(), vec![0xff; 70_000], image(folder.path())]
+            .concat();
+    let report = audited(&image);
+    assert!(report.components.iter().any(|of| (&*of.name, &*of.version) == ("U-Boot", "2013.07")));
+}
+
 #[test]
 fn a_bill_of_materials_names_what_is_there() {
     let folder = root();
@@ -240,7 +293,8 @@ fn a_bill_of_materials_names_what_is_there() {
         cpes,
         [
             "cpe:2.3:a:busybox:busybox:1.30.1:*:*:*:*:*:*:*",
-            "cpe:2.3:o:linux:linux_kernel:4.9.37:*:*:*:*:*:*:*"
+            "cpe:2.3:o:linux:linux_kernel:4.9.37:*:*:*:*:*:*:*",
+            "cpe:2.3:a:openssl:openssl:1.1.1k:*:*:*:*:*:*:*"
         ]
     );
 }
@@ -249,6 +303,12 @@ fn a_bill_of_materials_names_what_is_there() {
 fn severities_say_whether_an_audit_fails() {
     let folder = root();
     assert_eq!(audited(&image(folder.path())).worst(), Some(Severity::Critical));
-    let nothing = audited(b"nothing at all");
-    assert_eq!(nothing.worst(), Some(Severity::Medium), "{:?}", nothing.issues);
+    // What is encrypted has no magic number, and must not look clean.
+    let mut random = fastrand::Rng::with_seed(3);
+    let noise: Vec<u8> = (0..2_000_000).map(|_| random.u8(..)).collect();
+    for closed in [&b"nothing at all"[..], &noise] {
+        let report = audited(closed);
+        assert_eq!(report.worst(), Some(Severity::High), "{:?}", report.issues);
+        assert!(titles(&report).contains(&"high Nothing came out of the image".to_owned()));
+    }
 }

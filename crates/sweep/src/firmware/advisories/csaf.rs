@@ -19,7 +19,7 @@ struct Product {
     name: String,
     /// Empty if all versions are meant.
     versions: Vec<Range>,
-    /// As the tree writes it.
+    /// As the tree writes it, for the first and last of several.
     version: String,
 }
 
@@ -120,13 +120,25 @@ fn vulnerable(
         ids.filter_map(|id| products.get(id)).collect()
     };
     let safe = named(&["fixed", "first_fixed", "known_not_affected", "recommended"]);
+    let (first, last) = (named(&["first_affected"]), named(&["last_affected"]));
     for product in named(&["known_affected", "first_affected", "last_affected"]) {
+        if advisories.targets(&product.vendor, &product.name).is_empty() {
+            continue;
+        }
         let of_same = |other: &&&Product| (&other.vendor, &other.name) == (&product.vendor, &product.name);
-        let safe: Vec<Range> = safe.iter().filter(of_same).flat_map(|safe| safe.versions.clone()).collect();
-        let affected = match product.versions.is_empty() {
+        let safe: Vec<Range> =
+            safe.iter().filter(of_same).flat_map(|safe| safe.versions.clone()).take(LIST_MAX).collect();
+        let mut affected = match product.versions.is_empty() {
             true => vec![Range::all()],
             false => product.versions.clone(),
         };
+        // From the first to the last of them; one alone leaves the other end open.
+        let bound = |list: &[&Product]| list.iter().find(of_same).map(|product| product.version.clone());
+        let (from, to) = (bound(&first), bound(&last));
+        if from.is_some() || to.is_some() {
+            affected
+                .push(Range::all().from(&from.unwrap_or_default(), true).to(&to.unwrap_or_default(), true));
+        }
         let claim = Claim { id, vendor: &product.vendor, product: &product.name, title, score };
         advisories.claim(file, &claim, (&affected, &safe, false));
     }

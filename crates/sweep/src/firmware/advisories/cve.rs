@@ -1,5 +1,7 @@
 //! CVE records of form 5 (CVE JSON 5.1), and the answers of the NVD's interface 2.0.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::range::Range;
@@ -16,7 +18,12 @@ pub(super) fn record(advisories: &mut Advisories<'_>, file: &str, record: &Value
     let all = || containers.get("cna").into_iter().chain(list(containers, "adp"));
     let score = all().find_map(score_of);
     let title = all().map(title_of).find(|title| !title.is_empty()).unwrap_or_default();
-    for affected in all().flat_map(|container| list(container, "affected")) {
+    let affected = || all().flat_map(|container| list(container, "affected"));
+    let names = |of: &Value| (string(of, "vendor").to_lowercase(), string(of, "product").to_lowercase());
+    let can_compare =
+        |of: &Value| list(of, "versions").any(|version| string(version, "versionType") != "git");
+    let compared: HashSet<_> = affected().filter(|of| can_compare(of)).map(names).collect();
+    for affected in affected() {
         let claim = Claim {
             id,
             vendor: string(affected, "vendor"),
@@ -26,13 +33,15 @@ pub(super) fn record(advisories: &mut Advisories<'_>, file: &str, record: &Value
         };
         let (mut bad, mut good) = (Vec::new(), Vec::new());
         for version in list(affected, "versions") {
-            if let Some(range) = range_of(version) {
-                match string(version, "status") {
-                    "affected" => bad.push(range),
-                    "unaffected" => good.push(range),
-                    _ => bad.push(Range::unknown()),
-                }
+            match string(version, "status") {
+                "affected" => bad.extend(ranges_of(version)),
+                "unaffected" => good.extend(ranges_of(version)),
+                _ => bad.push(Range::unknown()),
             }
+        }
+        // Commits alone, or nothing at all: nobody can say.
+        if !can_compare(affected) && !compared.contains(&names(affected)) {
+            bad.push(Range::unknown());
         }
         let otherwise = string(affected, "defaultStatus") == "affected";
         advisories.claim(file, &claim, (&bad, &good, otherwise));
@@ -40,21 +49,22 @@ pub(super) fn record(advisories: &mut Advisories<'_>, file: &str, record: &Value
     Some(1)
 }
 
-/// `None` for commits, which no version can be compared with.
-fn range_of(version: &Value) -> Option<Range> {
+/// None for commits, which no version can be compared with.
+fn ranges_of(version: &Value) -> Vec<Range> {
     if string(version, "versionType") == "git" {
-        return None;
+        return Vec::new();
     }
     let from = string(version, "version");
     let (before, up_to) = (string(version, "lessThan"), string(version, "lessThanOrEqual"));
-    Some(match (before, up_to) {
+    let range = match (before, up_to) {
         ("", "") if matches!(from, "n/a" | "" | "unspecified") => Range::unknown(),
         // `< 1.2.3` in the field that is for one version.
-        ("", "") if from.contains(['<', '>']) => Range::parse(from).pop().unwrap_or_else(Range::unknown),
+        ("", "") if from.contains(['<', '>']) => return Range::parse(from),
         ("", "") => Range::exactly(from),
         ("", up_to) => Range::all().from(from, true).to(up_to, true),
         (before, _) => Range::all().from(from, true).to(before, false),
-    })
+    };
+    vec![range]
 }
 
 fn score_of(container: &Value) -> Option<f64> {
@@ -134,7 +144,14 @@ impl Cpe {
         }
         let mut fields = fields.into_iter();
         let (part, vendor, product) = (fields.next()?, fields.next()?, fields.next()?);
-        let version = fields.next().filter(|version| !version.is_empty()).unwrap_or_else(|| "*".to_owned());
+        let mut version =
+            fields.next().filter(|version| !version.is_empty()).unwrap_or_else(|| "*".to_owned());
+        // `0.94.14:rc21` is one version in two fields.
+        if let Some(update) = fields.next().filter(|update| !matches!(update.as_str(), "" | "*" | "-"))
+            && !matches!(version.as_str(), "*" | "-")
+        {
+            version = format!("{version}-{update}");
+        }
         Some(Cpe { part, vendor, product, version })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::super::version::{compare, is_version};
+use super::super::version::{compare, is_plain, is_version};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Within {
@@ -47,7 +47,7 @@ impl Range {
     pub(super) fn from(self, version: &str, is_in: bool) -> Range {
         match version {
             "" | "*" | "0" | "unspecified" => self,
-            _ if !is_version(version) => Range::unknown(),
+            _ if !is_plain(version) => Range::unknown(),
             _ => Range { from: Some(Bound { version: version.to_owned(), is_in }), ..self },
         }
     }
@@ -55,7 +55,7 @@ impl Range {
     pub(super) fn to(self, version: &str, is_in: bool) -> Range {
         match version {
             "" | "*" => self,
-            _ if !is_version(version) => Range::unknown(),
+            _ if !is_plain(version.strip_suffix(".*").unwrap_or(version)) => Range::unknown(),
             _ => Range { to: Some(Bound { version: version.to_owned(), is_in }), ..self },
         }
     }
@@ -80,7 +80,7 @@ impl Range {
                     open = Some(Range::all().from(version, sign == ">="));
                 }
                 "<" | "<=" => ranges.push(open.take().unwrap_or_default().to(version, sign == "<=")),
-                "" | "=" if is_version(version) || version == "*" => ranges.push(Range::exactly(version)),
+                "" | "=" if is_plain(version) || version == "*" => ranges.push(Range::exactly(version)),
                 "!=" => {}
                 _ => ranges.push(Range::unknown()),
             }
@@ -113,13 +113,24 @@ impl Range {
             None => match compare(version, &to.version) {
                 Ordering::Less => true,
                 Ordering::Equal => to.is_in,
-                Ordering::Greater => false,
+                // `7.7p1` is of `7.7`: OpenSSH says its patch, and few advisories do.
+                Ordering::Greater => to.is_in && without_patch(version) == to.version,
             },
         });
         match is_after && is_before {
             true => Within::Yes,
             false => Within::No,
         }
+    }
+}
+
+/// Without `p1` and the like at the end.
+fn without_patch(version: &str) -> &str {
+    match version.rsplit_once('p') {
+        Some((before, patch)) if !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()) => {
+            before
+        }
+        _ => version,
     }
 }
 

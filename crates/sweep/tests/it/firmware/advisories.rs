@@ -127,10 +127,69 @@ fn versions_outside_are_safe() {
 /// What nobody can compare is told, and not taken for safe.
 #[test]
 fn versions_in_words_are_told() {
-    let words = CVE.replace(r#""version":"0","lessThan":"1.35.0""#, r#""version":"all before spring""#);
-    let report = judged(&[&words]);
-    assert_eq!(found(&report), []);
-    assert_eq!(report.not_compared, ["CVE-2022-1: busybox 1.30.1"]);
+    let told = ["CVE-2022-1: busybox 1.30.1"];
+    for words in ["all before spring", "1.35 and earlier", "1.30.0, 1.30.1", "1.0 through 1.35", "1.x", "n/a"]
+    {
+        let json = CVE.replace(r#""version":"0","lessThan":"1.35.0""#, &format!(r#""version":"{words}""#));
+        let report = judged(&[&json]);
+        assert_eq!(
+            (found(&report), &report.not_compared[..]),
+            (vec![], &told.map(str::to_owned)[..]),
+            "{words}"
+        );
+    }
+    // Commits alone, and no version at all.
+    let commits = CVE.replace(r#""versionType":"custom""#, r#""versionType":"git""#);
+    let none = CVE.replace(
+        r#","versions":[{"version":"0","lessThan":"1.35.0","status":"affected","versionType":"custom"}]"#,
+        "",
+    );
+    for json in [commits, none] {
+        assert_eq!(judged(&[&json]).not_compared, told, "{json}");
+    }
+    // Beside versions, commits say nothing more.
+    assert_eq!(judged(&[KERNEL]).not_compared, Vec::<String>::new());
+}
+
+#[test]
+fn versions_in_two_fields_and_with_patches_are_found() {
+    let with = |vendor: &str, product: &str, version: &str, json: &str| {
+        let mut report =
+            Report { components: vec![component(vendor, product, version)], ..Report::default() };
+        let mut advisories = Advisories::of(&mut report);
+        advisories.read("nvd.json", json.as_bytes()).expect("an advisory");
+        advisories.finish();
+        report.vulnerabilities.len()
+    };
+    let of = |cpe: &str, bound: &str| {
+        format!(
+            r#"{{"vulnerabilities":[{{"cve":{{"id":"CVE-1-1","configurations":[{{"nodes":[{{"cpeMatch":[
+            {{"vulnerable":true,"criteria":"cpe:2.3:a:{cpe}:*:*:*:*:*:*"{bound}}}]}}]}}]}}}}]}}"#
+        )
+    };
+    let openssh = of("openbsd:openssh:*:*", r#","versionEndIncluding":"7.7""#);
+    for (version, count) in [("7.7p1", 1), ("7.7", 1), ("7.6p1", 1), ("7.8p1", 0), ("7.8", 0)] {
+        assert_eq!(with("openbsd", "openssh", version, &openssh), count, "{version}");
+    }
+    let boa = of("boa:boa:0.94.14:rc21", "");
+    for (version, count) in [("0.94.14rc21", 1), ("0.94.14rc20", 0), ("0.94.14", 0)] {
+        assert_eq!(with("boa", "boa", version, &boa), count, "{version}");
+    }
+    let several = CVE.replace(r#""version":"0","lessThan":"1.35.0""#, r#""version":"< 1.2, >= 2.0 < 2.1""#);
+    for (version, count) in [("1.1", 1), ("2.0.5", 1), ("1.5", 0), ("2.1", 0)] {
+        assert_eq!(with("busybox", "busybox", version, &several), count, "{version}");
+    }
+}
+
+#[test]
+fn from_the_first_to_the_last_version_of_csaf() {
+    let csaf = CSAF
+        .replace(r#"{"category":"product_version_range","name":"vers:generic/>=5.0|<5.5","product":{"product_id":"A","name":"old"}}"#,
+            r#"{"category":"product_version","name":"5.0","product":{"product_id":"A","name":"old"}},
+               {"category":"product_version","name":"5.4.9","product":{"product_id":"D","name":"last"}}"#)
+        .replace(r#""known_affected":["A"]"#, r#""first_affected":["A"],"last_affected":["D"]"#);
+    assert_eq!(found(&judged(&[&csaf])), [("CVE-2024-5", "Dome 3")]);
+    assert_eq!(found(&judged(&[&csaf.replace("5.4.9", "5.3")])), []);
 }
 
 #[test]
@@ -138,7 +197,9 @@ fn what_is_no_advisory_is_an_error_and_hostile_ones_do_no_harm() {
     let mut report = report();
     let mut advisories = Advisories::of(&mut report);
     let deep = "[".repeat(100_000);
-    for text in ["", "{", "{}", "[1,2", "null", "7", "\"CVE\"", deep.as_str(), r#"{"vulnerabilities":7}"#] {
+    for text in
+        ["", "{", "{}", "[1,2", "null", "7", "\"CVE\"", "[7]", deep.as_str(), r#"{"vulnerabilities":7}"#]
+    {
         let error =
             advisories.read("x.json", text.as_bytes()).expect_err(&text[..text.len().min(20)]).to_string();
         assert!(!error.is_empty());

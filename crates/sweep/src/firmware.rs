@@ -105,3 +105,47 @@ fn credential(finding: &Finding) -> Credential {
         remedy: finding.rule.remedy.clone(),
     }
 }
+
+/// Any bytes are a program, a script, a list or none of it.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const NAMES: [&str; 9] = [
+        "bin/program",
+        "etc/passwd",
+        "etc/shadow",
+        "etc/init.d/s",
+        "etc/sshd_config",
+        "lib/dpkg/status",
+        "apk/db/installed",
+        "etc/os-release",
+        "release.sig",
+    ];
+    let Some((first, bytes)) = bytes.split_first() else { return };
+    let name = NAMES[usize::from(*first) % NAMES.len()].to_owned();
+    let mut files = files::Files::new(Product::default());
+    files.part(&["image".to_owned(), name], &bytes, true);
+    signature::of_image(&bytes, &mut files.found);
+    let report = files.finish(1_800_000_000);
+    let read = Report::read(report.json().as_bytes()).expect("its own form");
+    assert_eq!(read, report);
+    let _ = (report.html(), report.text(), report.cyclonedx());
+}
+
+/// Any bytes are advisories or an error.
+pub(crate) fn fuzz_advisories(json: &[u8]) {
+    let component = |product: &str, version: &str| Component {
+        name: product.to_owned(),
+        vendor: String::new(),
+        product: product.to_owned(),
+        version: version.to_owned(),
+        source: Source::Words,
+        purl: None,
+        place: String::new(),
+        places: 1,
+    };
+    let components = vec![component("busybox", "1.30.1"), component("openssh", "7.7p1")];
+    let mut report = Report { components, ..Report::default() };
+    let mut advisories = Advisories::of(&mut report);
+    let _ = advisories.read("fuzz.json", json);
+    advisories.finish();
+    assert!(report.vulnerabilities.iter().all(|found| !found.component.is_empty()));
+}

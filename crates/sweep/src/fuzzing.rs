@@ -26,3 +26,13 @@ pub fn rules(text: &str) {
         sweep(&rules, text.as_bytes());
     }
 }
+
+/// One file of an image, called by the first byte as one of those that are read.
+pub fn firmware(bytes: &[u8]) {
+    crate::firmware::fuzz(bytes);
+}
+
+/// A file of advisories about components of all kinds.
+pub fn advisories(json: &[u8]) {
+    crate::firmware::fuzz_advisories(json);
+}

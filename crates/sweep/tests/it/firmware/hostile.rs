@@ -117,3 +117,31 @@ fn a_file_that_is_called_like_an_encoding_is_looked_at() {
     let report = audited(&std::fs::read(folder.path().join("out")).expect("an archive"));
     assert_eq!((report.accounts.len(), report.components.len()), (1, 1));
 }
+
+/// What the fuzzer begins with, and each of it damaged in turn.
+#[test]
+fn the_seeds_of_the_fuzzers_pass_also_damaged() {
+    type Target = (&'static str, fn(&[u8]));
+    const TARGETS: [Target; 2] =
+        [("firmware", sweep::fuzzing::firmware), ("advisories", sweep::fuzzing::advisories)];
+    let mut random = fastrand::Rng::with_seed(17);
+    for (target, fuzz) in TARGETS {
+        let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let seeds: Vec<_> =
+            std::fs::read_dir(folder).expect("seeds").flatten().map(|seed| seed.path()).collect();
+        assert!(seeds.len() >= 4);
+        for seed in seeds {
+            let seed = std::fs::read(seed).expect("a seed");
+            fuzz(&seed);
+            for _ in 0..100 {
+                let mut damaged = seed.clone();
+                for _ in 0..random.usize(1..6) {
+                    let at = random.usize(..damaged.len());
+                    damaged[at] = random.u8(..);
+                }
+                damaged.truncate(random.usize(1..=damaged.len()));
+                fuzz(&damaged);
+            }
+        }
+    }
+}

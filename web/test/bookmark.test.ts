@@ -8,6 +8,7 @@ import { type Bookmark, CASE_MAX, type LockResult, NOTE_MAX, newBookmarkId, note
 import { base64, fromBase64, fromUtf8, hex } from '../src/lib/seal/bytes';
 import { sha256, signer, signPublicKey } from '../src/lib/seal/crypto';
 import type { Gateway } from '../src/lib/seal/statements';
+import { isNear } from '../src/worker/bookmarks';
 
 const load = (name: string): any => JSON.parse(readFileSync(fileURLToPath(new URL(`../../crates/seal/tests/it/vectors/${name}.json`, import.meta.url)), 'utf8'));
 const vector = load('bookmark');
@@ -67,6 +68,13 @@ describe('a server that lies', () => {
     const cut = base64(fromBase64(plain.note).slice(0, 40));
     await expect(openNote(key, plain.bookmark, cut)).rejects.toThrow('does not open');
   });
+});
+
+/** A hostile server lists an old recording as one of now, so that the note is sealed with a key that devices have which were shut out since. */
+it('seals a note with the key of its own time', () => {
+  const [from, day] = [1_795_824_000_000, 86_400_000];
+  for (const startedAt of [from - day, from - 1, from, from + 60_000]) expect(isNear(startedAt, from, from + 60_000)).toBe(true);
+  for (const startedAt of [from - 365 * day, from - day - 1, from + 60_001]) expect(isNear(startedAt, from, from + 60_000)).toBe(false);
 });
 
 it('takes notes within their bounds, and the longest of them', async () => {

@@ -21,6 +21,8 @@ use crate::times;
 
 /// How long before a stretch a recording may have ended whose key its note has.
 const BEFORE_MS: u64 = Timestamp::HOUR;
+/// No recording outlives its epoch.
+const RECORDING_MS_MAX: u64 = Timestamp::HOUR;
 
 #[derive(clap::Args)]
 pub(crate) struct Range {
@@ -263,11 +265,14 @@ pub(crate) async fn place_of(
     recording.verify(&session.roster)?;
     let header = &recording.header.header;
     ensure!(header.camera == camera, "the cloud sent a recording of another camera");
-    // The key of its epoch seals the note. One of another time would open it to devices
-    // that had access then.
-    let is_near = header.started_at.plus_ms(Timestamp::HOUR + BEFORE_MS) >= from && header.started_at <= to;
-    ensure!(is_near, "the cloud sent a recording of another time");
+    ensure!(is_near(header.started_at, (from, to)), "the cloud sent a recording of another time");
     Ok(Some((header.gateway, header.epoch)))
+}
+
+/// Whether the key of what was recorded then may seal a note: one of another time would
+/// open it to devices that had access then.
+fn is_near(started_at: Timestamp, (from, to): (Timestamp, Timestamp)) -> bool {
+    started_at <= to && started_at.plus_ms(RECORDING_MS_MAX + BEFORE_MS) >= from
 }
 
 /// Chunks of the range, from the key frame at or before it on, so that it
@@ -282,4 +287,23 @@ fn wanted<'r>(recording: &'r Recording<'_>, source: &Source, range: &Range) -> V
     let before = before.take_while(|chunk| at(chunk) <= range.from).last();
     let first = before.map_or(0, |chunk| chunk.number);
     of_source().filter(|chunk| chunk.number >= first && at(chunk) < range.to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hostile cloud lists an old recording as one of now, so that the note is sealed
+    /// with a key that devices have which were shut out since.
+    #[test]
+    fn a_note_has_the_key_of_its_own_time() {
+        let now = Timestamp(1_795_824_000_000);
+        let range = (now, now.plus_ms(Timestamp::MINUTE));
+        for ago in [0, Timestamp::MINUTE, Timestamp::HOUR, 2 * Timestamp::HOUR] {
+            assert!(is_near(now.minus_ms(ago), range), "{ago}");
+        }
+        assert!(!is_near(now.minus_ms(2 * Timestamp::HOUR + 1), range));
+        assert!(!is_near(now.minus_ms(365 * Timestamp::DAY), range));
+        assert!(!is_near(range.1.plus_ms(1), range));
+    }
 }

@@ -2,11 +2,14 @@
 
 import { explain } from '../lib/api/client';
 import { type Bookmark, type Lock, type LockResult, newBookmarkId, type Note, openNote, readBookmark, readLockResult, sealNote, signBookmark } from '../lib/seal/bookmark';
+import { refuse } from '../lib/seal/bytes';
 import type { Envelope } from '../lib/seal/dsse';
 import { Catalogue } from './catalogue';
 import type { Keyring } from './keyring';
 
 const AT_ONCE = 8;
+/** A note about a time without pictures has the key of what was recorded last, if that was within a day. */
+const NEAR_MS = 86_400_000;
 
 /** What a person wants to mark, or to change of what is marked. */
 export interface BookmarkOrder {
@@ -46,13 +49,20 @@ export async function signOrder(order: BookmarkOrder, keyring: Keyring): Promise
   return signBookmark({ org: organisation, gateway, camera, bookmark, device: signer.keyid, from, to, lock, issued_at, epoch, note: sealed }, signer);
 }
 
+/** Whether the key of what was recorded then may seal a note: one of another time would open it to devices that had access then. */
+export function isNear(startedAt: number, from: number, to: number): boolean {
+  return startedAt <= to && startedAt >= from - NEAR_MS;
+}
+
 /** Gateway and epoch of what is recorded there, as the recording itself says. */
 async function placeOf({ camera, from, to }: BookmarkOrder, keyring: Keyring): Promise<Pick<Bookmark, 'bookmark' | 'gateway' | 'epoch'> | null> {
   const catalogue = new Catalogue(camera, 'main', keyring);
   const after = await catalogue.at(from);
   const listing = after && after.started_at <= to ? after : await catalogue.before(from);
-  if (!listing) return null;
-  const { gateway, epoch } = (await catalogue.openAt(listing)).recording.read.header;
+  if (!listing || !isNear(listing.started_at, from, to)) return null;
+  const { gateway, epoch, started_at } = (await catalogue.openAt(listing)).recording.read.header;
+  // The server says when it was; the gateway signed it.
+  if (!isNear(started_at, from, to)) refuse('the server sent a recording of another time than the one that is marked');
   return { bookmark: newBookmarkId(), gateway, epoch };
 }
 

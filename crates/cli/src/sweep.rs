@@ -4,7 +4,6 @@
 mod camera;
 
 use std::fs::Metadata;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;

@@ -8,7 +8,7 @@ mod covered;
 mod part;
 mod window;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, Range};
@@ -114,7 +114,8 @@ impl Sweep<'_> {
             seen: HashSet::new(),
             texts: HashSet::new(),
             told_since: None,
-            found: Vec::new(),
+            found: HashMap::new(),
+            counted: (0, 0),
             stopped: false,
         };
         run.source(source, true);
@@ -140,9 +141,11 @@ struct Run<'a> {
     /// Texts that decoders gave in this window.
     texts: HashSet<u64>,
     /// Findings since here are of files among which this lies.
-    told_since: Option<usize>,
-    /// Of all findings, in order.
-    found: Vec<Digest32>,
+    told_since: Option<u64>,
+    /// When each was told last, as the number of the finding.
+    found: HashMap<Digest32, u64>,
+    /// In the window: up to where ends of lines are counted, and how many there are.
+    counted: (usize, u64),
     stopped: bool,
 }
 
@@ -158,7 +161,7 @@ struct Window<'a> {
     /// For decoded text: the window that it was in at first, and where in its bytes.
     origin: Option<(&'a Window<'a>, usize)>,
     /// Findings since here are of parts of this source: they are not told again.
-    inner: Option<usize>,
+    inner: Option<u64>,
 }
 
 /// What the filter found in a window.
@@ -207,7 +210,7 @@ impl Run<'_> {
         let notice = Notice::Part { chain: &self.chain, source, is_whole };
         self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
-        let mark = self.found.len();
+        let mark = self.totals.findings;
         let mut covered = Covered::new(mark);
         let mut unpacked = false;
         let (mut start, mut lines) = (0_u64, 0_u64);

@@ -4,6 +4,8 @@ import { readdir, readFile } from 'node:fs/promises';
 
 const messages = new URL('../../messages/', import.meta.url);
 const placeholder = /\{\w+\}/g;
+/** Names and numbers that are put in. A set of policies is longer, and no sentence with ` to ` and ` of ` in it. */
+const PUT_IN = '.{1,200}';
 
 /** Sentences of a language by the English ones, with which people's words are compared. */
 export async function messagesOf(language) {
@@ -38,7 +40,7 @@ export async function englishLeft(page, said, own = []) {
     .flatMap(([key, text]) => (typeof text === 'string' ? [[key, text]] : key.split(' | ').map((form, n) => [form, Object.values(text)[n] ?? text.other])))
     // Some words are the same in both.
     .filter(([key, text]) => key !== text && /[a-z]{2}.* .*[a-z]{2}|^[A-Za-z]{3,}…?$/.test(key.replaceAll(placeholder, '')))
-    .map(([key]) => new RegExp(`^${key.trim().split(placeholder).map(escape).join('.+')}$`, 's'));
+    .map(([key]) => new RegExp(`^${key.trim().split(placeholder).map(escape).join(PUT_IN)}$`, 's'));
   const ours = new Set(Object.values(said).flatMap((text) => (typeof text === 'string' ? [text] : Object.values(text))).map((text) => text.trim()));
   return [...new Set(texts)].filter((text) => !ours.has(text) && !own.includes(text) && english.some((sentence) => sentence.test(text)));
 }

@@ -7,7 +7,7 @@ use crate::unpack::Format;
 
 pub(super) struct Covered {
     /// How many findings there were before this source.
-    mark: usize,
+    mark: u64,
     /// Read to the last byte: nothing in there is looked at again. Sorted; none overlaps
     /// another.
     whole: Vec<Range<u64>>,
@@ -20,7 +20,7 @@ pub(super) struct Covered {
 }
 
 impl Covered {
-    pub(super) fn new(mark: usize) -> Covered {
+    pub(super) fn new(mark: u64) -> Covered {
         Covered { mark, whole: Vec::new(), walked: BTreeMap::new(), opened: BTreeSet::new() }
     }
 
@@ -45,7 +45,7 @@ impl Covered {
     }
 
     /// Where findings begin of the files, or of the capture, among which `at` lies.
-    pub(super) fn told_since(&self, at: u64) -> Option<usize> {
+    pub(super) fn told_since(&self, at: u64) -> Option<u64> {
         self.walked.values().any(|range| range.contains(&at)).then_some(self.mark)
     }
 

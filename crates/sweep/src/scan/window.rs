@@ -33,17 +33,28 @@ impl Taken {
     }
 }
 
-impl Window<'_> {
-    fn line(&self, at: usize) -> u64 {
-        self.lines + memchr::memchr_iter(b'\n', &self.bytes[..at]).count() as u64 + 1
-    }
-}
-
 impl Run<'_> {
+    /// The number of the line in which `at` lies, from one. What is asked for lies near
+    /// what was asked for before.
+    fn line(&mut self, window: &Window<'_>, at: usize) -> u64 {
+        let ends =
+            |from: usize, to: usize| memchr::memchr_iter(b'\n', &window.bytes[from..to]).count() as u64;
+        let (before, lines) = self.counted;
+        let lines = match at >= before {
+            true => lines + ends(before, at),
+            false => lines - ends(at, before),
+        };
+        self.counted = (at, lines);
+        window.lines + lines + 1
+    }
+
     pub(super) fn window(&mut self, window: &Window<'_>) {
         self.scanned += window.own.len() as u64;
         self.texts.clear();
+        // What is decoded may hold containers, with windows of their own.
+        let outer = std::mem::take(&mut self.counted);
         self.text(window);
+        self.counted = outer;
     }
 
     fn text(&mut self, window: &Window<'_>) {
@@ -160,14 +171,14 @@ impl Run<'_> {
         let digest = digest(rule.family(), identity);
         let marks = [window.inner, self.told_since];
         let told_inside =
-            marks.into_iter().flatten().min().is_some_and(|mark| self.found[mark..].contains(&digest));
+            marks.into_iter().flatten().min().is_some_and(|mark| self.found.get(&digest) >= Some(&mark));
         if told_inside || !self.seen.insert((digest, self.place())) {
             return;
         }
-        self.found.push(digest);
+        self.found.insert(digest, self.totals.findings);
         self.totals.findings += 1;
         let (outer, at, line) = match window.origin {
-            Some((outer, at)) => (outer, at, outer.line(at)),
+            Some((outer, at)) => (outer, at, self.line(outer, at)),
             None => (window, matched.secret.start, line),
         };
         let offset = outer.base + at as u64;
@@ -208,7 +219,7 @@ impl Run<'_> {
         let origin = window.origin.unwrap_or((window, place.start));
         self.chain.push(format!("({encoding})"));
         self.depth += 1;
-        let mut covered = Covered::new(self.found.len());
+        let mut covered = Covered::new(self.totals.findings);
         let hits = self.hits(&bytes, 0..bytes.len());
         self.containers(&bytes, &bytes, 0, bytes.len(), &hits, &mut covered);
         self.text(&Window {

@@ -219,3 +219,24 @@ E"#;
     assert_eq!(&lost.parts["last"], conf);
     assert_eq!(lost.skipped, [(String::new(), Skip::Damaged("the directory of a zip archive is missing"))]);
 }
+
+/// Secrets that are decoded have the line in which their encoding begins, also behind
+/// a container that was decoded in between.
+#[test]
+fn lines_of_what_is_decoded_are_right() {
+    let setting = |number: usize| format!("root.SMTP.Password=Nq7vY2xLw{number}\nroot.Network.Name=camera\n");
+    let packed = zlib(setting(0).repeat(3).as_bytes(), 9);
+    let text = format!(
+        "one\n{}\nthree\nfour {}\n{}\nsix {}\n",
+        base64(setting(1).as_bytes()),
+        base64(setting(2).as_bytes()),
+        base64(&packed),
+        base64(setting(3).as_bytes())
+    );
+    let (found, _) = sweep(&Rules::built_in(), text.as_bytes());
+    let line = |secret: &str| {
+        let of = found.iter().find(|finding| finding.secret.reveal() == secret.as_bytes());
+        of.unwrap_or_else(|| panic!("no {secret}")).location.line
+    };
+    assert_eq!([line("Nq7vY2xLw1"), line("Nq7vY2xLw2"), line("Nq7vY2xLw3")], [Some(2), Some(4), Some(6)]);
+}

@@ -37,7 +37,7 @@ pub(crate) enum FirmwareCommand {
 pub(crate) struct AuditArguments {
     /// An image, a package of one, or a device.
     image: PathBuf,
-    /// Whose it is. What is not said is read from the image, if it says so itself.
+    /// Whose it is. If none of the three is said, the image may say them itself.
     #[arg(long)]
     vendor: Option<String>,
     #[arg(long)]

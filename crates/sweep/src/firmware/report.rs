@@ -10,7 +10,7 @@ pub(super) const VERSION: u32 = 1;
 /// Of a report that is read again, in bytes.
 pub const REPORT_BYTES_MAX: u64 = 256 << 20;
 
-/// Whose firmware it is. What the caller does not say is read from the image.
+/// Whose firmware it is. If the caller says nothing of it, the image may.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     pub vendor: Option<String>,

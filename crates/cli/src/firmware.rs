@@ -15,7 +15,7 @@ use ::sweep::{Limits, Rules, Severity, Sweep};
 use anyhow::{Context as _, ensure};
 
 use crate::progress::Progress;
-use crate::sweep::{FAILED, FOUND, now, severity};
+use crate::sweep::{FAILED, FOUND, now, read, severity};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum FirmwareCommand {
@@ -162,11 +162,4 @@ fn compare(older: &Path, newer: &Path, json: bool) -> anyhow::Result<()> {
         false => print!("{}", comparison.text()),
     }
     Ok(())
-}
-
-fn read(path: &Path, max: u64) -> anyhow::Result<Vec<u8>> {
-    let name = || path.display().to_string();
-    let len = std::fs::metadata(path).with_context(name)?.len();
-    ensure!(len <= max, "{} is longer than {max} bytes", path.display());
-    std::fs::read(path).with_context(name)
 }

@@ -72,12 +72,12 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 /// Whether something was found that counts.
 fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     let rules = match &arguments.rules {
-        Some(path) => Rules::with_file(&read(path, ::sweep::rules::RULES_BYTES_MAX)?)?,
+        Some(path) => Rules::with_file(&read_text(path, ::sweep::rules::RULES_BYTES_MAX)?)?,
         None => Rules::built_in(),
     };
     let now = now()?;
     let baseline = match &arguments.baseline {
-        Some(path) => Baseline::read(&read(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
+        Some(path) => Baseline::read(&read_text(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
         None => Baseline::default(),
     };
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
@@ -188,9 +188,14 @@ pub(crate) fn now() -> anyhow::Result<i64> {
     Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock")?.as_secs() as i64)
 }
 
-fn read(path: &Path, max: u64) -> anyhow::Result<String> {
+/// A file of at most `max` bytes.
+pub(crate) fn read(path: &Path, max: u64) -> anyhow::Result<Vec<u8>> {
     let name = || path.display().to_string();
     let len = std::fs::metadata(path).with_context(name)?.len();
     ensure!(len <= max, "{} is longer than {max} bytes", path.display());
-    std::fs::read_to_string(path).with_context(name)
+    std::fs::read(path).with_context(name)
+}
+
+fn read_text(path: &Path, max: u64) -> anyhow::Result<String> {
+    String::from_utf8(read(path, max)?).with_context(|| path.display().to_string())
 }

@@ -39,9 +39,9 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     const config = join(product.data, 'site.toml');
     await writeFile(config, `data = "${data}"\nname = "Yard"\n[recording]\nseconds = 2\n[local]\nlisten = "${listen}"\n`);
     gateway = await beside('lenskeep-gateway', ['enrol', '--config', config, '--cloud', `https://localhost:${product.port + 1}`, '--code', code], { wait: false });
-    await page.getByText('“Yard” has come and proved that it knows the code').waitFor({ timeout: 60_000 });
+    await page.getByText('“Yard” has come and proved that it knows the code').waitFor();
     await page.getByRole('button', { name: 'Let it in' }).click();
-    await until('the gateway to be connected', async () => (await page.getByText('Connected', { exact: true }).count()) >= 2, 60_000);
+    await until('the gateway to be connected', async () => (await page.getByText('Connected', { exact: true }).count()) >= 2);
 
     camera = await beside('camera-sim', ['--listen', `127.0.0.1:${port}`]);
     await page.getByRole('link', { name: 'Cameras', exact: true }).click();
@@ -51,8 +51,8 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     await page.getByLabel('Gateway').selectOption({ label: 'Yard' });
     await page.getByLabel('Address', { exact: true }).fill(`rtsp://127.0.0.1:${port}/main`);
     await page.getByRole('button', { name: 'Test the connection' }).click();
-    await page.getByRole('button', { name: 'Add the camera' }).click({ timeout: 60_000 });
-    await page.getByRole('heading', { name: 'Back door' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Add the camera' }).click();
+    await page.getByRole('heading', { name: 'Back door' }).waitFor();
     await liveMoves(page, picture);
   });
 
@@ -60,14 +60,14 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
     const { page } = ada;
     product.kill();
     await page.goto(`http://localhost:${product.port + 4}/`);
-    await page.getByRole('heading', { name: 'The cloud cannot be reached' }).waitFor({ timeout: 30_000 });
+    await page.getByRole('heading', { name: 'The cloud cannot be reached' }).waitFor();
     await seen('apart');
     await page.getByLabel('Address of the gateway').fill('198.51.100.1');
     await page.getByRole('button', { name: 'Unlock and go there' }).click();
-    await page.getByText('is no address of a network of your own').waitFor({ timeout: 30_000 });
+    await page.getByText('is no address of a network of your own').waitFor();
     await page.getByLabel('Address of the gateway').fill(listen);
     await page.getByRole('button', { name: 'Unlock and go there' }).click();
-    await page.getByText('Without the cloud.').waitFor({ timeout: 30_000 });
+    await page.getByText('Without the cloud.').waitFor();
     await seen('apart-cameras');
     assert.deepEqual(await page.getByRole('navigation').getByRole('link').allTextContents(), ['Cameras', 'Wall', 'Events']);
     await page.getByRole('navigation').getByRole('link', { name: 'Events', exact: true }).click();
@@ -96,7 +96,7 @@ describe('a site without its cloud', { timeout: 400_000, skip: (!isReal || given
   it('goes there also while the page is open, when its owner wants it', async () => {
     const { page } = ada;
     await page.getByRole('button', { name: 'Leave' }).click();
-    await page.getByRole('heading', { name: 'The cloud cannot be reached' }).waitFor({ timeout: 30_000 });
+    await page.getByRole('heading', { name: 'The cloud cannot be reached' }).waitFor();
     assert.equal(await page.getByLabel('Address of the gateway').inputValue(), listen, 'it remembers');
   });
 

@@ -34,10 +34,10 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     await card.getByLabel('These cameras only').check();
     await seen(ada.page, 'people-sharing');
     await card.getByRole('button', { name: 'Sign', exact: true }).click();
-    await card.getByText('Watches no camera.').waitFor({ timeout: 30_000 });
+    await card.getByText('Watches no camera.').waitFor();
     await grace.page.reload();
     await grace.page.getByRole('button', { name: /Unlock|Sign in/ }).click();
-    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
     assert.equal(await grace.page.getByRole('link', { name: /Demo camera/ }).count(), 0);
   });
 
@@ -66,7 +66,7 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     const proposal = grace.page.locator('article').filter({ hasText: /watch all cameras/ });
     await seen(grace.page, 'approvals-inbox');
     await proposal.getByRole('button', { name: 'Agree' }).click();
-    await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 30_000 });
+    await grace.page.getByText('Nothing waits for you.').waitFor();
     await grace.page.getByText(/Watches all cameras, with/).first().waitFor();
     await until('both to watch all', async () => (await grace.page.getByText(/Watches all cameras, with/).count()) === 2);
   });
@@ -76,19 +76,19 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     await ada.page.getByRole('link', { name: /Demo camera/ }).click();
     await ada.page.getByText('About this camera').click();
     await ada.page.getByRole('button', { name: 'Stop recording' }).click();
-    await ada.page.getByText('Proposed. It takes effect when').waitFor({ timeout: 30_000 });
+    await ada.page.getByText('Proposed. It takes effect when').waitFor();
 
     await open(grace.page, 'Cameras');
     await open(grace.page, 'People');
     const proposal = grace.page.locator('article').filter({ hasText: /forget the camera “Demo camera” and record it no more/ });
-    await proposal.getByText('1 of 2 agree').waitFor({ timeout: 30_000 });
+    await proposal.getByText('1 of 2 agree').waitFor();
     await seen(grace.page, 'approvals-command');
     await proposal.getByRole('button', { name: 'Agree' }).click();
-    await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 60_000 });
+    await grace.page.getByText('Nothing waits for you.').waitFor();
 
     await open(ada.page, 'People');
     await ada.page.getByText('Before', { exact: true }).click();
-    await ada.page.getByText(/forget the camera “Demo camera” and record it no more: the gateway has carried it out/).waitFor({ timeout: 30_000 });
+    await ada.page.getByText(/forget the camera “Demo camera” and record it no more: the gateway has carried it out/).waitFor();
     await seen(ada.page, 'approvals-outcome');
   });
 
@@ -102,26 +102,26 @@ describe('approvals', { timeout: 400_000, skip: !isReal ? 'the stand-in decides 
     await ada.page.getByLabel('User name of the camera').fill(demo.username ?? '');
     await ada.page.getByLabel('Password of the camera').fill(demo.password ?? '');
     await ada.page.getByRole('button', { name: 'Test the connection' }).click();
-    await ada.page.getByRole('button', { name: 'Use this address' }).click({ timeout: 60_000 });
-    await ada.page.getByText('Proposed. It takes effect when').waitFor({ timeout: 30_000 });
+    await ada.page.getByRole('button', { name: 'Use this address' }).click();
+    await ada.page.getByText('Proposed. It takes effect when').waitFor();
 
     await open(grace.page, 'Cameras');
     await open(grace.page, 'People');
     const proposal = grace.page.locator('article').filter({ hasText: /an address and password for the camera “Demo camera”/ });
-    await proposal.getByText('Address and password are sealed to the gateway and cannot be shown here.').waitFor({ timeout: 30_000 });
+    await proposal.getByText('Address and password are sealed to the gateway and cannot be shown here.').waitFor();
     assert.ok(!(await proposal.textContent()).includes('rtsp'), 'nobody is shown the address');
     await seen(grace.page, 'approvals-address');
     await proposal.getByRole('button', { name: 'Agree' }).click();
-    await grace.page.getByText('Nothing waits for you.').waitFor({ timeout: 60_000 });
+    await grace.page.getByText('Nothing waits for you.').waitFor();
     await open(ada.page, 'Cameras');
-    await ada.page.getByRole('link', { name: /Demo camera.*Recording/s }).waitFor({ timeout: 60_000 });
+    await ada.page.getByRole('link', { name: /Demo camera.*Recording/s }).waitFor();
   });
 
   it('changes nothing without a verified user', async () => {
     await open(ada.page, 'People');
     await ada.verify(false);
     await ada.page.getByRole('group', { name: 'Administrators who must agree' }).getByRole('button', { name: 'One' }).click();
-    await ada.page.getByText('The passkey was cancelled or took too long').waitFor({ timeout: 90_000 });
+    await ada.page.getByText('The passkey was cancelled or took too long').waitFor();
     await open(grace.page, 'Cameras');
     await open(grace.page, 'People');
     await grace.page.getByText('Nothing waits for you.').waitFor();

@@ -26,7 +26,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await setUp(page, product.link);
     await addDemoCamera(page);
     await openDemoCamera(page);
-    await page.locator('.stage .live').waitFor({ timeout: 60_000 });
+    await page.locator('.stage .live').waitFor();
   });
   after(async () => {
     await browser?.close();
@@ -60,9 +60,9 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
   it('are found on their page, locked by the gateway', async () => {
     await page.getByRole('link', { name: 'All bookmarks' }).click();
     await rows().first().getByText(SECRET).waitFor();
-    await rows().first().getByText('Locked until it is lifted').waitFor({ timeout: 60_000 });
+    await rows().first().getByText('Locked until it is lifted').waitFor();
     await rows().first().getByText(/on the gateway/).waitFor();
-    await rows().first().locator('canvas:not(.blank)').waitFor({ timeout: 30_000 });
+    await rows().first().locator('canvas:not(.blank)').waitFor();
     found.push(...(await look(page, 'bookmarks')));
     await page.getByLabel('Search').fill('no such words');
     await page.getByText('Nothing like that').waitFor();
@@ -85,7 +85,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await exported.getByLabel('Reason (optional)').fill('The police asked for it');
     found.push(...(await look(page, 'case-export')));
     await exported.getByRole('button', { name: 'Export', exact: true }).click();
-    await exported.getByRole('button', { name: 'Done' }).waitFor({ timeout: 60_000 });
+    await exported.getByRole('button', { name: 'Done' }).waitFor();
     found.push(...(await look(page, 'case-exported')));
     page.off('request', note);
     const files = await page.evaluate(async () => {
@@ -115,7 +115,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await context.route(lists, (route) => route.fulfill({ json: { recordings: [], gaps: [], more_from: null, site_unreachable: false } }));
     await page.getByRole('button', { name: 'Export case' }).click();
     await exported.getByRole('button', { name: 'Export', exact: true }).click();
-    await exported.getByText('There are no recordings of Demo camera in this time.').waitFor({ timeout: 30_000 });
+    await exported.getByText('There are no recordings of Demo camera in this time.').waitFor();
     await exported.getByText('Nothing of this case could be exported.').waitFor();
     await context.unroute(lists);
     await exported.getByRole('button', { name: 'Done' }).click();
@@ -138,7 +138,7 @@ describe('bookmarks', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
   it('are lifted by a touch of the passkey, and then removed', async () => {
     assert.equal(await rows().first().getByRole('button', { name: 'Remove' }).count(), 0, 'what is locked is not removed');
     await rows().first().getByRole('button', { name: 'Lift the lock' }).click();
-    await rows().first().getByRole('button', { name: 'Remove' }).waitFor({ timeout: 30_000 });
+    await rows().first().getByRole('button', { name: 'Remove' }).waitFor();
     await rows().first().getByRole('button', { name: 'Change the note' }).click();
     await rows().first().getByLabel('Note').fill('It was nothing');
     await rows().first().getByRole('button', { name: 'Save' }).click();

@@ -2,6 +2,8 @@
 // each look, after the garbage was collected. What a wall of a day does a few times, it does here within minutes.
 // `LENSKEEP_BIN=… CYCLES=60 npm run --silent endurance`
 
+import { readFile } from 'node:fs/promises';
+
 import { launch, until, visitor } from './support/browser.mjs';
 import { addDemoCamera, addPlainCamera, setUp } from './support/person.mjs';
 import { plainCamera, start } from './support/product.mjs';
@@ -18,15 +20,16 @@ const camera = await plainCamera();
 try {
   const { page, cdp } = await visitor(browser);
   const heaps = await workers(cdp);
+  const renderers = await residents(browser);
   await setUp(page, product.link);
   await addDemoCamera(page);
   for (let n = 1; n < CAMERAS; n += 1) await addPlainCamera(page, camera, `Camera ${n}`);
   await cycle(page);
   const begun = performance.now();
-  console.log(JSON.stringify(await held(cdp, heaps, 0, begun)));
+  console.log(JSON.stringify(await held(cdp, heaps, renderers, 0, begun)));
   for (let n = 1; n <= CYCLES; n += 1) {
     await cycle(page);
-    if (n % LOOK_EVERY === 0) console.log(JSON.stringify(await held(cdp, heaps, n, begun)));
+    if (n % LOOK_EVERY === 0) console.log(JSON.stringify(await held(cdp, heaps, renderers, n, begun)));
   }
 } finally {
   await browser.close();
@@ -55,14 +58,27 @@ async function cycle(page) {
 }
 
 /** Of the page and of its workers, in bytes and by number. */
-async function held(cdp, heaps, cycles, begun) {
+async function held(cdp, heaps, renderers, cycles, begun) {
   await cdp.send('HeapProfiler.enable');
   for (let n = 0; n < 2; n += 1) await cdp.send('HeapProfiler.collectGarbage');
   await cdp.send('Performance.enable');
   const { metrics } = await cdp.send('Performance.getMetrics');
   const of = (name) => metrics.find((metric) => metric.name === name).value;
   const worker_bytes = await heaps();
-  return { cycles, minutes: Math.round((performance.now() - begun) / 6000) / 10, page_bytes: of('JSHeapUsedSize'), worker_bytes, documents: of('Documents'), nodes: of('Nodes'), listeners: of('JSEventListeners') };
+  const resident_bytes = await renderers();
+  return { cycles, minutes: Math.round((performance.now() - begun) / 6000) / 10, page_bytes: of('JSHeapUsedSize'), worker_bytes, resident_bytes, documents: of('Documents'), nodes: of('Nodes'), listeners: of('JSEventListeners') };
+}
+
+/** Sums up what the processes that draw pages hold, also outside of heaps: pictures of decoders, above all. */
+async function residents(browser) {
+  const cdp = await browser.newBrowserCDPSession();
+  const PAGE = 4096;
+  return async () => {
+    const { processInfo } = await cdp.send('SystemInfo.getProcessInfo');
+    const renderers = processInfo.filter(({ type }) => type === 'renderer');
+    const statements = await Promise.all(renderers.map(({ id }) => readFile(`/proc/${id}/statm`, 'utf8')));
+    return statements.reduce((sum, statement) => sum + Number(statement.split(' ')[1]) * PAGE, 0);
+  };
 }
 
 /** Sums up the heaps of the page's workers, which have debuggers of their own. */

@@ -39,7 +39,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
   const seen = async (name) => void found.push(...(await look(page, name)));
   const panel = () => page.getByRole('region', { name: /^(Export|Share)$/ });
   const button = (name) => panel().getByRole('button', { name, exact: true });
-  const done = () => button('Done').waitFor({ timeout: 60_000 });
+  const done = () => button('Done').waitFor();
   const recordings = /\/api\/v1\/recordings\//;
 
   /** Names and sizes of what lies in the place that was chosen. */
@@ -212,7 +212,7 @@ describe('an export', { timeout: 400_000, skip: (!isReal || givenLink !== null) 
     await cdp.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + 60_000 });
     await panel().getByLabel('Stream').selectOption('main');
     await button('Export').click();
-    await panel().getByText(/^There is no more room for /).waitFor({ timeout: 30_000 });
+    await panel().getByText(/^There is no more room for /).waitFor();
     await cdp.send('Storage.overrideQuotaForOrigin', { origin });
     assert.deepEqual(await files(), []);
     await button('Done').click();

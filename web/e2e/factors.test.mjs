@@ -89,7 +89,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
     await seen(ada.page)('sign-in-password');
     await sign(await code());
     await ada.page.getByRole('button', { name: 'Unlock with your passkey' }).click();
-    await ada.page.getByRole('heading', { name: 'Security' }).waitFor({ timeout: 30_000 });
+    await ada.page.getByRole('heading', { name: 'Security' }).waitFor();
   });
 
   it('lets a recovery code make a passkey elsewhere, and says so here', async () => {
@@ -103,7 +103,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
     await anew.page.getByText('Your new passkey is ready').waitFor();
     await anew.page.getByRole('button', { name: 'Sign in with a passkey' }).click();
     await anew.page.getByRole('heading', { name: 'Make the key of this browser' }).waitFor();
-    await ada.page.getByText('A recovery code was used as Ada').waitFor({ timeout: 40_000 });
+    await ada.page.getByText('A recovery code was used as Ada').waitFor();
     await seen(ada.page)('security-recovered');
     await ada.page.reload();
     await ada.page.getByRole('button', { name: 'Unlock with your passkey' }).click();
@@ -127,7 +127,7 @@ describe('ways to sign in', { timeout: 400_000, skip }, () => {
     await grace.page.getByLabel('The same again').fill(PASSWORD);
     await grace.page.getByRole('button', { name: 'Make the key' }).click();
     await letInWaiting(ada.page, 'Grace');
-    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
     await grace.page.getByRole('link', { name: 'Security', exact: true }).click();
     await grace.page.getByRole('button', { name: 'Make recovery codes' }).click();
     const dialog = grace.page.getByRole('dialog', { name: 'Confirm with a code' });

@@ -42,7 +42,7 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
     await page.getByRole('link', { name: 'Add a camera' }).first().click();
     await page.getByText('Looking for cameras in the network').waitFor();
     await seen('finding-looks');
-    await row(NAME).waitFor({ timeout: 60_000 });
+    await row(NAME).waitFor();
     assert.equal(await row('Elsewhere').count(), 0);
     assert.equal(await page.locator('[data-finding] b').count(), 0, 'a camera’s words are text');
     await page.getByText(/left out: they named addresses/).waitFor();
@@ -54,14 +54,14 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
     await page.getByLabel('User name of the camera').fill('viewer');
     await page.getByLabel('Password of the camera').fill('wrong');
     await page.getByRole('button', { name: 'Show the picture' }).click();
-    await page.locator('[data-cause=password]').waitFor({ timeout: 60_000 });
+    await page.locator('[data-cause=password]').waitFor();
     await seen('finding-refused');
   });
 
   it('show their picture, what they cost, and advice', async () => {
     await page.getByLabel('Password of the camera').fill('secret');
     await page.getByRole('button', { name: 'Show the picture' }).click();
-    await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: 'The camera answers' }).waitFor();
     const lit = () => page.locator('[data-picture]').evaluate((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value, i) => i % 4 !== 3 && value > 40));
     await until('a picture', lit);
     const advice = await page.getByRole('list', { name: 'Advice' }).textContent();
@@ -84,9 +84,9 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
   it('are added under a name, and are not offered twice', async () => {
     await page.getByLabel('Name', { exact: true }).fill('Yard');
     await page.getByRole('button', { name: 'Add the camera' }).click();
-    await page.getByRole('heading', { name: 'Yard', level: 1 }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: 'Yard', level: 1 }).waitFor();
     await open();
-    await page.getByRole('link', { name: 'Added as Yard' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('link', { name: 'Added as Yard' }).waitFor();
     assert.equal(await row(NAME).getByRole('button').count(), 0);
     await seen('finding-added');
   });
@@ -113,7 +113,7 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
         await route.fulfill({ response, json: { envelope: { ...body.envelope, payload: Buffer.from(JSON.stringify(lie(body))).toString('base64') } } });
       });
       await page.getByRole('button', { name: 'Look again' }).click();
-      await page.locator('[data-finding] .notice.bad').filter({ hasText: words }).waitFor({ timeout: 60_000 });
+      await page.locator('[data-finding] .notice.bad').filter({ hasText: words }).waitFor();
       assert.equal(await page.locator('[data-finding] li').count(), 0, 'nothing of it is shown');
       await page.unroute('**/api/v1/gateways/*/commands');
     }
@@ -123,7 +123,7 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
     camera.stop();
     hostile.stop();
     await page.getByRole('button', { name: 'Look again' }).click();
-    await page.getByRole('heading', { name: 'No camera answered' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: 'No camera answered' }).waitFor();
     await seen('finding-none');
     await page.getByRole('button', { name: 'Look again' }).focus();
     await page.keyboard.press('Tab');
@@ -131,7 +131,7 @@ describe('cameras that are looked for', { timeout: 300_000, skip: (!isReal || gi
     await page.getByLabel('Address', { exact: true }).fill('rtsp://127.0.0.1:9/nobody');
     await page.getByLabel('Name', { exact: true }).fill('Nobody');
     await page.getByRole('button', { name: 'Test the connection' }).click();
-    await page.locator('[data-cause=no_rtsp]').waitFor({ timeout: 60_000 });
+    await page.locator('[data-cause=no_rtsp]').waitFor();
     await seen('finding-by-hand');
   });
 

@@ -57,7 +57,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       },
     );
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('button', { name: 'Add the demo camera' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Add the demo camera' }).waitFor();
   });
 
   it('cannot answer a command in the gateway’s place', async () => {
@@ -83,7 +83,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       async () => {
         await page.reload();
         await unlock();
-        await page.getByRole('link', { name: /Demo camera/ }).waitFor({ timeout: 30_000 });
+        await page.getByRole('link', { name: /Demo camera/ }).waitFor();
         assert.equal(await page.getByText('False').count(), 0);
       },
     );
@@ -127,7 +127,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
   it('cannot show one page less than another page of this browser has seen', async () => {
     await page.reload();
     await unlock();
-    await page.getByRole('link', { name: /Demo camera/ }).waitFor({ timeout: 30_000 });
+    await page.getByRole('link', { name: /Demo camera/ }).waitFor();
     const { head } = await memory({});
     await memory({ head: { seq: head.seq + 1, hash: 'ab'.repeat(32) } });
     await said('an older or another history');
@@ -154,7 +154,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     }
     await page.reload();
     await unlock();
-    await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
   });
 
   it('cannot cut off the history, nor rewrite it', { skip: !isReal && 'the stand-in publishes no log' }, async () => {
@@ -162,10 +162,10 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       await page.getByRole('link', { name: 'Cameras', exact: true }).click();
       await page.getByRole('link', { name: 'History', exact: true }).click();
     };
-    const bad = (text) => page.getByText('This history cannot be trusted').waitFor({ timeout: 30_000 }).then(() => page.getByText(text).waitFor());
+    const bad = (text) => page.getByText('This history cannot be trusted').waitFor().then(() => page.getByText(text).waitFor());
     const head = page.waitForResponse('**/api/v1/history/checkpoint').then((response) => response.json());
     await open();
-    await page.getByText('Unbroken').waitFor({ timeout: 30_000 });
+    await page.getByText('Unbroken').waitFor();
     const before = await head;
     // What the server does anyway makes the log grow: a reading of the history is an entry of it.
     await until('the log to grow', async () => {
@@ -175,7 +175,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await lying('**/api/v1/history/checkpoint', () => before, () => open().then(() => bad('its end was cut off')));
     await lying('**/api/v1/history/checkpoint', (answer) => ({ ...answer, note: answer.note.replace(/\n(\d+)\n/, (_, size) => `\n${Number(size) + 1}\n`) }), async () => {
       await open();
-      await page.getByText(/not signed by the log/).waitFor({ timeout: 30_000 });
+      await page.getByText(/not signed by the log/).waitFor();
     });
     // A signed head that this browser's memory is no beginning of.
     await lying(
@@ -189,7 +189,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       },
     );
     await open();
-    await page.getByText('Unbroken').waitFor({ timeout: 30_000 });
+    await page.getByText('Unbroken').waitFor();
   });
 
   it('cannot hide that a gateway has seen another history, nor sign in its name', { skip: !isReal && 'the stand-in publishes no log' }, async () => {
@@ -205,17 +205,17 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     });
     await lying(history, (answer) => ({ ...answer, witnesses: [] }), async () => {
       await open();
-      await page.getByText('signed by no gateway yet').waitFor({ timeout: 30_000 });
+      await page.getByText('signed by no gateway yet').waitFor();
       await page.getByText('No gateway has signed this history').waitFor();
     });
     // The last line of the note is the gateway's; one of its bytes is another.
     await lying(history, witnesses((witness) => ({ ...witness, note: witness.note.replace(/(.)(.==\n)$/, (_, letter, rest) => (letter === 'A' ? 'B' : 'A') + rest) })), async () => {
       await open();
-      await page.getByText('signed by no gateway yet').waitFor({ timeout: 30_000 });
+      await page.getByText('signed by no gateway yet').waitFor();
     });
     await lying(history, witnesses((witness) => ({ ...witness, conflict: 'rewritten' })), async () => {
       await open();
-      await page.getByText(/^The gateway .* has seen another history/).waitFor({ timeout: 30_000 });
+      await page.getByText(/^The gateway .* has seen another history/).waitFor();
     });
   });
 
@@ -234,19 +234,19 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     // Whom no administrator named is neither heard nor counted.
     await lying('**/api/v1/history/checkpoint', asked({ conflict: 'rewritten' }), async () => {
       await open();
-      await page.getByText('its signature does not count yet').waitFor({ timeout: 30_000 });
+      await page.getByText('its signature does not count yet').waitFor();
       await page.getByText('Unbroken').waitFor();
       assert.equal(await page.getByText(/of \d+ outside/).count(), 0);
       await page.getByLabel(/I have compared this key/).check();
       await look(page, 'witness-offered');
       await page.getByRole('button', { name: 'Have it count' }).click();
-      await page.getByText(`The witness ${name} has seen another history`).waitFor({ timeout: 30_000 });
+      await page.getByText(`The witness ${name} has seen another history`).waitFor();
     });
     // What it did not sign is no signature of it, whatever the server says; and one that is kept from us is missed.
     const missed = page.getByText(`${name}, which your administrators named as a witness, has signed nothing that is shown here`);
     await lying('**/api/v1/history/checkpoint', asked({}), async () => {
       await open();
-      await page.getByText(/and by 0 of 1 outside/).waitFor({ timeout: 30_000 });
+      await page.getByText(/and by 0 of 1 outside/).waitFor();
       await missed.waitFor();
       await page.getByText('Witnesses outside the organisation: 1').click();
       await page.getByText('The server shows a signature that is not by the key in your roster').waitFor();
@@ -257,26 +257,26 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     const count = page.getByRole('button', { name: 'Have it count' });
     await lying('**/api/v1/history/checkpoint', second(keyOf('v.example')), async () => {
       await open();
-      await page.getByLabel(/I have compared this key/).check({ timeout: 30_000 });
+      await page.getByLabel(/I have compared this key/).check();
       await until('the tick to count', () => count.isEnabled());
       await page.unroute('**/api/v1/history/checkpoint');
       await page.route('**/api/v1/history/checkpoint', async (route) => {
         const response = await route.fetch();
         await route.fulfill({ response, json: second(keyOf('v.example'))(await response.json()) });
       });
-      await until('another key to be shown', () => count.isDisabled(), 30_000);
+      await until('another key to be shown', () => count.isDisabled());
     });
     // A key of another name is not even offered.
     await lying('**/api/v1/history/checkpoint', second(keyOf(name)), async () => {
       await open();
-      await missed.waitFor({ timeout: 30_000 });
+      await missed.waitFor();
       assert.equal(await count.count(), 0);
     });
     await open();
     await page.getByText('Witnesses outside the organisation: 1').click();
     await page.getByText('The server does not ask it').waitFor();
     await page.getByRole('button', { name: `Remove ${name}` }).click();
-    await page.getByText('None yet').waitFor({ timeout: 30_000 });
+    await page.getByText('None yet').waitFor();
   });
 
   it('cannot give keys that the gateway did not seal to this device', async () => {
@@ -302,7 +302,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await other.getByRole('button', { name: 'Make a passkey' }).click();
     await other.getByRole('button', { name: 'Make the key' }).click();
     const asking = page.locator('article').filter({ hasText: 'Grace' });
-    await asking.locator('.code').waitFor({ timeout: 20_000 });
+    await asking.locator('.code').waitFor();
     await asking.getByLabel('Both screens show the same code').check();
     await lying(
       '**/api/v1/device-requests',
@@ -341,13 +341,13 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
     await page.reload();
     await unlock();
     await openDemoCamera(page);
-    await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+    await page.locator('.stage .live').waitFor();
   });
 
   it('cannot alter footage', async () => {
     await page.reload();
     await unlock();
-    await until('footage on the timeline', () => page.locator('.timeline .covered').count(), isReal ? 150_000 : 45_000);
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count());
     let lies = 0;
     await page.route('**/api/v1/recordings/*', async (route) => {
       const response = await route.fetch();
@@ -357,7 +357,7 @@ describe('a cloud that lies', { timeout: 500_000, skip: givenLink !== null && 't
       await route.fulfill({ response, body });
     });
     // What stands above the timeline comes by and by, and moves it: whoever misses presses again.
-    await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+    await page.locator('.stage .live').waitFor();
     const refusal = page.locator('[role=alert]').filter({ hasText: /does not open|altered/ }).first();
     await until(
       'altered footage to be refused',

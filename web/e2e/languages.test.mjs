@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { launch, look, until, visitor } from './support/browser.mjs';
 import { englishLeft, messagesOf, saying } from './support/languages.mjs';
-import { isReal, start } from './support/product.mjs';
+import { start } from './support/product.mjs';
 
 describe('the app in German and French', { timeout: 600_000 }, () => {
   let product, browser, page, problems, german, french;
@@ -54,10 +54,10 @@ describe('the app in German and French', { timeout: 600_000 }, () => {
     await page.getByRole('button', { name: say('Confirm') }).click();
     await seen('de-setup-passkey', german);
     await page.getByRole('button', { name: say('Make a passkey') }).click();
-    await page.getByRole('heading', { name: say('Lenskeep is ready') }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: say('Lenskeep is ready') }).waitFor();
     await seen('de-setup-ready', german);
     await page.getByRole('button', { name: say('Add the demo camera') }).click();
-    await page.getByRole('heading', { name: say('Cameras'), exact: true }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: say('Cameras'), exact: true }).waitFor();
     await page.getByRole('link', { name: new RegExp(say('Demo camera')) }).waitFor();
     await seen('de-cameras', german);
   });
@@ -66,7 +66,7 @@ describe('the app in German and French', { timeout: 600_000 }, () => {
     const say = saying(german);
     await page.getByRole('link', { name: new RegExp(say('Demo camera')) }).click();
     await page.getByRole('heading', { name: say('Demo camera') }).waitFor();
-    await until('footage on the timeline', () => page.locator('.timeline .covered').count(), isReal ? 150_000 : 30_000);
+    await until('footage on the timeline', () => page.locator('.timeline .covered').count());
     await page.getByText(say('About this camera')).click();
     await seen('de-camera', german);
   });
@@ -110,7 +110,7 @@ describe('the app in German and French', { timeout: 600_000 }, () => {
     await choose('de');
     await page.getByRole('heading', { name: saying(german)('Sign in') }).waitFor();
     await page.getByRole('button', { name: saying(german)('Sign in with a passkey') }).click();
-    await page.getByRole('navigation').getByRole('link', { name: saying(german)('Cameras'), exact: true }).waitFor({ timeout: 30_000 });
+    await page.getByRole('navigation').getByRole('link', { name: saying(german)('Cameras'), exact: true }).waitFor();
   });
 
   it('speaks to somebody with a link in the language of their browser', async () => {

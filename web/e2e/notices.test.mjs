@@ -65,9 +65,9 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await page.getByText('Events that the camera tells').click();
     await page.getByLabel('Address of its ONVIF service').fill(camera.onvif);
     await page.getByRole('button', { name: 'Test the connection' }).click();
-    await page.getByText('The camera says what it sees').waitFor({ timeout: 60_000 });
+    await page.getByText('The camera says what it sees').waitFor();
     await page.getByRole('button', { name: 'Add the camera' }).click();
-    await page.getByRole('heading', { name: 'Gate' }).waitFor({ timeout: 60_000 });
+    await page.getByRole('heading', { name: 'Gate' }).waitFor();
   });
   after(async () => {
     await browser?.close();
@@ -96,7 +96,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
   });
 
   it('say what happened to this browser, though it is locked, and to nobody on the way', async () => {
-    await until('a notice', async () => notices().length > 0, 60_000);
+    await until('a notice', async () => notices().length > 0);
     const message = notices()[0];
     const sealed = Buffer.from(JSON.parse(message).notice, 'base64').toString('latin1');
     for (const word of ['Yard', 'motion', 'Gate', 'cam_']) assert.ok(!(message + sealed).includes(word), `the server could read ${word}`);
@@ -112,7 +112,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await deliver(message);
     await until('the same once more, without a sound', async () => (await shown()).some(({ tag, silent }) => tag === notice.tag && silent));
     // Which the gateway took when it heard of it, and sealed for this browser.
-    const { image } = await until('its picture', async () => (await shown()).find(({ tag, image }) => tag === notice.tag && image), 15_000);
+    const { image } = await until('its picture', async () => (await shown()).find(({ tag, image }) => tag === notice.tag && image));
     const size = await page.evaluate(async (image) => {
       const picture = new Image();
       picture.src = image;
@@ -176,7 +176,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await elsewhere.page.goto(link);
     await elsewhere.page.getByRole('button', { name: 'Confirm', exact: true }).click();
     await elsewhere.page.getByRole('heading', { name: 'Your address is confirmed' }).waitFor();
-    const told = await until('what the camera tells', async () => post.mails[1], 60_000);
+    const told = await until('what the camera tells', async () => post.mails[1]);
     assert.ok(!/Yard|Gate|motion/i.test(told), told);
     const [stop] = /http\S+#stop=[0-9a-f]{64}/.exec(told);
     await elsewhere.page.goto('about:blank');
@@ -203,7 +203,7 @@ describe('notifications', { timeout: 300_000, skip: (!isReal || givenLink !== nu
     await new Promise((resolve) => setTimeout(resolve, 12_000));
     assert.equal(notices().length, before);
     await page.getByRole('button', { name: 'Go on now' }).click();
-    await until('the next one', async () => notices().length > before, 30_000);
+    await until('the next one', async () => notices().length > before);
     await page.getByRole('button', { name: 'Turn off' }).click();
     await page.getByRole('heading', { name: 'Be told while this page is closed' }).waitFor();
     await new Promise((resolve) => setTimeout(resolve, 2_000));

@@ -34,14 +34,14 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await ada.page.reload();
     await ada.page.getByLabel('Passphrase of this browser').fill('incorrect horse');
     await ada.page.getByRole('button', { name: 'Unlock' }).click();
-    await ada.page.getByText('That is not the passphrase of this device.').waitFor({ timeout: 30_000 });
+    await ada.page.getByText('That is not the passphrase of this device.').waitFor();
     await seen(ada.page)('unlock-refused');
     await ada.page.getByLabel('Passphrase of this browser').fill(PASSPHRASE);
     await ada.page.getByRole('button', { name: 'Unlock' }).click();
-    await ada.page.getByRole('button', { name: 'Sign out' }).click({ timeout: 30_000 });
+    await ada.page.getByRole('button', { name: 'Sign out' }).click();
     await ada.page.getByLabel('Passphrase of this browser').fill(PASSPHRASE);
     await ada.page.getByRole('button', { name: 'Sign in' }).click();
-    await ada.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await ada.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
   });
 
   it('invites a person by a link that carries the organisation’s anchor', async () => {
@@ -60,15 +60,15 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
 
   it('lets the device in after the code on both screens was compared, and it opens live pictures', async () => {
     const asking = ada.page.locator('article').filter({ hasText: 'Grace' });
-    const code = await asking.locator('.code').textContent({ timeout: 20_000 });
+    const code = await asking.locator('.code').textContent();
     assert.match(code, /^\d{3} \d{3}$/);
-    assert.equal(await grace.page.locator('.code').textContent({ timeout: 20_000 }), code);
+    assert.equal(await grace.page.locator('.code').textContent(), code);
     await seen(ada.page)('devices-asking');
     await seen(grace.page)('waiting-code');
     assert.equal(await asking.getByRole('button', { name: 'Let it in' }).isDisabled(), true);
     await asking.getByLabel('Both screens show the same code').check();
     await asking.getByRole('button', { name: 'Let it in' }).click();
-    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
     // The gateway seals the keys of its epochs to a new device within a moment.
     await openDemoCamera(grace.page);
     await liveMoves(grace.page, picture);
@@ -89,9 +89,9 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await phone.page.getByRole('button', { name: 'Make the key' }).click();
     // The first time the codes are said to differ: the browser is turned away, says so, and keeps nothing.
     const asking = ada.page.locator('article').filter({ hasText: 'Ada’s phone' });
-    await asking.locator('.code').waitFor({ timeout: 20_000 });
+    await asking.locator('.code').waitFor();
     await asking.getByRole('button', { name: 'Turn it away' }).click();
-    await phone.page.getByText('This browser was turned away.').waitFor({ timeout: 20_000 });
+    await phone.page.getByText('This browser was turned away.').waitFor();
     await seen(phone.page)('turned-away');
     await ada.page.getByRole('button', { name: 'Make another link' }).click();
     await ada.page.getByLabel('Whose').selectOption({ label: 'Ada (you)' });
@@ -103,14 +103,14 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await phone.page.getByLabel('Passphrase for this browser').fill(PASSPHRASE);
     await phone.page.getByLabel('The same again').fill(PASSPHRASE);
     await phone.page.getByRole('button', { name: 'Make the key' }).click();
-    const code = await asking.locator('.code').textContent({ timeout: 20_000 });
-    assert.equal(await phone.page.locator('.code').textContent({ timeout: 20_000 }), code);
+    const code = await asking.locator('.code').textContent();
+    assert.equal(await phone.page.locator('.code').textContent(), code);
     await asking.getByLabel('Both screens show the same code').check();
     await asking.getByRole('button', { name: 'Let it in' }).click();
-    await phone.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await phone.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
     const card = ada.page.locator('li.device').filter({ hasText: 'Ada’s phone' });
     await card.getByRole('button', { name: 'Open older recordings' }).click();
-    await card.getByText(/It opens what was recorded in \d+ more/).waitFor({ timeout: 30_000 });
+    await card.getByText(/It opens what was recorded in \d+ more/).waitFor();
     await seen(ada.page)('devices-past');
     await card.getByRole('button', { name: 'Shut out' }).click();
     await until('the phone to leave the list', async () => (await card.count()) === 0);
@@ -121,7 +121,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await ada.page.getByText('About this camera').click();
     await ada.page.getByLabel(/^Groups/).fill('yard, entrances, yard');
     await ada.page.getByRole('button', { name: 'Sign the groups' }).click();
-    await ada.page.getByText('The groups are signed.').waitFor({ timeout: 20_000 });
+    await ada.page.getByText('The groups are signed.').waitFor();
     await ada.page.getByText('entrances, yard', { exact: true }).waitFor();
     await seen(ada.page)('camera-groups');
     await ada.page.getByRole('link', { name: 'People', exact: true }).click();
@@ -130,7 +130,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await card.getByLabel('Groups of cameras').check();
     await card.getByLabel('yard').check();
     await card.getByRole('button', { name: 'Sign', exact: true }).click();
-    await card.getByText('cameras in yard').waitFor({ timeout: 20_000 });
+    await card.getByText('cameras in yard').waitFor();
   });
 
   it('makes her an auditor: she watches nothing any more, and is told why', async () => {
@@ -142,9 +142,9 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await card.getByRole('button', { name: 'Add' }).click();
     await seen(ada.page)('people-roles');
     await card.getByRole('button', { name: 'Sign and save' }).click();
-    await card.getByText('Auditor everywhere').waitFor({ timeout: 20_000 });
+    await card.getByText('Auditor everywhere').waitFor();
     // Her live picture is cut at once.
-    await grace.page.getByText('you may no longer watch this camera').first().waitFor({ timeout: 20_000 });
+    await grace.page.getByText('you may no longer watch this camera').first().waitFor();
     await ada.page.getByRole('link', { name: 'policies' }).click();
     await ada.page.getByRole('listitem').filter({ hasText: 'viewers watch and play what the roster lets them open' }).waitFor();
     await ada.page.getByLabel('Person').selectOption({ label: 'Grace' });
@@ -172,7 +172,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await card.getByRole('button', { name: 'Erase' }).click();
     await until('her button to go', async () => (await ada.page.getByRole('button', { name: 'Erase' }).count()) === 0);
     await ada.page.getByRole('link', { name: 'History', exact: true }).click();
-    await ada.page.getByText('somebody who was erased').first().waitFor({ timeout: 20_000 });
+    await ada.page.getByText('somebody who was erased').first().waitFor();
     await seen(ada.page)('history-erased');
     await grace.page.reload();
     await grace.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
@@ -189,7 +189,7 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await seen(ada.page)('past-by-sheet');
     await words.fill(sheet.join(' '));
     await open.click();
-    await ada.page.getByText(/There was nothing more to open to it|It opens what was recorded in/).waitFor({ timeout: 30_000 });
+    await ada.page.getByText(/There was nothing more to open to it|It opens what was recorded in/).waitFor();
     assert.equal(await words.inputValue(), '');
   });
 
@@ -208,12 +208,12 @@ describe('people and passphrases', { timeout: 400_000, skip: givenLink !== null 
     await seen(ada.page)('recovery-refused');
     await words.fill(sheet.join('\n'));
     await ada.page.getByRole('button', { name: 'Use the recovery sheet' }).click();
-    await ada.page.getByText('This browser becomes the administrator on').waitFor({ timeout: 20_000 });
+    await ada.page.getByText('This browser becomes the administrator on').waitFor();
     await seen(ada.page)('recovery-waits');
     await ada.page.reload();
     await ada.page.getByLabel('Passphrase of this browser').fill(PASSPHRASE);
     await ada.page.getByRole('button', { name: /Unlock|Sign in/ }).click();
-    await ada.page.getByRole('heading', { name: 'Waiting to be let in' }).waitFor({ timeout: 20_000 });
+    await ada.page.getByRole('heading', { name: 'Waiting to be let in' }).waitFor();
   });
 
   it('had no violation that axe finds, and no error of page or policy', () => {

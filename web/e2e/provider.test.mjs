@@ -61,7 +61,7 @@ describe('an OpenID provider', { timeout: 300_000, skip: (givenLink !== null || 
     await grace.page.locator('input[name=password]').fill('whatever');
     await grace.page.getByRole('button', { name: 'Sign-in' }).click();
     await grace.page.getByRole('button', { name: 'Continue' }).click();
-    await grace.page.getByText('You are signed in as Grace.').waitFor({ timeout: 20_000 });
+    await grace.page.getByText('You are signed in as Grace.').waitFor();
     assert.equal(grace.page.url(), `${home}/`);
     await grace.page.getByLabel('Passphrase for this browser').fill(PASSPHRASE);
     await grace.page.getByLabel('The same again').fill(PASSPHRASE);
@@ -71,10 +71,10 @@ describe('an OpenID provider', { timeout: 300_000, skip: (givenLink !== null || 
 
   it('opens nothing until her device was let in, and her group gives her a role', async () => {
     await ada.page.getByRole('link', { name: 'Devices', exact: true }).click();
-    await ada.page.getByText('The name is what the server says').waitFor({ timeout: 20_000 });
+    await ada.page.getByText('The name is what the server says').waitFor();
     await seen(ada.page)('devices-asking-told');
     await letInWaiting(ada.page, 'Grace');
-    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+    await grace.page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
     await ada.page.getByRole('link', { name: 'People', exact: true }).click();
     await ada.page.getByText('By their groups: Operator').waitFor();
     await seen(ada.page)('people-by-groups');
@@ -95,7 +95,7 @@ describe('an OpenID provider', { timeout: 300_000, skip: (givenLink !== null || 
     await other.page.getByRole('button', { name: 'Continue' }).click();
     const victim = await visitor(browser);
     await victim.page.goto((await returned).url());
-    await victim.page.getByText('This sign-in was not begun in this browser.').waitFor({ timeout: 20_000 });
+    await victim.page.getByText('This sign-in was not begun in this browser.').waitFor();
     assert.equal(victim.page.url(), `${home}/`);
   });
 

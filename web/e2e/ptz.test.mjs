@@ -28,7 +28,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     await setUp(page, product.link);
     await addDemoCamera(page);
     await openDemoCamera(page);
-    await page.locator('.stage .live').waitFor({ timeout: 60_000 });
+    await page.locator('.stage .live').waitFor();
   });
   after(async () => {
     await browser?.close();
@@ -54,7 +54,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
 
   it('is offered where the camera can be moved', async () => {
     const button = page.getByRole('button', { name: 'Move', exact: true });
-    await button.waitFor({ timeout: 30_000 });
+    await button.waitFor();
     await button.click();
     await panel().waitFor();
     assert.equal(await button.getAttribute('aria-expanded'), 'true');
@@ -172,7 +172,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     assert.deepEqual(moves(from), []);
     await holdWhile(() => page.evaluate(() => document.querySelector('a[href="/events"]').click()));
     await page.goBack();
-    await page.locator('.stage .live').waitFor({ timeout: 60_000 });
+    await page.locator('.stage .live').waitFor();
     await page.getByRole('button', { name: 'Move', exact: true }).click();
     await panel().waitFor();
   });
@@ -188,7 +188,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
     });
     await page.reload();
     await page.getByRole('button', { name: 'Unlock with your passkey' }).click();
-    await page.locator('.stage .live').waitFor({ timeout: 60_000 });
+    await page.locator('.stage .live').waitFor();
     await page.waitForTimeout(2000);
     assert.equal(await page.getByRole('button', { name: 'Move', exact: true }).count(), 0);
     await page.unroute('**/api/v1/cameras/*/ptz');
@@ -197,7 +197,7 @@ describe('moving a camera', { timeout: 300_000, skip: (!isReal || givenLink !== 
   it('stands in the history', async () => {
     await page.getByRole('link', { name: 'History' }).first().click();
     // A choice of the filter has the same words.
-    await page.getByText('changed the positions of').locator('visible=true').first().waitFor({ timeout: 30_000 });
+    await page.getByText('changed the positions of').locator('visible=true').first().waitFor();
   });
 
   it('had no violation that axe finds, and no error of page or policy', () => {

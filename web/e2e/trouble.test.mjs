@@ -57,7 +57,7 @@ describe('trouble', { timeout: 300_000, skip: (!isReal || givenLink !== null) &&
   it('stands in the inbox, where trouble alone can be shown', async () => {
     await goTo('Events');
     const row = page.locator('[data-event]').filter({ hasText: 'Camera does not answer' });
-    await row.waitFor({ timeout: 60_000 });
+    await row.waitFor();
     assert.match(await row.innerText(), /Gate[\s\S]*Look at its power and network|Gate[\s\S]*Restart the camera/);
     await goTo('Cameras');
     await page.getByRole('link', { name: 'Health' }).click();

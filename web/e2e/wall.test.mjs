@@ -67,7 +67,7 @@ describe('a wall', { timeout: 300_000, skip: (!isReal || givenLink !== null) && 
     assert.equal(await state('Demo camera'), 'playing');
     await seen('wall-stopped');
     camera.thaw();
-    await until('it to go on', async () => (await state('Yard')) === 'playing', 60_000);
+    await until('it to go on', async () => (await state('Yard')) === 'playing');
     await moves('Yard');
   });
 

@@ -17,6 +17,9 @@ export async function launch() {
   return chromium.launch(BROWSER);
 }
 
+/** How long a page may take for anything before it is said that it does not do it. */
+export const PATIENCE_MS = 150_000;
+
 /** A person's browser: storage of its own and an authenticator of its own. */
 export async function visitor(browser, { prf = true, ...options } = {}) {
   const context = await browser.newContext({ ...PERSON, ...options });
@@ -30,6 +33,7 @@ export async function launchAt(profile, { prf = true } = {}) {
 }
 
 async function used(context, page, prf) {
+  context.setDefaultTimeout(PATIENCE_MS);
   const problems = [];
   page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
   page.on('console', (message) => /Content Security Policy|TrustedHTML|TrustedScript/.test(message.text()) && problems.push(message.text()));
@@ -86,7 +90,7 @@ export async function picture(page, selector = '#stage canvas') {
   return shot.toString('base64');
 }
 
-export async function until(what, check, patienceMs = 30_000) {
+export async function until(what, check, patienceMs = PATIENCE_MS) {
   for (const end = Date.now() + patienceMs; ; ) {
     const found = await check();
     if (found) return found;

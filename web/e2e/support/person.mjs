@@ -23,14 +23,14 @@ export async function setUp(page, link, { passphrase = null, seen = async () => 
     await seen('setup-passphrase');
     await page.getByRole('button', { name: 'Finish' }).click();
   }
-  await page.getByRole('heading', { name: 'Lenskeep is ready' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'Lenskeep is ready' }).waitFor();
   await seen('setup-ready');
   return words;
 }
 
 export async function addDemoCamera(page) {
   await page.getByRole('button', { name: 'Add the demo camera' }).click();
-  await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
   await page.getByRole('link', { name: /Demo camera/ }).waitFor();
 }
 
@@ -52,13 +52,13 @@ export async function letIn(administrator, newcomer, name) {
   await newcomer.getByRole('button', { name: 'Make a passkey' }).click();
   await newcomer.getByRole('button', { name: 'Make the key' }).click();
   await letInWaiting(administrator, name);
-  await newcomer.getByRole('heading', { name: 'Cameras', exact: true }).waitFor({ timeout: 30_000 });
+  await newcomer.getByRole('heading', { name: 'Cameras', exact: true }).waitFor();
 }
 
 /** Compares the code or the fingerprint of a device that waits, and lets it in. */
 export async function letInWaiting(administrator, name) {
   const asking = administrator.locator('article').filter({ hasText: name });
-  await asking.getByLabel(/show the same code|compared the fingerprint/).check({ timeout: 20_000 });
+  await asking.getByLabel(/show the same code|compared the fingerprint/).check();
   await asking.getByRole('button', { name: 'Let it in' }).click();
 }
 
@@ -75,7 +75,7 @@ export async function shownTime(page) {
 }
 
 export async function liveMoves(page, picture) {
-  await page.locator('.stage .live').waitFor({ timeout: 30_000 });
+  await page.locator('.stage .live').waitFor();
   const first = await until('a live picture', () => shownTime(page));
   await until('the time of the live picture to move', async () => (await shownTime(page)) > first + 1000);
   const before = await picture(page);
@@ -96,11 +96,11 @@ export async function addEncryptedCamera(page, camera, name) {
   await page.getByLabel('User name of the camera').fill('viewer');
   await page.getByLabel('Password of the camera').fill('secret');
   await page.getByRole('button', { name: 'Test the connection' }).click();
-  await page.getByLabel('I trust this certificate').check({ timeout: 45_000 });
+  await page.getByLabel('I trust this certificate').check();
   await page.getByRole('button', { name: 'Go on with the test' }).click();
-  await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
+  await page.getByRole('heading', { name: 'The camera answers' }).waitFor();
   await page.getByRole('button', { name: 'Add the camera' }).click();
-  await page.getByRole('heading', { name, level: 1 }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { name, level: 1 }).waitFor();
 }
 
 /** A camera that takes whoever comes, with its small stream. */
@@ -113,7 +113,7 @@ export async function addPlainCamera(page, camera, name) {
   await page.getByText('A second, smaller stream').click();
   await page.getByLabel('Address of the small stream').fill(camera.subAddress);
   await page.getByRole('button', { name: 'Test the connection' }).click();
-  await page.getByRole('heading', { name: 'The camera answers' }).waitFor({ timeout: 45_000 });
+  await page.getByRole('heading', { name: 'The camera answers' }).waitFor();
   await page.getByRole('button', { name: 'Add the camera' }).click();
-  await page.getByRole('heading', { name, level: 1 }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { name, level: 1 }).waitFor();
 }

@@ -32,7 +32,7 @@ on_both_databases!(
 /// Of the track in the head of a sealed chunk (format.md section 5).
 const TRACK_AT: usize = 4;
 /// Longer than the recheck that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks until it is so.
 pub(crate) async fn until(holds: impl AsyncFn() -> bool) {

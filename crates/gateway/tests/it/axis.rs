@@ -59,7 +59,7 @@ impl Client {
     }
 
     async fn says(&mut self) -> Value {
-        timeout(Duration::from_secs(20), self.said.recv()).await.expect("a word within 20 s").unwrap()
+        timeout(Duration::from_secs(60), self.said.recv()).await.expect("a word within a minute").unwrap()
     }
 }
 

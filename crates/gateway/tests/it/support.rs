@@ -62,5 +62,5 @@ pub(crate) async fn hear(camera: &mut impl Hearing) -> Vec<CameraEvent> {
             }
         }
     };
-    timeout(Duration::from_secs(20), hearing).await.expect("an event within 20 s")
+    timeout(Duration::from_secs(60), hearing).await.expect("an event within a minute")
 }

@@ -49,7 +49,7 @@ pub(super) async fn watch(access: &CameraAccess, rendition: Rendition, transport
 
 /// The next event; a test that gets none for so long has failed.
 pub(super) async fn next(source: &mut RtspSource) -> SourceEvent {
-    tokio::time::timeout(Duration::from_secs(30), source.next()).await.expect("an event within 30 s")
+    tokio::time::timeout(Duration::from_secs(60), source.next()).await.expect("an event within a minute")
 }
 
 /// The tracks and the first `count` access units.

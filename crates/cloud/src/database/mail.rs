@@ -133,29 +133,41 @@ impl Database {
         Ok(self.execute(sql, params![until, row.org, row.person, row.round, due_at]).await? > 0)
     }
 
-    /// What was told meanwhile waits for the next one.
+    /// What was told meanwhile waits for the next one. What asked for confirmation
+    /// changes nothing any more once that is there: people may be faster than the
+    /// server's answer.
     pub(crate) async fn mail_sent(&self, row: &MailRow, now: Timestamp, pause_ms: u64) -> sqlx::Result<()> {
         let sql = "UPDATE mail_addresses SET pending = pending - $1, silences = silences - $7, tries = 0, \
                    last_at = $2, concern = NULL, \
                    due_at = CASE WHEN pending > $1 OR silences > $7 THEN $3 ELSE NULL END \
-                   WHERE org = $4 AND person = $5 AND round = $6";
-        let MailRow { org, person, round, pending, silences, .. } = row;
-        let values = params![*pending, now, now.plus_ms(pause_ms), *org, *person, *round, *silences];
+                   WHERE org = $4 AND person = $5 AND round = $6 AND (confirmed_at IS NOT NULL) = ($8 = 1)";
+        let MailRow { org, person, round, pending, silences, is_confirmed, .. } = row;
+        let values = params![
+            *pending,
+            now,
+            now.plus_ms(pause_ms),
+            *org,
+            *person,
+            *round,
+            *silences,
+            u64::from(*is_confirmed)
+        ];
         self.execute(sql, values).await.map(drop)
     }
 
     pub(crate) async fn mail_later(&self, row: &MailRow, due_at: Timestamp) -> sqlx::Result<()> {
         let sql = "UPDATE mail_addresses SET due_at = $1, tries = tries + 1 \
-                   WHERE org = $2 AND person = $3 AND round = $4";
-        self.execute(sql, params![due_at, row.org, row.person, row.round]).await.map(drop)
+                   WHERE org = $2 AND person = $3 AND round = $4 AND (confirmed_at IS NOT NULL) = ($5 = 1)";
+        let is_confirmed = u64::from(row.is_confirmed);
+        self.execute(sql, params![due_at, row.org, row.person, row.round, is_confirmed]).await.map(drop)
     }
 
     /// It will not be sent.
     pub(crate) async fn mail_dropped(&self, row: &MailRow, concern: Option<&str>) -> sqlx::Result<()> {
         let sql = "UPDATE mail_addresses SET pending = 0, silences = 0, due_at = NULL, tries = 0, concern = $1 \
-                   WHERE org = $2 AND person = $3 AND round = $4";
-        let concern = concern.map(str::to_owned);
-        self.execute(sql, params![concern, row.org, row.person, row.round]).await.map(drop)
+                   WHERE org = $2 AND person = $3 AND round = $4 AND (confirmed_at IS NOT NULL) = ($5 = 1)";
+        let (concern, is_confirmed) = (concern.map(str::to_owned), u64::from(row.is_confirmed));
+        self.execute(sql, params![concern, row.org, row.person, row.round, is_confirmed]).await.map(drop)
     }
 
     /// Addresses that nobody confirmed in time.

@@ -23,6 +23,7 @@ on_both_databases!(
     a_person_is_told_at_an_address_that_they_confirmed,
     a_mail_waits_for_a_server_that_is_away_and_outlives_a_restart,
     what_the_server_refuses_is_tried_again_or_told,
+    who_confirms_before_the_server_has_answered_is_told_at_once,
     nobody_is_flooded_and_nobody_learns_whose_address_it_is,
     who_was_shut_out_is_told_nothing,
     a_stolen_session_sets_no_address,
@@ -268,6 +269,19 @@ async fn what_the_server_refuses_is_tried_again_or_told(world: World) {
     until(async || state(&scene, &ben).await["concern"] == "refused").await;
     assert_eq!(scene.world.sql("UPDATE mail_addresses SET pending = 0 WHERE due_at IS NULL").await, 1);
     assert_eq!(server.mails().len(), 2);
+}
+
+async fn who_confirms_before_the_server_has_answered_is_told_at_once(world: World) {
+    let server = Server::start("none").await;
+    let mut scene = scene(world, &server).await;
+    std::fs::write(server.file("slow"), "").unwrap();
+    let ben = confirmed(&mut scene, &server, "ben@example.org", 1).await;
+    std::fs::remove_file(server.file("slow")).unwrap();
+    // A next one goes after the answer to the first was settled.
+    let eve = confirmed(&mut scene, &server, "eve@example.org", 2).await;
+    scene.tell(&ben).await;
+    assert_eq!(server.has(3).await["to"], json!(["ben@example.org"]));
+    assert_eq!(state(&scene, &eve).await["concern"], Value::Null);
 }
 
 async fn nobody_is_flooded_and_nobody_learns_whose_address_it_is(world: World) {

@@ -1,4 +1,5 @@
 """A mail server that others wrote (aiosmtpd), as the tests want it: what it took, a JSON object a line."""
+import asyncio
 import json
 import os
 import ssl
@@ -43,6 +44,9 @@ class Handler:
             "mail": envelope.content.decode(),
         }
         print(json.dumps(took), flush=True)
+        # What is read by its receiver before the sender hears that it was taken.
+        while os.path.exists(os.path.join(folder, "slow")):
+            await asyncio.sleep(0.05)
         return "250 OK"
 
 

@@ -307,7 +307,7 @@ describe('shared vectors', () => {
     expect(JSON.parse(fromUtf8(asked))).toEqual(vector.question);
     const to = { org, gateway: target, device: vector.device, nonce };
     const seed = fromBase64(vector.device_kem_seed);
-    expect(vector.answers.length).toBe(5);
+    expect(vector.answers.length).toBe(6);
     for (const { answer, sealed } of vector.answers) {
       expect(await openAnswer(sealed, to, seed)).toEqual(answer);
       await expect(openAnswer(sealed, { ...to, nonce: 'f'.repeat(32) }, seed)).rejects.toThrow();

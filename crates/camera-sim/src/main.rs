@@ -32,6 +32,12 @@ struct Arguments {
     /// It streams its events as cameras of Axis do, beside ONVIF
     #[arg(long, requires = "onvif")]
     vapix: bool,
+    /// A parameter that it has beside its own, such as root.SMTP.Password=secret
+    #[arg(long, value_name = "NAME=VALUE", requires = "vapix")]
+    parameter: Vec<String>,
+    /// A line of its log
+    #[arg(long, value_name = "LINE", requires = "vapix")]
+    log: Vec<String>,
     /// Answer those who look for cameras here, such as 127.0.0.1:3702
     #[arg(long, value_name = "ADDRESS", requires = "onvif")]
     discovery: Option<SocketAddr>,
@@ -87,6 +93,8 @@ async fn main() -> anyhow::Result<()> {
             event_rule: arguments.event_rule,
             ptz: arguments.ptz,
             vapix: arguments.vapix,
+            parameters: arguments.parameter,
+            log: arguments.log,
             discovery: arguments
                 .discovery
                 .map(|listen| Discovery { listen, interface: arguments.discovery_interface }),

@@ -182,6 +182,14 @@ fn command_words(roster: &Roster, signed: &SiteCommand) -> String {
         }
         Command::FindCameras {} => format!("Have {gateway} look for cameras in its networks."),
         Command::AskCamera { .. } => format!("Have {gateway} ask a camera what it offers."),
+        Command::ListFindings { .. } => format!("Ask {gateway} what leaked into its cameras."),
+        Command::SweepCameras { camera: Some(id) } => {
+            format!("Have {gateway} read {} for secrets that leaked.", camera(id))
+        }
+        Command::SweepCameras { camera: None } => {
+            format!("Have {gateway} read its cameras for secrets that leaked.")
+        }
+        Command::StopSweep {} => format!("Have {gateway} end the search for secrets that leaked."),
         Command::PutCamera { camera: id, .. } => format!(
             "Give {gateway} the address and password of {}, and record it. They are sealed to the gateway and cannot \
              be shown.",

@@ -17,6 +17,7 @@ mod forwarding;
 mod grants;
 mod home;
 mod hours;
+mod leaks;
 mod local;
 mod mp4;
 mod orders;
@@ -263,6 +264,11 @@ enum CameraCommand {
     },
     /// Open a live stream and measure how it comes in.
     Watch(watch::Arguments),
+    /// Which keys and passwords lie open in settings and logs of cameras, as their gateways
+    /// found them.
+    Findings(leaks::ListArguments),
+    /// Have gateways read cameras for keys and passwords now, and wait for it.
+    Sweep(leaks::SweepArguments),
     /// Test the connection to a camera through its gateway; changes nothing.
     Check {
         #[command(flatten)]
@@ -396,6 +402,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Camera(CameraCommand::List { json }) => {
             camera::list(&Box::pin(local::sessions(&home, local, None)).await?, json).await
+        }
+        Command::Camera(CameraCommand::Findings(arguments)) => {
+            Box::pin(leaks::list(&Box::pin(Session::open(&home)).await?, arguments)).await
+        }
+        Command::Camera(CameraCommand::Sweep(arguments)) => {
+            Box::pin(leaks::sweep(&Box::pin(Session::open(&home)).await?, arguments)).await
         }
         Command::Camera(CameraCommand::Check { access }) => {
             Box::pin(camera::check(&Box::pin(Session::open(&home)).await?, access)).await

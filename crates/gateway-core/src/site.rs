@@ -99,7 +99,10 @@ impl Site {
             Command::TestCamera { .. }
             | Command::FindCameras {}
             | Command::AskCamera { .. }
-            | Command::LookAtCamera { .. } => return Ok(()),
+            | Command::LookAtCamera { .. }
+            | Command::ListFindings { .. }
+            | Command::SweepCameras { .. }
+            | Command::StopSweep {} => return Ok(()),
             Command::PutCamera { camera, sealed } => {
                 let access = open_access(command, *camera, sealed, key)?;
                 if access.url.is_tls() && access.certificate.is_none() {

@@ -15,6 +15,8 @@ use url::{Host, Url};
 
 /// Addresses that are asked for cameras.
 const TARGETS_MAX: usize = 16;
+/// From one sweep of a camera to the next, in hours: 30 days.
+const SWEEP_HOURS_MAX: u64 = 720;
 /// Webhooks of one gateway.
 const WEBHOOKS_MAX: usize = 16;
 /// Of a webhook's name.
@@ -38,6 +40,7 @@ pub struct Config {
     pub local: LocalSection,
     pub history: HistorySection,
     pub discovery: DiscoverySection,
+    pub sweep: SweepSection,
     /// Systems that are told of events, 16 at most. Default none.
     pub webhooks: Vec<WebhookSection>,
     /// The MQTT broker that is told of events. Default none.
@@ -146,6 +149,15 @@ pub struct DiscoverySection {
     pub interfaces: Option<BTreeSet<String>>,
 }
 
+/// Reading cameras for secrets that leaked into their settings and logs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SweepSection {
+    /// Hours from one time to the next, 1 to 720; 0: only when an administrator's
+    /// device asks. Default 24.
+    pub every_hours: u64,
+}
+
 /// The way for people of the same network, without the cloud.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -187,6 +199,7 @@ impl Default for Config {
             local: LocalSection::default(),
             history: HistorySection::default(),
             discovery: DiscoverySection::default(),
+            sweep: SweepSection::default(),
             webhooks: Vec::new(),
             mqtt: None,
         }
@@ -203,6 +216,12 @@ impl Default for DiscoverySection {
     fn default() -> Self {
         let everybody = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3_702);
         DiscoverySection { targets: vec![everybody], interfaces: None }
+    }
+}
+
+impl Default for SweepSection {
+    fn default() -> Self {
+        SweepSection { every_hours: 24 }
     }
 }
 
@@ -253,6 +272,8 @@ impl Config {
             self.discovery.interfaces.as_ref().is_none_or(|names| !names.is_empty()),
             "discovery.interfaces is empty; leave it out to mean all of them, or set targets = []"
         );
+        let hours = self.sweep.every_hours;
+        ensure!(hours <= SWEEP_HOURS_MAX, "sweep.every_hours = {hours} must be 0 to {SWEEP_HOURS_MAX}");
         let webhooks = &self.webhooks;
         ensure!(webhooks.len() <= WEBHOOKS_MAX, "there are more than {WEBHOOKS_MAX} [[webhooks]]");
         let mut names = BTreeSet::new();

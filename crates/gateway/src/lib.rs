@@ -19,6 +19,7 @@ mod finding;
 mod forward;
 mod index;
 mod keep;
+mod leaks;
 mod link;
 pub mod local;
 mod locks;
@@ -47,7 +48,7 @@ mod witness;
 pub use check::{Checked, check};
 pub use config::{
     Config, DiscoverySection, FrigateSection, HistorySection, LocalSection, MqttSection, ReceiverUrl,
-    RecordingSection, StoreSection, WebhookSection,
+    RecordingSection, StoreSection, SweepSection, WebhookSection,
 };
 pub use enrol::Enrolment;
 pub use run::{Running, start};

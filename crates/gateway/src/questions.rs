@@ -20,6 +20,7 @@ use tokio::time::{Duration, timeout};
 
 use crate::config::DiscoverySection;
 use crate::data::Identity;
+use crate::leaks::{self, Order};
 use crate::onvif::{FindLimits, OfferError, OnvifAccess, OnvifError};
 use crate::rtsp::{self, Limits, Seen, SourceError};
 use crate::{camera_test, clock, finding, onvif, random};
@@ -33,6 +34,8 @@ pub(crate) enum Question {
     Find(DiscoverySection, BTreeMap<CameraId, CameraAccess>),
     Ask(Box<CameraQuestion>),
     Look(Box<CameraAccess>),
+    List(leaks::Asking, Option<CameraId>, Option<u64>),
+    Order(leaks::Asking, leaks::Order),
 }
 
 impl Question {
@@ -41,7 +44,7 @@ impl Question {
         command: &SiteCommand,
         identity: &Identity,
         section: &DiscoverySection,
-        known: &BTreeMap<CameraId, CameraAccess>,
+        (known, leaks): (&BTreeMap<CameraId, CameraAccess>, &leaks::Asking),
     ) -> Option<Result<Self, CommandError>> {
         let open = |camera: &CameraId, sealed: &Sealed| {
             seal::command::open_access(command, *camera, sealed, &identity.kem).map(Box::new)
@@ -52,6 +55,9 @@ impl Question {
             Command::AskCamera { sealed } => seal::answer::open_question(command, sealed, &identity.kem)
                 .map(|question| Question::Ask(Box::new(question))),
             Command::FindCameras {} => Ok(Question::Find(section.clone(), known.clone())),
+            Command::ListFindings { after, seen } => Ok(Question::List(leaks.clone(), *after, *seen)),
+            Command::SweepCameras { camera } => Ok(Question::Order(leaks.clone(), Order::Sweep(*camera))),
+            Command::StopSweep {} => Ok(Question::Order(leaks.clone(), Order::Stop)),
             Command::PutCamera { .. }
             | Command::RemoveCamera { .. }
             | Command::SetRetention { .. }
@@ -73,6 +79,12 @@ impl Question {
                 found.map(Said::sealed).map_err(|error| error.to_string())
             }
             Question::Ask(question) => Ok(Said::sealed(refusable(Box::pin(ask(&question))).await)),
+            Question::List(leaks, after, seen) => {
+                Ok(Said::sealed(Answer::Findings(leaks.list(after, seen).await)))
+            }
+            Question::Order(leaks, order) => {
+                leaks.order(order).await.map(|page| Said::sealed(Answer::Findings(page)))
+            }
             Question::Look(access) => Ok(Said::sealed(refusable(Box::pin(look(&access))).await)),
         }
     }

@@ -26,6 +26,7 @@ use crate::enrol::{self, Enrolment};
 use crate::forward::{Forwarder, Wake, store_client};
 use crate::index::{Index, insist};
 use crate::keep::{self, Keeper, Scope};
+use crate::leaks::{self, Leaks};
 use crate::local::{self, LocalWay, View};
 use crate::locks::Locking;
 use crate::mqtt::{Broker, Mqtt};
@@ -254,6 +255,10 @@ async fn run(
             Box::pin(locking.run())
         );
     });
+    let (cameras, cameras_receiver) = watch::channel(Arc::new(site.cameras.clone()));
+    let every = leaks::every(config.sweep.every_hours);
+    let (reading, leaks) = Leaks::open(folder.path(leaks::KEPT), cameras_receiver, every);
+    tokio::spawn(Box::pin(read_cameras(reading, cancel.clone())));
     let (recording, discovery) = (config.recording, config.discovery);
     let supervisor = Supervisor {
         folder,
@@ -267,6 +272,8 @@ async fn run(
         is_in_the_dark: dark_receiver,
         recording,
         discovery,
+        leaks,
+        cameras,
         head,
         cloud: cloud_receiver,
         checkpoint: checkpoint_receiver,
@@ -315,6 +322,14 @@ async fn run(
 async fn tell(telling: Telling) {
     if let Err(error) = tokio::spawn(Box::pin(telling.run())).await {
         error!(%error, "people are told of no events any more; start the gateway anew");
+    }
+}
+
+/// Whatever fails in it, the site records.
+async fn read_cameras(leaks: Leaks, cancel: CancellationToken) {
+    let reading = async move { cancel.run_until_cancelled(Box::pin(leaks.run())).await };
+    if let Err(error) = tokio::spawn(reading).await {
+        error!(%error, "cameras are read for secrets no more; start the gateway anew");
     }
 }
 

@@ -31,6 +31,7 @@ use crate::events::{Tellers, Tells};
 use crate::forward::Wake;
 use crate::index::Index;
 use crate::keep::{self, Rules};
+use crate::leaks;
 use crate::local::View;
 use crate::mqtt::Sightings;
 use crate::notices::Told;
@@ -66,6 +67,10 @@ pub(crate) struct Supervisor {
     pub(crate) recording: RecordingSection,
     /// How cameras are looked for.
     pub(crate) discovery: DiscoverySection,
+    /// What leaked into cameras.
+    pub(crate) leaks: leaks::Asking,
+    /// For those who read them.
+    pub(crate) cameras: watch::Sender<leaks::Cameras>,
     /// Number and hash of the last statement taken, for those who ask the cloud for more.
     pub(crate) head: watch::Sender<(u64, Hash)>,
     /// Its clock is compared with ours.
@@ -463,7 +468,9 @@ impl Supervision {
         self.own.folder.write_site(&site)?;
         self.own.site.gate = site.gate.clone();
         let own = &self.own;
-        if let Some(question) = Question::of(&command, &own.identity, &own.discovery, &own.site.cameras) {
+        if let Some(question) =
+            Question::of(&command, &own.identity, &own.discovery, (&own.site.cameras, &own.leaks))
+        {
             match question {
                 Ok(question) => self.find_out(id, envelope, command, question),
                 Err(error) => {
@@ -478,6 +485,7 @@ impl Supervision {
                 self.own.folder.write_site(&site)?;
                 self.own.site = site;
                 info!(state = %self.own.site.state(), "a command was carried out");
+                self.own.cameras.send_replace(Arc::new(self.own.site.cameras.clone()));
                 self.reconcile().await?;
                 self.set_what_leaves().await;
                 // The next command needs the new state.

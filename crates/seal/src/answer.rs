@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::command::{CommandError, EventsReport, SiteCommand, StreamReport};
+use crate::findings::Findings;
 use crate::keys::{KemPublic, KemSecret};
 use crate::sealed::{self, OpenError, SealSeed, Sealed};
 use crate::to_canonical;
@@ -32,6 +33,7 @@ pub enum Answer {
     Found(Found),
     Offer(Offer),
     Look(Look),
+    Findings(Findings),
     Refused(Refused),
 }
 

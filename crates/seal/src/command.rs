@@ -62,6 +62,18 @@ pub enum Command {
         camera: CameraId,
         sealed: Sealed,
     },
+    /// Asks what leaked into cameras: those after `after`, and, where `seen` is the
+    /// version that the author has, once there is another one or some seconds passed.
+    ListFindings {
+        after: Option<CameraId>,
+        seen: Option<u64>,
+    },
+    /// Has this camera, or each, read for secrets now.
+    SweepCameras {
+        camera: Option<CameraId>,
+    },
+    /// Ends that.
+    StopSweep {},
     PutCamera {
         camera: CameraId,
         sealed: Sealed,
@@ -166,7 +178,10 @@ impl Command {
             Command::TestCamera { .. }
             | Command::FindCameras {}
             | Command::AskCamera { .. }
-            | Command::LookAtCamera { .. } => false,
+            | Command::LookAtCamera { .. }
+            | Command::ListFindings { .. }
+            | Command::SweepCameras { .. }
+            | Command::StopSweep {} => false,
             Command::PutCamera { .. }
             | Command::RemoveCamera { .. }
             | Command::SetRetention { .. }

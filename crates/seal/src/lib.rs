@@ -18,6 +18,7 @@ pub mod dpop;
 pub mod enrolment;
 pub mod envelope;
 pub mod event;
+pub mod findings;
 pub mod grant;
 mod hash;
 pub mod hour;

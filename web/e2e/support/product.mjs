@@ -97,6 +97,16 @@ export async function watchfulCamera(rule) {
   return { address: `rtsp://127.0.0.1:${port}/main`, subAddress: `rtsp://127.0.0.1:${port}/sub`, onvif: `http://${events}/onvif/device_service`, stop: () => child.kill() };
 }
 
+/** One of Axis, with these parameters and lines of its log; with user name `viewer` and password `secret`. */
+export async function axisCamera(parameters, log) {
+  const port = await freePort();
+  const web = `127.0.0.1:${port + 1}`;
+  const has = [...parameters.flatMap((parameter) => ['--parameter', parameter]), ...log.flatMap((line) => ['--log', line])];
+  const child = spawn(join(dirname(process.env.LENSKEEP_BIN), 'camera-sim'), ['--listen', `127.0.0.1:${port}`, '--user', 'viewer', '--onvif', web, '--vapix', ...has], { env: { ...process.env, CAMERA_PASSWORD: 'secret' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { address: `rtsp://127.0.0.1:${port}/main`, events: `http://${web}/vapix/ws-data-stream`, stop: () => child.kill() };
+}
+
 /** One that is found by whoever looks at its address, and is called as people wrote it. */
 export async function foundCamera(name, host = '127.0.0.1', ...further) {
   const port = await freePort();

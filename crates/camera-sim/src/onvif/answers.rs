@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use quick_xml::escape::escape;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -127,9 +129,28 @@ pub(super) fn capabilities(origin: &str) -> Answer {
     ))
 }
 
-pub(super) fn device_information() -> Answer {
+/// Its log as text.
+pub(super) fn log(lines: &[String]) -> Answer {
+    let lines = lines.join("\n");
+    let text = escape(&lines);
     content(&format!(
-        "<tds:GetDeviceInformationResponse><tds:Manufacturer>Lenskeep</tds:Manufacturer><tds:Model>camera-sim</tds:Model>\
+        "<tds:GetSystemLogResponse><tds:SystemLog><tt:String>{text}</tt:String></tds:SystemLog></tds:GetSystemLogResponse>"
+    ))
+}
+
+/// Its parameters, in base64.
+pub(super) fn backup(parameters: &[String]) -> Answer {
+    let data = STANDARD.encode(parameters.join("\r\n"));
+    content(&format!(
+        "<tds:GetSystemBackupResponse><tds:BackupFiles><tt:Name>config</tt:Name><tt:Data>{data}</tt:Data>\
+         </tds:BackupFiles></tds:GetSystemBackupResponse>"
+    ))
+}
+
+pub(super) fn device_information(is_axis: bool) -> Answer {
+    let maker = if is_axis { "AXIS" } else { "Lenskeep" };
+    content(&format!(
+        "<tds:GetDeviceInformationResponse><tds:Manufacturer>{maker}</tds:Manufacturer><tds:Model>camera-sim</tds:Model>\
          <tds:FirmwareVersion>{}</tds:FirmwareVersion><tds:SerialNumber>1</tds:SerialNumber>\
          <tds:HardwareId>none</tds:HardwareId></tds:GetDeviceInformationResponse>",
         env!("CARGO_PKG_VERSION")

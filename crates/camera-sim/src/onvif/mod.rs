@@ -224,7 +224,9 @@ impl Onvif {
             "GetSystemDateAndTime" => answers::system_time(self.now()),
             "GetServices" => answers::services(self.named(), self.options.old_media, self.options.ptz),
             "GetCapabilities" => answers::capabilities(self.named()),
-            "GetDeviceInformation" => answers::device_information(),
+            "GetDeviceInformation" => answers::device_information(self.options.vapix),
+            "GetSystemLog" if request.text("LogType") == Some("System") => answers::log(&self.options.log),
+            "GetSystemBackup" => answers::backup(&self.options.parameters),
             "GetProfiles" if is_of_media => {
                 media::profiles(&self.streams, target.contains("media2"), self.options.ptz)
             }

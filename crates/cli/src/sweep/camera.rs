@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use gateway::onvif::{Limits, OnvifAccess};
+use gateway::onvif::{DOCUMENT_BYTES_MAX, Documents, Limits, OnvifAccess, OnvifError};
 use model::{Hash, Secret};
 use url::Url;
 
@@ -48,12 +48,14 @@ pub(super) fn documents(access: &Access) -> anyhow::Result<Vec<Read>> {
         certificate: access.certificate,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut read = Vec::new();
-    let limits = Limits::default();
-    let reading = gateway::onvif::documents(&access, &limits, |document| {
-        let bytes = document.read.map_err(|error| error.to_string());
-        read.push((format!("{name}: {}", document.name), bytes));
-    });
-    runtime.block_on(reading).with_context(|| name.clone())?;
-    Ok(read)
+    let reading = async {
+        let mut documents = Documents::of_axis(&access, &Limits::default(), DOCUMENT_BYTES_MAX)?;
+        let mut read = Vec::new();
+        while let Some(document) = documents.next().await? {
+            let bytes = document.read.map_err(|error| error.to_string());
+            read.push((format!("{name}: {}", document.name), bytes));
+        }
+        Ok::<_, OnvifError>(read)
+    };
+    runtime.block_on(reading).with_context(|| name.clone())
 }

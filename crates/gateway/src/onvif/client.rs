@@ -174,7 +174,8 @@ impl Client {
         request: &Request,
     ) -> Result<Element, OnvifError> {
         let envelope = soap::envelope("", &request.body);
-        let answer = self.post(to, request, envelope, None, self.limits.answer).await?;
+        let limits = (self.limits.answer, self.limits.answer_bytes);
+        let answer = self.post(to, request, envelope, None, limits).await?;
         self.read(request.step, &answer)
     }
 
@@ -190,13 +191,37 @@ impl Client {
         request: &Request,
         patience: Duration,
     ) -> Result<Element, OnvifError> {
+        let answer = self.asked(to, request, (patience, self.limits.answer_bytes)).await?;
+        self.read(request.step, &answer)
+    }
+
+    /// What comes, as it is, if it is no refusal.
+    pub(super) async fn ask_raw(
+        &mut self,
+        to: &Target,
+        request: &Request,
+        limits: (Duration, usize),
+    ) -> Result<Vec<u8>, OnvifError> {
+        let answer = self.asked(to, request, limits).await?;
+        if !answer.status.is_success() {
+            self.read(request.step, &answer)?;
+        }
+        Ok(answer.body)
+    }
+
+    async fn asked(
+        &mut self,
+        to: &Target,
+        request: &Request,
+        limits: (Duration, usize),
+    ) -> Result<Answer, OnvifError> {
         let authorization = self.authorization("POST", to)?;
-        let mut answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
+        let mut answer = self.post(to, request, self.envelope(to, request), authorization, limits).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.password.is_some() {
             let authorization = self.wanted("POST", to, &answer.challenges)?;
-            answer = self.post(to, request, self.envelope(to, request), authorization, patience).await?;
+            answer = self.post(to, request, self.envelope(to, request), authorization, limits).await?;
         }
-        self.read(request.step, &answer)
+        Ok(answer)
     }
 
     /// What goes along with a request that was refused without.
@@ -324,7 +349,7 @@ impl Client {
         request: &Request,
         envelope: String,
         authorization: Option<HeaderValue>,
-        patience: Duration,
+        limits: (Duration, usize),
     ) -> Result<Answer, OnvifError> {
         let Request { step, action, .. } = request;
         let sending = self
@@ -332,7 +357,7 @@ impl Client {
             .post(to.url.clone())
             .header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
             .body(envelope);
-        self.send(sending, authorization, step, (patience, self.limits.answer_bytes)).await
+        self.send(sending, authorization, step, limits).await
     }
 
     async fn send(

@@ -1,13 +1,17 @@
-//! What a camera of Axis writes down of itself: its parameters, its logs, and the
-//! report for support (VAPIX, "Parameter management" and "System settings"). Read
-//! only: nothing is set, and no log is emptied.
+//! What a camera writes down of itself: its logs, its backup and the report for
+//! support (ONVIF), and of a camera of Axis its parameters, too (VAPIX, "Parameter
+//! management" and "System settings"). Read only: nothing is set, and no log is emptied.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::client::Client;
-use super::{Limits, OnvifAccess, OnvifError};
+use super::events::set_clock;
+use super::messages::Request;
+use super::{Limits, OnvifAccess, OnvifError, media};
 
 /// One of them: what it is called, and where it is.
+#[derive(Debug)]
 struct Place {
     name: &'static str,
     /// As errors name the question for it.
@@ -43,6 +47,54 @@ const PLACES: [Place; 4] = [
     },
 ];
 
+/// The same as ONVIF has it (Core Specification section 8.1, "System"). Each answer is
+/// read as it came: text, base64, or an attachment (MTOM).
+#[derive(Debug)]
+struct Kept {
+    name: &'static str,
+    operation: &'static str,
+    action: &'static str,
+    parameters: &'static str,
+}
+
+const NAMESPACE: &str = "http://www.onvif.org/ver10/device/wsdl";
+const LOG: &str = "http://www.onvif.org/ver10/device/wsdl/GetSystemLog";
+
+const KEPT: [Kept; 4] = [
+    Kept {
+        name: "system log",
+        operation: "GetSystemLog",
+        action: LOG,
+        parameters: "<LogType>System</LogType>",
+    },
+    Kept {
+        name: "access log",
+        operation: "GetSystemLog",
+        action: LOG,
+        parameters: "<LogType>Access</LogType>",
+    },
+    Kept {
+        name: "support information",
+        operation: "GetSystemSupportInformation",
+        action: "http://www.onvif.org/ver10/device/wsdl/GetSystemSupportInformation",
+        parameters: "",
+    },
+    Kept {
+        name: "backup",
+        operation: "GetSystemBackup",
+        action: "http://www.onvif.org/ver10/device/wsdl/GetSystemBackup",
+        parameters: "",
+    },
+];
+
+impl Kept {
+    fn request(&self) -> Request {
+        let Kept { action, operation, parameters, .. } = self;
+        let body = format!("<{operation} xmlns=\"{NAMESPACE}\">{parameters}</{operation}>");
+        Request { step: operation, action, body }
+    }
+}
+
 /// Of one of them. A server report has a few MB.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 /// From the question to the last byte: cameras take half a minute for their report.
@@ -55,30 +107,77 @@ pub struct Document {
     pub read: Result<Vec<u8>, OnvifError>,
 }
 
-/// Reads all of them, and tells of each.
-///
-/// # Errors
-/// If the address is none, or the camera does not let us in: nothing more is asked
-/// then, since cameras lock a user out after some failures.
-pub async fn documents(
-    access: &OnvifAccess,
-    limits: &Limits,
-    mut each: impl FnMut(Document),
-) -> Result<(), OnvifError> {
-    let mut client = Client::new(access, limits)?;
-    for Place { name, step, path, query } in PLACES {
-        let mut place = client.place(path);
-        if let Some(query) = query {
-            place.set_query(query);
-        }
-        let read = client.fetch(&place, step, (PATIENCE, DOCUMENT_BYTES_MAX)).await;
-        match read {
-            Err(error @ (OnvifError::Unauthorized | OnvifError::Locked | OnvifError::BasicWithoutTls)) => {
-                return Err(error);
+/// Reads them one after the other.
+#[derive(Debug)]
+pub struct Documents {
+    client: Client,
+    left: VecDeque<Question>,
+    /// Of one document.
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+enum Question {
+    Vapix(&'static Place),
+    Onvif(&'static Kept),
+}
+
+impl Documents {
+    /// Of a camera of Axis.
+    ///
+    /// # Errors
+    /// If the address is none.
+    pub fn of_axis(access: &OnvifAccess, limits: &Limits, bytes_max: usize) -> Result<Self, OnvifError> {
+        let left = PLACES.iter().map(Question::Vapix).collect();
+        Ok(Documents { client: Client::new(access, limits)?, left, bytes_max })
+    }
+
+    /// Of any camera that speaks ONVIF, and what a camera of Axis has beside.
+    ///
+    /// # Errors
+    /// If the address is none, or the camera does not say what it is.
+    pub async fn of(access: &OnvifAccess, limits: &Limits, bytes_max: usize) -> Result<Self, OnvifError> {
+        let mut client = Client::new(access, limits)?;
+        let device = client.device();
+        Box::pin(set_clock(&mut client)).await?;
+        // The first question for which cameras demand the password.
+        let answer = Box::pin(client.ask(&device, &media::ask_information())).await?;
+        let maker = media::information(&answer).manufacturer.unwrap_or_default();
+        let is_axis = maker.to_ascii_lowercase().starts_with("axis");
+        let vapix = PLACES.iter().filter(|_| is_axis).map(Question::Vapix);
+        let left = KEPT.iter().map(Question::Onvif).chain(vapix).collect();
+        Ok(Documents { client, left, bytes_max })
+    }
+
+    /// The next one, if there is one.
+    ///
+    /// # Errors
+    /// If the camera cannot be reached or does not let us in: ask for no other then,
+    /// since cameras lock a user out after some failures.
+    pub async fn next(&mut self) -> Result<Option<Document>, OnvifError> {
+        let Some(question) = self.left.pop_front() else { return Ok(None) };
+        let limits = (PATIENCE, self.bytes_max);
+        let (name, read) = match question {
+            Question::Vapix(Place { name, step, path, query }) => {
+                let mut place = self.client.place(path);
+                if let Some(query) = query {
+                    place.set_query(query);
+                }
+                (*name, self.client.fetch(&place, step, limits).await)
             }
-            Err(error @ OnvifError::Connect { .. }) => return Err(error),
-            read => each(Document { name, read }),
+            Question::Onvif(kept) => {
+                let device = self.client.device();
+                (kept.name, self.client.ask_raw(&device, &kept.request(), limits).await)
+            }
+        };
+        match read {
+            Err(
+                error @ (OnvifError::Unauthorized
+                | OnvifError::Locked
+                | OnvifError::BasicWithoutTls
+                | OnvifError::Connect { .. }),
+            ) => Err(error),
+            read => Ok(Some(Document { name, read })),
         }
     }
-    Ok(())
 }

@@ -36,7 +36,7 @@ mod xml;
 
 pub use client::OnvifAccess;
 pub use discovery::FindLimits;
-pub use documents::{DOCUMENT_BYTES_MAX, Document, documents};
+pub use documents::{DOCUMENT_BYTES_MAX, Document, Documents};
 pub use error::OnvifError;
 pub use events::{Offer, Subscription, probe};
 pub use limits::Limits;

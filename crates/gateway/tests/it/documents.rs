@@ -1,7 +1,7 @@
 //! What a camera of Axis writes down of itself, as the simulated one has it.
 
 use camera_sim::{Fault, OnvifAuth, OnvifOptions};
-use gateway::onvif::{Limits, OnvifAccess, OnvifError, documents};
+use gateway::onvif::{DOCUMENT_BYTES_MAX, Documents, Limits, OnvifAccess, OnvifError};
 use model::Secret;
 
 use crate::support::{access, camera};
@@ -19,14 +19,14 @@ fn options(auth: OnvifAuth) -> OnvifOptions {
 /// Names, and what was read or why it was not.
 async fn read(access: &OnvifAccess) -> Result<Vec<(&'static str, String)>, OnvifError> {
     let mut read = Vec::new();
-    documents(access, &Limits::default(), |document| {
+    let mut documents = Documents::of_axis(access, &Limits::default(), DOCUMENT_BYTES_MAX)?;
+    while let Some(document) = documents.next().await? {
         let said = match document.read {
             Ok(bytes) => String::from_utf8(bytes).unwrap(),
             Err(error) => error.to_string(),
         };
         read.push((document.name, said));
-    })
-    .await?;
+    }
     Ok(read)
 }
 

@@ -8,6 +8,7 @@ use seal::answer::{
 use seal::command::{
     Command, CommandError, CommandGate, CommandResult, EventsReport, SiteCommand, StreamReport,
 };
+use seal::findings::{Findings, Leak, LeakSeverity, RunningSweep, SweptCamera};
 use seal::keys::KemPublic;
 
 use crate::command::put_camera;
@@ -91,8 +92,42 @@ pub(crate) fn answers() -> Vec<Answer> {
         Answer::Offer(offer),
         Answer::Look(untrusted),
         Answer::Look(look),
+        Answer::Findings(findings()),
         Answer::Refused(Refused { cause: Cause::Password, error: "the camera refuses it".into() }),
     ]
+}
+
+fn findings() -> Findings {
+    let leak = Leak {
+        fingerprint: "00112233445566778899aabbccddeeff".into(),
+        rule: "azure-storage-key".into(),
+        title: "Account key of Azure Storage".into(),
+        opens: "Everything in the storage account".into(),
+        remedy: "Rotate the key".into(),
+        severity: LeakSeverity::Critical,
+        place: "parameters".into(),
+        parameter: Some("root.Store.Key".into()),
+        line: Some(12),
+        redacted: "Ab3x…".into(),
+        ends_at: None,
+        first_at: T0,
+    };
+    let swept = SweptCamera {
+        camera: camera_id(),
+        swept_at: Some(T0),
+        read: 48_000,
+        error: None,
+        findings: vec![leak],
+        left_out: 0,
+    };
+    let running = RunningSweep { camera: camera_id(), read: 1_024, found: 1 };
+    Findings {
+        cameras: vec![swept],
+        next: Some(camera_id()),
+        running: Some(running),
+        waiting: 2,
+        version: 1_700_000_000_007,
+    }
 }
 
 pub(crate) fn addressed() -> Addressed<'static> {
@@ -164,10 +199,45 @@ fn the_largest_picture_fits_into_an_envelope() {
     assert!(read.unwrap().answer.is_some());
 }
 
+/// The attack: a camera is full of secrets with the longest of names.
+#[test]
+fn the_largest_page_of_findings_fits_into_an_envelope() {
+    let page = findings();
+    // Quotes and control characters take two and six bytes in JSON; texts are cut to what they take there.
+    let text = || "x".repeat(Leak::TEXT_MAX);
+    let leak = Leak {
+        rule: text(),
+        title: text(),
+        opens: text(),
+        remedy: text(),
+        place: text(),
+        parameter: Some(text()),
+        ..page.cameras[0].findings[0].clone()
+    };
+    let swept = SweptCamera {
+        findings: vec![leak; SweptCamera::FINDINGS_MAX],
+        error: Some(text()),
+        ..page.cameras[0].clone()
+    };
+    let left = Findings::PAGE_MAX - SweptCamera::FINDINGS_MAX - 2;
+    let second = SweptCamera { findings: swept.findings[..left].to_vec(), ..swept.clone() };
+    let cameras = vec![swept, second];
+    let page = Answer::Findings(Findings { cameras, ..page });
+    let sealed = seal_answer(&page, &keys(1).kem.public(), addressed(), [5; 64]);
+    assert!(sealed.ciphertext.0.len() < 180 << 10, "{}", sealed.ciphertext.0.len());
+}
+
 #[test]
 fn questions_change_no_site_and_take_one_administrator() {
     let log = crate::command::two_of_three();
-    for command in [Command::FindCameras {}, ask_camera().command] {
+    let asking = [
+        Command::FindCameras {},
+        ask_camera().command,
+        Command::ListFindings { after: None, seen: Some(7) },
+        Command::SweepCameras { camera: None },
+        Command::StopSweep {},
+    ];
+    for command in asking {
         assert!(!command.changes_site() && command.administrators_needed(&log.roster) == 1);
         let order = SiteCommand {
             command,

@@ -4,7 +4,7 @@
 import { find, get, post } from '../api/client';
 import type { GatewayListing } from '../api/types';
 import { compareText, hex } from '../seal/bytes';
-import type { Answer, CameraQuestion, Found, Look, Offer, Refused } from '../seal/cameraAnswer';
+import type { Answer, CameraQuestion, Findings, Found, Look, Offer, Refused } from '../seal/cameraAnswer';
 import { type Bandwidth, type CameraAccess, type CameraCommand, type CameraReport, changesSite, type CommandResult, type Forwarding, readResult, type SignedCommand } from '../seal/commands';
 import { random } from '../seal/crypto';
 import { type Envelope, readEnvelope } from '../seal/dsse';
@@ -69,6 +69,26 @@ export const askCamera = async (organisation: Organisation, gateway: Gateway, qu
 /** Has the gateway look at a camera's streams for some seconds, and show a picture. */
 export const lookAtCamera = (organisation: Organisation, gateway: Gateway, camera: string, access: CameraAccess): Promise<{ answer: Look; bitmap: ImageBitmap | null }> =>
   asked(organisation, gateway, { type: 'look_at_camera', camera, access }, 'look');
+
+/** What a gateway found to have leaked into its cameras, all of it: at once, or when there is another version than the one that was seen. */
+export async function listFindings(organisation: Organisation, gateway: Gateway, seen: number | null): Promise<Findings> {
+  const page = async (after: string | null, seen: number | null) => (await asked(organisation, gateway, { type: 'list_findings', after, seen }, 'findings')).answer;
+  const first = await page(null, seen);
+  const cameras = [...first.cameras];
+  for (let { next } = first; next !== null; ) {
+    const more = await page(next, null);
+    // A gateway that leads in circles is not followed.
+    if (more.next !== null && more.next <= next) throw new Error('The gateway answered something else than it was asked. Update it, then try again.');
+    cameras.push(...more.cameras);
+    ({ next } = more);
+  }
+  return { ...first, cameras, next: null };
+}
+
+/** Has a gateway read a camera, or each, for secrets that leaked. */
+export const sweepCameras = async (organisation: Organisation, gateway: Gateway, camera: string | null): Promise<void> => void (await asked(organisation, gateway, { type: 'sweep_cameras', camera }, 'findings'));
+
+export const stopSweep = async (organisation: Organisation, gateway: Gateway): Promise<void> => void (await asked(organisation, gateway, { type: 'stop_sweep' }, 'findings'));
 
 async function asked<T extends Answer['type']>(organisation: Organisation, gateway: Gateway, body: CameraCommand, type: T): Promise<{ answer: Extract<Answer, { type: T }>; bitmap: ImageBitmap | null }> {
   const { answer, nonce } = await command(organisation, gateway, body);

@@ -26,6 +26,12 @@ export function commandWords({ target, command }: SiteCommand, names: Names, com
       return `Have ${gateway} look for cameras in its networks`;
     case 'ask_camera':
       return `Have ${gateway} ask a camera what it offers`;
+    case 'list_findings':
+      return `Ask ${gateway} what leaked into its cameras`;
+    case 'sweep_cameras':
+      return command.camera === null ? `Have ${gateway} read its cameras for secrets that leaked` : `Have ${gateway} read ${camera(command.camera)} for secrets that leaked`;
+    case 'stop_sweep':
+      return `Have ${gateway} end the search for secrets that leaked`;
     case 'test_camera':
     case 'look_at_camera':
       return `Have ${gateway} try ${camera(command.camera)}`;

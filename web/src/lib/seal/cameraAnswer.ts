@@ -4,7 +4,7 @@
 import { type Bytes, fromBase64 } from './bytes';
 import { type SealedAnswer, streamShape } from './commands';
 import { hpkeOpen } from './hpke';
-import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, readCanonical, type Shape, tagged, text } from './shape';
+import { b64, bool, hash, id, int, list, literal, nullable, object, type Of, pattern, readCanonical, type Shape, tagged, text } from './shape';
 
 export interface CameraQuestion {
   onvif_url: string;
@@ -39,12 +39,33 @@ const profile = object({
 });
 const seen = object({ stream: streamShape, bits_per_second: int, frames_per_second: int, key_frame_every_ms: nullable(int), for_ms: int });
 const picture = object({ codec: text(64, 1), description: nullable(b64(1, 65_536)), width: int, height: int, data: b64(1, PICTURE_BYTES_MAX) });
+/** Of a page of findings: cameras, and findings of one camera. */
+const SWEPT_MAX = 96;
+const LEAKS_MAX = 64;
+const leakWords = text(256);
+const camera = id('cam_');
+const leak = object({
+  fingerprint: pattern(/^(?:[0-9a-f]{3}|[0-9a-f]{32})$/, 'a fingerprint'),
+  rule: leakWords,
+  title: leakWords,
+  opens: leakWords,
+  remedy: leakWords,
+  severity: literal('info', 'low', 'medium', 'high', 'critical'),
+  place: leakWords,
+  parameter: nullable(leakWords),
+  line: nullable(int),
+  redacted: text(16),
+  ends_at: nullable(int),
+  first_at: int,
+});
+const swept = object({ camera, swept_at: nullable(int), read: int, error: nullable(leakWords), findings: list(leak, LEAKS_MAX), left_out: int });
 const looked = { main: nullable(seen), sub: nullable(seen), certificate: nullable(hash) };
 const events = object({ error: nullable(text(4096)) });
 
 const common = {
   found: { cameras: list(found, CAMERAS_MAX), asked: int, left_out: int, more: bool },
   offer: { manufacturer: words, model: words, firmware: words, clock_off_seconds: nullable(int), certificate: nullable(hash), profiles: list(profile, PROFILES_MAX) },
+  findings: { cameras: list(swept, SWEPT_MAX), next: nullable(camera), running: nullable(object({ camera, read: int, found: int })), waiting: int, version: int },
   refused: { cause, error: text(4096) },
 };
 const withoutEvents = tagged('type', { ...common, look: { ...looked, picture: nullable(picture) } });
@@ -56,9 +77,13 @@ export type Seen = Of<typeof seen>;
 export type Picture = Of<typeof picture>;
 export type Found = Extract<Plain, { type: 'found' }>;
 export type Offer = Extract<Plain, { type: 'offer' }>;
+/** What leaked into cameras: one page, and what goes on. */
+export type Findings = Extract<Plain, { type: 'findings' }>;
+export type SweptCamera = Of<typeof swept>;
+export type Leak = Of<typeof leak>;
 export type Refused = Extract<Plain, { type: 'refused' }>;
 export type Look = Extract<Plain, { type: 'look' }> & { events?: { error: string | null } };
-export type Answer = Found | Offer | Refused | Look;
+export type Answer = Found | Offer | Findings | Refused | Look;
 /** `events` is left out where no event service was asked. */
 const answerShape: Shape<Answer> = (value, at) => (Object.hasOwn(Object(value), 'events') ? withEvents(value, at) : withoutEvents(value, at)) as Answer;
 

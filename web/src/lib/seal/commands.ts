@@ -30,6 +30,9 @@ export type CameraCommand =
   | { type: 'test_camera' | 'look_at_camera' | 'put_camera'; camera: string; access: CameraAccess }
   | { type: 'find_cameras' }
   | { type: 'ask_camera'; question: CameraQuestion }
+  | { type: 'list_findings'; after: string | null; seen: number | null }
+  | { type: 'sweep_cameras'; camera: string | null }
+  | { type: 'stop_sweep' }
   | { type: 'remove_camera'; camera: string }
   | { type: 'set_retention'; bytes_max: number; age_days_max: number; quiet: Quiet | null }
   | { type: 'set_forwarding'; camera: string; forwarding: Forwarding }
@@ -75,6 +78,9 @@ const orders = tagged('type', {
   find_cameras: {},
   ask_camera: { sealed },
   look_at_camera: { camera, sealed },
+  list_findings: { after: nullable(camera), seen: nullable(int) },
+  sweep_cameras: { camera: nullable(camera) },
+  stop_sweep: {},
   put_camera: { camera, sealed },
   remove_camera: { camera },
   set_retention: { bytes_max: int, age_days_max: int },
@@ -105,7 +111,7 @@ export interface CommandAgreement {
 }
 
 /** What changes nothing, and so takes one administrator. */
-const QUESTIONS = new Set(['test_camera', 'find_cameras', 'ask_camera', 'look_at_camera']);
+const QUESTIONS = new Set(['test_camera', 'find_cameras', 'ask_camera', 'look_at_camera', 'list_findings', 'sweep_cameras', 'stop_sweep']);
 export const changesSite = (type: string): boolean => !QUESTIONS.has(type);
 
 export const streamShape = object({ video_codec: text(64), width: int, height: int, audio_codec: nullable(text(64)), key_frame_after_ms: int });
@@ -188,7 +194,12 @@ export async function readResult(envelope: Envelope, org: string, gateway: Gatew
 async function written(org: string, gateway: Gateway, nonce: string, command: CameraCommand): Promise<object> {
   switch (command.type) {
     case 'find_cameras':
+    case 'stop_sweep':
       return { type: command.type };
+    case 'list_findings':
+      return { type: command.type, after: command.after, seen: command.seen };
+    case 'sweep_cameras':
+      return { type: command.type, camera: command.camera };
     case 'ask_camera':
       return { type: command.type, sealed: await sealQuestion(org, gateway, nonce, command.question) };
     case 'test_camera':

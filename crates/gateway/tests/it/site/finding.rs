@@ -49,7 +49,7 @@ async fn site(options: Options) -> Site {
 }
 
 impl Site {
-    fn open(&self, result: &CommandResult) -> Answer {
+    pub(super) fn open(&self, result: &CommandResult) -> Answer {
         let gateway = self.administrator.gateway().id;
         let (org, device) = (result.org, self.administrator.device_id());
         let sealed = result.answer.as_ref().unwrap_or_else(|| panic!("an answer: {:?}", result.error));

@@ -12,6 +12,7 @@ mod footage;
 mod forwarding;
 mod hostile;
 mod kills;
+mod leaks;
 mod local;
 mod locks;
 mod mqtt;

@@ -56,12 +56,12 @@ it('asks somebody with a link for less than 30 kB compressed, and for nothing of
 
 // Pages come when they are opened: this keeps the whole in sight, and costs nobody a wait. It grows with what the app does. Messages of other
 // languages are counted apart: nobody loads more than one.
-it('is under 330 kB compressed in all, every page included', async () => {
+it('is under 340 kB compressed in all, every page included', async () => {
   const files = (await readdir(dist, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && /\.(js|css|html|svg|webmanifest)$/.test(entry.name) && !MESSAGES.test(entry.name));
   const sizes = await Promise.all(files.map(({ parentPath, path, name }) => compressed(join(parentPath ?? path, name).slice(dist.length))));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${files.length} files, ${total} bytes compressed`);
-  assert.ok(total < 330_000, `${total} bytes`);
+  assert.ok(total < 340_000, `${total} bytes`);
 });
 
 it('asks for less than 40 kB of messages in a language other than English', async () => {

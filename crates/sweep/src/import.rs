@@ -1,20 +1,99 @@
-//! Rules of Gitleaks, from its TOML. They say no more than an expression and words
-//! that stand near it, so severity and remedy are ours, and general.
+//! Rules of other programs: Gitleaks, from its TOML, and Kingfisher, from its YAML. They
+//! say no more than an expression and what stands near it, so severity and remedy are
+//! ours, and general.
+
+mod expression;
+mod kingfisher;
+mod yaml;
 
 use serde::Deserialize;
 
+use crate::confirm;
+use crate::finding::Severity;
 use crate::prefilter::LITERAL_MIN;
 use crate::rules::Rule;
 use crate::validate::Check;
+use expression::Named;
+pub(crate) use kingfisher::kingfisher;
+
+/// Of what a foreign file calls a rule, in characters.
+const NAME_MAX: usize = 128;
+
+/// What a file of somebody else's gave.
+#[derive(Default)]
+pub(crate) struct Imported {
+    pub(crate) rules: Vec<Rule>,
+    /// What was not taken over: the rule, or what is meant of several, and the reason.
+    pub(crate) left_out: Vec<(String, String)>,
+}
+
+/// What foreign rules have in common.
+struct Foreign {
+    id: String,
+    title: String,
+    regex: String,
+    group: Named,
+    keywords: Vec<String>,
+    checks: Vec<Check>,
+    severity: Severity,
+}
+
+impl Imported {
+    fn leave_out(&mut self, id: &str, why: impl Into<String>) {
+        self.left_out.push((cut(id), why.into()));
+    }
+
+    /// The rule, unless it is left out.
+    fn add(&mut self, foreign: Foreign) -> Option<&mut Rule> {
+        let id = foreign.id.clone();
+        match rule(foreign) {
+            Ok(rule) => {
+                self.rules.push(rule);
+                self.rules.last_mut()
+            }
+            Err(why) => {
+                self.leave_out(&id, why);
+                None
+            }
+        }
+    }
+}
+
+fn rule(foreign: Foreign) -> Result<Rule, String> {
+    let Foreign { id, title, regex, group, keywords, checks, severity } = foreign;
+    let read = expression::read(&regex, group)?;
+    let mut literals: Vec<String> =
+        keywords.into_iter().filter(|word| (LITERAL_MIN..=256).contains(&word.len())).collect();
+    if literals.is_empty() {
+        literals = read.literals;
+    }
+    if literals.is_empty() {
+        return Err(format!("nothing of {LITERAL_MIN} characters stands in each of its matches"));
+    }
+    confirm::compile(&read.regex)?;
+    let mut rule = Rule::imported(format!("imported-{}", cut(&id)), cut(&title), literals, read.regex, checks);
+    rule.severity = severity;
+    (rule.before, rule.after) = (read.before, read.after);
+    Ok(rule)
+}
+
+/// Whether a text has a list `rules` as YAML writes one, at the start of a line.
+pub(crate) fn is_yaml(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("rules:"))
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_MAX).collect()
+}
 
 #[derive(Deserialize)]
 struct File {
-    rules: Vec<Foreign>,
+    rules: Vec<Gitleaks>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Foreign {
+struct Gitleaks {
     id: String,
     #[serde(default)]
     description: String,
@@ -26,42 +105,24 @@ struct Foreign {
     keywords: Vec<String>,
 }
 
-/// None if it is no file of Gitleaks. Rules without an expression, or without a keyword
-/// of at least four characters, are left out: nothing would find them.
-pub(crate) fn gitleaks(text: &str) -> Option<Vec<Rule>> {
+/// None if it is no file of Gitleaks.
+pub(crate) fn gitleaks(text: &str) -> Option<Imported> {
     let file: File = toml::from_str(text).ok()?;
-    Some(file.rules.into_iter().filter_map(rule).collect())
-}
-
-fn rule(foreign: Foreign) -> Option<Rule> {
-    let literals: Vec<String> =
-        foreign.keywords.into_iter().filter(|word| (LITERAL_MIN..=256).contains(&word.len())).collect();
-    let regex = named(&foreign.regex?, foreign.secret_group);
-    let checks = foreign.entropy.map(Check::Entropy).into_iter().collect();
-    let title = if foreign.description.is_empty() { &foreign.id } else { &foreign.description };
-    let rule = Rule::imported(format!("imported-{}", foreign.id), title.clone(), literals, regex, checks);
-    (!rule.literals.is_empty()).then_some(rule)
-}
-
-/// The group that is the secret, by name: the one that is numbered, or the first.
-fn named(regex: &str, group: usize) -> String {
-    let wanted = group.max(1);
-    let bytes = regex.as_bytes();
-    let (mut seen, mut in_class, mut at) = (0, false, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => at += 1,
-            b'[' => in_class = true,
-            b']' => in_class = false,
-            b'(' if !in_class && bytes.get(at + 1) != Some(&b'?') => {
-                seen += 1;
-                if seen == wanted {
-                    return [&regex[..at], "(?P<secret>", &regex[at + 1..]].concat();
-                }
-            }
-            _ => {}
-        }
-        at += 1;
+    let mut imported = Imported::default();
+    for rule in file.rules {
+        let Some(regex) = rule.regex else {
+            imported.leave_out(&rule.id, "it has no expression, and names of files are not looked at");
+            continue;
+        };
+        imported.add(Foreign {
+            title: if rule.description.is_empty() { rule.id.clone() } else { rule.description },
+            id: rule.id,
+            regex,
+            group: Named::Number(rule.secret_group.max(1)),
+            keywords: rule.keywords,
+            checks: rule.entropy.map(Check::Entropy).into_iter().collect(),
+            severity: Severity::High,
+        });
     }
-    regex.to_owned()
+    Some(imported)
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::confirm;
 use crate::finding::Severity;
+use crate::import::{self, Imported};
 use crate::prefilter::{LITERAL_MIN, Prefilter};
 use crate::unpack;
 use crate::validate::Check;
@@ -176,6 +177,8 @@ fn unhex(digits: &str) -> Option<Vec<u8>> {
 pub enum RulesError {
     #[error("rules could not be read: {0}")]
     Toml(String),
+    #[error("rules could not be read: {0}")]
+    Yaml(String),
     #[error("rule {0}: needs 1 to 64 literals of 4 to 256 bytes, or a length of base64_run")]
     Literal(String),
     #[error("rule {0}: `before` is at most 1024, `after` at most 16384")]
@@ -204,6 +207,7 @@ pub struct Rules {
     /// Of each literal, by its number: the rules that have it.
     pub(crate) of_literal: Vec<Vec<u16>>,
     pub(crate) of_runs: Vec<u16>,
+    left_out: Vec<(String, String)>,
 }
 
 impl Rules {
@@ -212,22 +216,52 @@ impl Rules {
         Rules::with(Vec::new()).expect("the built-in rules are read by a test")
     }
 
-    /// The built-in rules and a user's, in TOML of our own or of Gitleaks. What they
-    /// cost is bounded: expressions run in linear time, and their size is limited.
+    /// The built-in rules and a user's, in TOML of our own or of Gitleaks, or in YAML of
+    /// Kingfisher. What they cost is bounded: expressions run in linear time, and their
+    /// size is limited.
     pub fn with_file(text: &str) -> Result<Rules, RulesError> {
-        let more = match toml::from_str::<File>(text) {
-            Ok(file) => file.rule,
-            Err(error) => match crate::import::gitleaks(text) {
-                Some(rules) => rules,
-                None => return Err(RulesError::Toml(error.to_string())),
-            },
-        };
-        for rule in &more {
-            if rule.base64_run.is_none() {
-                confirm::compile(&rule.regex).map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
+        Rules::with_files([text])
+    }
+
+    /// The same of several files.
+    pub fn with_files<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Rules, RulesError> {
+        let mut more = Vec::new();
+        let mut left_out = Vec::new();
+        for text in texts {
+            let Imported { rules, left_out: out } = Rules::read(text)?;
+            more.extend(rules);
+            left_out.extend(out);
+            if more.len() > RULES_MAX {
+                return Err(RulesError::Many);
             }
         }
-        Rules::with(more)
+        Ok(Rules { left_out, ..Rules::with(more)? })
+    }
+
+    fn read(text: &str) -> Result<Imported, RulesError> {
+        let error = match toml::from_str::<File>(text) {
+            Ok(file) => {
+                for rule in file.rule.iter().filter(|rule| rule.base64_run.is_none()) {
+                    confirm::compile(&rule.regex).map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
+                }
+                return Ok(Imported { rules: file.rule, left_out: Vec::new() });
+            }
+            Err(error) => error,
+        };
+        if let Some(imported) = import::gitleaks(text) {
+            return Ok(imported);
+        }
+        match import::kingfisher(text) {
+            Ok(imported) => Ok(imported),
+            // Whose fault is told depends on whose form it has.
+            Err(why) if import::is_yaml(text) => Err(RulesError::Yaml(why)),
+            Err(_) => Err(RulesError::Toml(error.to_string())),
+        }
+    }
+
+    /// What was not taken over from files of other programs: rules and reasons.
+    pub fn left_out(&self) -> &[(String, String)] {
+        &self.left_out
     }
 
     fn with(more: Vec<Rule>) -> Result<Rules, RulesError> {
@@ -264,7 +298,7 @@ impl Rules {
         let (literals, of_literal): (Vec<(Vec<u8>, bool)>, Vec<_>) = literals.into_iter().unzip();
         let prefilter = Prefilter::new(literals.into_iter().chain(unpack::literals()));
         let rules = rules.into_iter().map(Arc::new).collect();
-        Ok(Rules { rules, prefilter, of_literal, of_runs })
+        Ok(Rules { rules, prefilter, of_literal, of_runs, left_out: Vec::new() })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {

@@ -23,6 +23,8 @@ pub(crate) enum Check {
     Base64Min(usize),
     /// Bits of entropy for each character, at least.
     Entropy(f64),
+    /// So many characters of each kind, in imported rules alone.
+    Letters(Letters),
     /// Letters of both cases and digits.
     Mixed,
     /// A letter and a digit.
@@ -60,6 +62,25 @@ pub(crate) enum Check {
     NoDigest,
     /// Placeholders count: for default credentials, which look like them.
     Anything,
+}
+
+/// Characters of each kind, at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Letters {
+    pub(crate) digits: u8,
+    pub(crate) upper: u8,
+    pub(crate) lower: u8,
+    pub(crate) special: u8,
+}
+
+impl Letters {
+    fn are_in(self, secret: &[u8]) -> bool {
+        let has = |least: u8, is: fn(&u8) -> bool| secret.iter().filter(|byte| is(byte)).count() >= least.into();
+        has(self.digits, u8::is_ascii_digit)
+            && has(self.upper, u8::is_ascii_uppercase)
+            && has(self.lower, u8::is_ascii_lowercase)
+            && has(self.special, u8::is_ascii_punctuation)
+    }
 }
 
 impl TryFrom<String> for Check {
@@ -136,6 +157,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Base64(bytes) => base64(secret).is_some_and(|key| key.len() == bytes && is_random(&key)),
             Check::Base64Min(bytes) => base64(secret).is_some_and(|key| key.len() >= bytes),
             Check::Entropy(bits) => entropy(secret) >= bits,
+            Check::Letters(letters) => letters.are_in(secret),
             Check::Mixed => {
                 secret.iter().any(u8::is_ascii_lowercase)
                     && secret.iter().any(u8::is_ascii_uppercase)

@@ -9,6 +9,7 @@ mod exfat;
 mod firmware;
 mod hostile;
 mod images;
+mod imports;
 mod made;
 mod planted;
 mod rules;

@@ -78,6 +78,11 @@ const AXIS: &str = ".cache/axis";
 const AXIS_PACKAGE: &str = "axis==74";
 /// What that module imports, as the release was tested with.
 const AXIS_NEEDS: [&str; 3] = ["aiohttp==3.14.1", "orjson==3.11.9", "xmltodict==1.0.4"];
+/// Other programs that look for secrets, for comparing.
+const KINGFISHER: &str = ".cache/kingfisher";
+const KINGFISHER_PACKAGE: &str = "kingfisher-bin==2.14.0";
+const DETECT_SECRETS: &str = ".cache/detect-secrets";
+const DETECT_SECRETS_PACKAGE: &str = "detect-secrets==1.5.0";
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn build() -> anyhow::Result<()> {
@@ -118,6 +123,14 @@ pub(crate) fn test() -> anyhow::Result<()> {
     if !Path::new(SMTP).join("aiosmtpd").exists() {
         step("Installing aiosmtpd (a mail server) into .cache");
         python(&["--target", SMTP, SMTP_PACKAGE])?;
+    }
+    if !Path::new(DETECT_SECRETS).join("detect_secrets").exists() {
+        step("Installing detect-secrets (which looks for secrets, too) into .cache");
+        python(&["--target", DETECT_SECRETS, DETECT_SECRETS_PACKAGE])?;
+    }
+    if !Path::new(KINGFISHER).join("kingfisher").exists() {
+        step("Installing Kingfisher (which looks for secrets, too) into .cache");
+        python(&["--no-deps", "--target", KINGFISHER, KINGFISHER_PACKAGE])?;
     }
     if !Path::new(AXIS).join("aiohttp").exists() {
         step("Installing axis (a client of cameras of Axis) into .cache");

@@ -32,9 +32,10 @@ pub(crate) fn compile(regex: &str) -> Result<Regex, String> {
         // Bytes, not text: firmware is in no encoding.
         .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(64))
         .build(regex)
-        .map_err(|error| match error.syntax_error() {
-            Some(error) => error.to_string(),
-            None => error.to_string(),
+        .map_err(|error| match (error.syntax_error(), error.size_limit()) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(most)) => format!("it would take more than {most} bytes"),
+            (None, None) => error.to_string(),
         })
 }
 

@@ -16,6 +16,8 @@ use crate::validate::Check;
 use expression::Named;
 pub(crate) use kingfisher::kingfisher;
 
+/// Before what a foreign file calls a rule.
+pub(crate) const PREFIX: &str = "imported-";
 /// Of what a foreign file calls a rule, in characters.
 const NAME_MAX: usize = 128;
 
@@ -71,7 +73,7 @@ fn rule(foreign: Foreign) -> Result<Rule, String> {
         return Err(format!("nothing of {LITERAL_MIN} characters stands in each of its matches"));
     }
     confirm::compile(&read.regex)?;
-    let mut rule = Rule::imported(format!("imported-{}", cut(&id)), cut(&title), literals, read.regex, checks);
+    let mut rule = Rule::imported(format!("{PREFIX}{}", cut(&id)), cut(&title), literals, read.regex, checks);
     rule.severity = severity;
     (rule.before, rule.after) = (read.before, read.after);
     Ok(rule)

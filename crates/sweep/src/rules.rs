@@ -225,12 +225,21 @@ impl Rules {
 
     /// The same of several files.
     pub fn with_files<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Rules, RulesError> {
-        let mut more = Vec::new();
+        let mut more: Vec<Rule> = Vec::new();
         let mut left_out = Vec::new();
+        let mut ids = std::collections::HashSet::new();
         for text in texts {
             let Imported { rules, left_out: out } = Rules::read(text)?;
-            more.extend(rules);
             left_out.extend(out);
+            for rule in rules {
+                // Others have rules that stand twice; whoever writes some for this program is told so.
+                match rule.id.strip_prefix(import::PREFIX) {
+                    Some(id) if !ids.insert(id.to_owned()) => {
+                        left_out.push((id.to_owned(), "a rule of this id was read before it".to_owned()));
+                    }
+                    _ => more.push(rule),
+                }
+            }
             if more.len() > RULES_MAX {
                 return Err(RulesError::Many);
             }
@@ -242,7 +251,8 @@ impl Rules {
         let error = match toml::from_str::<File>(text) {
             Ok(file) => {
                 for rule in file.rule.iter().filter(|rule| rule.base64_run.is_none()) {
-                    confirm::compile(&rule.regex).map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
+                    confirm::compile(&rule.regex)
+                        .map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
                 }
                 return Ok(Imported { rules: file.rule, left_out: Vec::new() });
             }

@@ -75,7 +75,8 @@ pub(crate) struct Letters {
 
 impl Letters {
     fn are_in(self, secret: &[u8]) -> bool {
-        let has = |least: u8, is: fn(&u8) -> bool| secret.iter().filter(|byte| is(byte)).count() >= least.into();
+        let has =
+            |least: u8, is: fn(&u8) -> bool| secret.iter().filter(|byte| is(byte)).count() >= least.into();
         has(self.digits, u8::is_ascii_digit)
             && has(self.upper, u8::is_ascii_uppercase)
             && has(self.lower, u8::is_ascii_lowercase)

@@ -181,7 +181,8 @@ impl Part {
             return Part { exact, best: None };
         }
         let times = min.min(TIMES_MAX);
-        let whole = Part::joined((0..times).map(|_| Part { exact: part.exact.clone(), best: part.best.clone() }));
+        let whole =
+            Part::joined((0..times).map(|_| Part { exact: part.exact.clone(), best: part.best.clone() }));
         match max == Some(times) {
             true => whole,
             false => Part { exact: None, best: whole.needed() },
@@ -262,7 +263,11 @@ fn letters(class: &Class) -> Option<Strings> {
             if all > 2 * STRINGS_MAX {
                 return None;
             }
-            ranges.iter().flat_map(|range| range.start()..=range.end()).map(|b| b.to_ascii_lowercase()).collect()
+            ranges
+                .iter()
+                .flat_map(|range| range.start()..=range.end())
+                .map(|b| b.to_ascii_lowercase())
+                .collect()
         }
         Class::Unicode(class) => {
             let ranges = class.ranges();

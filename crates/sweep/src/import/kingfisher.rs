@@ -20,8 +20,21 @@ const UNUSED: &[(&str, &str)] = &[
 ];
 /// Parts that change nothing of what is found.
 const KNOWN: &[&str] = &[
-    "name", "id", "pattern", "min_entropy", "confidence", "examples", "negative_examples", "references",
-    "visible", "pattern_requirements", "categories", "description", "prevalidated", "tls_mode", "path",
+    "name",
+    "id",
+    "pattern",
+    "min_entropy",
+    "confidence",
+    "examples",
+    "negative_examples",
+    "references",
+    "visible",
+    "pattern_requirements",
+    "categories",
+    "description",
+    "prevalidated",
+    "tls_mode",
+    "path",
 ];
 
 /// # Errors
@@ -99,7 +112,9 @@ fn foreign(id: &str, rule: &Yaml) -> Result<Foreign, String> {
     let regex = text("pattern")?.ok_or("it has no pattern")?;
     match text("visible")? {
         None | Some("true") => {}
-        Some("false") => return Err("it is no secret: it only gives other rules what they validate with".into()),
+        Some("false") => {
+            return Err("it is no secret: it only gives other rules what they validate with".into());
+        }
         Some(_) => return Err("`visible` is neither true nor false".into()),
     }
     let severity = match text("confidence")? {
@@ -109,7 +124,11 @@ fn foreign(id: &str, rule: &Yaml) -> Result<Foreign, String> {
     };
     let mut checks = Vec::new();
     if let Some(bits) = text("min_entropy")? {
-        let bits: f64 = bits.parse().ok().filter(|bits| (0.0..=8.0).contains(bits)).ok_or("`min_entropy` is no number")?;
+        let bits: f64 = bits
+            .parse()
+            .ok()
+            .filter(|bits| (0.0..=8.0).contains(bits))
+            .ok_or("`min_entropy` is no number")?;
         checks.push(Check::Entropy(bits));
     }
     checks.extend(requirements(rule)?);

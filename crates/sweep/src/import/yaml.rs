@@ -43,7 +43,8 @@ pub(super) fn read(text: &str) -> Result<Yaml, String> {
     let (mut document, mut values) = (None, 0);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| format!("line {}: {}", error.marker().line(), error.info()))?;
+        let (event, span) =
+            event.map_err(|error| format!("line {}: {}", error.marker().line(), error.info()))?;
         let line = span.start.line();
         let failed = |why: &str| Err(format!("line {line}: {why}"));
         values += 1;

@@ -79,7 +79,7 @@ fn rules_of_kingfisher_are_read_and_what_is_left_out_is_told() {
         ("acme.4", "`colour` is not known"),
         ("acme.5", "look-around"),
         ("acme.6", "nothing of 4 characters"),
-        ("acme.7", "size"),
+        ("acme.7", "more than 1048576 bytes"),
         ("acme.8", "`min_entropy` is no number"),
         ("rule 9", "no id"),
         ("acme.9", "`pattern` is no text"),
@@ -140,7 +140,10 @@ fn hostile_yaml_is_refused_soon() {
         ("quotes", wrong(&format!("  - \"{}", "\\x41".repeat(1 << 20)))),
         ("an open block", wrong(&format!("  - |\n{}", "    \n".repeat(800_000)))),
         ("names that stand twice", wrong("  - {id: x, id: y, pattern: acme}\n")),
-        ("names without end", wrong(&format!("  - {{{}}}\n", (0..300_000).map(|n| format!("k{n}: 1,")).collect::<String>()))),
+        (
+            "names without end",
+            wrong(&format!("  - {{{}}}\n", (0..300_000).map(|n| format!("k{n}: 1,")).collect::<String>())),
+        ),
         ("a map for a list", wrong("  id: x\n")),
         ("two documents", wrong("  - {id: x, pattern: acme}\n---\nrules: []\n")),
         ("too many rules", wrong(&many)),
@@ -152,8 +155,14 @@ fn hostile_yaml_is_refused_soon() {
     ] {
         let began = Instant::now();
         let read = Rules::with_file(&text);
-        let refused = matches!(read, Err(RulesError::Yaml(_) | RulesError::Many | RulesError::Twice(_)));
-        assert!(refused, "{name}: {:?}", read.map(|rules| rules.left_out().len()));
+        match read {
+            Err(RulesError::Yaml(_) | RulesError::Many) => {}
+            Ok(rules) => assert!(
+                ["an open block", "too many rules"].contains(&name) && rules.left_out().len() >= 1,
+                "{name}"
+            ),
+            Err(error) => panic!("{name}: {error}"),
+        }
         assert!(began.elapsed() < Duration::from_secs(120), "{name}: {:?}", began.elapsed());
     }
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod images;
 mod imports;
 mod made;
+mod others;
 mod planted;
 mod rules;
 mod sources;

@@ -44,6 +44,12 @@ fn documents(rng: &mut Rng) -> Vec<Document> {
     PLANTED.iter().flat_map(|file| entries(file)).map(of).collect()
 }
 
+/// All documents of all seeds, by kind and text.
+pub(crate) fn corpus() -> impl Iterator<Item = (&'static str, String)> {
+    let documents = SEEDS.flat_map(|seed| documents(&mut Rng::with_seed(seed)));
+    documents.map(|document| (document.kind, document.text))
+}
+
 fn document(kind: &'static str, template: &str, rng: &mut Rng) -> Document {
     let made = made::with(template, &mut |name, number| part(name, number, rng));
     let (mut text, mut secrets) = (String::new(), Vec::new());

@@ -40,24 +40,36 @@ impl Severity {
 
 /// What was found, as it stood there. Prints as nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
+pub struct Secret {
+    bytes: Vec<u8>,
+    /// All that is known of it, if it was read from a journal.
+    redacted: Option<String>,
+}
 
 impl Secret {
     pub(crate) fn new(bytes: &[u8]) -> Secret {
-        Secret(bytes.to_vec())
+        Secret { bytes: bytes.to_vec(), redacted: None }
     }
 
-    /// The secret itself, for `--show-secrets` alone.
+    /// One of which no more is known than a report showed.
+    pub(crate) fn redacted_before(redacted: String) -> Secret {
+        Secret { bytes: Vec::new(), redacted: Some(redacted) }
+    }
+
+    /// The secret itself, for `--show-secrets` alone; nothing, if it is known redacted only.
     pub fn reveal(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// The first four characters of what a machine made, if it is long; otherwise
     /// nothing, not even the length.
     pub fn redacted(&self, kind: Kind) -> String {
-        let start = self.0.get(..4).filter(|start| start.iter().all(u8::is_ascii_alphanumeric));
+        if let Some(redacted) = &self.redacted {
+            return redacted.clone();
+        }
+        let start = self.bytes.get(..4).filter(|start| start.iter().all(u8::is_ascii_alphanumeric));
         match (kind, start) {
-            (Kind::Key, Some(start)) if self.0.len() >= 20 => {
+            (Kind::Key, Some(start)) if self.bytes.len() >= 20 => {
                 format!("{}…", String::from_utf8_lossy(start))
             }
             _ => "…".to_owned(),
@@ -110,7 +122,7 @@ impl Fingerprint {
 }
 
 /// Until when the secret says that it opens something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state", content = "at")]
 pub enum Life {
     /// It does not say.
@@ -122,7 +134,7 @@ pub enum Life {
 }
 
 /// Where it stands. Names are foreign text: [`shown`] before they reach a terminal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
     /// The input, parts inside parts, and encodings that were undone, from outside in.
     pub chain: Vec<String>,

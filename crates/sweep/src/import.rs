@@ -6,6 +6,8 @@ mod expression;
 mod kingfisher;
 mod yaml;
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::Deserialize;
 
 use crate::confirm;
@@ -20,13 +22,17 @@ pub(crate) use kingfisher::kingfisher;
 pub(crate) const PREFIX: &str = "imported-";
 /// Of what a foreign file calls a rule, in characters.
 const NAME_MAX: usize = 128;
+/// Rules that are named with one reason.
+const NAMED_MAX: usize = 20;
 
 /// What a file of somebody else's gave.
 #[derive(Default)]
 pub(crate) struct Imported {
     pub(crate) rules: Vec<Rule>,
-    /// What was not taken over: the rule, or what is meant of several, and the reason.
+    /// Rules that were not taken over, and reasons.
     pub(crate) left_out: Vec<(String, String)>,
+    /// What is not used of rules that were, and of which.
+    pub(crate) unused: BTreeMap<String, Vec<String>>,
 }
 
 /// What foreign rules have in common.
@@ -41,6 +47,29 @@ struct Foreign {
 }
 
 impl Imported {
+    /// Takes over what another file gave. A rule of others that stands twice is left out
+    /// here; whoever writes rules for this program is told so elsewhere.
+    pub(crate) fn join(&mut self, other: Imported, ids: &mut HashSet<String>) {
+        self.left_out.extend(other.left_out);
+        for (why, ids) in other.unused {
+            self.unused.entry(why).or_default().extend(ids);
+        }
+        for rule in other.rules {
+            match rule.id.strip_prefix(PREFIX) {
+                Some(id) if !ids.insert(id.to_owned()) => {
+                    self.leave_out(id, "a rule of this id was read before it")
+                }
+                _ => self.rules.push(rule),
+            }
+        }
+    }
+
+    /// All that was not taken over: names of rules, and reasons.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let unused = self.unused.iter().map(|(why, ids)| (several(ids), why.clone()));
+        self.left_out.iter().cloned().chain(unused).collect()
+    }
+
     fn leave_out(&mut self, id: &str, why: impl Into<String>) {
         self.left_out.push((cut(id), why.into()));
     }
@@ -82,6 +111,14 @@ fn rule(foreign: Foreign) -> Result<Rule, String> {
 /// Whether a text has a list `rules` as YAML writes one, at the start of a line.
 pub(crate) fn is_yaml(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("rules:"))
+}
+
+fn several(ids: &[String]) -> String {
+    let named = ids[..ids.len().min(NAMED_MAX)].join(", ");
+    match ids.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 fn cut(name: &str) -> String {

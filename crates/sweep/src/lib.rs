@@ -19,6 +19,7 @@ pub mod firmware;
 #[doc(hidden)]
 pub mod fuzzing;
 mod import;
+pub mod journal;
 mod limits;
 mod prefilter;
 pub mod read;

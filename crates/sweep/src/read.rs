@@ -1,9 +1,9 @@
 //! Bytes that can be read anywhere, so that an image of a card is never held in
 //! memory.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 /// Bytes that can be read anywhere: a file, a device, or what was unpacked in memory.
 pub trait ReadAt {
@@ -85,6 +85,15 @@ impl FileSource {
         // Not the metadata, which say 0 of a device.
         let bytes = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, bytes })
+    }
+
+    /// A name for what the file holds now, which changes whenever somebody writes to it.
+    /// None of what has no such times: a device.
+    pub fn state(&self) -> Option<String> {
+        let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
+        let (written, changed) =
+            ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+        Some(format!("{}:{}:{}:{written:?}:{changed:?}", metadata.dev(), metadata.ino(), metadata.len()))
     }
 }
 

@@ -225,26 +225,16 @@ impl Rules {
 
     /// The same of several files.
     pub fn with_files<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Rules, RulesError> {
-        let mut more: Vec<Rule> = Vec::new();
-        let mut left_out = Vec::new();
+        let mut all = Imported::default();
         let mut ids = std::collections::HashSet::new();
         for text in texts {
-            let Imported { rules, left_out: out } = Rules::read(text)?;
-            left_out.extend(out);
-            for rule in rules {
-                // Others have rules that stand twice; whoever writes some for this program is told so.
-                match rule.id.strip_prefix(import::PREFIX) {
-                    Some(id) if !ids.insert(id.to_owned()) => {
-                        left_out.push((id.to_owned(), "a rule of this id was read before it".to_owned()));
-                    }
-                    _ => more.push(rule),
-                }
-            }
-            if more.len() > RULES_MAX {
+            all.join(Rules::read(text)?, &mut ids);
+            if all.rules.len() > RULES_MAX {
                 return Err(RulesError::Many);
             }
         }
-        Ok(Rules { left_out, ..Rules::with(more)? })
+        let left_out = all.told();
+        Ok(Rules { left_out, ..Rules::with(all.rules)? })
     }
 
     fn read(text: &str) -> Result<Imported, RulesError> {
@@ -254,7 +244,7 @@ impl Rules {
                     confirm::compile(&rule.regex)
                         .map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
                 }
-                return Ok(Imported { rules: file.rule, left_out: Vec::new() });
+                return Ok(Imported { rules: file.rule, ..Imported::default() });
             }
             Err(error) => error,
         };
@@ -269,7 +259,7 @@ impl Rules {
         }
     }
 
-    /// What was not taken over from files of other programs: rules and reasons.
+    /// What was not taken over from files of other programs: names of rules, and reasons.
     pub fn left_out(&self) -> &[(String, String)] {
         &self.left_out
     }

@@ -13,6 +13,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, Range};
 
+use serde::{Deserialize, Serialize};
+
 use crate::finding::{Digest32, Finding};
 use crate::limits::Limits;
 use crate::read::ReadAt;
@@ -65,7 +67,7 @@ impl fmt::Debug for Notice<'_> {
 }
 
 /// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Of inputs, in bytes.
     pub read: u64,

@@ -9,9 +9,6 @@ use super::{Foreign, Imported};
 use crate::finding::Severity;
 use crate::validate::{Check, Letters};
 
-/// Rules that are named in one reason.
-const NAMED_MAX: usize = 20;
-
 /// Parts of a rule that do nothing here, and what that means.
 const UNUSED: &[(&str, &str)] = &[
     ("validation", "no service is asked whether the secret lives"),
@@ -45,7 +42,6 @@ pub(crate) fn kingfisher(text: &str) -> Result<Imported, String> {
         return Err("a file of Kingfisher has a list `rules`".to_owned());
     };
     let mut imported = Imported::default();
-    let mut unused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (number, rule) in rules.iter().enumerate() {
         let id = match rule.get("id").and_then(Yaml::text) {
             Some(id) if !id.is_empty() => id,
@@ -58,24 +54,23 @@ pub(crate) fn kingfisher(text: &str) -> Result<Imported, String> {
             Ok(foreign) => {
                 if let Some(taken) = imported.add(foreign) {
                     taken.matches = examples(rule);
-                    notes(id, rule, &mut unused);
+                    notes(id, rule, &mut imported.unused);
                 }
             }
             Err(why) => imported.leave_out(id, why),
         }
     }
-    imported.left_out.extend(unused.into_iter().map(|(why, ids)| (several(&ids), why)));
     Ok(imported)
 }
 
 /// What is not used of a rule that is.
-fn notes<'a>(id: &'a str, rule: &'a Yaml, unused: &mut BTreeMap<String, Vec<&'a str>>) {
+fn notes(id: &str, rule: &Yaml, unused: &mut BTreeMap<String, Vec<String>>) {
     let Yaml::Map(entries) = rule else { return };
     let requirements = match rule.get("pattern_requirements") {
         Some(Yaml::Map(entries)) => entries.as_slice(),
         _ => &[],
     };
-    let mut note = |why: String| unused.entry(why).or_default().push(id);
+    let mut note = |why: String| unused.entry(why).or_default().push(super::cut(id));
     for (name, _) in entries {
         if let Some((name, why)) = UNUSED.iter().find(|(other, _)| other == name) {
             note(format!("`{name}` is not used: {why}"));
@@ -94,14 +89,6 @@ fn notes<'a>(id: &'a str, rule: &'a Yaml, unused: &mut BTreeMap<String, Vec<&'a 
 fn examples(rule: &Yaml) -> Vec<String> {
     let Some(Yaml::List(examples)) = rule.get("examples") else { return Vec::new() };
     examples.iter().filter_map(Yaml::text).map(str::to_owned).collect()
-}
-
-fn several(ids: &[&str]) -> String {
-    let named: Vec<String> = ids.iter().take(NAMED_MAX).map(|id| super::cut(id)).collect();
-    match ids.len().saturating_sub(NAMED_MAX) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
 }
 
 fn foreign(id: &str, rule: &Yaml) -> Result<Foreign, String> {

@@ -10,6 +10,7 @@ mod firmware;
 mod hostile;
 mod images;
 mod imports;
+mod journal;
 mod made;
 mod others;
 mod planted;

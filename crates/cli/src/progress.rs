@@ -56,8 +56,8 @@ impl Progress {
         self.before += bytes;
     }
 
-    pub(crate) fn found(&mut self) {
-        self.found += 1;
+    pub(crate) fn found(&mut self, more: u64) {
+        self.found += more;
         self.bar.set_message(self.found.to_string());
     }
 
@@ -65,9 +65,28 @@ impl Progress {
         self.is_stopped.load(Ordering::Relaxed)
     }
 
+    /// Says something while it goes on.
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// What says whether somebody pressed Ctrl-C.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop(self.is_stopped.clone())
+    }
+
     /// Makes room for what is printed now.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Whether somebody pressed Ctrl-C.
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

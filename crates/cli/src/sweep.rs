@@ -1,17 +1,21 @@
-//! `lenskeep sweep`: what leaked into files, and into the settings of a camera. Without
-//! a device of its own, and offline but for that camera.
+//! `lenskeep sweep`: what leaked into files, into a container of a store, and into the
+//! settings of a camera. Without a device of its own, and offline but for those two.
 
 mod camera;
+mod container;
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use ::sweep::journal::{Done, Journal};
+use ::sweep::read::ReadAt;
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
 use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals};
 use anyhow::{Context as _, ensure};
+use container::{Container, Failed};
 
 use crate::progress::Progress;
 
@@ -22,10 +26,12 @@ pub(crate) const FAILED: u8 = 2;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Files, folders and devices; `-` is standard input.
-    #[arg(required_unless_present = "camera")]
+    #[arg(required_unless_present_any = ["camera", "container"])]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     camera: camera::Access,
+    #[command(flatten)]
+    container: container::Access,
     #[arg(long, default_value = "text", value_enum)]
     format: Format,
     /// Print secrets as they are.
@@ -37,9 +43,14 @@ pub(crate) struct Arguments {
     /// Write a file in which all findings are known.
     #[arg(long, value_name = "FILE")]
     write_baseline: Option<PathBuf>,
-    /// More rules, in this program's form or that of Gitleaks.
-    #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    /// More rules, in this program's form, or that of Gitleaks or Kingfisher: a file, or a
+    /// folder of such files. May be given several times.
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+    /// Write into this file what is done, and go on from there if it is of a sweep that
+    /// was ended. It holds no secrets, and is removed at the end.
+    #[arg(long, value_name = "FILE", conflicts_with = "show_secrets")]
+    resume: Option<PathBuf>,
     /// Exit with 1 only for findings of this severity or a higher one.
     #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity)]
     fail_on: Severity,
@@ -71,36 +82,43 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 /// Whether something was found that counts.
 fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
-    let rules = match &arguments.rules {
-        Some(path) => Rules::with_file(&read_text(path, ::sweep::rules::RULES_BYTES_MAX)?)?,
-        None => Rules::built_in(),
+    let rules = read_rules(&arguments.rules)?;
+    // First, since they may ask for a password, and say what the journal is of.
+    let container = arguments.container.open()?;
+    let documents = camera::documents(&arguments.camera)?;
+    let journal = match &arguments.resume {
+        Some(path) => Some(journal(path, arguments, container.as_ref(), &rules)?),
+        None => None,
     };
-    let now = now()?;
+    let now = journal.as_ref().map_or_else(now, |journal| Ok(journal.now()))?;
     let baseline = match &arguments.baseline {
         Some(path) => Baseline::read(&read_text(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
         None => Baseline::default(),
     };
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
-    // First, since it may ask for a password.
-    let documents = camera::documents(&arguments.camera)?;
-    let mut collected = Collected::new(&arguments.paths)?;
+    let mut collected = Collected::new(&arguments.paths, journal)?;
+    for (rule, why) in rules.left_out() {
+        collected.skip_at(["rules".to_owned(), rule.clone()].into(), why.clone());
+    }
     for path in &arguments.paths {
         collected.path(&sweep, path)?;
     }
     for (name, document) in documents {
         match document {
-            Ok(bytes) => collected.input(&sweep, &name, &bytes),
+            Ok(bytes) => collected.input(&sweep, &name, None, &bytes),
             Err(why) => collected.skip(&name, why),
         }
     }
-    let Collected { mut findings, skipped, totals, progress } = collected;
+    let failed = container.and_then(|container| collected.container(&sweep, &container).err());
+    let Collected { mut findings, skipped, totals, progress, journal } = collected;
     progress.end();
     if progress.is_stopped() {
         // What was found is told, and a baseline would forgive what was not read.
         ensure!(arguments.write_baseline.is_none(), "interrupted: no baseline is written of half a sweep");
         eprintln!("interrupted: this is what was found until then");
     }
-    if let Some(path) = &arguments.write_baseline {
+    let is_whole = failed.is_none() && !progress.is_stopped();
+    if let Some(path) = arguments.write_baseline.as_ref().filter(|_| is_whole) {
         std::fs::write(path, Baseline::write(&findings)).with_context(|| path.display().to_string())?;
     }
     findings.retain(|finding| !baseline.knows(finding));
@@ -115,7 +133,13 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         Format::Html => Form::Html,
     };
     print!("{}", report.write(form));
-    ensure!(!progress.is_stopped(), "not everything was read");
+    if let Some(failed) = failed {
+        return Err(failed.context("not everything was read"));
+    }
+    ensure!(is_whole, "not everything was read");
+    if let Some(journal) = journal {
+        journal.end().context("the journal could not be removed")?;
+    }
     Ok(findings.iter().any(|finding| finding.severity >= arguments.fail_on))
 }
 
@@ -124,17 +148,19 @@ struct Collected {
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
     progress: Progress,
+    journal: Option<Journal>,
 }
 
 impl Collected {
-    fn new(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    fn new(paths: &[PathBuf], journal: Option<Journal>) -> anyhow::Result<Self> {
         // One file says how long it is; of folders nobody knows before they are read.
         let bytes = match paths {
             [path] => std::fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| metadata.len()),
             _ => None,
         };
         let progress = Progress::of(bytes)?;
-        Ok(Collected { findings: Vec::new(), skipped: Vec::new(), totals: Totals::default(), progress })
+        let (findings, skipped, totals) = Default::default();
+        Ok(Collected { findings, skipped, totals, progress, journal })
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
@@ -143,14 +169,17 @@ impl Collected {
             if cut {
                 self.skip("-", format!("longer than {} bytes", source::STDIN_MAX));
             }
-            self.input(sweep, "-", &bytes);
+            self.input(sweep, "-", None, &bytes);
             return Ok(());
         }
         // What is not there at all was a slip of the pen, and no clean result.
         std::fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
         let _ = source::walk(path, &mut |entry| {
             match entry {
-                Entry::File { name, source } => self.input(sweep, &name, &source),
+                Entry::File { name, .. } if self.is_journal(&name) => {
+                    self.skip(&name, "the journal of this sweep".to_owned());
+                }
+                Entry::File { name, source } => self.input(sweep, &name, source.state().as_deref(), &source),
                 Entry::Skipped { name, why } => self.skip(&name, why),
             }
             self.progress.go_on()
@@ -158,29 +187,136 @@ impl Collected {
         Ok(())
     }
 
-    fn skip(&mut self, name: &str, why: String) {
-        self.skipped.push((vec![name.to_owned()], why));
+    /// The blobs of a container. What was found until an error is told all the same.
+    fn container(&mut self, sweep: &Sweep<'_>, container: &Container) -> anyhow::Result<()> {
+        let place = container.name();
+        let stop = self.progress.stop();
+        container.each(&stop, |blob| {
+            let name = format!("{place}/{}", blob.name);
+            if self.known(&name, &container::state(&blob.etag, blob.bytes)) {
+                return Ok(());
+            }
+            match container.read(&blob, &stop) {
+                Ok((spool, state)) => self.input(sweep, &name, Some(&state), spool.source()),
+                Err(Failed::Skip(why)) => self.skip(&name, why),
+                Err(Failed::End(error)) => return Err(error.context(place.clone())),
+            }
+            Ok(())
+        })
     }
 
-    fn input(&mut self, sweep: &Sweep<'_>, name: &str, source: &dyn ::sweep::read::ReadAt) {
+    fn is_journal(&self, name: &str) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is(Path::new(name)))
+    }
+
+    fn skip(&mut self, name: &str, why: String) {
+        self.skip_at(vec![name.to_owned()], why);
+    }
+
+    fn skip_at(&mut self, chain: Vec<String>, why: String) {
+        self.skipped.push((chain, why));
+    }
+
+    /// An input; `state` says what it holds, if it can be known again by that.
+    fn input(&mut self, sweep: &Sweep<'_>, name: &str, state: Option<&str>, source: &dyn ReadAt) {
+        if state.is_some_and(|state| self.known(name, state)) {
+            return;
+        }
+        let mut done = Done::default();
+        let (findings, skipped, progress) = (&mut done.findings, &mut done.skipped, &mut self.progress);
         let totals = sweep.input(name, source, &mut |notice| {
             match notice {
                 Notice::Found(finding) => {
-                    self.findings.push(finding);
-                    self.progress.found();
+                    findings.push(finding);
+                    progress.found(1);
                 }
-                Notice::Skipped { chain, why } => self.skipped.push((chain.to_vec(), why)),
-                Notice::Read(bytes) => return self.progress.read(bytes),
+                Notice::Skipped { chain, why } => skipped.push((chain.to_vec(), why)),
+                Notice::Read(bytes) => return progress.read(bytes),
                 Notice::Part { .. } => {}
             }
             // Also within a container, which may be all there is.
-            self.progress.go_on()
+            progress.go_on()
         });
+        done.totals = totals;
+        if let Some(state) = state.filter(|_| !self.progress.is_stopped()) {
+            self.note(name, state, &done);
+        }
+        self.take(done);
+    }
+
+    /// Whether the journal knows what came of an input, which then is taken from there.
+    fn known(&mut self, name: &str, state: &str) -> bool {
+        let Some(done) = self.journal.as_mut().and_then(|journal| journal.take(name, state)) else {
+            return false;
+        };
+        self.progress.found(done.findings.len() as u64);
+        self.take(done);
+        true
+    }
+
+    fn note(&mut self, name: &str, state: &str, done: &Done) {
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.put(name, state, done) {
+            self.progress.say(&format!("{name:?} is not in the journal, and would be read again: {error}"));
+        }
+    }
+
+    fn take(&mut self, done: Done) {
+        let Done { findings, skipped, totals } = done;
         self.progress.done(totals.read);
+        self.findings.extend(findings);
+        self.skipped.extend(skipped);
         self.totals.read += totals.read;
         self.totals.unpacked += totals.unpacked;
         self.totals.parts += totals.parts;
     }
+}
+
+/// Files of rules, and files of folders of them.
+fn read_rules(paths: &[PathBuf]) -> anyhow::Result<Rules> {
+    let mut texts = Vec::new();
+    for path in paths {
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let name = || path.display().to_string();
+            let entries = std::fs::read_dir(path).with_context(name)?.map(|entry| Ok(entry?.path()));
+            files = entries.collect::<std::io::Result<_>>().with_context(name)?;
+            let is_rules = |path: &PathBuf| {
+                path.extension().is_some_and(|is| is == "toml" || is == "yml" || is == "yaml")
+            };
+            files.retain(is_rules);
+            files.sort();
+            ensure!(!files.is_empty(), "{} holds no files of rules (.toml, .yml, .yaml)", path.display());
+        }
+        ensure!(files.len() <= ::sweep::rules::RULES_MAX, "{} holds too many files", path.display());
+        for file in files {
+            texts.push((file.display().to_string(), read_text(&file, ::sweep::rules::RULES_BYTES_MAX)?));
+        }
+    }
+    Ok(Rules::with_files(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
+}
+
+/// Of the same inputs in the same folder, with the same rules.
+fn journal(
+    path: &Path,
+    arguments: &Arguments,
+    container: Option<&Container>,
+    rules: &Rules,
+) -> anyhow::Result<Journal> {
+    ensure!(
+        !arguments.paths.iter().any(|path| path == Path::new("-")),
+        "standard input cannot be read again: no --resume"
+    );
+    let folder = std::env::current_dir().context("this folder")?.to_string_lossy().into_owned();
+    let mut of = vec![folder];
+    of.extend(arguments.paths.iter().map(|path| path.to_string_lossy().into_owned()));
+    of.extend(container.map(|container| format!("container {}", container.name())));
+    let of: Vec<&str> = of.iter().map(String::as_str).collect();
+    let journal = Journal::open(path, &of, rules, now()?).with_context(|| path.display().to_string())?;
+    if journal.inputs() > 0 {
+        eprintln!("going on: {} inputs are done", journal.inputs());
+    }
+    Ok(journal)
 }
 
 /// Seconds since 1970.

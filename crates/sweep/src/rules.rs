@@ -220,15 +220,15 @@ impl Rules {
     /// Kingfisher. What they cost is bounded: expressions run in linear time, and their
     /// size is limited.
     pub fn with_file(text: &str) -> Result<Rules, RulesError> {
-        Rules::with_files([text])
+        Rules::with_files([("the file", text)])
     }
 
-    /// The same of several files.
-    pub fn with_files<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Rules, RulesError> {
+    /// The same of several files, by name and text.
+    pub fn with_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Rules, RulesError> {
         let mut all = Imported::default();
         let mut ids = std::collections::HashSet::new();
-        for text in texts {
-            all.join(Rules::read(text)?, &mut ids);
+        for (name, text) in files {
+            all.join(Rules::read(name, text)?, &mut ids);
             if all.rules.len() > RULES_MAX {
                 return Err(RulesError::Many);
             }
@@ -237,7 +237,7 @@ impl Rules {
         Ok(Rules { left_out, ..Rules::with(all.rules)? })
     }
 
-    fn read(text: &str) -> Result<Imported, RulesError> {
+    fn read(name: &str, text: &str) -> Result<Imported, RulesError> {
         let error = match toml::from_str::<File>(text) {
             Ok(file) => {
                 for rule in file.rule.iter().filter(|rule| rule.base64_run.is_none()) {
@@ -254,8 +254,8 @@ impl Rules {
         match import::kingfisher(text) {
             Ok(imported) => Ok(imported),
             // Whose fault is told depends on whose form it has.
-            Err(why) if import::is_yaml(text) => Err(RulesError::Yaml(why)),
-            Err(_) => Err(RulesError::Toml(error.to_string())),
+            Err(why) if import::is_yaml(text) => Err(RulesError::Yaml(format!("{name}: {why}"))),
+            Err(_) => Err(RulesError::Toml(format!("{name}: {error}"))),
         }
     }
 

@@ -122,12 +122,23 @@ fn foreign(id: &str, rule: &Yaml) -> Result<Foreign, String> {
     Ok(Foreign {
         id: id.to_owned(),
         title: text("name")?.unwrap_or(id).to_owned(),
-        regex: regex.trim_end().to_owned(),
+        regex: uncommented(regex),
         group: Named::First,
         keywords: Vec::new(),
         checks,
         severity,
     })
+}
+
+/// Without comments in parentheses, which Kingfisher takes out, too.
+fn uncommented(regex: &str) -> String {
+    let mut out = String::new();
+    let mut rest = regex.trim_end();
+    while let Some((before, comment)) = rest.split_once("(?#") {
+        out.push_str(before);
+        rest = comment.split_once(')').map_or("", |(_, after)| after);
+    }
+    out + rest
 }
 
 /// How many of each kind of character a secret has.

@@ -7,6 +7,7 @@ mod bookmarks;
 mod dating;
 mod devices;
 mod hours;
+mod leaks;
 mod local;
 mod on_site;
 mod packages;

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     camera: camera::Access,
     #[command(flatten)]
-    container: container::Access,
+    container: container::Place,
     #[arg(long, default_value = "text", value_enum)]
     format: Format,
     /// Print secrets as they are.

@@ -20,7 +20,14 @@ pub fn sweep(rules: &Rules, bytes: &[u8]) {
     assert_eq!(totals.findings, findings);
 }
 
-/// Reads a file of rules, and sweeps the file with them.
+/// The list of a container.
+pub fn listing(bytes: &[u8]) {
+    if let Ok(page) = crate::listing::read(bytes) {
+        assert!(page.blobs.len() <= 5000 && page.blobs.iter().all(|blob| !blob.name.is_empty()));
+    }
+}
+
+/// Reads a file of rules in any form, and sweeps the file with them.
 pub fn rules(text: &str) {
     if let Ok(rules) = Rules::with_file(text) {
         sweep(&rules, text.as_bytes());

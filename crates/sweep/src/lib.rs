@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod import;
 pub mod journal;
 mod limits;
+pub mod listing;
 mod prefilter;
 pub mod read;
 pub mod report;

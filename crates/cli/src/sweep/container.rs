@@ -1,8 +1,6 @@
 //! A container of Azure Blob Storage: what it lists is read, each blob once, and nothing
 //! is changed there. The token stands in a file, and reaches neither output nor a log.
 
-mod listing;
-
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::sweep::listing::{self, Blob};
 use ::sweep::read::{FileSource, ReadAt};
 use ::sweep::source::ENTRIES_MAX;
 use anyhow::{Context as _, bail, ensure};
@@ -18,7 +17,6 @@ use reqwest::{Client, Response, StatusCode};
 use url::{Host, Url};
 
 use crate::progress::Stop;
-pub(super) use listing::Blob;
 
 /// Knows names that XML cannot hold, by which they come encoded.
 const API_VERSION: &str = "2021-12-02";
@@ -37,7 +35,7 @@ const MEMORY_MAX: usize = 8 << 20;
 const BLOB_MAX: u64 = 64 << 30;
 
 #[derive(clap::Args)]
-pub(super) struct Access {
+pub(super) struct Place {
     /// Sweep a container of Azure Blob Storage. The file holds its URL with a token (SAS)
     /// that may list and read; `-` is standard input. Not an argument: arguments stand in
     /// the process list.
@@ -48,7 +46,7 @@ pub(super) struct Access {
     ca: Option<PathBuf>,
 }
 
-impl Access {
+impl Place {
     pub(super) fn open(&self) -> anyhow::Result<Option<Container>> {
         let Some(path) = &self.container else { return Ok(None) };
         let text = match path == Path::new("-") {

@@ -9,7 +9,7 @@ use azurite::{ACCOUNT, Azurite};
 
 #[expect(dead_code, reason = "shared with the cloud's tests, which look at the token itself")]
 #[path = "../../../cloud/tests/it/support/azurite.rs"]
-mod azurite;
+pub(crate) mod azurite;
 
 fn fresh() -> [u8; 32] {
     let mut bytes = [0; 32];

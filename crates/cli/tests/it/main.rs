@@ -4,6 +4,7 @@ mod app;
 mod audit;
 mod azure;
 mod bookmarks;
+mod container;
 mod dating;
 mod devices;
 mod hours;

@@ -1,20 +1,21 @@
 //! `lenskeep sweep` and `lenskeep firmware`, run as people run them.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use camera_sim::{Credentials, OnvifAuth, OnvifOptions, Options};
 use model::Secret;
 
-fn lenskeep(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn lenskeep(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lenskeep")).args(arguments).current_dir(folder).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-const SECRET: &str = "Nq7vY2xLw9";
+pub(crate) const SECRET: &str = "Nq7vY2xLw9";
 
 #[test]
 fn exit_codes_say_whether_something_was_found() {
@@ -133,4 +134,82 @@ fn an_image_is_audited_kept_and_compared() {
         let output = lenskeep(folder.path(), bad);
         assert_eq!(output.status.code(), Some(2), "{bad:?}: {}", said(&output));
     }
+}
+
+/// Starts it, kills it once it has written some inputs into its journal, and says how many.
+pub(crate) fn killed(folder: &Path, arguments: &[&str], journal: &str) -> usize {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines =
+        || std::fs::read(folder.join(journal)).unwrap_or_default().iter().filter(|b| **b == b'\n').count();
+    let began = Instant::now();
+    while lines() < 4 {
+        assert!(child.try_wait().unwrap().is_none(), "it came to its end before it was killed");
+        assert!(began.elapsed() < Duration::from_secs(300), "it does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines() - 1
+}
+
+#[test]
+fn a_sweep_that_is_killed_goes_on_and_tells_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("card")).unwrap();
+    for number in 0..60 {
+        let noise = (0..40_000).map(|line| format!("line {line}: {:x}\n", (line ^ number) * 0x9e37_79b1_u64));
+        let secret = format!("root.SMTP.Password={SECRET}{number}\n");
+        std::fs::write(folder.path().join(format!("card/{number}.txt")), noise.collect::<String>() + &secret)
+            .unwrap();
+    }
+    std::fs::write(folder.path().join("card/damaged.gz"), b"\x1f\x8b\x08\0\0\0\0\0\0\x03damaged").unwrap();
+    std::os::unix::fs::symlink("0.txt", folder.path().join("card/link")).unwrap();
+    let plain = lenskeep(folder.path(), &["sweep", "--format", "json", "card"]);
+    assert_eq!(plain.status.code(), Some(1), "{}", said(&plain));
+
+    let arguments = ["sweep", "--format", "json", "--resume", "journal", "card"];
+    let done = killed(folder.path(), &arguments, "journal");
+    assert!(done >= 3);
+    let journal = std::fs::read_to_string(folder.path().join("journal")).unwrap();
+    assert!(!journal.contains(SECRET), "{journal}");
+    let other = lenskeep(folder.path(), &["sweep", "--resume", "journal", "card/0.txt"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(said(&other).contains("it is of another sweep"), "{}", said(&other));
+    let shown = lenskeep(folder.path(), &["sweep", "--show-secrets", "--resume", "journal", "card"]);
+    assert_eq!(shown.status.code(), Some(2), "it does not know them any more");
+
+    let went_on = lenskeep(folder.path(), &arguments);
+    assert_eq!(went_on.status.code(), Some(1), "{}", said(&went_on));
+    assert!(said(&went_on).contains("inputs are done"), "{}", said(&went_on));
+    assert_eq!(String::from_utf8_lossy(&went_on.stdout), String::from_utf8_lossy(&plain.stdout));
+    assert!(!folder.path().join("journal").exists(), "it came to its end");
+}
+
+#[test]
+fn rules_of_several_makers_are_taken_from_a_folder_and_what_is_left_out_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    write(
+        "rules/acme.yml",
+        "rules:\n  - {name: ACME, id: a.1, pattern: 'acme_([0-9a-z]{16})'}\n  - {name: B, id: a.2, pattern: '(?<=x)acme'}\n",
+    );
+    write("rules/other.toml", "[[rules]]\nid = 'b'\nregex = 'othr_([0-9a-z]{16})'\n");
+    write("rules/README", "no rules");
+    write("text", "acme_q7w3e9r1t5y8u2i4 othr_q7w3e9r1t5y8u2i5\n");
+    let found = lenskeep(folder.path(), &["sweep", "--rules", "rules", "text"]);
+    let text = said(&found);
+    for part in ["2 findings", "skipped   rules › a.2: its expression is refused: look-around"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    write("rules/bad.yml", "rules: [*a]\n");
+    let refused = lenskeep(folder.path(), &["sweep", "--rules", "rules", "text"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("rules/bad.yml: line 1"), "{}", said(&refused));
 }

@@ -25,7 +25,8 @@ pub(crate) struct Azurite {
     process: Child,
     folder: TempDir,
     port: u16,
-    account_key: String,
+    /// In base64.
+    pub(crate) account_key: String,
     pub(crate) client: reqwest::Client,
 }
 

@@ -1,4 +1,5 @@
-//! The list of a container as Azure Blob Storage writes it.
+//! The list of a container as Azure Blob Storage writes it. Whoever asks for it is
+//! elsewhere; this reads what came.
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -10,26 +11,34 @@ const BLOBS_MAX: usize = 5000;
 /// Of a blob's name, a marker, or any other text, in bytes.
 const TEXT_MAX: usize = 8 << 10;
 
+/// One blob. Its name is foreign text, and may look like a way out of the container.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Blob {
-    pub(crate) name: String,
-    pub(crate) etag: String,
-    pub(crate) bytes: u64,
+pub struct Blob {
+    pub name: String,
+    /// Another one after each change.
+    pub etag: String,
+    /// How long it says that it is.
+    pub bytes: u64,
 }
 
+/// One page of a list.
 #[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) blobs: Vec<Blob>,
+pub struct Page {
+    pub blobs: Vec<Blob>,
     /// Where the next page begins; empty on the last.
-    pub(super) next: String,
+    pub next: String,
     is_list: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct ListError(&'static str);
+pub struct ListError(&'static str);
 
-pub(super) fn read(body: &[u8]) -> Result<Page, ListError> {
+/// Reads a page.
+///
+/// # Errors
+/// If it is no list of blobs, or goes beyond what one has. The error holds nothing of it.
+pub fn read(body: &[u8]) -> Result<Page, ListError> {
     let text = std::str::from_utf8(body).map_err(|_| ListError("it is no UTF-8"))?;
     // Azure begins it with a mark of the order of bytes.
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));

@@ -28,6 +28,7 @@ pub mod report;
 pub mod rules;
 mod scan;
 pub mod source;
+mod table;
 pub mod unpack;
 mod validate;
 

@@ -17,6 +17,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("azure", include_str!("../rules/secrets/azure.toml")),
     ("cameras", include_str!("../rules/secrets/cameras.toml")),
     ("clouds", include_str!("../rules/secrets/clouds.toml")),
+    ("forms", include_str!("../rules/secrets/forms.toml")),
     ("general", include_str!("../rules/secrets/general.toml")),
     ("keys", include_str!("../rules/secrets/keys.toml")),
     ("network", include_str!("../rules/secrets/network.toml")),

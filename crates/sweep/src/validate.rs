@@ -33,6 +33,12 @@ pub(crate) enum Check {
     Password,
     /// The same, and no word of a language or a program either.
     Chosen,
+    /// Words between which spaces may stand.
+    Phrase,
+    /// Where prose and code stand as well: a digit and a letter, and not like a term.
+    Spoken,
+    /// The name before it is no public key's, no digest's and no identifier's.
+    SecretName,
     /// What a machine would make as a key or token: long, and no name of anything.
     Token,
     /// What follows a user in an address.
@@ -60,6 +66,10 @@ pub(crate) enum Check {
     Crypt,
     /// Nothing near it says that it is a digest or a signature.
     NoDigest,
+    /// None of its own: the literal is the name of a column, and the rows under it are told.
+    Table,
+    /// No line of a record of tests, `PASS: name`.
+    NoTest,
     /// Placeholders count: for default credentials, which look like them.
     Anything,
 }
@@ -98,6 +108,9 @@ impl TryFrom<String> for Check {
             "digit" => Check::Digit,
             "password" => Check::Password,
             "chosen" => Check::Chosen,
+            "phrase" => Check::Phrase,
+            "spoken" => Check::Spoken,
+            "secret-name" => Check::SecretName,
             "token" => Check::Token,
             "url-password" => Check::UrlPassword,
             "value" => Check::Value,
@@ -111,6 +124,8 @@ impl TryFrom<String> for Check {
             "basic" => Check::Basic,
             "crypt" => Check::Crypt,
             "no-digest" => Check::NoDigest,
+            "table" => Check::Table,
+            "no-test" => Check::NoTest,
             "anything" => Check::Anything,
             _ => return Err(format!("there is no check {text:?}")),
         })
@@ -169,7 +184,10 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             }
             Check::Password => placeholder::is_password(secret),
             Check::Chosen => placeholder::is_chosen(secret),
-            Check::Token => words::is_token(secret),
+            Check::Phrase => placeholder::is_phrase(secret),
+            Check::Spoken => placeholder::is_spoken(secret),
+            Check::SecretName => placeholder::is_secret_name(found.from, secret),
+            Check::Token => words::is_token(secret) && !placeholder::is_expression(secret),
             Check::UrlPassword => placeholder::is_url_password(secret),
             Check::Value => placeholder::is_value(secret),
             Check::Pem => der::pem(secret, &mut verdict),
@@ -179,6 +197,8 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Crypt => token::is_crypt(secret),
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,
+            Check::Table => false,
+            Check::NoTest => !placeholder::is_test_record(found.before, found.from),
             Check::Sas => token::sas(found, &mut verdict),
             Check::BusSas => token::bus_sas(found, &mut verdict),
             Check::Presigned => token::presigned(found, &mut verdict),

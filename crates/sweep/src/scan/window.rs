@@ -11,8 +11,9 @@ use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded};
 use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
 use crate::rules::Rule;
+use crate::table;
 use crate::unpack;
-use crate::validate::{Found, Verdict, validate};
+use crate::validate::{Check, Found, Verdict, validate};
 
 /// A name beside a value is no longer than this, in bytes.
 const NAME_MAX: usize = 128;
@@ -58,7 +59,8 @@ impl Run<'_> {
     }
 
     fn text(&mut self, window: &Window<'_>) {
-        let mut candidates = self.literals(window);
+        let mut columns = Vec::new();
+        let mut candidates = self.literals(window, &mut columns);
         let runs = self.runs(window, &mut candidates);
         let taken = self.report(window, candidates);
         if self.depth >= self.sweep.limits.depth || self.stopped {
@@ -70,13 +72,21 @@ impl Run<'_> {
             }
         }
         let mut texts = Vec::new();
+        let mut end = 0;
+        for column in columns {
+            if column >= end {
+                end = table::rows(window.bytes, column, &mut |row| texts.push(row));
+            }
+        }
+        texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::utf16(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 
-    fn literals(&mut self, window: &Window<'_>) -> Vec<Candidate> {
+    /// What the rules say of their literals; `columns` gets those that head a column.
+    fn literals(&mut self, window: &Window<'_>, columns: &mut Vec<usize>) -> Vec<Candidate> {
         let rules = self.sweep.rules;
         let bytes = window.bytes;
         let mut candidates = Vec::new();
@@ -91,6 +101,10 @@ impl Run<'_> {
             for number in &rules.of_literal[usize::from(*literal)] {
                 let rule = rules.rule(*number);
                 if at < ends[usize::from(*number)] {
+                    continue;
+                }
+                if rule.checks.contains(&Check::Table) {
+                    columns.push(at);
                     continue;
                 }
                 searched += (at.min(rule.before) + (bytes.len() - at).min(rule.after)) as u64;

@@ -45,7 +45,8 @@ pub(super) fn key(bytes: &[u8]) -> bool {
     match (version, tag) {
         // PKCS#8 (RFC 5958): algorithm, then the key in octets.
         ([0 | 1], SEQUENCE) => {
-            matches!(element(second), Some((OID, ..))) && matches!(element(rest), Some((OCTETS, [_, ..], _)))
+            matches!(element(second), Some((OID, ..)))
+                && matches!(element(rest), Some((OCTETS, key @ [_, ..], _)) if is_drawn(key))
         }
         // PKCS#1 (RFC 8017, A.1.2): eight integers after the version.
         ([0 | 1], INTEGER) => second.len() >= 32 && integers(rest) >= 7,
@@ -58,6 +59,11 @@ pub(super) fn key(bytes: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Of a key that a program has yet to fill in, much is zero.
+fn is_drawn(key: &[u8]) -> bool {
+    key.iter().filter(|byte| **byte == 0).count() * 4 < key.len()
 }
 
 fn integers(mut bytes: &[u8]) -> usize {
@@ -86,7 +92,12 @@ pub(super) fn pem(text: &[u8], verdict: &mut Verdict) -> bool {
     let mut encrypted = memmem::find(&text[..start], b"ENCRYPTED").is_some();
     let mut digits = Vec::with_capacity(body.len());
     for line in unescaped(body).split(|byte| matches!(byte, b'\n' | b'\r')) {
+        // A string of a program begins and ends in each line, and may be joined to the next.
         let line = line.trim_ascii();
+        let line = line.strip_prefix(b"\"").map_or(line, <[u8]>::trim_ascii);
+        if matches!(line, b"+" | b".") {
+            continue;
+        }
         // Headers of RFC 1421, such as `Proc-Type: 4,ENCRYPTED`.
         if line.contains(&b':') {
             encrypted |= memmem::find(line, b"ENCRYPTED").is_some();

@@ -106,6 +106,20 @@ const WHOLE: &[&str] = &[
     "passwort",
     "kennwort",
     "fredpassword",
+    "uint8array",
+    "secretkey",
+    "accesskey",
+    // Comments of Maven's settings.
+    "proxypass",
+    "repopwd",
+    "checkbox",
+    "vulnerable",
+    "p4ssw0rd",
+    "secr3t",
+    "s3cr3t",
+    "mypassword1",
+    "password123",
+    "foobared",
     "debian",
 ];
 
@@ -131,6 +145,7 @@ const PART: &[&str] = &[
     "****",
     "xxxx",
     "....",
+    "...",
     "____",
     "----",
     "\u{2022}\u{2022}",
@@ -144,6 +159,23 @@ const KNOWN: &[&[u8]] = &[
     b"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
     // The Cosmos DB emulator.
     b"C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==",
+    // RFC 6749 and RFC 6750, examples of tokens and of a client.
+    b"2YotnFZFEjr1zCsicMWpAA",
+    b"tGzv3JOkF0XG5Qx2TlKWIA",
+    b"SplxlOBeZQQYbYS6WxSbIA",
+    b"mF_9.B5f-4.1JqM",
+    b"czZCaGRSa3F0MzpnWDFmQmF0M2JW",
+    b"45ghiukldjahdnhzdauz",
+    // RFC 5849, 1.2 and 3.1.
+    b"kkk9d7dh3k39sjv7",
+    b"ad180jjd733klru7",
+    // RFC 7617, 2: Aladdin, open sesame.
+    b"QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+    b"QWxhZGRpbjpPcGVuU2VzYW1l",
+    // The handbook of gcloud: the digest of a key.
+    b"e0d96d6fad35a61a0577f467940509b5aa08b6dea8d99456ec19a6e47126bc52",
+    // The handbook of kubectl.
+    b"uXFGweU9l35qcif",
 ];
 
 pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
@@ -181,7 +213,7 @@ fn is_variable(lower: &[u8]) -> bool {
         (first, last),
         (b'<', b'>') | (b'{', b'}') | (b'[', b']') | (b'%', b'%') | (b'@', b'@') | (b'(', b')')
     );
-    let format = first == b'%' && lower.len() <= 4;
+    let format = lower.starts_with(b"&lt;") || first == b'%' && lower.len() <= 4;
     let shell = lower.starts_with(b"${")
         || lower.starts_with(b"$(")
         || lower.starts_with(b"{{")
@@ -195,7 +227,7 @@ fn is_variable(lower: &[u8]) -> bool {
 
 /// What a person may have chosen, in contrast to words of a program or a text.
 pub(super) fn is_password(secret: &[u8]) -> bool {
-    is_plain(secret) && !is_name(secret)
+    is_plain(secret) && !is_name(secret) && !is_code(secret)
 }
 
 /// Printable, and no code.
@@ -203,7 +235,7 @@ fn is_plain(secret: &[u8]) -> bool {
     if !(4..=128).contains(&secret.len()) || !secret.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
     }
-    let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphabetic() || pair[0] == b'_');
+    let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphanumeric() || pair[0] == b'_');
     let code = [
         b"::".as_slice(),
         b"->",
@@ -216,6 +248,9 @@ fn is_plain(secret: &[u8]) -> bool {
         b"[]",
         b"{}",
         b"\\n",
+        b"\\x",
+        b"\\u",
+        b"](",
         b"${",
         b"%s",
         b"%d",
@@ -227,6 +262,7 @@ fn is_plain(secret: &[u8]) -> bool {
     !code.iter().any(|code| memmem::find(body, code).is_some())
         && !secret.windows(2).any(call)
         && !secret.starts_with(b"/")
+        && !secret.starts_with(b":")
         && !secret.starts_with(b"-")
 }
 
@@ -247,20 +283,161 @@ fn is_name(secret: &[u8]) -> bool {
 pub(super) fn is_chosen(secret: &[u8]) -> bool {
     is_plain(secret)
         && !words::is_term(secret)
-        && (words::is_odd(secret) || is_password(secret) && words::has_digits(secret))
+        && !is_code(secret)
+        && (words::is_odd(secret) || is_number(secret) || is_password(secret) && words::has_digits(secret))
+}
+
+/// `auth[2]`, `self.proxy`, `client_secret,`, `D3DKMT_DEFRAG_PASS`, `kProperty`, `a/path/of/words`:
+/// a value wherever it stands, and no secret.
+pub(super) fn is_expression(secret: &[u8]) -> bool {
+    let ends = secret.iter().rev().take_while(|byte| matches!(byte, b',' | b')' | b':' | b';')).count();
+    let body = &secret[..secret.len() - ends];
+    let letters = body.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+    let name = body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    let starts = |three: &[u8]| {
+        (three[0].is_ascii_alphabetic() || three[0] == b']')
+            && three[1] == b'['
+            && (three[2].is_ascii_alphanumeric() || three[2] == b':')
+    };
+    let index = body.ends_with(b"]") && body.windows(3).any(starts);
+    let of = [b"self.".as_slice(), b"this.", b"args.", b"opts.", b"config."];
+    let member =
+        name && (of.iter().any(|of| body.starts_with(of)) || body.contains(&b'_') && body.contains(&b'.'));
+    let underscores = body.iter().filter(|byte| **byte == b'_').count();
+    let constant = name && underscores >= 2 && !body.iter().any(u8::is_ascii_lowercase);
+    // Constants of C++.
+    let property = body.starts_with(b"k")
+        && body.get(1).is_some_and(u8::is_ascii_uppercase)
+        && body.iter().all(u8::is_ascii_alphabetic)
+        && words::scraps(&body[1..]) == 0;
+    let number = body.strip_prefix(b"0x").is_some_and(|rest| rest.iter().all(u8::is_ascii_hexdigit));
+    let last = body.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let fields = [b"password".as_slice(), b"passwd", b"pass", b"pwd", b"secret", b"token", b"bypass"];
+    let field = last.len() < body.len() && fields.contains(&last);
+    ends > 0 && (letters || number || words::is_word(body))
+        || field
+        || index
+        || member
+        || constant
+        || property
+        || words::is_path(body)
+}
+
+/// `proxy_user`, `from_pkcs8_der`, `settings.client`: or a name of several words.
+fn is_code(secret: &[u8]) -> bool {
+    let joined = |byte: &u8| matches!(byte, b'_' | b'.' | b'-');
+    let one_case = !secret.iter().any(u8::is_ascii_uppercase) || !secret.iter().any(u8::is_ascii_lowercase);
+    let letters = secret.iter().all(|byte| byte.is_ascii_alphabetic() || joined(byte));
+    let words = || secret.split(joined).all(words::is_part);
+    // A number of two digits at most, and only in one of the words.
+    let snake = secret.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let numbered = one_case && secret.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
+    let several = || secret.contains(&b'_') && secret.split(|byte| *byte == b'_').all(words::is_word);
+    is_expression(secret)
+        || letters && secret.iter().any(joined) && (one_case || secret.contains(&b'.')) && words()
+        || snake && numbered && several()
+}
+
+/// A record of tests has many lines of these.
+pub(super) fn is_test_record(before: &[u8], from: &[u8]) -> bool {
+    let Some(line) = from.strip_prefix(b"PASS: ").or(from.strip_prefix(b"PASS ")) else { return false };
+    let said = before.to_ascii_lowercase();
+    if ![b"user".as_slice(), b"login", b"ssid", b"cam"].iter().any(|word| memmem::find(&said, word).is_some())
+    {
+        return true;
+    }
+    let next = memchr::memchr(b'\n', &line[..line.len().min(256)]).map_or(&b""[..], |end| &line[end + 1..]);
+    let name = line.windows(4).take(128).take_while(|at| at[0] != b'\n').any(|at| at == b".exp");
+    let kinds = [
+        b"PASS".as_slice(),
+        b"FAIL",
+        b"SKIP",
+        b"XFAIL",
+        b"XPASS",
+        b"ERROR",
+        b"UNSUPPORTED",
+        b"UNTESTED",
+        b"====",
+        b"KFAIL",
+    ];
+    name || next.trim_ascii_start().is_empty() && !next.is_empty()
+        || kinds.iter().any(|kind| next.starts_with(kind))
+}
+
+/// Six to twelve digits, as people choose who are asked for a password.
+fn is_number(secret: &[u8]) -> bool {
+    // Handbooks print `123456`; those who set it know that it is none.
+    (6..=12).contains(&secret.len()) && secret.iter().all(u8::is_ascii_digit) && secret != b"123456"
+}
+
+/// Where any text may stand as well: two digits among letters, or great and small ones.
+pub(super) fn is_spoken(secret: &[u8]) -> bool {
+    let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = secret.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let path = secret.iter().any(|byte| matches!(byte, b'/' | b'\\' | b':' | b'=' | b'%' | b'$' | b'|'));
+    !path && secret.len() >= 6 && (letters >= 3 && digits >= 1 || letters == 0 || words::scraps(secret) >= 2)
+}
+
+/// Words of a passphrase: letters, digits, signs and single spaces, and no format.
+pub(super) fn is_phrase(secret: &[u8]) -> bool {
+    let inside = [b"${".as_slice(), b"$(", b"{{", b"%s", b"()", b"  ", b"\\"];
+    secret.iter().all(|byte| (0x20..0x7f).contains(byte))
+        && secret.iter().any(u8::is_ascii_alphanumeric)
+        && !inside.iter().any(|part| memmem::find(secret, part).is_some())
+}
+
+/// The words before a key that say that it is none that opens anything.
+pub(super) fn is_secret_name(from: &[u8], secret: &[u8]) -> bool {
+    let name = &from[..memmem::find(from, secret).unwrap_or(0)];
+    let name: Vec<u8> =
+        name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    let public = [
+        b"public".as_slice(),
+        b"pubkey",
+        b"cache",
+        b"host",
+        b"sort",
+        b"keyid",
+        b"primarykeyid",
+        b"foreign",
+        b"fingerprint",
+        b"hotkey",
+        b"sha",
+        b"checksum",
+        b"websocketkey",
+        b"accountkey",
+        b"hexkey",
+        b"issuer",
+        b"subject",
+        b"instrumentation",
+    ];
+    // An identifier, or one of a key that is public: `0x7EC2DBB6F4DBF434`.
+    let number = secret.iter().all(u8::is_ascii_digit) || secret.starts_with(b"0x") && secret.len() <= 18;
+    let digest = number || name.ends_with(b"signature") && !from.starts_with(b"?") && !from.starts_with(b"&");
+    !digest && !public.iter().any(|word| memmem::find(&name, word).is_some())
 }
 
 /// In an address: no format, no name of a variable, nothing that handbooks print.
 pub(super) fn is_url_password(secret: &[u8]) -> bool {
     let bare = |open: &[u8]| memmem::find(secret, open).is_some();
-    is_value(secret) && ![b"{".as_slice(), b"$", b"%s", b"%d", b"**", b"["].into_iter().any(bare)
+    // `host:80/path?mail=a@b`: a port, and a path.
+    let port = secret.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let path = port > 0 && secret.get(port) == Some(&b'/');
+    let scheme = secret.contains(&b':') && secret.iter().all(|byte| !byte.is_ascii_digit());
+    is_value(secret)
+        && !path
+        && !scheme
+        && ![b"{".as_slice(), b"$", b"%s", b"%d", b"**", b"["].into_iter().any(bare)
 }
 
 /// Where nothing but a secret stands, all that is printable is one, except variables.
 pub(super) fn is_value(secret: &[u8]) -> bool {
     let printable = secret.iter().all(|byte| (0x21..0x7f).contains(byte));
-    let inside = [b"${".as_slice(), b"$(", b"{{", b"%s", b"{FRIGATE", b"\\u", b"()"];
-    printable && secret.len() >= 3 && !inside.iter().any(|part| memmem::find(secret, part).is_some())
+    let inside = [b"${".as_slice(), b"$(", b"{{", b"%s", b"{FRIGATE", b"\\u", b"()", b"::", b"]("];
+    printable
+        && secret.len() >= 3
+        && !is_expression(secret)
+        && !inside.iter().any(|part| memmem::find(secret, part).is_some())
 }
 
 /// Whether the words before it say that it is a digest or a signature.

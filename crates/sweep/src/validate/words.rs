@@ -135,10 +135,21 @@ fn is_text(secret: &[u8]) -> bool {
         || secret.starts_with(b"#") && secret[1..].iter().all(u8::is_ascii_hexdigit);
     // A line of a table, a pattern of names.
     let colons = secret.iter().filter(|byte| **byte == b':').count();
-    (colons >= 3 || secret.starts_with(b"*."))
+    (colons >= 3
+        || colons >= 2 && digits == 0
+        || secret.starts_with(b"*.")
+        || secret.ends_with(b"/tcp")
+        || secret.ends_with(b"/udp"))
         || (dots >= 2 && letters <= 2 && digits > 0)
         || (hex && dots >= 2)
         || prefixed && hex_only(secret)
+}
+
+/// Three parts or more, each a word or a number.
+pub(super) fn is_path(text: &[u8]) -> bool {
+    let mut parts = text.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+    let is_words = |part: &[u8]| part.split(|byte| matches!(byte, b'-' | b'_' | b'.')).all(is_word);
+    text.iter().filter(|byte| **byte == b'/').count() >= 2 && parts.all(is_words)
 }
 
 fn hex_only(secret: &[u8]) -> bool {
@@ -155,12 +166,19 @@ pub(super) fn is_odd(secret: &[u8]) -> bool {
     let lower = secret.iter().any(u8::is_ascii_lowercase);
     let upper = secret.iter().any(u8::is_ascii_uppercase);
     let sign = secret.iter().any(|byte| b"!@#%^&*+?~".contains(byte));
-    secret.len() >= 8
-        && (lower && upper && sign || scraps(secret) >= 2 || rare_pairs(secret) >= 2.max(secret.len() / 6))
+    secret.len() >= 8 && (lower && upper && sign || scraps(secret) >= 2 || rare_pairs(secret) >= rare(secret))
+}
+
+/// Pairs that no word has, from which on letters are none; a name in `CamelCase` may have
+/// some in its abbreviations.
+fn rare(secret: &[u8]) -> usize {
+    let upper = secret.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let names = upper > 0 && secret.iter().all(u8::is_ascii_alphabetic);
+    if names { 3.max(secret.len() / 4) } else { 2.max(secret.len() / 6) }
 }
 
 /// Words of one or two letters, as `camelCase` has few.
-fn scraps(secret: &[u8]) -> usize {
+pub(super) fn scraps(secret: &[u8]) -> usize {
     let (mut count, mut len) = (0, 0);
     let mut last = b'_';
     for &byte in secret.iter().chain(b"_") {
@@ -199,22 +217,64 @@ pub(super) fn is_token(secret: &[u8]) -> bool {
         (false, ..24) => 3.0,
         _ => 3.3,
     };
-    let parts = secret.split(|byte| matches!(byte, b'_' | b'-' | b'.' | b'/' | b':'));
+    let parts = secret.split(|byte| matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'='));
     // `config.secret_value_1`, `aes-256-gcm`: words, with a number.
     let words = parts.filter(|part| !part.is_empty()).all(is_word);
     secret.len() >= 14
+        && secret.iter().filter(|byte| **byte == b':').count() < 3
+        && !(secret.contains(&b'/') && secret.contains(&b'.'))
         && entropy(secret) >= least
         && !words
-        && (hex && digits > 0 || digits >= 2 || rare_pairs(secret) * 4 >= secret.len())
+        && (hex && digits > 0
+            || digits >= 2
+            || scraps(secret) >= 3
+            || digits > 0 && secret.len() >= 16 && is_mixed(secret)
+            || rare_pairs(secret) * 4 >= secret.len())
+}
+
+fn is_mixed(secret: &[u8]) -> bool {
+    secret.iter().any(u8::is_ascii_lowercase) && secret.iter().any(u8::is_ascii_uppercase)
+}
+
+/// Of one case, or words in `CamelCase` of two and a half letters or more on average.
+fn is_cased(run: &[u8]) -> bool {
+    let begins = run.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let inside = run.windows(3).filter(|three| {
+        three[0].is_ascii_uppercase() && three[1].is_ascii_uppercase() && three[2].is_ascii_lowercase()
+    });
+    !is_mixed(run) || run.len() * 2 >= 5 * (1 + begins.count() + inside.count()) || run.len() <= 2
+}
+
+/// Of a name whose words stand apart: one word, or an abbreviation.
+pub(super) fn is_part(part: &[u8]) -> bool {
+    part.len() <= 3 || rare_pairs(part) * 4 <= part.len() && scraps(part) == 0
+}
+
+/// `Ed25519PrivateKey`, `v1beta1`: words with a number or two in them.
+fn is_numbered(part: &[u8]) -> bool {
+    let numbers = part.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    let (digits, letters): (Vec<_>, Vec<_>) = numbers.partition(|run| run[0].is_ascii_digit());
+    let count = letters.iter().map(|run| run.len()).sum::<usize>();
+    part.iter().all(u8::is_ascii_alphanumeric)
+        && (1..=2).contains(&digits.len())
+        && digits.iter().all(|run| run.len() <= 5)
+        && count >= 4
+        && (digits.len() == 1 || part.iter().any(u8::is_ascii_lowercase))
+        && letters.iter().all(|run| is_cased(run))
+        && letters.iter().all(|run| run.len() <= 4 || rare_pairs(run) * 5 <= run.len() && scraps(run) == 0)
+        && (count >= 5 || letters.iter().any(|run| run.len() >= 4))
 }
 
 /// A word, or words in `camelCase`, or a number of up to four digits; a digit or two may
 /// follow a word.
-fn is_word(part: &[u8]) -> bool {
+pub(super) fn is_word(part: &[u8]) -> bool {
+    if is_numbered(part) {
+        return true;
+    }
     let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let digits = part.len() - letters;
     let number = part[letters..].iter().all(u8::is_ascii_digit);
-    number && digits <= 4 && (letters <= 4 || rare_pairs(part) * 6 <= letters)
+    number && digits <= 5 && (letters <= 4 || rare_pairs(part) * 6 <= letters)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod planted;
 mod rules;
 mod sources;
 mod support;
+mod third;
 mod work;
 mod wraps;
 

@@ -1,0 +1,253 @@
+//! Rows under a heading, and tuples of SQL, that have a column of passwords: each is
+//! told as `password=value`, for the rules to judge.
+
+use std::ops::Range;
+
+use crate::decode::Decoded;
+
+/// Of a heading, in bytes.
+const HEADING_MAX: usize = 1024;
+/// Of a row.
+const ROW_MAX: usize = 4096;
+const ROWS_MAX: usize = 1000;
+/// What the name of such a column ends with, in lower case, signs left out.
+const NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "pw",
+    "passwort",
+    "kennwort",
+    "passphrase",
+    "psk",
+    "secret",
+    "token",
+    "apikey",
+    "wachtwoord",
+    "motdepasse",
+    "senha",
+    "pin",
+    "wifikey",
+];
+/// What the column of a heading is called that stands beside it: rows of a list of
+/// packages have none.
+const BESIDE: &[&str] = &[
+    "user",
+    "username",
+    "userid",
+    "login",
+    "account",
+    "name",
+    "ip",
+    "ipaddress",
+    "ipv4address",
+    "address",
+    "host",
+    "hostname",
+    "device",
+    "devicename",
+    "devicetype",
+    "camera",
+    "mac",
+    "port",
+    "url",
+    "model",
+    "location",
+    "id",
+    "email",
+    "server",
+    "ssid",
+    "benutzer",
+    "benutzername",
+    "utilisateur",
+    "usuario",
+    "kamera",
+    "cam",
+    "site",
+    "serial",
+    "note",
+    "notes",
+    "channel",
+    "no",
+    "role",
+];
+const SEPARATORS: &[u8] = b";\t|,";
+
+/// `at` lies in the name of the column. Returns where the table ends.
+pub(crate) fn rows(bytes: &[u8], at: usize, emit: &mut dyn FnMut(Decoded)) -> usize {
+    let at = at + bytes[at..].iter().take(4).take_while(|byte| !byte.is_ascii_alphanumeric()).count();
+    let from = at.saturating_sub(HEADING_MAX);
+    let start = memchr::memrchr(b'\n', &bytes[from..at]).map_or(from, |end| from + end + 1);
+    let heading = start..line_end(bytes, at, HEADING_MAX);
+    if let Some(end) = tuples(bytes, start, at, emit) {
+        return end;
+    }
+    for &separator in SEPARATORS {
+        let cells: Vec<_> = cells(bytes, heading.clone(), separator).collect();
+        let Some(column) = cells.iter().position(|cell| cell.contains(&at)) else { continue };
+        let beside = || cells.iter().any(|cell| is_beside(&bytes[cell.clone()]));
+        if cells.len() >= 2 && cells.len() <= 64 && is_name(&bytes[cells[column].clone()]) && beside() {
+            return below(bytes, heading.end, separator, column, cells.len(), emit);
+        }
+    }
+    at
+}
+
+fn below(
+    bytes: &[u8],
+    heading: usize,
+    separator: u8,
+    column: usize,
+    columns: usize,
+    emit: &mut dyn FnMut(Decoded),
+) -> usize {
+    let mut end = heading;
+    for _ in 0..ROWS_MAX {
+        let start = end + 1;
+        if start >= bytes.len() {
+            break;
+        }
+        let row = start..line_end(bytes, start, ROW_MAX);
+        let cells: Vec<_> = cells(bytes, row.clone(), separator).take(columns + 1).collect();
+        if cells.len() != columns {
+            break;
+        }
+        end = row.end;
+        tell(bytes, cells[column].clone(), emit);
+    }
+    end
+}
+
+/// `insert into t (a, password) values ('x', 'y'), (…)`.
+fn tuples(bytes: &[u8], start: usize, at: usize, emit: &mut dyn FnMut(Decoded)) -> Option<usize> {
+    let open = start + memchr::memrchr(b'(', &bytes[start..at])?;
+    let close = at + memchr::memchr(b')', &bytes[at..bytes.len().min(at + HEADING_MAX)])?;
+    let column = cells(bytes, open + 1..close, b',')
+        .position(|cell| cell.contains(&at) && is_name(&bytes[cell.clone()]))?;
+    let after = &bytes[close + 1..bytes.len().min(close + 32)];
+    let word = after.trim_ascii_start();
+    if !word.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
+        return None;
+    }
+    let mut end = close + 1 + (after.len() - word.len()) + 6;
+    for _ in 0..ROWS_MAX {
+        let rest = &bytes[end..];
+        let blank = rest.iter().take(16).take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
+        if rest.get(blank) != Some(&b'(') {
+            break;
+        }
+        let first = end + blank + 1;
+        let values = values(bytes, first);
+        let Some(last) = values.last() else { break };
+        end = last.end + 1;
+        if let Some(value) = values.get(column) {
+            tell(bytes, value.clone(), emit);
+        }
+    }
+    Some(end)
+}
+
+/// Of one tuple, up to its end.
+fn values(bytes: &[u8], first: usize) -> Vec<Range<usize>> {
+    let (mut values, mut start) = (Vec::new(), first);
+    let mut quote = None;
+    let mut skip = false;
+    for (at, &byte) in bytes.iter().enumerate().skip(first).take(ROW_MAX) {
+        match (quote, byte) {
+            _ if skip => skip = false,
+            (Some(_), b'\\') => skip = true,
+            (Some(open), _) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b',' | b')') => {
+                values.push(start..at);
+                start = at + 1;
+                if byte == b')' {
+                    return values;
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    Vec::new()
+}
+
+fn tell(bytes: &[u8], cell: Range<usize>, emit: &mut dyn FnMut(Decoded)) {
+    let value = trimmed(&bytes[cell.clone()]);
+    if (4..=256).contains(&value.len()) && !value.iter().any(u8::is_ascii_control) {
+        let text = [b"password=", value, b"\n"].concat();
+        emit(Decoded { encoding: "table", place: cell, bytes: text });
+    }
+}
+
+fn line_end(bytes: &[u8], at: usize, most: usize) -> usize {
+    let end = bytes.len().min(at + most);
+    memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |len| at + len)
+}
+
+fn cells(bytes: &[u8], line: Range<usize>, separator: u8) -> impl Iterator<Item = Range<usize>> {
+    let mut start = line.start;
+    let ends = memchr::memchr_iter(separator, &bytes[line.clone()]);
+    let ends: Vec<usize> = ends.map(|at| line.start + at).chain([line.end]).take(128).collect();
+    ends.into_iter().map(move |end| {
+        let cell = start..end;
+        start = end + 1;
+        cell
+    })
+}
+
+fn trimmed(cell: &[u8]) -> &[u8] {
+    let cell = cell.trim_ascii();
+    let unquoted = |quote: &[u8]| cell.strip_prefix(quote)?.strip_suffix(quote);
+    [b"\"".as_slice(), b"'", b"`"].into_iter().find_map(unquoted).unwrap_or(cell)
+}
+
+fn is_beside(cell: &[u8]) -> bool {
+    let name: Vec<u8> =
+        cell.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    BESIDE.iter().any(|beside| beside.as_bytes() == name)
+}
+
+fn is_name(cell: &[u8]) -> bool {
+    let name: Vec<u8> = trimmed(cell)
+        .iter()
+        .filter(|byte| !matches!(byte, b'_' | b'-' | b' ' | b'.' | b'`'))
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    let letters = name.iter().all(u8::is_ascii_alphanumeric);
+    letters && name.len() <= 24 && NAMES.iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, at: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        let at = text.find(at).expect("the name");
+        rows(text.as_bytes(), at, &mut |row| {
+            told.push(String::from_utf8_lossy(&row.bytes["password=".len()..]).trim_end().to_owned());
+        });
+        told
+    }
+
+    #[test]
+    fn each_row_under_a_heading_tells_its_password() {
+        let text =
+            "Name;IP;Password;Place\nGate;10.0.0.2;alpha1;North\nDock;10.0.0.3;\"beta22\";South\n\nx;y";
+        assert_eq!(told(text, "Password"), ["alpha1", "beta22"]);
+        let text = "| Cam | Password |\n|---|---|\n| Gate | alpha1 |\n";
+        assert_eq!(told(text, "Password"), ["alpha1"]);
+        assert_eq!(told("user\tpwd\r\ncam\talpha1\r\n", "pwd"), ["alpha1"]);
+        assert!(told("the password, the user\nand more, of it\n", "password").is_empty());
+    }
+
+    #[test]
+    fn each_tuple_tells_its_password() {
+        let text = "INSERT INTO c (`a`, `password`, n) VALUES ('x, (y)', 'alpha1', 2),('z','be''ta2',3);";
+        assert_eq!(told(text, "password"), ["alpha1", "be''ta2"]);
+        assert!(told("insert into c (password) select 1", "password").is_empty());
+        assert!(told("insert into c (a, password) values ('x", "password").is_empty());
+    }
+}

@@ -1,6 +1,8 @@
 //! `lenskeep camera findings` and `camera sweep`: what leaked into cameras, as their
 //! gateways tell this device.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail, ensure};
 use model::wire::GatewayKeys;
 use model::{CameraId, GatewayId};
@@ -12,6 +14,9 @@ use crate::client::Session;
 use crate::orders::{self, Ordered};
 use crate::text::printable;
 use crate::times;
+
+/// Between two questions: each is a signed command.
+const PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(crate) struct ListArguments {
@@ -37,11 +42,15 @@ pub(crate) struct SweepArguments {
 }
 
 pub(crate) async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()> {
-    let mut cameras = Vec::new();
+    let (mut cameras, mut silent) = (Vec::new(), Vec::new());
     for gateway in gateways(session, arguments.gateway)? {
-        cameras.extend(all(session, &gateway).await?);
+        match all(session, &gateway).await {
+            Ok(swept) => cameras.extend(swept),
+            Err(error) => silent.push(told(&gateway, &error)),
+        }
     }
-    print(session, &cameras, arguments.json)
+    print(session, &cameras, arguments.json)?;
+    ended(&silent)
 }
 
 pub(crate) async fn sweep(session: &Session, arguments: SweepArguments) -> anyhow::Result<()> {
@@ -50,20 +59,43 @@ pub(crate) async fn sweep(session: &Session, arguments: SweepArguments) -> anyho
         Some(camera) => Some(session.roster.camera(camera).context("the roster has no such camera")?.gateway),
         None => gateway,
     };
-    let gateways = gateways(session, of_camera)?;
-    for gateway in &gateways {
+    let (mut ordered, mut silent) = (Vec::new(), Vec::new());
+    for gateway in gateways(session, of_camera)? {
         let command = if stop { Command::StopSweep {} } else { Command::SweepCameras { camera } };
-        ask(session, gateway, command).await?;
+        match ask(session, &gateway, command).await {
+            Ok(_) => ordered.push(gateway),
+            Err(error) => silent.push(told(&gateway, &error)),
+        }
     }
     let mut cameras = Vec::new();
-    for gateway in &gateways {
-        if !stop {
-            follow(session, gateway).await?;
+    for gateway in &ordered {
+        match swept(session, gateway, stop).await {
+            Ok(swept) => cameras.extend(swept),
+            Err(error) => silent.push(told(gateway, &error)),
         }
-        let swept = all(session, gateway).await?;
-        cameras.extend(swept.into_iter().filter(|swept| camera.is_none_or(|camera| camera == swept.camera)));
     }
-    print(session, &cameras, json)
+    cameras.retain(|swept| camera.is_none_or(|camera| camera == swept.camera));
+    print(session, &cameras, json)?;
+    ended(&silent)?;
+    ensure!(camera.is_none() || !cameras.is_empty(), "its gateway does not have this camera");
+    Ok(())
+}
+
+async fn swept(session: &Session, gateway: &GatewayKeys, stop: bool) -> anyhow::Result<Vec<SweptCamera>> {
+    if !stop {
+        follow(session, gateway).await?;
+    }
+    all(session, gateway).await
+}
+
+fn told(gateway: &GatewayKeys, error: &anyhow::Error) -> String {
+    format!("{} ({}): {error:#}", printable(&gateway.name), gateway.id)
+}
+
+/// What other gateways said was printed.
+fn ended(silent: &[String]) -> anyhow::Result<()> {
+    ensure!(silent.is_empty(), "not every gateway answered: {}", silent.join("; "));
+    Ok(())
 }
 
 fn gateways(session: &Session, one: Option<GatewayId>) -> anyhow::Result<Vec<GatewayKeys>> {
@@ -88,6 +120,7 @@ async fn follow(session: &Session, gateway: &GatewayKeys) -> anyhow::Result<()> 
             None => {}
         }
         seen = Some(page.version);
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

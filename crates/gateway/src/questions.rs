@@ -66,6 +66,11 @@ impl Question {
         })
     }
 
+    /// It connects to no camera, and waits for none: others do not wait for it.
+    pub(crate) fn is_quick(&self) -> bool {
+        matches!(self, Question::List(..) | Question::Order(..))
+    }
+
     /// What the cloud may read of the answer, and what it may not.
     pub(crate) async fn answer(self) -> Outcome {
         match self {

@@ -106,6 +106,8 @@ struct Supervision {
     watches: BTreeMap<u32, (CameraId, Rendition)>,
     told: Option<(Instant, Vec<StreamStatus>, Hash)>,
     tests: JoinSet<(u64, Envelope)>,
+    /// Answers that no camera is asked for.
+    lists: JoinSet<(u64, Envelope)>,
     /// Goes up with every stream that ends or begins.
     streams_version: u64,
     /// Whom streams of events tell that something happens.
@@ -148,6 +150,7 @@ impl Supervisor {
             watches: BTreeMap::new(),
             told: None,
             tests: JoinSet::new(),
+            lists: JoinSet::new(),
             streams_version: 0,
             tells,
             ptz: Ptz::default(),
@@ -163,11 +166,8 @@ impl Supervisor {
                     Some(news) => supervision.take(news).await?,
                     None => break,
                 },
-                Some(tested) = supervision.tests.join_next() => {
-                    if let Ok((id, envelope)) = tested {
-                        supervision.answer(id, envelope);
-                    }
-                }
+                Some(Ok((id, envelope))) = supervision.tests.join_next() => supervision.answer(id, envelope),
+                Some(Ok((id, envelope))) = supervision.lists.join_next() => supervision.answer(id, envelope),
                 Some(happening) = happenings.recv() => supervision.happens(happening).await,
                 _ = tick.tick() => supervision.tick().await?,
             }
@@ -537,7 +537,8 @@ impl Supervision {
     }
 
     fn find_out(&mut self, id: u64, envelope: &Envelope, command: SiteCommand, question: Question) {
-        if self.tests.len() >= TESTS_MAX {
+        let is_quick = question.is_quick();
+        if !is_quick && self.tests.len() >= TESTS_MAX {
             let result =
                 self.result(command.nonce, Err("other connection tests are running; wait for them".into()));
             self.answer(id, result);
@@ -545,7 +546,8 @@ impl Supervision {
         }
         let signer = self.own.identity.clone();
         let asker = questions::asker(envelope, self.own.roster.roster());
-        self.tests.spawn(async move {
+        let tasks = if is_quick { &mut self.lists } else { &mut self.tests };
+        tasks.spawn(async move {
             let outcome = Box::pin(question.answer()).await;
             (id, sign_result(&signer, command.org, asker.as_ref(), command.nonce, outcome))
         });

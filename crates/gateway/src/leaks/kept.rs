@@ -39,28 +39,39 @@ impl Kept {
         self.0.retain(|camera, _| cameras.contains_key(camera));
     }
 
-    /// What stands in documents that could not be read this time is still there, for
-    /// all we know.
+    /// It is about to be read.
+    pub(super) fn begin(&mut self, camera: CameraId, now: Timestamp) {
+        self.0.entry(camera).or_insert_with(|| Tried { at: now, swept: never(camera) }).at = now;
+    }
+
+    /// What stands in documents that could not be read this time, or not all of them,
+    /// is still there, for all we know.
     pub(super) fn take(&mut self, camera: CameraId, outcome: Outcome, now: Timestamp) {
         let before = self.0.remove(&camera).map(|tried| tried.swept).unwrap_or_else(|| never(camera));
-        let Outcome { found, unread, read, error, is_over } = outcome;
-        let is_unread = |leak: &Leak| !is_over || unread.iter().any(|name| is_of(leak, name));
-        let mut findings = found;
-        for leak in &mut findings {
-            if let Some(known) = before.findings.iter().find(|known| is_same(known, leak)) {
+        let Outcome { found, left_out, documents, read, error } = outcome;
+        let mut findings: Vec<Leak> = Vec::new();
+        for mut leak in found {
+            if let Some(known) = before.findings.iter().find(|known| is_same(known, &leak)) {
                 leak.first_at = known.first_at;
             }
+            if !findings.iter().any(|other| is_same(other, &leak)) {
+                findings.push(leak);
+            }
         }
-        let old = before.findings.iter().filter(|leak| is_unread(leak));
+        let is_read = |leak: &Leak| documents.iter().any(|name| is_of(leak, name));
+        let old = before.findings.iter().filter(|leak| !is_read(leak));
         let missing: Vec<Leak> =
             old.filter(|old| !findings.iter().any(|leak| is_same(leak, old))).cloned().collect();
         findings.extend(missing);
         findings.sort_by_key(|leak| Reverse(leak.severity));
-        let left_out = findings.len().saturating_sub(SweptCamera::FINDINGS_MAX);
+        let more =
+            u32::try_from(findings.len().saturating_sub(SweptCamera::FINDINGS_MAX)).unwrap_or(u32::MAX);
         findings.truncate(SweptCamera::FINDINGS_MAX);
-        let swept_at = if is_over { Some(now) } else { before.swept_at };
-        let read = if is_over { read } else { before.read };
-        let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+        let is_new = read > 0;
+        let swept_at = if is_new { Some(now) } else { before.swept_at };
+        let read = if is_new { read } else { before.read };
+        let left_out =
+            if is_new { left_out.saturating_add(more) } else { before.left_out.saturating_add(more) };
         let swept = SweptCamera { camera, swept_at, read, error, findings, left_out };
         self.0.insert(camera, Tried { at: now, swept });
     }
@@ -132,8 +143,9 @@ mod tests {
         }
     }
 
-    fn outcome(found: Vec<Leak>, unread: &[&'static str], is_over: bool) -> Outcome {
-        Outcome { found, unread: unread.to_vec(), read: 7, error: None, is_over }
+    fn outcome(found: Vec<Leak>, documents: &[&'static str]) -> Outcome {
+        let read = 7 * documents.len() as u64;
+        Outcome { found, left_out: 0, documents: documents.to_vec(), read, error: None }
     }
 
     fn names(kept: &Kept) -> Vec<String> {
@@ -147,21 +159,22 @@ mod tests {
         let mut kept = Kept::default();
         let [low, high] = [LeakSeverity::Low, LeakSeverity::High];
         let first = vec![leak("a", "parameters", low), leak("b", "system log › x.gz", high)];
-        kept.take(camera(1), outcome(first, &[], true), AT);
+        let both = ["parameters", "system log"];
+        kept.take(camera(1), outcome(first, &both), AT);
         assert_eq!(names(&kept), ["b", "a"], "the gravest first");
 
         let later = AT.plus_ms(1_000);
         let again = Leak { first_at: later, ..leak("a", "parameters", low) };
-        kept.take(camera(1), outcome(vec![again], &["system log"], true), later);
+        kept.take(camera(1), outcome(vec![again.clone(), again], &["parameters"]), later);
         assert_eq!(names(&kept), ["b", "a"]);
         let (page, _) = kept.page([camera(1)].iter(), None);
         assert!(page[0].findings.iter().all(|leak| leak.first_at == AT), "they are as old as they are");
 
         // The camera was away: nothing is known anew.
-        kept.take(camera(1), outcome(Vec::new(), &[], false), later);
+        kept.take(camera(1), outcome(Vec::new(), &[]), later);
         assert_eq!(names(&kept), ["b", "a"]);
         // All was read, and it is gone.
-        kept.take(camera(1), outcome(Vec::new(), &[], true), later);
+        kept.take(camera(1), outcome(Vec::new(), &both), later);
         assert!(names(&kept).is_empty());
     }
 
@@ -171,7 +184,7 @@ mod tests {
         let cameras: Vec<CameraId> = (0..40).map(camera).collect();
         for (n, camera) in cameras.iter().enumerate() {
             let found = (0..n * 3).map(|n| leak(&n.to_string(), "", LeakSeverity::Low)).collect();
-            kept.take(*camera, outcome(found, &[], true), AT);
+            kept.take(*camera, outcome(found, &["parameters"]), AT);
         }
         let (mut seen, mut after) = (Vec::new(), None);
         loop {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use model::{CameraAccess, CameraId, Timestamp};
 use seal::findings::{Findings, RunningSweep};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
@@ -26,10 +26,12 @@ pub(crate) const KEPT: &str = "findings.json";
 const START_AFTER: Duration = Duration::from_secs(60);
 /// How often it is looked whether a camera is due.
 const LOOK: Duration = Duration::from_secs(60);
-/// How often progress is shown.
-const SHOWN: Duration = Duration::from_secs(1);
+/// How often progress is shown: each look of a page at it is a signed command.
+const SHOWN: Duration = Duration::from_secs(5);
 /// So long an answer waits for news.
 const NEWS: Duration = Duration::from_secs(10);
+/// Answers that wait for news at the same time.
+const WAITERS_MAX: usize = 4;
 /// Orders that wait; each is one of a person's.
 const ORDERS: usize = 16;
 
@@ -72,6 +74,7 @@ pub(crate) struct Asking {
     orders: mpsc::Sender<Order>,
     shown: watch::Receiver<Shown>,
     cameras: watch::Receiver<Cameras>,
+    waiters: Arc<Semaphore>,
 }
 
 impl Asking {
@@ -79,7 +82,10 @@ impl Asking {
     /// seconds later.
     pub(crate) async fn list(mut self, after: Option<CameraId>, seen: Option<u64>) -> Findings {
         let is_news = |shown: &Shown| Some(shown.version) != seen;
-        let _ = tokio::time::timeout(NEWS, self.shown.wait_for(is_news)).await;
+        // Of more than so many each is told at once.
+        if let Ok(_waits) = self.waiters.clone().try_acquire_owned() {
+            let _ = tokio::time::timeout(NEWS, self.shown.wait_for(is_news)).await;
+        }
         self.page(after)
     }
 
@@ -113,7 +119,9 @@ impl Leaks {
         // Of another start it is another one, since less changes in a millisecond.
         let first = Shown { kept: kept.clone(), version: clock::now().0, ..Shown::default() };
         let (shown, shown_receiver) = watch::channel(first);
-        let asking = Asking { orders: order_sender, shown: shown_receiver, cameras: cameras.clone() };
+        let waiters = Arc::new(Semaphore::new(WAITERS_MAX));
+        let asking =
+            Asking { orders: order_sender, shown: shown_receiver, cameras: cameras.clone(), waiters };
         let not_before = Instant::now() + START_AFTER;
         let turn = VecDeque::new();
         (Leaks { cameras, every, file, orders, shown, kept, turn, not_before }, asking)
@@ -133,7 +141,11 @@ impl Leaks {
                 continue;
             };
             // It may be gone by now.
-            let Some(access) = self.cameras.borrow().get(&camera).cloned() else { continue };
+            let Some(access) = self.cameras.borrow().get(&camera).cloned() else {
+                self.show(None);
+                continue;
+            };
+            self.begin(camera).await;
             match self.sweep(camera, &access).await {
                 Some(outcome) => self.keep(camera, outcome).await,
                 None => info!(%camera, "the search for secrets was stopped"),
@@ -147,7 +159,9 @@ impl Leaks {
         let every = self.every.filter(|_| Instant::now() >= self.not_before)?;
         let before = clock::now().minus_ms(every.as_millis() as u64);
         let cameras = self.cameras.borrow();
-        let tried = cameras.keys().map(|camera| (self.kept.tried_at(*camera), *camera));
+        // A time to come was written by a clock that was wrong.
+        let tried_at = |camera| self.kept.tried_at(camera).filter(|at| *at <= clock::now());
+        let tried = cameras.keys().map(|camera| (tried_at(*camera), *camera));
         let (tried_at, camera) = tried.min()?;
         (tried_at <= Some(before)).then_some(camera)
     }
@@ -170,7 +184,16 @@ impl Leaks {
             }
         }
         let running = self.shown.borrow().running.clone();
-        self.show(running);
+        let waiting = self.waiting();
+        // Also where nothing came of it: who ordered it waits for a word.
+        self.shown.send_modify(|shown| {
+            let version = shown.version + 1;
+            *shown = Shown { kept: self.kept.clone(), running, waiting, version };
+        });
+    }
+
+    fn waiting(&self) -> u32 {
+        u32::try_from(self.turn.len()).unwrap_or(u32::MAX)
     }
 
     /// None if it was stopped.
@@ -196,11 +219,21 @@ impl Leaks {
         }
     }
 
+    /// One that ends this program is not read again at each start.
+    async fn begin(&mut self, camera: CameraId) {
+        Arc::make_mut(&mut self.kept).begin(camera, clock::now());
+        self.write().await;
+    }
+
     async fn keep(&mut self, camera: CameraId, outcome: Outcome) {
         info!(%camera, found = outcome.found.len(), failed = outcome.error.is_some(), "read for secrets");
         let kept = Arc::make_mut(&mut self.kept);
         kept.take(camera, outcome, clock::now());
         kept.retain(&self.cameras.borrow());
+        self.write().await;
+    }
+
+    async fn write(&self) {
         let (kept, file) = (self.kept.clone(), self.file.clone());
         let written = tokio::task::spawn_blocking(move || kept.write(&file)).await;
         if let Ok(Err(error)) = written {
@@ -210,7 +243,7 @@ impl Leaks {
     }
 
     fn show(&self, running: Option<RunningSweep>) {
-        let waiting = u32::try_from(self.turn.len()).unwrap_or(u32::MAX);
+        let waiting = self.waiting();
         self.shown.send_if_modified(|shown| {
             let is_same =
                 shown.running == running && shown.waiting == waiting && Arc::ptr_eq(&shown.kept, &self.kept);
@@ -252,7 +285,7 @@ mod tests {
     }
 
     fn over() -> Outcome {
-        Outcome { is_over: true, ..Outcome::default() }
+        Outcome { documents: vec!["parameters"], read: 7, ..Outcome::default() }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! One camera, read through.
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use model::{CameraAccess, CameraId, Timestamp};
-use seal::findings::{Leak, LeakSeverity, RunningSweep};
+use seal::findings::{Leak, LeakSeverity, RunningSweep, SweptCamera};
 use sweep::{Finding, Life, Notice, Rules, Severity, Sweep, shown};
 
 use crate::onvif::{Document, Documents, Limits};
@@ -17,8 +18,10 @@ const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 const UNPACKED_MAX: u64 = 256 << 20;
 const PART_BYTES: u64 = 16 << 20;
 const ENTRIES: u64 = 10_000;
-/// Of one camera, before the gravest are chosen.
-const FOUND_MAX: usize = 1_024;
+/// Of one document.
+const FOUND_MAX: usize = SweptCamera::FINDINGS_MAX;
+/// The end of the year 9999, in seconds.
+const SECONDS_MAX: u64 = 253_402_300_799;
 /// Between a document and what lies inside it.
 pub(super) const INSIDE: &str = " › ";
 
@@ -49,21 +52,20 @@ impl Drop for Stopping {
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) found: Vec<Leak>,
-    /// Names of documents that were not had.
-    pub(super) unread: Vec<&'static str>,
+    /// There were so many more, none of them graver.
+    pub(super) left_out: u32,
+    /// Names of those that were read, whole.
+    pub(super) documents: Vec<&'static str>,
     /// In bytes.
     pub(super) read: u64,
     pub(super) error: Option<String>,
-    /// It was asked for each of its documents.
-    pub(super) is_over: bool,
 }
 
 pub(super) async fn read(access: &CameraAccess, progress: &Arc<Progress>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut concerns = Vec::new();
-    match read_all(access, progress, &mut outcome, &mut concerns).await {
-        Ok(()) => outcome.is_over = true,
-        Err(error) => concerns.push(error),
+    if let Err(error) = read_all(access, progress, &mut outcome, &mut concerns).await {
+        concerns.push(error);
     }
     outcome.error = (!concerns.is_empty()).then(|| cut(&concerns.join("; ")));
     outcome
@@ -85,30 +87,32 @@ async fn read_all(
     }
     .map_err(words)?;
     while let Some(Document { name, read }) = documents.next().await.map_err(words)? {
-        match read {
-            Ok(bytes) => {
-                let progress = progress.clone();
-                let swept = tokio::task::spawn_blocking(move || sweep(name, &bytes, &progress)).await;
-                let Swept { found, skipped, read } =
-                    swept.map_err(|_| format!("{name}: the search ended badly"))?;
-                if skipped > 0 {
-                    concerns.push(format!("{name}: {skipped} parts could not be read"));
-                }
-                let room = FOUND_MAX.saturating_sub(outcome.found.len());
-                outcome.found.extend(found.into_iter().take(room));
-                outcome.read += read;
-            }
+        let bytes = match read {
+            Ok(bytes) => bytes,
             Err(error) => {
                 concerns.push(format!("{name}: {error}"));
-                outcome.unread.push(name);
+                continue;
             }
+        };
+        let progress = progress.clone();
+        let swept = tokio::task::spawn_blocking(move || sweep(name, &bytes, &progress)).await;
+        let Swept { found, left_out, skipped, read } =
+            swept.map_err(|_| format!("{name}: the search ended badly"))?;
+        match skipped {
+            0 => outcome.documents.push(name),
+            _ => concerns.push(format!("{name}: {skipped} parts could not be read")),
         }
+        outcome.found.extend(found);
+        outcome.left_out = outcome.left_out.saturating_add(left_out);
+        outcome.read += read;
     }
     Ok(())
 }
 
 struct Swept {
+    /// The gravest.
     found: Vec<Leak>,
+    left_out: u32,
     skipped: usize,
     read: u64,
 }
@@ -124,17 +128,20 @@ fn sweep(name: &str, bytes: &[u8], progress: &Progress) -> Swept {
         ..sweep::Limits::default()
     };
     let sweep = Sweep { rules: &rules, limits, now: (now.0 / Timestamp::SECOND) as i64 };
-    let (mut found, mut skipped) = (Vec::new(), 0);
+    let (mut found, mut left_out, mut skipped) = (Vec::new(), 0, 0);
     let before = progress.read.load(Ordering::Relaxed);
     let totals = sweep.input(name, &bytes, &mut |notice| {
         match notice {
-            Notice::Found(finding) if found.len() < FOUND_MAX => {
+            Notice::Found(finding) => {
                 found.push(leak(&finding, now));
+                if found.len() >= 2 * FOUND_MAX {
+                    left_out += keep_gravest(&mut found);
+                }
                 progress.found.fetch_add(1, Ordering::Relaxed);
             }
             Notice::Skipped { .. } => skipped += 1,
             Notice::Read(read) => progress.read.store(before + read, Ordering::Relaxed),
-            Notice::Found(_) | Notice::Part { .. } => {}
+            Notice::Part { .. } => {}
         }
         match progress.is_stopped.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
@@ -142,14 +149,24 @@ fn sweep(name: &str, bytes: &[u8], progress: &Progress) -> Swept {
         }
     });
     progress.read.store(before + totals.read, Ordering::Relaxed);
-    Swept { found, skipped, read: totals.read }
+    left_out += keep_gravest(&mut found);
+    Swept { found, left_out, skipped, read: totals.read }
+}
+
+/// How many are left out.
+fn keep_gravest(found: &mut Vec<Leak>) -> u32 {
+    found.sort_by_key(|leak| Reverse(leak.severity));
+    let more = found.len().saturating_sub(FOUND_MAX);
+    found.truncate(FOUND_MAX);
+    u32::try_from(more).unwrap_or(u32::MAX)
 }
 
 fn leak(finding: &Finding, now: Timestamp) -> Leak {
     let Finding { rule, severity, secret, fingerprint, life, location, .. } = finding;
     let seconds = match life {
         Life::Unknown => None,
-        Life::Ended(at) | Life::Until(at) => u64::try_from(*at).ok(),
+        // A token says what it likes; what no calendar has is no end.
+        Life::Ended(at) | Life::Until(at) => u64::try_from(*at).ok().filter(|at| *at <= SECONDS_MAX),
     };
     Leak {
         fingerprint: fingerprint.as_str().to_owned(),
@@ -168,7 +185,7 @@ fn leak(finding: &Finding, now: Timestamp) -> Leak {
         parameter: location.parameter.as_deref().map(cut),
         line: location.line,
         redacted: secret.redacted(rule.kind),
-        ends_at: seconds.map(|seconds| Timestamp(seconds.saturating_mul(Timestamp::SECOND))),
+        ends_at: seconds.map(|seconds| Timestamp(seconds * Timestamp::SECOND)),
         first_at: now,
     }
 }
@@ -209,6 +226,30 @@ mod tests {
         assert_eq!(cut("root.Network.Password"), "root.Network.Password");
     }
 
+    /// The attack: a token that ends after all time, which no page could show.
+    #[test]
+    fn an_end_that_no_calendar_has_is_none() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let token = |end: &str| {
+            let parts = [
+                encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+                encode(&format!(r#"{{"sub":"door-camera-7","exp":{end}}}"#)),
+                encode("Zq8rT2vX5yB9dF3gH6jK1mN4pS7uW0aC"),
+            ];
+            format!("token {}\r\n", parts.join("."))
+        };
+        for (end, ends_at) in [
+            ("9000000000000000000", None),
+            ("253402300800", None),
+            ("1900000000", Some(Timestamp(1_900_000_000_000))),
+        ] {
+            let swept = sweep("system log", token(end).as_bytes(), &Progress::default());
+            let [leak] = &swept.found[..] else { panic!("{:?}", swept.found) };
+            assert_eq!(leak.ends_at, ends_at);
+        }
+    }
+
     #[test]
     fn what_is_found_is_told_without_the_secret() {
         let secret = "Zq8rT2vX5yB9dF3gH6jK1mN4pS7uW0aC";
@@ -219,6 +260,19 @@ mod tests {
         assert_eq!(leak.parameter.as_deref(), Some("root.Network.FTP.Password"));
         assert!(!serde_json::to_string(leak).unwrap().contains(&secret[4..]));
         assert_eq!(swept.read, text.len() as u64);
+    }
+
+    /// The attack: so much that is harmless that what is grave does not fit.
+    #[test]
+    fn the_gravest_of_a_flood_is_kept() {
+        let mut text: String =
+            (0..400).map(|n| format!("wpa_passphrase_{n}=Harbour-gate-{n:05}-Xq\r\n")).collect();
+        let key = "Zq8rT2vX5yB9dF3gH6jK1mN4pS7uW0aCeXwVbQzLkJh8G5fD2sA9oPi4uY7tR6eWq1MnB3vC5xZ0lKjHgFdSaQ==";
+        text += &format!("DefaultEndpointsProtocol=https;AccountName=harbour;AccountKey={key}\r\n");
+        let swept = sweep("system log", text.as_bytes(), &Progress::default());
+        assert_eq!(swept.found.len(), FOUND_MAX);
+        assert!(swept.left_out > 0);
+        assert_eq!(swept.found[0].severity, LeakSeverity::Critical, "{:?}", swept.found[0]);
     }
 
     #[test]

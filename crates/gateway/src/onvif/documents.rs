@@ -62,13 +62,13 @@ const LOG: &str = "http://www.onvif.org/ver10/device/wsdl/GetSystemLog";
 
 const KEPT: [Kept; 4] = [
     Kept {
-        name: "system log",
+        name: "ONVIF system log",
         operation: "GetSystemLog",
         action: LOG,
         parameters: "<LogType>System</LogType>",
     },
     Kept {
-        name: "access log",
+        name: "ONVIF access log",
         operation: "GetSystemLog",
         action: LOG,
         parameters: "<LogType>Access</LogType>",
@@ -100,6 +100,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 /// From the question to the last byte: cameras take half a minute for their report.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Refusals after the camera has let us in once: a camera that counts them locks nobody out.
+const REFUSED_MAX: u32 = 2;
+
 /// One document, or why it was not had.
 #[derive(Debug)]
 pub struct Document {
@@ -114,6 +117,10 @@ pub struct Documents {
     left: VecDeque<Question>,
     /// Of one document.
     bytes_max: usize,
+    /// It has taken the password for something: what it refuses then is a matter of
+    /// rights.
+    is_let_in: bool,
+    refused: u32,
 }
 
 #[derive(Debug)]
@@ -129,7 +136,8 @@ impl Documents {
     /// If the address is none.
     pub fn of_axis(access: &OnvifAccess, limits: &Limits, bytes_max: usize) -> Result<Self, OnvifError> {
         let left = PLACES.iter().map(Question::Vapix).collect();
-        Ok(Documents { client: Client::new(access, limits)?, left, bytes_max })
+        let client = Client::new(access, limits)?;
+        Ok(Documents { client, left, bytes_max, is_let_in: false, refused: 0 })
     }
 
     /// Of any camera that speaks ONVIF, and what a camera of Axis has beside.
@@ -146,7 +154,7 @@ impl Documents {
         let is_axis = maker.to_ascii_lowercase().starts_with("axis");
         let vapix = PLACES.iter().filter(|_| is_axis).map(Question::Vapix);
         let left = KEPT.iter().map(Question::Onvif).chain(vapix).collect();
-        Ok(Documents { client, left, bytes_max })
+        Ok(Documents { client, left, bytes_max, is_let_in: true, refused: 0 })
     }
 
     /// The next one, if there is one.
@@ -171,13 +179,20 @@ impl Documents {
             }
         };
         match read {
+            Err(OnvifError::Unauthorized) if self.is_let_in && self.refused < REFUSED_MAX => {
+                self.refused += 1;
+                Ok(Some(Document { name, read: Err(OnvifError::Unauthorized) }))
+            }
             Err(
                 error @ (OnvifError::Unauthorized
                 | OnvifError::Locked
                 | OnvifError::BasicWithoutTls
                 | OnvifError::Connect { .. }),
             ) => Err(error),
-            read => Ok(Some(Document { name, read })),
+            read => {
+                self.is_let_in |= read.is_ok();
+                Ok(Some(Document { name, read }))
+            }
         }
     }
 }

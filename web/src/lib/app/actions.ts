@@ -70,13 +70,16 @@ export const askCamera = async (organisation: Organisation, gateway: Gateway, qu
 export const lookAtCamera = (organisation: Organisation, gateway: Gateway, camera: string, access: CameraAccess): Promise<{ answer: Look; bitmap: ImageBitmap | null }> =>
   asked(organisation, gateway, { type: 'look_at_camera', camera, access }, 'look');
 
-/** What a gateway found to have leaked into its cameras, all of it: at once, or when there is another version than the one that was seen. */
-export async function listFindings(organisation: Organisation, gateway: Gateway, seen: number | null): Promise<Findings> {
-  const page = async (after: string | null, seen: number | null) => (await asked(organisation, gateway, { type: 'list_findings', after, seen }, 'findings')).answer;
-  const first = await page(null, seen);
+const findingsAfter = async (organisation: Organisation, gateway: Gateway, after: string | null, seen: number | null): Promise<Findings> => (await asked(organisation, gateway, { type: 'list_findings', after, seen }, 'findings')).answer;
+
+/** What a gateway found to have leaked into its first cameras: at once, or when there is another version than the one that was seen. */
+export const firstFindings = (organisation: Organisation, gateway: Gateway, seen: number | null): Promise<Findings> => findingsAfter(organisation, gateway, null, seen);
+
+/** And into all others. */
+export async function restOfFindings(organisation: Organisation, gateway: Gateway, first: Findings): Promise<Findings> {
   const cameras = [...first.cameras];
   for (let { next } = first; next !== null; ) {
-    const more = await page(next, null);
+    const more = await findingsAfter(organisation, gateway, next, null);
     // A gateway that leads in circles is not followed.
     if (more.next !== null && more.next <= next) throw new Error('The gateway answered something else than it was asked. Update it, then try again.');
     cameras.push(...more.cameras);

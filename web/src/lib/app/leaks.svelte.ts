@@ -3,11 +3,17 @@
 import { explain } from '../api/client';
 import type { Findings, SweptCamera } from '../seal/cameraAnswer';
 import type { Gateway } from '../seal/statements';
-import { listFindings, stopSweep, sweepCameras } from './actions';
+import { firstFindings, restOfFindings, stopSweep, sweepCameras } from './actions';
 import type { Organisation } from './organisation.svelte';
 
 /** Between two questions while something is read; the gateway answers when there is news, and else after some seconds. */
-const PAUSE_MS = 1000;
+const PAUSE_MS = 2000;
+
+/** What is known, with what is newer. */
+function merged(known: readonly SweptCamera[], newer: readonly SweptCamera[]): SweptCamera[] {
+  const cameras = new Map([...known, ...newer].map((swept) => [swept.camera, swept]));
+  return [...cameras.values()];
+}
 
 export class Leaks {
   found: Findings | null = $state.raw(null);
@@ -38,7 +44,11 @@ export class Leaks {
       let seen: number | null = null;
       do {
         if (seen !== null) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        this.found = await listFindings(this.organisation, this.gateway, seen);
+        const page = await firstFindings(this.organisation, this.gateway, seen);
+        // The rest is asked for once nothing moves any more: each page is a signed question.
+        const isReading = page.running !== null || page.waiting > 0;
+        const known = this.found;
+        this.found = isReading && known ? { ...page, cameras: merged(known.cameras, page.cameras) } : await restOfFindings(this.organisation, this.gateway, page);
         this.problem = null;
         seen = this.found.version;
       } while (this.isReading && !this.isOver);

@@ -8,8 +8,9 @@
 //! inside the other to the depth of [`Limits`], and what comes out is swept again
 //! ([`Sweep`]).
 //!
-//! Called by `lenskeep sweep`. It writes nothing, follows no links, asks no network,
-//! and shows a secret only if it is told to ([`Secret::reveal`]).
+//! Called by `lenskeep sweep`. It writes nothing but the [`journal`] that it is asked
+//! for, follows no links, asks no network, and shows a secret only if it is told to
+//! ([`Secret::reveal`]).
 
 mod baseline;
 mod confirm;

@@ -119,8 +119,8 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Check recordings (*.lkr) and proofs (*.lkproof), offline and without keys.
     Verify(verify::Arguments),
-    /// Look for keys, passwords and tokens in files, backups, images and logs, and in the
-    /// settings of a camera. Offline but for that camera.
+    /// Look for keys, passwords and tokens in files, backups, images and logs, in a container
+    /// of a store, and in the settings of a camera. Offline but for those two.
     /// Exits with 0 if there are none, 1 if there are, 2 on errors.
     Sweep(sweep::Arguments),
     /// Firmware images of cameras: what is in them. Offline.

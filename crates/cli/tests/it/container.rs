@@ -221,9 +221,12 @@ fn a_blob_that_cannot_be_read_is_told_and_the_others_are_read() {
     assert_eq!(store.asked("cut"), 3, "it is tried again, and not for ever");
 }
 
+/// What a store answers from then on, by path.
+type End = fn(&str) -> Option<Vec<u8>>;
+
 #[test]
 fn a_store_that_ends_in_the_middle_leaves_what_was_found_and_an_error() {
-    let ends: [(&str, fn(&str) -> Option<Vec<u8>>); 4] = [
+    let ends: [(&str, End); 4] = [
         ("(AuthenticationFailed)", |path| {
             path.contains("/b?").then(|| refused("403 Forbidden\r\nx-ms-error-code: AuthenticationFailed"))
         }),

@@ -6,9 +6,13 @@
 //! Each looks for runs by samples, so that plain text costs little: a run of 24
 //! characters cannot hide between samples that are 16 apart.
 
-use std::ops::Range;
+#[cfg(test)]
+mod tests;
 
-use memchr::memmem;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 
 /// Runs shorter than this are left: nothing that a rule knows fits in.
 const RUN_MIN: usize = 24;
@@ -47,6 +51,21 @@ const CLASS: [u8; 256] = {
     class
 };
 
+/// What a letter of base64 stands for, in either alphabet.
+const VALUE: [u8; 256] = {
+    let mut value = [OTHER; 256];
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut index = 0;
+    while index < letters.len() {
+        value[letters[index] as usize] = index as u8;
+        index += 1;
+    }
+    value[b'-' as usize] = 62;
+    value[b'_' as usize] = 63;
+    value
+};
+const OTHER: u8 = 0x80;
+
 fn is(byte: u8, class: u8) -> bool {
     CLASS[usize::from(byte)] & class != 0
 }
@@ -56,20 +75,30 @@ fn is(byte: u8, class: u8) -> bool {
 pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let (mut bits, mut held, mut padding) = (0_u32, 0, 0);
+    let mut text = text;
+    // Four letters at a time, as long as nothing stands between them.
+    while let Some(([a, b, c, d], rest)) = text.split_first_chunk() {
+        let value = |byte: &u8| u32::from(VALUE[usize::from(*byte)]);
+        let [a, b, c, d] = [value(a), value(b), value(c), value(d)];
+        if (a | b | c | d) & u32::from(OTHER) != 0 {
+            break;
+        }
+        let [_, three @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        out.extend_from_slice(&three);
+        text = rest;
+    }
     for &byte in text {
         let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
             b'=' => {
                 padding += 1;
                 continue;
             }
             b' ' | b'\t' | b'\r' | b'\n' => continue,
-            _ => return None,
+            _ => VALUE[usize::from(byte)],
         };
+        if value == OTHER {
+            return None;
+        }
         if padding > 0 {
             return None;
         }
@@ -84,27 +113,51 @@ pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let (pairs, []) = text.as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    pairs.iter().map(|[high, low]| pair(*high, *low)).collect()
+}
+
+/// The byte that two digits of hex are.
+fn pair(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// None if there is nothing to decode.
 pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
     unescape(text, |rest| match rest {
-        [b'%', high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+        [b'%', high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
         _ => None,
     })
 }
 
+/// What one escape stands for: four bytes at most.
+struct Few([u8; 4], usize);
+
+impl Few {
+    fn byte(byte: u8) -> Few {
+        Few([byte, 0, 0, 0], 1)
+    }
+
+    fn letter(letter: char) -> Few {
+        let mut few = Few([0; 4], letter.len_utf8());
+        letter.encode_utf8(&mut few.0);
+        few
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
 /// Replaces what `escape` knows, which says what stands there and how long it is.
-fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Vec<u8>> {
+fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Few, usize)>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let (mut at, mut any) = (0, false);
     while let Some(&byte) = text.get(at) {
         match matches!(byte, b'%' | b'\\' | b'&' | b'=').then(|| escape(&text[at..])).flatten() {
-            Some((bytes, len)) => {
-                out.extend_from_slice(&bytes);
+            Some((few, len)) => {
+                out.extend_from_slice(few.bytes());
                 at += len;
                 any = true;
             }
@@ -117,15 +170,15 @@ fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> 
     any.then_some(out)
 }
 
-fn json(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let plain = |byte: u8| Some((vec![byte], 2));
+fn json(rest: &[u8]) -> Option<(Few, usize)> {
+    let plain = |byte: u8| Some((Few::byte(byte), 2));
     match rest.get(1)? {
         b'u' => {
-            let [high, low] = hex(rest.get(2..6)?)?.try_into().ok()?;
-            let c = char::from_u32(u32::from(u16::from_be_bytes([high, low])))?;
-            Some((c.to_string().into_bytes(), 6))
+            let [a, b, c, d] = rest.get(2..)?.first_chunk()?;
+            let c = char::from_u32(u32::from(u16::from_be_bytes([pair(*a, *b)?, pair(*c, *d)?])))?;
+            Some((Few::letter(c), 6))
         }
-        b'x' => Some((hex(rest.get(2..4)?)?, 4)),
+        b'x' => Some((Few::byte(pair(*rest.get(2)?, *rest.get(3)?)?), 4)),
         b'n' | b'r' => plain(b'\n'),
         b't' => plain(b'\t'),
         byte @ (b'/' | b'"' | b'\\' | b'\'') => plain(*byte),
@@ -142,7 +195,7 @@ fn is_document(rest: &[u8]) -> bool {
     memmem::find_iter(line, b"\\n").take(2).count() == 2
 }
 
-fn xml(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+fn xml(rest: &[u8]) -> Option<(Few, usize)> {
     let end = rest.iter().take(10).position(|byte| *byte == b';')?;
     let name = std::str::from_utf8(&rest[1..end]).ok()?;
     let c = match name {
@@ -160,15 +213,15 @@ fn xml(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
             char::from_u32(code.ok()?)?
         }
     };
-    Some((c.to_string().into_bytes(), end + 1))
+    Some((Few::letter(c), end + 1))
 }
 
 /// RFC 2045, 6.7: `=3D`, and `=` at the end of a line.
-fn quoted_printable(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+fn quoted_printable(rest: &[u8]) -> Option<(Few, usize)> {
     match rest {
-        [b'=', b'\r', b'\n', ..] => Some((Vec::new(), 3)),
-        [b'=', b'\n', ..] => Some((Vec::new(), 2)),
-        [b'=', high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+        [b'=', b'\r', b'\n', ..] => Some((Few([0; 4], 0), 3)),
+        [b'=', b'\n', ..] => Some((Few([0; 4], 0), 2)),
+        [b'=', high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
         _ => None,
     }
 }
@@ -177,14 +230,10 @@ fn quoted_printable(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
 pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(Range<usize>)) {
     let mut done = own.start;
     let mut at = own.start;
-    while at < own.end {
-        if !is(bytes[at], BASE64) {
-            at += STEP;
-            continue;
-        }
-        let back = bytes[done..at].iter().rev().take_while(|byte| is(**byte, BASE64)).count();
-        let start = at - back;
-        let mut end = at + count(&bytes[at..]);
+    while let Some(inside) = next_in_run(bytes, at, own.end) {
+        let back = bytes[done..inside].iter().rev().take_while(|byte| is(**byte, BASE64)).count();
+        let start = inside - back;
+        let mut end = inside + count(&bytes[inside..]);
         if end - start >= LINE_MIN && (end - start).is_multiple_of(4) {
             end = join_lines(bytes, start, end);
         }
@@ -193,12 +242,34 @@ pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(R
             run(start..end);
         }
         done = end.min(own.end);
-        at = end + STEP;
+        // The first middle is a step behind the end.
+        at = end + STEP / 2;
     }
 }
 
+/// The next place from `at` on, before `end`, that may be inside a run which is long
+/// enough: 22 characters and their padding. Such a run has the middle of a step in it and
+/// one of its sides; most text has a sign of another kind among the three that are looked at.
+fn next_in_run(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+    let of = |byte: u8| CLASS[usize::from(byte)];
+    let (steps, _) = bytes.get(at..end)?.as_chunks::<STEP>();
+    let all = |part: &[u8]| part.iter().fold(BASE64, |class, byte| class & of(*byte)) != 0;
+    let is_inside = |step: &[u8; STEP]| {
+        of(step[8]) & (of(step[0]) & of(step[4]) | of(step[12]) & of(step[15])) & BASE64 != 0
+            && (all(&step[..8]) || all(&step[8..]))
+    };
+    if let Some(index) = steps.iter().position(is_inside) {
+        return Some(at + index * STEP + STEP / 2);
+    }
+    // What begins after the last middle.
+    let rest = at.max((at + steps.len() * STEP).saturating_sub(STEP / 2));
+    (rest..end).find(|at| is(bytes[*at], BASE64))
+}
+
 fn count(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| is(**byte, BASE64)).count()
+    let (eights, _) = bytes.as_chunks::<8>();
+    let whole = 8 * eights.iter().take_while(|eight| eight.iter().all(|byte| is(*byte, BASE64))).count();
+    whole + bytes[whole..].iter().take_while(|byte| is(**byte, BASE64)).count()
 }
 
 /// The end of the last line that goes on a run whose first line is `start..end`.
@@ -269,14 +340,30 @@ pub(crate) fn decode_run(
     looks(&decoded).then_some(Decoded { encoding: "base64", place: run, bytes: decoded })
 }
 
+/// What tells quoted-printable: an escaped `=`, and the end of a line that goes on.
+static QUOTED: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new(b"=3D"), Finder::new(b"=\r\n")]);
+
 /// Text in UTF-16 of either order that begins in `own`.
 pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
     const HIGH: u64 = 0xff00_ff00_ff00_ff00;
     let letter =
         |byte: u8| (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\r' | b'\n') || byte >= 0xa0;
+    let word = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
     let mut at = own.start;
-    while let Some(eight) = bytes.get(at..at + 8).filter(|_| at < own.end) {
-        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+    while let Some(rest) = bytes.get(at..).filter(|rest| at < own.end && rest.len() >= 8) {
+        // Most bytes have none: that alone must cost next to nothing.
+        let (steps, _) = rest[..rest.len().min(own.end - at)].as_chunks::<STEP>();
+        let is_none = |step: &&[u8; STEP]| {
+            let word = word(&step[..8]);
+            word & HIGH != 0 && word & !HIGH != 0
+        };
+        let skipped = steps.iter().take_while(is_none).count() * STEP;
+        if skipped > 0 {
+            at += skipped;
+            continue;
+        }
+        let word = word(&rest[..8]);
         // Zeros at every second place, and nothing else that is zero.
         let first = match (word & HIGH, word & !HIGH) {
             (0, 0) => None,
@@ -293,12 +380,14 @@ pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Dec
         while start >= own.start + 2 && pair(start - 2) {
             start -= 2;
         }
-        let text: Vec<u8> = (start..).step_by(2).take_while(|at| pair(*at)).map(|at| bytes[at]).collect();
-        // The last letter of text in the other order has no zero behind it.
-        let end = start + 2 * text.len();
-        let last = bytes.get(end).copied().filter(|byte| letter(*byte));
-        if text.len() >= 8 {
-            let bytes = text.into_iter().chain(last).collect();
+        let mut end = start;
+        while pair(end) {
+            end += 2;
+        }
+        if end - start >= 16 {
+            // The last letter of text in the other order has no zero behind it.
+            let last = bytes.get(end).copied().filter(|byte| letter(*byte));
+            let bytes = bytes[start..end].iter().copied().step_by(2).chain(last).collect();
             decoded(Decoded { encoding: "utf-16", place: start..end, bytes });
         }
         at = end.max(at + STEP);
@@ -307,13 +396,15 @@ pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Dec
 
 /// Lines with escapes that begin in `own`, without them.
 pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
-    type Escape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+    type Escape = fn(&[u8]) -> Option<(Few, usize)>;
     let kinds: [(&'static str, u8, Escape); 3] = [
         ("percent", b'%', |rest| match rest {
-            [_, high, low, ..] => Some((hex(&[*high, *low])?, 3)),
+            [_, high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
             _ => None,
         }),
-        ("json", b'\\', |rest| json(rest).filter(|(text, _)| text.trim_ascii() == text || is_document(rest))),
+        ("json", b'\\', |rest| {
+            json(rest).filter(|(few, _)| few.bytes().trim_ascii() == few.bytes() || is_document(rest))
+        }),
         ("xml", b'&', xml),
     ];
     let mut done = [own.start; 3];
@@ -337,8 +428,9 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
     }
     apart(bytes, own.clone(), &mut decoded);
     let mut end = own.start;
-    let hits = memmem::find_iter(&bytes[own.clone()], b"=3D");
-    let breaks = memmem::find_iter(&bytes[own.clone()], b"=\r\n").filter(|at| is_full(bytes, own.start + at));
+    let [escaped, broken] = &*QUOTED;
+    let hits = escaped.find_iter(&bytes[own.clone()]);
+    let breaks = broken.find_iter(&bytes[own.clone()]).filter(|at| is_full(bytes, own.start + at));
     let mut hits: Vec<usize> = hits.chain(breaks).map(|at| own.start + at).collect();
     hits.sort_unstable();
     for at in hits {
@@ -360,10 +452,12 @@ fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
     const BETWEEN: [&[u8]; 7] = [b":", b" ", b",", b"-", b", 0x", b",0x", b" 0x"];
     let mut at = own.start;
     while at < own.end {
+        // Most text has none: that alone must cost next to nothing.
+        let (steps, _) = bytes[at..own.end].as_chunks::<STEP>();
+        at += steps.iter().take_while(|step| !may_be_apart(step)).count() * STEP;
+        let Some(sample) = bytes.get(at..at + 12).filter(|_| at < own.end) else { return };
         let sampled = at;
         at += STEP;
-        let Some(sample) = bytes.get(sampled..sampled + 12) else { return };
-        // Most text has another sign first: that alone must cost next to nothing.
         let first = sample.iter().take(6).find(|byte| !is(**byte, HEX));
         if !first.is_some_and(|byte| matches!(byte, b':' | b'-' | b' ' | b',' | b'x')) {
             continue;
@@ -388,7 +482,7 @@ fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
         let mut end = start;
         let mut out = Vec::new();
         while is_byte(end) {
-            out.extend(hex(&bytes[end..end + 2]).unwrap_or_default());
+            out.extend(pair(bytes[end], bytes[end + 1]));
             end += 2;
             end += gap(&bytes[end..], between);
         }
@@ -397,6 +491,22 @@ fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
         }
         at = end.max(at);
     }
+}
+
+/// Whether one of three neighbours is a sign that stands there again two hex digits on, or
+/// the sign of `0x` is there.
+fn may_be_apart(sample: &[u8; STEP]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let of = |at: usize| CLASS[usize::from(sample[at])];
+    let again = |at: usize| sample[at] == sample[at + 3] && of(at + 1) & of(at + 2) & HEX & !of(at) != 0;
+    // A byte of 0 in eight has its high bit set then, and perhaps the one behind it.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
+    let [first @ .., _, _, _, _, _, _, _, _] = *sample;
+    let [_, _, _, third @ .., _, _, _, _, _] = *sample;
+    let [_, _, second @ .., _, _, _, _, _, _] = *sample;
+    let same = zeros(u64::from_le_bytes(first) ^ u64::from_le_bytes(third)) & 0xff_ffff;
+    let hex = zeros(u64::from_le_bytes(second) ^ (EACH * u64::from(b'x')));
+    same | hex != 0 && (hex != 0 || again(0) || again(1) || again(2))
 }
 
 /// How long the gap between two bytes is: as all are, or with the end of a line in it.

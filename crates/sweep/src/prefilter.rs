@@ -2,21 +2,30 @@
 //!
 //! Hashes of three folded bytes are looked up at every second position. Each literal
 //! has at least four bytes, so of two neighbouring triples of it one begins at an even
-//! position; both are in the table. That touches each byte 1.5 times, needs no
-//! instruction that not every processor has, and no `unsafe`. The first look is into a
-//! table of bytes, which takes no shifts and fits into the first cache; what is there, one
-//! of fifty, is looked up by two bits more. Which two triples of a literal are looked up is chosen by how rare
-//! they are, and triples that another literal has already cost nothing.
+//! position; both are in the table. One of three bytes is in it with every byte that may
+//! stand before it. Hashes are 16 bits wide and made of two words each, which compilers
+//! make vectors of on every processor, without `unsafe`. The first look is into a
+//! table of bytes, which takes no shifts, and says which bytes may follow; what is there, one
+//! of a hundred in programs and one of twenty in text, is looked up by another hash, and then
+//! compared by its first eight bytes. Which two triples of a literal are looked up is chosen
+//! by how rare they are; those that few others have cost little.
+
+use std::collections::HashMap;
 
 /// Literals shorter than this cannot be found.
 pub(crate) const LITERAL_MIN: usize = 4;
+/// But for our own, which are rare in everything that is read.
+const SHORT: usize = 3;
+const FIRST_BITS: u32 = 16;
 const HASH_BITS: u32 = 17;
-/// Of those, the high ones are the place in the table of bytes.
-const FIRST_BITS: u32 = 15;
+/// All classes of bytes.
+const ANY: u8 = 0xff;
 const FACTOR: u32 = 0x9e37_79b1;
 const FOLD: u32 = 0x20_2020;
+/// Hashed at once, in bytes.
+const BLOCK: usize = 256;
 /// Positions that are looked up at once.
-const AT_ONCE: usize = 9;
+const AT_ONCE: usize = 8;
 
 #[derive(Debug)]
 struct Literal {
@@ -27,17 +36,23 @@ struct Literal {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// The first bytes of the literal, and which bits of them count.
+    start: u64,
+    mask: u64,
     literal: u16,
-    /// Bytes from the start of the literal to the triple.
-    back: u16,
+    /// Bytes from the start of the literal to the triple; -1 if it begins before it.
+    back: i16,
 }
 
 #[derive(Debug)]
 pub(crate) struct Prefilter {
-    /// Not 0 where a hash begins with these bits.
+    /// Of each short hash: the classes of bytes that may follow a triple that has it.
     first: Box<[u8; 1 << FIRST_BITS]>,
+    /// Set where a triple has this long hash.
     bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
-    /// Entries of one hash are neighbours: from `heads[hash]` to `heads[hash + 1]`.
+    /// Of each word of those: how many are set before it.
+    ranks: Box<[u32; 1 << (HASH_BITS - 6)]>,
+    /// Entries of one hash are neighbours: from `heads[rank]` to `heads[rank + 1]`.
     heads: Vec<u32>,
     entries: Vec<Entry>,
     literals: Vec<Literal>,
@@ -49,113 +64,187 @@ impl Prefilter {
         let mut literals: Vec<Literal> =
             literals.into_iter().map(|(bytes, folded)| Literal { bytes, folded }).collect();
         for literal in &mut literals {
-            debug_assert!(literal.bytes.len() >= LITERAL_MIN, "checked where rules are read");
+            debug_assert!(literal.bytes.len() >= SHORT, "checked where rules are read");
             if literal.folded {
                 literal.bytes.make_ascii_lowercase();
             }
         }
-        let mut placed: Vec<(u32, Entry)> = Vec::new();
         let mut first = Box::new([0; 1 << FIRST_BITS]);
         let mut bits = Box::new([0_u64; 1 << (HASH_BITS - 6)]);
+        let mut placed: Vec<(u32, Entry)> = Vec::new();
+        let mut shared: HashMap<u32, u32> = HashMap::new();
         for (number, literal) in literals.iter().enumerate() {
-            let bytes = &literal.bytes;
-            let cost = |at: usize| {
-                let triple = [bytes[at], bytes[at + 1], bytes[at + 2]];
-                if is_set(bits.as_slice(), hash(triple_of(triple))) {
-                    0
-                } else {
-                    triple.iter().map(|b| commonness(*b)).sum()
-                }
-            };
-            let best =
-                (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
-            for back in [best, best + 1] {
-                let hash = hash(triple_of([bytes[back], bytes[back + 1], bytes[back + 2]]));
-                first[(hash >> (HASH_BITS - FIRST_BITS)) as usize] = 1;
+            for (triple, back) in triples(&literal.bytes, &shared) {
+                let hash = hash(triple);
+                let next = literal.bytes.get((back + SHORT as i16) as usize);
+                first[usize::from(short_hash(triple))] |= next.map_or(ANY, |next| class(*next));
                 bits[(hash >> 6) as usize] |= 1 << (hash & 63);
-                placed.push((hash, Entry { literal: number as u16, back: back as u16 }));
+                *shared.entry(hash).or_default() += 1;
+                placed.push((hash, literal.entry(number as u16, back)));
             }
         }
-        placed.sort_by_key(|(hash, _)| *hash);
-        let mut heads = vec![0_u32; (1 << HASH_BITS) + 1];
-        for (hash, _) in &placed {
-            heads[*hash as usize + 1] += 1;
-        }
-        for at in 1..heads.len() {
-            heads[at] += heads[at - 1];
+        placed.sort_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
+        placed.dedup_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
+        let mut heads: Vec<u32> =
+            (1..placed.len()).filter(|at| placed[*at].0 != placed[at - 1].0).map(|at| at as u32).collect();
+        heads.insert(0, 0);
+        heads.push(placed.len() as u32);
+        let mut ranks = Box::new([0; 1 << (HASH_BITS - 6)]);
+        let mut rank = 0;
+        for (word, ranked) in bits.iter().zip(ranks.iter_mut()) {
+            *ranked = rank;
+            rank += word.count_ones();
         }
         let entries = placed.into_iter().map(|(_, entry)| entry).collect();
-        Prefilter { first, bits, heads, entries, literals }
+        Prefilter { first, bits, ranks, heads, entries, literals }
     }
 
-    /// Tells where each literal begins, by its number.
+    /// Tells where each literal begins, by its number, in the order of where they are for
+    /// the most part.
     pub(crate) fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
+        let mut hashes = [0; BLOCK / 2];
         let mut at = 0;
-        while let Some(block) = bytes[at..].first_chunk::<20>() {
-            let words = words(block);
-            let any = (0..AT_ONCE).fold(0, |any, index| {
-                any | self.first[(product(words, index) >> (32 - FIRST_BITS)) as usize]
-            });
-            if any != 0 {
-                for index in 0..AT_ONCE {
-                    let hash = product(words, index) >> (32 - HASH_BITS);
-                    if is_set(self.bits.as_slice(), hash) {
-                        self.check(bytes, at + 2 * index, hash, &mut found);
+        while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            short_hashes(block, &mut hashes);
+            let (groups, _) = hashes.as_chunks::<AT_ONCE>();
+            for (index, group) in groups.iter().enumerate() {
+                if group.iter().fold(0, |any, hash| any | self.first[usize::from(*hash)]) != 0 {
+                    let from = at + index * 2 * AT_ONCE;
+                    for (index, hash) in group.iter().enumerate() {
+                        let at = from + 2 * index;
+                        let next = bytes.get(at + 3).map_or(ANY, |next| class(*next));
+                        if self.first[usize::from(*hash)] & next != 0 {
+                            self.look(bytes, at, &mut found);
+                        }
                     }
                 }
             }
-            at += 2 * AT_ONCE;
+            at += BLOCK;
         }
-        while let Some([a, b, c]) = bytes.get(at..at + 3) {
-            self.check(bytes, at, hash(triple_of([*a, *b, *c])), &mut found);
+        while at < bytes.len() {
+            self.look(bytes, at, &mut found);
             at += 2;
         }
     }
 
+    /// Looks up the triple at `at`.
+    #[inline]
+    fn look(&self, bytes: &[u8], at: usize, found: &mut impl FnMut(usize, usize)) {
+        let Some([a, b, c]) = bytes.get(at..at + 3) else { return };
+        let hash = hash([*a, *b, *c]);
+        let (word, bit) = ((hash >> 6) as usize, 1 << (hash & 63));
+        let set = self.bits[word];
+        if set & bit != 0 {
+            let rank = (self.ranks[word] + (set & (bit - 1)).count_ones()) as usize;
+            let entries = self.heads[rank] as usize..self.heads[rank + 1] as usize;
+            self.check(bytes, at, entries, found);
+        }
+    }
+
     #[inline(never)]
-    fn check(&self, bytes: &[u8], at: usize, hash: u32, found: &mut impl FnMut(usize, usize)) {
-        let entries = self.heads[hash as usize] as usize..self.heads[hash as usize + 1] as usize;
+    fn check(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        entries: std::ops::Range<usize>,
+        found: &mut impl FnMut(usize, usize),
+    ) {
         for entry in &self.entries[entries] {
-            let literal = &self.literals[entry.literal as usize];
-            let Some(start) = at.checked_sub(entry.back as usize) else { continue };
+            let Some(start) = at.checked_add_signed(-isize::from(entry.back)) else { continue };
+            if let Some(eight) = bytes.get(start..).and_then(|rest| rest.first_chunk())
+                && u64::from_le_bytes(*eight) & entry.mask != entry.start
+            {
+                continue;
+            }
+            let literal = &self.literals[usize::from(entry.literal)];
             let Some(there) = bytes.get(start..start + literal.bytes.len()) else { continue };
             let same = match literal.folded {
                 true => there.eq_ignore_ascii_case(&literal.bytes),
                 false => there == literal.bytes,
             };
             if same {
-                found(start, entry.literal as usize);
+                found(start, usize::from(entry.literal));
             }
         }
     }
 }
 
-/// A block with its letters folded, three triples in each word.
-#[inline(always)]
-fn words(block: &[u8; 20]) -> [u64; AT_ONCE / 3] {
-    std::array::from_fn(|index| {
-        let eight = block[6 * index..6 * index + 8].try_into().expect("eight bytes");
-        u64::from_le_bytes(eight) | 0x2020_2020_2020_2020
-    })
+impl Literal {
+    fn entry(&self, literal: u16, back: i16) -> Entry {
+        let (mut start, mut mask) = ([0; 8], [0; 8]);
+        for (at, byte) in self.bytes.iter().take(8).enumerate() {
+            mask[at] = if self.folded && byte.is_ascii_alphabetic() { !0x20 } else { 0xff };
+            start[at] = byte & mask[at];
+        }
+        Entry { start: u64::from_le_bytes(start), mask: u64::from_le_bytes(mask), literal, back }
+    }
 }
 
-/// Of the triple at every second position, the product whose high bits are its hash.
-#[inline(always)]
-fn product(words: [u64; AT_ONCE / 3], index: usize) -> u32 {
-    ((words[index / 3] >> (16 * (index % 3))) as u32 & 0xff_ffff).wrapping_mul(FACTOR)
+/// The triples by which a literal is found, with how far each is behind its beginning.
+/// `shared` says how many literals have a triple, by its hash.
+fn triples(bytes: &[u8], shared: &HashMap<u32, u32>) -> Vec<([u8; 3], i16)> {
+    let triple = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2]];
+    if bytes.len() == SHORT {
+        let before = (0..=u8::MAX).map(|byte| ([byte, bytes[0], bytes[1]], -1));
+        return before.chain([(triple(0), 0)]).collect();
+    }
+    let cost = |at: usize| match shared.get(&hash(triple(at))) {
+        Some(others) => 2 * others,
+        None => {
+            let [a, b, c] = triple(at);
+            [a, b, c].into_iter().map(commonness).sum::<u32>() + together([a, b]) + together([b, c])
+        }
+    };
+    let best = (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
+    [best, best + 1].map(|at| (triple(at), at as i16)).to_vec()
 }
 
-fn triple_of([a, b, c]: [u8; 3]) -> u32 {
-    u32::from_le_bytes([a, b, c, 0]) | FOLD
+/// Of the triple at every second position. Loops of this form become vectors.
+fn short_hashes(block: &[u8; BLOCK + 1], hashes: &mut [u16; BLOCK / 2]) {
+    let [_, later @ ..] = block;
+    let [earlier @ .., _] = block;
+    let ((earlier, _), (later, _)) = (earlier.as_chunks(), later.as_chunks());
+    for ((hash, earlier), later) in hashes.iter_mut().zip(earlier).zip(later) {
+        *hash = short(*earlier, *later);
+    }
+}
+
+fn short_hash([a, b, c]: [u8; 3]) -> u16 {
+    short([a, b], [b, c])
+}
+
+/// Of two words, the second of which begins a byte later.
+#[inline(always)]
+fn short(earlier: [u8; 2], later: [u8; 2]) -> u16 {
+    const FOLDED: u16 = 0x2020;
+    let [earlier, later] = [earlier, later].map(|word| u16::from_le_bytes(word) | FOLDED);
+    earlier.wrapping_mul(0x9e35).wrapping_add(later.wrapping_mul(0x6f4d)) >> (16 - FIRST_BITS)
+}
+
+/// One of eight, in which letters of both cases are one.
+#[inline(always)]
+fn class(byte: u8) -> u8 {
+    1 << (byte & 7)
 }
 
 #[inline(always)]
-fn hash(triple: u32) -> u32 {
+fn hash([a, b, c]: [u8; 3]) -> u32 {
+    let triple = u32::from_le_bytes([a, b, c, 0]) | FOLD;
     triple.wrapping_mul(FACTOR) >> (32 - HASH_BITS)
 }
 
-fn is_set(bits: &[u64], hash: u32) -> bool {
-    bits[(hash >> 6) as usize] >> (hash & 63) & 1 != 0
+/// What two bytes cost more because they often stand together.
+fn together(pair: [u8; 2]) -> u32 {
+    const COMMON: &[u8] = b"theinerananreonatenndtiesorteofedisitalarsttontngsehaasouioleve\
+                            comedehiriroicneearacelichllbemasiomurusscsslotrutam";
+    let pair = pair.map(|byte| byte.to_ascii_lowercase());
+    let (pairs, _) = COMMON.as_chunks::<2>();
+    match pair {
+        [a, b] if a == b && !a.is_ascii_alphabetic() => 12,
+        [b' ', letter] | [letter, b' '] if letter.is_ascii_alphabetic() => 6,
+        _ if pairs.contains(&pair) => 8,
+        _ => 0,
+    }
 }
 
 /// How often a byte stands in text and programs, roughly: 0 rare to 20 common.
@@ -193,5 +282,38 @@ mod tests {
         let mut found = Vec::new();
         filter.scan(b"akia PassWord sharedaccesskey", |at, literal| found.push((at, literal)));
         assert_eq!(found, [(5, 1)], "case counts where a rule does not say otherwise");
+    }
+
+    /// Against looking at each place for each literal.
+    #[test]
+    fn finds_what_a_plain_search_finds() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for round in 0..60 {
+            // Few letters, so that much is nearly a literal.
+            let mut any = |bytes: usize| -> Vec<u8> {
+                (0..bytes).map(|_| random.choice(*b"aAbBeE =.\0\xa0\x80").unwrap_or_default()).collect()
+            };
+            let mut literals: Vec<(Vec<u8>, bool)> =
+                (0..round).map(|number| (any(3 + number % 9), number % 3 == 0)).collect();
+            let bytes = any(700 + round);
+            let filter = Prefilter::new(literals.clone());
+            let mut found = Vec::new();
+            filter.scan(&bytes, |at, literal| found.push((at, literal)));
+            found.sort_unstable();
+            literals
+                .iter_mut()
+                .filter(|(_, folded)| *folded)
+                .for_each(|(bytes, _)| bytes.make_ascii_lowercase());
+            let is_there = |at: usize, (literal, folded): &(Vec<u8>, bool)| {
+                let there = bytes.get(at..at + literal.len());
+                there.is_some_and(|there| there == literal || *folded && there.eq_ignore_ascii_case(literal))
+            };
+            let mut plain: Vec<(usize, usize)> = (0..bytes.len())
+                .flat_map(|at| (0..literals.len()).map(move |literal| (at, literal)))
+                .filter(|(at, literal)| is_there(*at, &literals[*literal]))
+                .collect();
+            plain.sort_unstable();
+            assert_eq!(found, plain, "round {round}");
+        }
     }
 }

@@ -20,6 +20,12 @@ pub trait ReadAt {
         self.len() == 0
     }
 
+    /// Where the next bytes lie that are not in a hole, from `offset` on: the end if there
+    /// are none. Holes read as zeros.
+    fn data_from(&self, offset: u64) -> u64 {
+        offset
+    }
+
     /// All of it, if it is in memory.
     fn in_memory(&self) -> Option<&[u8]> {
         None
@@ -66,6 +72,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
         (**self).read_at(offset, buffer)
     }
 
+    fn data_from(&self, offset: u64) -> u64 {
+        (**self).data_from(offset)
+    }
+
     fn in_memory(&self) -> Option<&[u8]> {
         (**self).in_memory()
     }
@@ -108,6 +118,15 @@ impl ReadAt for FileSource {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
+        }
+    }
+
+    fn data_from(&self, offset: u64) -> u64 {
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => data.max(offset),
+            Err(rustix::io::Errno::NXIO) => self.bytes.max(offset),
+            // Devices, and file systems that do not say.
+            Err(_) => offset,
         }
     }
 }

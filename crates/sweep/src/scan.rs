@@ -180,6 +180,9 @@ impl Run<'_> {
         let rules = self.sweep.rules;
         let mut hits = Hits::default();
         let end = bytes.len().min(own.end + LOOK_AHEAD);
+        if is_zero(&bytes[own.start..end]) {
+            return hits;
+        }
         rules.prefilter.scan(&bytes[own.start..end], |at, literal| {
             if let Some(magic) = literal.checked_sub(rules.of_literal.len()) {
                 hits.magics.push((at, magic));
@@ -215,40 +218,39 @@ impl Run<'_> {
         let mark = self.totals.findings;
         let mut covered = Covered::new(mark);
         let mut unpacked = false;
-        let (mut start, mut lines) = (0_u64, 0_u64);
-        let mut buffer = Vec::new();
+        let (mut start, mut lines) = (behind_hole(source, 0), 0_u64);
+        let mut held = Vec::new();
         while start < len && !self.stopped {
             let before = start.min(BEFORE as u64);
-            let wanted = (len - start + before).min(before + (WINDOW + MARGIN) as u64) as usize;
-            buffer.resize(wanted, 0);
-            let read = match read_full(source, start - before, &mut buffer) {
-                Ok(read) => read,
+            let base = start - before;
+            let wanted = (len - base).min(before + (WINDOW + MARGIN) as u64) as usize;
+            let buffer = match view(source, base, wanted, &mut held) {
+                Ok(buffer) => buffer,
                 Err(error) => {
                     self.skipped(format!("could not be read from byte {start} on: {error}"));
                     return;
                 }
             };
-            buffer.truncate(read);
             let own = before as usize..buffer.len().min(before as usize + WINDOW);
             if own.is_empty() {
                 return;
             }
-            let base = start - before;
             covered.forget(start);
             let mut hits = Hits::default();
             if !covered.is_whole(&(start..start + own.len() as u64)) {
-                hits = self.hits(&buffer, own.clone());
+                hits = self.hits(buffer, own.clone());
                 let seen = &buffer[own.start..];
                 unpacked |= self.containers(source, seen, start, own.len(), &hits, &mut covered);
             }
             for own in covered.rest(own.clone(), base) {
                 let inner = unpacked.then_some(mark);
-                self.window(&Window { bytes: &buffer, own, hits: &hits, base, lines, origin: None, inner });
+                self.window(&Window { bytes: buffer, own, hits: &hits, base, lines, origin: None, inner });
             }
             // The next buffer begins `BEFORE` before the next window.
-            let next = start + own.len() as u64;
+            let next = behind_hole(source, start + own.len() as u64);
             let kept = next - next.min(BEFORE as u64) - base;
-            lines += memchr::memchr_iter(b'\n', &buffer[..(kept as usize).min(buffer.len())]).count() as u64;
+            lines +=
+                memchr::memchr_iter(b'\n', &buffer[..kept.min(buffer.len() as u64) as usize]).count() as u64;
             start = next;
             if self.depth == 0 {
                 self.totals.read = start;
@@ -327,6 +329,37 @@ impl Run<'_> {
         let most = read.saturating_mul(WORK_RATIO).saturating_add(WORK_FREE);
         most.saturating_sub(self.totals.worked)
     }
+}
+
+/// Where to go on from `at`. What begins in a hole has its magic number behind it.
+fn behind_hole(source: &dyn ReadAt, at: u64) -> u64 {
+    let data = source.data_from(at);
+    match data < source.len() {
+        true => data.saturating_sub(LOOK_AHEAD as u64).max(at),
+        false => data,
+    }
+}
+
+/// `wanted` bytes from `at`, or as many as there are: in `held`, if they are not in memory.
+fn view<'a>(
+    source: &'a dyn ReadAt,
+    at: u64,
+    wanted: usize,
+    held: &'a mut Vec<u8>,
+) -> std::io::Result<&'a [u8]> {
+    if let Some(rest) = source.in_memory().and_then(|all| all.get(at as usize..)) {
+        return Ok(&rest[..wanted.min(rest.len())]);
+    }
+    held.resize(wanted, 0);
+    let read = read_full(source, at, held)?;
+    Ok(&held[..read])
+}
+
+/// Whether there is nothing but zeros: nothing begins there.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    blocks.iter().all(|block| block.iter().fold(0, |any, byte| any | byte) == 0)
+        && rest.iter().all(|byte| *byte == 0)
 }
 
 fn is_encoding(name: &str) -> bool {

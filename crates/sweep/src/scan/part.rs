@@ -45,6 +45,10 @@ impl ReadAt for Metered<'_> {
         self.left.set(left.saturating_sub(READ_MIN.max(read as u64)));
         Ok(read)
     }
+
+    fn data_from(&self, offset: u64) -> u64 {
+        self.source.data_from(offset)
+    }
 }
 
 /// Begins with so many known bytes that chance makes none.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::covered::Covered;
-use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window};
+use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window, is_zero};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded};
 use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
@@ -51,6 +51,9 @@ impl Run<'_> {
 
     pub(super) fn window(&mut self, window: &Window<'_>) {
         self.scanned += window.own.len() as u64;
+        if is_zero(&window.bytes[window.own.clone()]) {
+            return;
+        }
         self.texts.clear();
         // What is decoded may hold containers, with windows of their own.
         let outer = std::mem::take(&mut self.counted);
@@ -90,6 +93,10 @@ impl Run<'_> {
         let rules = self.sweep.rules;
         let bytes = window.bytes;
         let mut candidates = Vec::new();
+        // Of most texts that decoders give.
+        if window.hits.literals.is_empty() {
+            return candidates;
+        }
         let mut searched = 0;
         // Where the last match of each rule ended: its other literals tell of it again.
         let mut ends = vec![0; rules.iter().count()];
@@ -231,7 +238,7 @@ impl Run<'_> {
             return;
         }
         let origin = window.origin.unwrap_or((window, place.start));
-        self.chain.push(format!("({encoding})"));
+        self.chain.push(["(", encoding, ")"].concat());
         self.depth += 1;
         let mut covered = Covered::new(self.totals.findings);
         let hits = self.hits(&bytes, 0..bytes.len());

@@ -86,6 +86,13 @@ impl ReadAt for Slice<'_> {
         let count = self.bytes.saturating_sub(offset).min(buffer.len() as u64) as usize;
         if count == 0 { Ok(0) } else { self.source.read_at(self.at + offset, &mut buffer[..count]) }
     }
+
+    fn data_from(&self, offset: u64) -> u64 {
+        match offset < self.bytes {
+            true => (self.source.data_from(self.at + offset) - self.at).min(self.bytes),
+            false => offset,
+        }
+    }
 }
 
 /// Fills `buffer` from `at`.

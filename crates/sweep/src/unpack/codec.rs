@@ -44,8 +44,11 @@ pub(super) fn decode(codec: Codec, data: &[u8], max: usize) -> Result<Vec<u8>, S
     }
 }
 
+/// The largest block that file systems pack, in bytes.
+const BLOCK: usize = 1 << 20;
+
 fn all(decoder: impl Read, max: usize) -> Result<Vec<u8>, Stop> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(max.min(BLOCK) + 1);
     decoder.take(max as u64 + 1).read_to_end(&mut out)?;
     if out.len() > max { Err(Stop::damaged("a block is longer than it may be")) } else { Ok(out) }
 }

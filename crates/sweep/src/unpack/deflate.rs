@@ -40,7 +40,11 @@ impl Trials {
         decoder.reset(true);
         let mut out = [0; OUT];
         let result = decoder.decompress(&head[..head.len().min(IN)], &mut out, FlushDecompress::None);
-        let (read, unpacked) = (decoder.total_in(), decoder.total_out());
+        let (read, unpacked) = match &result {
+            Ok(_) => (decoder.total_in(), decoder.total_out()),
+            // How far it came is not told.
+            Err(_) => (head.len().min(IN) as u64, 0),
+        };
         self.spent += 64 + read + unpacked;
         self.end = self.end.max(at + read as usize);
         match result {

@@ -1,11 +1,9 @@
-//! Where something begins that can be unpacked. Magic numbers of four bytes and more are
-//! literals of the same filter that finds those of rules; short ones, and those that are
-//! instructions of processors, are looked for by one or two of their bytes. What matches
+//! Where something begins that can be unpacked. Magic numbers of three bytes and more are
+//! literals of the same filter that finds those of rules; those of two are looked for by one
+//! of their bytes. What matches
 //! is looked at closely, since short ones match by chance all the time.
 
 use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 
 use super::bytes::{be32, byte, le16, le32, le64};
 use super::deflate::Trials;
@@ -36,12 +34,14 @@ fn any(_: &[u8]) -> bool {
     true
 }
 
-/// Those of four bytes and more, three of which are seldom in programs. A shorter one is
-/// told with each byte that may follow.
+/// Those of three bytes and more. A shorter one is told with each byte that may follow.
 fn magics() -> Vec<Magic> {
     let mut magics = vec![
         magic(Format::Bzip2, 4, &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59], bzip2),
         magic(Format::Xz, 0, b"\xfd7zXZ\0", any),
+        // Properties that all tools use, and the low half of a window's size.
+        magic(Format::Lzma, 0, &[0x5d, 0, 0], lzma),
+        magic(Format::Gzip, 0, &[0x1f, 0x8b, 8], gzip),
         magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
         magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
         // The frame that kernels are packed with: a block follows at once.
@@ -88,8 +88,6 @@ fn magics() -> Vec<Magic> {
     magics
 }
 
-/// Properties that all tools use, and the low half of a window's size.
-static LZMA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0x5d, 0, 0]));
 static MAGICS: LazyLock<Vec<Magic>> = LazyLock::new(magics);
 static FILTER: LazyLock<Prefilter> = LazyLock::new(|| Prefilter::new(literals()));
 
@@ -129,7 +127,7 @@ pub(crate) fn find_at(window: &[u8], end: usize, magics: &[(usize, usize)]) -> V
         add(at.checked_sub(magic.at), magic.format, magic.check);
     }
     let mut trials = Trials::default();
-    for at in memchr::memchr3_iter(0x78, 0xaa, 0x1f, seen) {
+    for at in memchr::memchr2_iter(0x78, 0xaa, seen) {
         match (seen[at], seen.get(at + 1)) {
             (0x78, Some(0x01 | 0x5e | 0x9c | 0xda)) if at < end && trials.zlib(window, at) => {
                 add(Some(at), Format::Zlib, any);
@@ -138,12 +136,8 @@ pub(crate) fn find_at(window: &[u8], end: usize, magics: &[(usize, usize)]) -> V
                 add(at.checked_sub(511), Format::Fat, fat);
                 add(at.checked_sub(511), Format::Mbr, mbr);
             }
-            (0x1f, Some(0x8b)) => add(Some(at), Format::Gzip, gzip),
             _ => {}
         }
-    }
-    for at in LZMA.find_iter(seen) {
-        add(Some(at), Format::Lzma, lzma);
     }
     found.sort_unstable();
     found.dedup();

@@ -35,10 +35,20 @@ impl ReadAt for Image<'_> {
         if let Some(at) = chunk.at {
             return self.source.read_at(at + inside, &mut buffer[..count]);
         }
-        for (index, byte) in buffer[..count].iter_mut().enumerate() {
-            *byte = chunk.fill[(inside as usize + index) % 4];
+        let mut fill = chunk.fill;
+        fill.rotate_left((inside % 4) as usize);
+        for four in buffer[..count].chunks_mut(4) {
+            four.copy_from_slice(&fill[..four.len()]);
         }
         Ok(count)
+    }
+
+    /// Behind what is filled with zeros.
+    fn data_from(&self, offset: u64) -> u64 {
+        let after = self.chunks.partition_point(|chunk| chunk.from <= offset);
+        let rest = self.chunks.get(after.saturating_sub(1)..).unwrap_or_default();
+        let data = rest.iter().find(|chunk| chunk.at.is_some() || chunk.fill != [0; 4]);
+        data.map_or(self.bytes, |chunk| chunk.from).max(offset)
     }
 }
 

@@ -1,0 +1,70 @@
+use super::*;
+
+/// Runs that are long enough, found by looking at every byte.
+fn plain_runs(bytes: &[u8]) -> Vec<Range<usize>> {
+    let (mut runs, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let mut end = at + bytes[at..].iter().take_while(|byte| is(**byte, BASE64)).count();
+        if end - at >= LINE_MIN && (end - at).is_multiple_of(4) {
+            end = join_lines(bytes, at, end);
+        }
+        let padded = end + bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
+        if end > at && padded - at >= RUN_MIN {
+            runs.push(at..padded);
+        }
+        at = end.max(at + 1);
+    }
+    runs
+}
+
+#[test]
+fn each_run_of_base64_is_found_wherever_it_begins() {
+    let mut random = fastrand::Rng::with_seed(8);
+    for round in 0..3000 {
+        let mut bytes = Vec::new();
+        while bytes.len() < 400 {
+            let len = random.usize(..if round % 3 == 0 { 90 } else { 30 });
+            bytes.extend((0..len).map(|_| random.alphanumeric() as u8));
+            let between: &[&[u8]] = &[b"=", b"==", b" ", b"\n", b"\r\n", b"\n  ", b"\0", b"==="];
+            bytes.extend_from_slice(random.choice(between).copied().unwrap_or_default());
+        }
+        let mut found = Vec::new();
+        base64_runs(&bytes, 0..bytes.len(), |run| found.push(run));
+        assert_eq!(found, plain_runs(&bytes), "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn bytes_apart_are_found_wherever_they_begin() {
+    for between in [":", " ", ",", "-", ", 0x", ",0x", " 0x"] {
+        for before in 0..40 {
+            for count in [31, 40] {
+                let hex: Vec<String> = (0..count).map(|n| format!("{:02x}", b'a' + n % 26)).collect();
+                let text = format!("{}\n{}\nend of it", ".".repeat(before), hex.join(between));
+                let mut found = Vec::new();
+                escapes(text.as_bytes(), 0..text.len(), |decoded| found.push(decoded));
+                assert_eq!(found.len(), 1, "{text}");
+                assert!(found[0].bytes.len() >= usize::from(count) - 1, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn base64_is_read_with_blanks_in_it_and_nothing_else() {
+    for (text, bytes) in [
+        ("", Some("")),
+        ("QUJDREVGR0g=", Some("ABCDEFGH")),
+        ("QUJDREVGR0g", Some("ABCDEFGH")),
+        ("QUJD\r\n RE\tVGR0g=", Some("ABCDEFGH")),
+        ("QUJDREVG", Some("ABCDEF")),
+        ("QUJDREVGR0", Some("ABCDEFG")),
+        ("QUJDREVGR", None),
+        ("QUJDREVG.0g=", None),
+        ("QU=JDREV", None),
+        ("QUJD====", None),
+    ] {
+        assert_eq!(base64(text.as_bytes()).as_deref(), bytes.map(str::as_bytes), "{text:?}");
+    }
+    assert_eq!(base64(b"-_+/"), Some(vec![0xfb, 0xff, 0xbf]));
+}

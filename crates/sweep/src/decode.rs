@@ -32,6 +32,9 @@ pub(crate) struct Decoded {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// Lines around an escape that are read with it, in bytes.
+const PARAGRAPH: usize = 2 << 10;
+
 const BASE64: u8 = 1;
 const HEX: u8 = 2;
 
@@ -414,7 +417,10 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
         if at < done[kind] || escape(&bytes[at..]).is_none() {
             continue;
         }
-        let place = line(bytes, at);
+        let place = match byte {
+            b'&' => paragraph(bytes, at, line(bytes, at)),
+            _ => line(bytes, at),
+        };
         done[kind] = place.end;
         // Within the line, all escapes of the kind count.
         let all = |rest: &[u8]| match (rest.first() == Some(&byte), byte) {
@@ -564,6 +570,26 @@ fn soft_lines(bytes: &[u8], at: usize) -> Range<usize> {
     }
     while place.end < bytes.len() && place.end - at < SEGMENT_AFTER && soft(&bytes[place.clone()]) {
         place.end = line(bytes, place.end + 1).end.max(place.end + 1).min(bytes.len());
+    }
+    // A key has its padding in its last line alone.
+    while place.start > 0 && at - place.start < PARAGRAPH {
+        let before = line(bytes, place.start - 1);
+        if bytes[before.clone()].trim_ascii().is_empty() {
+            break;
+        }
+        place.start = before.start;
+    }
+    paragraph(bytes, at, place)
+}
+
+/// With the lines that follow, up to an empty one: a name may stand above its value.
+fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>) -> Range<usize> {
+    while place.end + 1 < bytes.len() && place.end - place.start.max(at) < PARAGRAPH {
+        let next = line(bytes, place.end + 1);
+        if bytes[next.clone()].trim_ascii().is_empty() {
+            break;
+        }
+        place.end = next.end;
     }
     place
 }

@@ -310,3 +310,17 @@ impl Rules {
         &self.rules[usize::from(number)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_built_in_expression_compiles() {
+        for rule in Rules::built_in().iter().filter(|rule| rule.base64_run.is_none()) {
+            if let Err(error) = confirm::compile(&rule.regex) {
+                panic!("{}: {error}", rule.id);
+            }
+        }
+    }
+}

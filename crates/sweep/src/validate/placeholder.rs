@@ -167,6 +167,7 @@ const KNOWN: &[&[u8]] = &[
     b"czZCaGRSa3F0MzpnWDFmQmF0M2JW",
     b"45ghiukldjahdnhzdauz",
     // RFC 5849, 1.2 and 3.1.
+    b"0685bd9184jfhq22",
     b"kkk9d7dh3k39sjv7",
     b"ad180jjd733klru7",
     // RFC 7617, 2: Aladdin, open sesame.
@@ -180,7 +181,9 @@ const KNOWN: &[&[u8]] = &[
 
 pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     let trimmed = secret.trim_ascii();
-    if trimmed.is_empty() || KNOWN.contains(&trimmed) {
+    // A page may have broken one in two.
+    let known = |known: &&[u8]| *known == trimmed || trimmed.len() >= 40 && known.starts_with(trimmed);
+    if trimmed.is_empty() || KNOWN.iter().any(known) {
         return true;
     }
     // The start says enough of a long one, such as a private key.
@@ -235,7 +238,7 @@ fn is_plain(secret: &[u8]) -> bool {
     if !(4..=128).contains(&secret.len()) || !secret.iter().all(|byte| (0x21..0x7f).contains(byte)) {
         return false;
     }
-    let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphanumeric() || pair[0] == b'_');
+    let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphabetic() || pair[0] == b'_');
     let code = [
         b"::".as_slice(),
         b"->",
@@ -301,8 +304,9 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
     };
     let index = body.ends_with(b"]") && body.windows(3).any(starts);
     let of = [b"self.".as_slice(), b"this.", b"args.", b"opts.", b"config."];
-    let member =
-        name && (of.iter().any(|of| body.starts_with(of)) || body.contains(&b'_') && body.contains(&b'.'));
+    let joined = || body.split(|byte| matches!(byte, b'_' | b'.')).all(words::is_word);
+    let named = || body.contains(&b'_') && body.contains(&b'.') && joined();
+    let member = name && (of.iter().any(|of| body.starts_with(of)) || named());
     let underscores = body.iter().filter(|byte| **byte == b'_').count();
     let constant = name && underscores >= 2 && !body.iter().any(u8::is_ascii_lowercase);
     // Constants of C++.

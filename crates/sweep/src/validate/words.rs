@@ -166,7 +166,22 @@ pub(super) fn is_odd(secret: &[u8]) -> bool {
     let lower = secret.iter().any(u8::is_ascii_lowercase);
     let upper = secret.iter().any(u8::is_ascii_uppercase);
     let sign = secret.iter().any(|byte| b"!@#%^&*+?~".contains(byte));
-    secret.len() >= 8 && (lower && upper && sign || scraps(secret) >= 2 || rare_pairs(secret) >= rare(secret))
+    secret.len() >= 8
+        && (lower && upper && sign
+            || scraps(secret) >= 2
+            || rare_pairs(secret) >= rare(secret)
+            || is_mute(secret))
+}
+
+/// Letters with a vowel in six at most, or six without one, as no word but of German has.
+fn is_mute(secret: &[u8]) -> bool {
+    let vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
+    let vowels = secret.iter().filter(|byte| vowel(byte)).count();
+    let long = secret.split(|byte| vowel(byte)).any(|run| run.len() >= 6);
+    let german = secret.windows(3).any(|three| three.eq_ignore_ascii_case(b"sch"));
+    // Abbreviations and constants are of great letters.
+    let small = secret.iter().any(u8::is_ascii_lowercase);
+    small && secret.iter().all(u8::is_ascii_alphabetic) && (vowels * 6 <= secret.len() || long && !german)
 }
 
 /// Pairs that no word has, from which on letters are none; a name in `CamelCase` may have
@@ -247,7 +262,9 @@ fn is_cased(run: &[u8]) -> bool {
 
 /// Of a name whose words stand apart: one word, or an abbreviation.
 pub(super) fn is_part(part: &[u8]) -> bool {
-    part.len() <= 3 || rare_pairs(part) * 4 <= part.len() && scraps(part) == 0
+    part.len() <= 3
+        || scraps(part) == 0
+            && (rare_pairs(part) * 4 <= part.len() || part.len() <= 5 && rare_pairs(part) <= 2)
 }
 
 /// `Ed25519PrivateKey`, `v1beta1`: words with a number or two in them.

@@ -26,7 +26,10 @@ const PLANTED: &[&str] = &[
 /// What is missed: files of a name and a value, where nothing says what they are
 /// (a list of keys of stunnel, of plain passwords of lighttpd), and passwords of small
 /// letters that could be words, where the format does not say that they are none.
-const RECALL: f64 = 0.98;
+const RECALL: f64 = 0.99;
+/// Of encodings and chains of them: the files above again in each, and lines whose
+/// neighbours say what they are, where the decoder reads them alone.
+const ENCODED: f64 = 0.984;
 const SEEDS: std::ops::Range<u64> = 700..703;
 
 pub(crate) struct Document {
@@ -305,7 +308,7 @@ fn settings_lose_their_secrets_in_each_encoding_and_in_several() {
             }
         }
     }
-    score.check(RECALL);
+    score.check(ENCODED);
 }
 
 /// Names and formats that were written down after the rules were.

@@ -257,6 +257,7 @@ fn is_plain(secret: &[u8]) -> bool {
         b"${",
         b"%s",
         b"%d",
+        b"%08",
         // Fonts of troff.
         b"\\f",
     ];

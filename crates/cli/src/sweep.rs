@@ -5,6 +5,7 @@ mod camera;
 mod container;
 
 use std::fs::Metadata;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -74,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::from(FOUND),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // It may name files and rules of others.
+            eprintln!("error: {}", ::sweep::shown(&format!("{error:#}")));
             ExitCode::from(FAILED)
         }
     }
@@ -113,10 +115,9 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     let Collected { mut findings, skipped, totals, progress, journal } = collected;
     progress.end();
     if progress.is_stopped() {
-        // What was found is told, and a baseline would forgive what was not read.
-        ensure!(arguments.write_baseline.is_none(), "interrupted: no baseline is written of half a sweep");
         eprintln!("interrupted: this is what was found until then");
     }
+    // A baseline would forgive what was not read.
     let is_whole = failed.is_none() && !progress.is_stopped();
     if let Some(path) = arguments.write_baseline.as_ref().filter(|_| is_whole) {
         std::fs::write(path, Baseline::write(&findings)).with_context(|| path.display().to_string())?;
@@ -136,7 +137,14 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     if let Some(failed) = failed {
         return Err(failed.context("not everything was read"));
     }
-    ensure!(is_whole, "not everything was read");
+    ensure!(
+        is_whole,
+        "not everything was read{}",
+        match arguments.write_baseline {
+            Some(_) => ": no baseline is written of half a sweep",
+            None => "",
+        }
+    );
     if let Some(journal) = journal {
         journal.end().context("the journal could not be removed")?;
     }
@@ -193,11 +201,12 @@ impl Collected {
         let stop = self.progress.stop();
         container.each(&stop, |blob| {
             let name = format!("{place}/{}", blob.name);
-            if self.known(&name, &container::state(&blob.etag, blob.bytes)) {
+            let state = container::state(&blob.etag, blob.bytes);
+            if state.is_some_and(|state| self.known(&name, &state)) {
                 return Ok(());
             }
             match container.read(&blob, &stop) {
-                Ok((spool, state)) => self.input(sweep, &name, Some(&state), spool.source()),
+                Ok((spool, state)) => self.input(sweep, &name, state.as_deref(), spool.source()),
                 Err(Failed::Skip(why)) => self.skip(&name, why),
                 Err(Failed::End(error)) => return Err(error.context(place.clone())),
             }
@@ -238,7 +247,9 @@ impl Collected {
             progress.go_on()
         });
         done.totals = totals;
-        if let Some(state) = state.filter(|_| !self.progress.is_stopped()) {
+        // One that broke off is read again, once the disk or the network is back.
+        let is_whole = done.totals.read >= source.len() && !self.progress.is_stopped();
+        if let Some(state) = state.filter(|_| is_whole) {
             self.note(name, state, &done);
         }
         self.take(done);
@@ -266,15 +277,20 @@ impl Collected {
         self.progress.done(totals.read);
         self.findings.extend(findings);
         self.skipped.extend(skipped);
-        self.totals.read += totals.read;
-        self.totals.unpacked += totals.unpacked;
-        self.totals.parts += totals.parts;
+        // A journal says what it likes.
+        let Totals { read, unpacked, parts, .. } = &mut self.totals;
+        *read = read.saturating_add(totals.read);
+        *unpacked = unpacked.saturating_add(totals.unpacked);
+        *parts = parts.saturating_add(totals.parts);
     }
 }
 
+/// Of all files of rules, in bytes.
+const ALL_RULES_BYTES_MAX: usize = 64 << 20;
+
 /// Files of rules, and files of folders of them.
 fn read_rules(paths: &[PathBuf]) -> anyhow::Result<Rules> {
-    let mut texts = Vec::new();
+    let (mut texts, mut bytes) = (Vec::new(), 0);
     for path in paths {
         let mut files = vec![path.clone()];
         if path.is_dir() {
@@ -284,13 +300,17 @@ fn read_rules(paths: &[PathBuf]) -> anyhow::Result<Rules> {
             let is_rules = |path: &PathBuf| {
                 path.extension().is_some_and(|is| is == "toml" || is == "yml" || is == "yaml")
             };
-            files.retain(is_rules);
+            // A pipe would be waited for.
+            files.retain(|path| is_rules(path) && path.is_file());
             files.sort();
             ensure!(!files.is_empty(), "{} holds no files of rules (.toml, .yml, .yaml)", path.display());
         }
         ensure!(files.len() <= ::sweep::rules::RULES_MAX, "{} holds too many files", path.display());
         for file in files {
-            texts.push((file.display().to_string(), read_text(&file, ::sweep::rules::RULES_BYTES_MAX)?));
+            let text = read_text(&file, ::sweep::rules::RULES_BYTES_MAX)?;
+            bytes += text.len();
+            ensure!(bytes <= ALL_RULES_BYTES_MAX, "{} holds too much", path.display());
+            texts.push((file.display().to_string(), text));
         }
     }
     Ok(Rules::with_files(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
@@ -327,9 +347,12 @@ pub(crate) fn now() -> anyhow::Result<i64> {
 /// A file of at most `max` bytes.
 pub(crate) fn read(path: &Path, max: u64) -> anyhow::Result<Vec<u8>> {
     let name = || path.display().to_string();
-    let len = std::fs::metadata(path).with_context(name)?.len();
-    ensure!(len <= max, "{} is longer than {max} bytes", path.display());
-    std::fs::read(path).with_context(name)
+    let file = std::fs::File::open(path).with_context(name)?;
+    let mut bytes = Vec::new();
+    // Devices and pipes say nothing of their length.
+    file.take(max + 1).read_to_end(&mut bytes).with_context(name)?;
+    ensure!(bytes.len() as u64 <= max, "{} is longer than {max} bytes", path.display());
+    Ok(bytes)
 }
 
 fn read_text(path: &Path, max: u64) -> anyhow::Result<String> {

@@ -254,6 +254,8 @@ pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(R
 /// enough: 22 characters and their padding. Such a run has the middle of a step in it and
 /// one of its sides; most text has a sign of another kind among the three that are looked at.
 fn next_in_run(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+    // The step that begins in front of the end may reach beyond it.
+    let at = at.min(end);
     let of = |byte: u8| CLASS[usize::from(byte)];
     let (steps, _) = bytes.get(at..end)?.as_chunks::<STEP>();
     let all = |part: &[u8]| part.iter().fold(BASE64, |class, byte| class & of(*byte)) != 0;

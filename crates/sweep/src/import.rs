@@ -9,6 +9,7 @@ mod yaml;
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::confirm;
 use crate::finding::Severity;
@@ -93,8 +94,9 @@ impl Imported {
 fn rule(foreign: Foreign) -> Result<Rule, String> {
     let Foreign { id, title, regex, group, keywords, checks, severity } = foreign;
     let read = expression::read(&regex, group)?;
-    let mut literals: Vec<String> =
-        keywords.into_iter().filter(|word| (LITERAL_MIN..=256).contains(&word.len())).collect();
+    let fits = |word: &String| (LITERAL_MIN..=256).contains(&word.len());
+    // One of them stands in each match: without the short ones matches would be missed.
+    let mut literals = if keywords.iter().all(fits) { keywords } else { Vec::new() };
     if literals.is_empty() {
         literals = read.literals;
     }
@@ -142,6 +144,9 @@ struct Gitleaks {
     entropy: Option<f64>,
     #[serde(default)]
     keywords: Vec<String>,
+    path: Option<IgnoredAny>,
+    allowlist: Option<IgnoredAny>,
+    allowlists: Option<IgnoredAny>,
 }
 
 /// None if it is no file of Gitleaks.
@@ -149,6 +154,15 @@ pub(crate) fn gitleaks(text: &str) -> Option<Imported> {
     let file: File = toml::from_str(text).ok()?;
     let mut imported = Imported::default();
     for rule in file.rules {
+        for (name, is_there) in [
+            ("path", rule.path.is_some()),
+            ("allowlist", rule.allowlist.is_some() || rule.allowlists.is_some()),
+        ] {
+            if is_there && rule.regex.is_some() {
+                let why = format!("`{name}` is not used: more may be found");
+                imported.unused.entry(why).or_default().push(cut(&rule.id));
+            }
+        }
         let Some(regex) = rule.regex else {
             imported.leave_out(&rule.id, "it has no expression, and names of files are not looked at");
             continue;

@@ -12,6 +12,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -31,6 +33,8 @@ pub enum JournalError {
     Io(#[from] io::Error),
     #[error("it is no regular file")]
     Kind,
+    #[error("it is another user's, or others may read or write it (chmod 600)")]
+    Shared,
     #[error("another sweep is writing it")]
     Busy,
     #[error("it is no journal of a sweep, or of another version")]
@@ -98,11 +102,7 @@ impl Journal {
     /// Begins a journal, or opens one of the same sweep: `of` says what is swept, and
     /// how. `now` is kept, so that what lived when the sweep began counts as living.
     pub fn open(path: &Path, of: &[&str], rules: &Rules, now: i64) -> Result<Journal, JournalError> {
-        if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(JournalError::Kind);
-        }
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = opened(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(JournalError::Busy),
@@ -110,6 +110,9 @@ impl Journal {
         }
         let mut journal = Journal { path: path.to_owned(), file, bytes: 0, now, done: HashMap::new() };
         let of = digest(of, rules);
+        if journal.file.metadata()?.len() > JOURNAL_BYTES_MAX {
+            return Err(JournalError::Full);
+        }
         if journal.file.metadata()?.len() == 0 {
             journal.write(&Head { lenskeep_sweep: VERSION, of, now })?;
         } else {
@@ -199,7 +202,12 @@ impl Journal {
         if bytes > JOURNAL_BYTES_MAX || line.len() as u64 >= LINE_MAX {
             return Err(JournalError::Full);
         }
-        self.file.write_all(&line)?;
+        if let Err(error) = self.file.write_all(&line) {
+            // Half a line would spoil the one after it, which a disk with room again takes.
+            self.file.set_len(self.bytes)?;
+            self.file.seek(SeekFrom::Start(self.bytes))?;
+            return Err(error.into());
+        }
         self.bytes = bytes;
         Ok(())
     }
@@ -231,6 +239,27 @@ impl Kept {
     }
 }
 
+/// A file of this user's alone: whoever else could write it would say that nothing was
+/// found. A link is not followed, and a pipe not waited for.
+fn opened(path: &Path) -> Result<File, JournalError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(flags.bits().cast_signed());
+    let file = options.open(path).map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => JournalError::Kind,
+        _ => JournalError::Io(error),
+    })?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(JournalError::Kind);
+    }
+    match metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0 {
+        true => Ok(file),
+        false => Err(JournalError::Shared),
+    }
+}
+
 /// A name for what is swept, and by which rules.
 fn digest(of: &[&str], rules: &Rules) -> String {
     let mut hash = Sha256::new();
@@ -241,11 +270,14 @@ fn digest(of: &[&str], rules: &Rules) -> String {
     add(env!("CARGO_PKG_VERSION"));
     of.iter().for_each(|part| add(part));
     for rule in rules.iter() {
-        let Rule { id, severity, kind, regex, literals, before, after, ignore_case, checks, .. } = &**rule;
-        add(id);
-        add(regex);
-        literals.iter().for_each(|literal| add(literal));
-        add(&format!("{severity:?} {kind:?} {before} {after} {ignore_case} {checks:?}"));
+        add(&rule.id);
+        add(rule.family());
+        add(&rule.regex);
+        rule.literals.iter().for_each(|literal| add(literal));
+        let Rule { severity, kind, before, after, ignore_case, general, base64_run, checks, .. } = &**rule;
+        add(&format!(
+            "{severity:?} {kind:?} {before} {after} {ignore_case} {general} {base64_run:?} {checks:?}"
+        ));
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -121,7 +121,8 @@ impl Rule {
             id,
             title,
             severity: Severity::High,
-            kind: Kind::Key,
+            // Nobody says who made it: few bits name what may be a person's choice.
+            kind: Kind::Password,
             family: None,
             opens: "What the title of the imported rule says.".to_owned(),
             remedy: "Change it where it is in use, and remove it from here.".to_owned(),
@@ -256,7 +257,11 @@ impl Rules {
             Ok(imported) => Ok(imported),
             // Whose fault is told depends on whose form it has.
             Err(why) if import::is_yaml(text) => Err(RulesError::Yaml(format!("{name}: {why}"))),
-            Err(_) => Err(RulesError::Toml(format!("{name}: {error}"))),
+            // Its own words would quote the line.
+            Err(_) => {
+                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+                Err(RulesError::Toml(format!("{name}, line {line}: {}", error.message())))
+            }
         }
     }
 

@@ -49,7 +49,8 @@ pub enum Notice<'a> {
     Found(Finding),
     /// Something was not read, with the chain of names that leads to it.
     Skipped { chain: &'a [String], why: String },
-    /// So many bytes of the input have been read.
+    /// So many bytes of the input have been read. Told again and again while something in
+    /// it is read, so that whoever wants to end it can.
     Read(u64),
 }
 
@@ -254,8 +255,8 @@ impl Run<'_> {
             start = next;
             if self.depth == 0 {
                 self.totals.read = start;
-                self.tell(Notice::Read(start));
             }
+            self.tell(Notice::Read(self.totals.read));
         }
     }
 

@@ -9,7 +9,9 @@ use crate::decode::Decoded;
 const HEADING_MAX: usize = 1024;
 /// Of a row.
 const ROW_MAX: usize = 4096;
-const ROWS_MAX: usize = 1000;
+const ROWS_MAX: usize = 10_000;
+/// Rows one after another that have another number of cells.
+const OTHERS_MAX: u32 = 3;
 /// What the name of such a column ends with, in lower case, signs left out.
 const NAMES: &[&str] = &[
     "password",
@@ -102,7 +104,7 @@ fn below(
     columns: usize,
     emit: &mut dyn FnMut(Decoded),
 ) -> usize {
-    let mut end = heading;
+    let (mut end, mut others) = (heading, 0);
     for _ in 0..ROWS_MAX {
         let start = end + 1;
         if start >= bytes.len() {
@@ -110,10 +112,16 @@ fn below(
         }
         let row = start..line_end(bytes, start, ROW_MAX);
         let cells: Vec<_> = cells(bytes, row.clone(), separator).take(columns + 1).collect();
-        if cells.len() != columns {
-            break;
-        }
         end = row.end;
+        // A comment, or a comma inside of quotes.
+        if cells.len() != columns {
+            others += 1;
+            if others > OTHERS_MAX {
+                break;
+            }
+            continue;
+        }
+        others = 0;
         tell(bytes, cells[column].clone(), emit);
     }
     end
@@ -240,6 +248,9 @@ mod tests {
         let text = "| Cam | Password |\n|---|---|\n| Gate | alpha1 |\n";
         assert_eq!(told(text, "Password"), ["alpha1"]);
         assert_eq!(told("user\tpwd\r\ncam\talpha1\r\n", "pwd"), ["alpha1"]);
+        // A comma inside of quotes, and a comment, end nothing.
+        let text = "Name,IP,Password\nGate,10.0.0.2,alpha1\n\"Dock, north\",10.0.0.3,beta22\n# old\nYard,10.0.0.4,gamma33\n";
+        assert_eq!(told(text, "Password"), ["alpha1", "gamma33"]);
         assert!(told("the password, the user\nand more, of it\n", "password").is_empty());
     }
 

@@ -23,6 +23,8 @@ const API_VERSION: &str = "2021-12-02";
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Without a byte.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// For one page of a list.
+const PAGE_TIME: Duration = Duration::from_secs(300);
 const TRIES: u32 = 3;
 const URL_MAX: u64 = 8 << 10;
 /// Of one page of a list, in bytes. A thousand names of a thousand characters, escaped.
@@ -128,7 +130,10 @@ impl Container {
         let (mut marker, mut empty, mut blobs) = (String::new(), 0, 0);
         let (hasher, mut seen) = (RandomState::new(), HashSet::new());
         loop {
-            let page = self.page(&marker)?;
+            if stop.is_stopped() {
+                return Ok(());
+            }
+            let page = self.page(&marker, stop)?;
             empty += 1;
             for blob in page.blobs {
                 // A list that turns in a circle has no end.
@@ -151,7 +156,7 @@ impl Container {
         }
     }
 
-    fn page(&self, marker: &str) -> anyhow::Result<listing::Page> {
+    fn page(&self, marker: &str, stop: &Stop) -> anyhow::Result<listing::Page> {
         let mut url = self.url.clone();
         url.query_pairs_mut().extend_pairs([
             ("restype", "container"),
@@ -170,6 +175,12 @@ impl Container {
                 body.extend_from_slice(&piece);
             }
             Ok(body)
+        };
+        let reading = async {
+            tokio::select! {
+                body = tokio::time::timeout(PAGE_TIME, reading) => body.context("it takes too long")?,
+                () = stopped(stop) => bail!("interrupted"),
+            }
         };
         let body = self.runtime.block_on(reading).context("the container could not be listed")?;
         listing::read(&body).context("the store's list could not be read")
@@ -198,14 +209,15 @@ impl Container {
         bail!("no answer")
     }
 
-    /// All of a blob, and the state in which it was read.
-    pub(super) fn read(&self, blob: &Blob, stop: &Stop) -> Result<(Spool, String), Failed> {
+    /// All of a blob, and the state in which it was read, if that can be known again.
+    pub(super) fn read(&self, blob: &Blob, stop: &Stop) -> Result<(Spool, Option<String>), Failed> {
         let skip = |why: String| Err(Failed::Skip(why));
         if blob.bytes > BLOB_MAX {
             return skip(format!("longer than {BLOB_MAX} bytes"));
         }
-        // What a URL takes for a way up would be another blob.
-        if blob.name.split('/').any(|part| part == "." || part == "..") {
+        // What a URL takes for a way up, or leaves out, would be another blob.
+        let is_other = |c: char| c.is_control() || c == '\\';
+        if blob.name.contains(is_other) || blob.name.split('/').any(|part| part == "." || part == "..") {
             return skip("its name cannot be asked for".to_owned());
         }
         let mut url = self.url.clone();
@@ -214,7 +226,13 @@ impl Container {
             Err(()) => return skip("its name cannot be asked for".to_owned()),
         }
         for attempt in 1.. {
-            let error = match self.runtime.block_on(self.spool(url.clone(), stop)) {
+            let reading = async {
+                tokio::select! {
+                    spooled = self.spool(url.clone()) => spooled,
+                    () = stopped(stop) => bail!("interrupted"),
+                }
+            };
+            let error = match self.runtime.block_on(reading) {
                 Ok(spooled) => return Ok(spooled),
                 Err(error) => error,
             };
@@ -222,6 +240,7 @@ impl Container {
                 Some(refused) if refused.ends_all() => return Err(Failed::End(error)),
                 Some(refused) => return skip(refused.to_string()),
                 // It broke off; what was refused or could not be written is no better the next time.
+                None if is_away(&error) => return Err(Failed::End(error)),
                 None if attempt < TRIES && error.is::<reqwest::Error>() && !stop.is_stopped() => {}
                 None => return skip(format!("could not be read: {error:#}")),
             }
@@ -229,7 +248,7 @@ impl Container {
         skip("could not be read".to_owned())
     }
 
-    async fn spool(&self, url: Url, stop: &Stop) -> anyhow::Result<(Spool, String)> {
+    async fn spool(&self, url: Url) -> anyhow::Result<(Spool, Option<String>)> {
         let mut response = self.get(url).await?;
         let header =
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -239,16 +258,29 @@ impl Container {
         );
         let mut spool = Spooling { held: Vec::new(), file: None, bytes: 0 };
         while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-            ensure!(!stop.is_stopped(), "interrupted");
             spool.add(&piece)?;
         }
         Ok((spool.end()?, state))
     }
 }
 
-/// A name for what a blob holds now.
-pub(super) fn state(etag: &str, bytes: u64) -> String {
-    format!("{etag}:{bytes}")
+/// Ends with Ctrl-C.
+async fn stopped(stop: &Stop) {
+    while !stop.is_stopped() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Nobody answers there, after all tries: the next blob would not come either.
+fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(|error| error.is_connect() || error.is_timeout())
+}
+
+/// A name for what a blob holds now, if the store gives it one. Lists of Azure have it
+/// without the quotes that headers have.
+pub(super) fn state(etag: &str, bytes: u64) -> Option<String> {
+    let tag = etag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(etag);
+    (!tag.is_empty()).then(|| format!("{tag}:{bytes}"))
 }
 
 /// An answer that is no blob and no list.
@@ -266,9 +298,18 @@ impl Refused {
         Refused { status: response.status(), code: code.filter(is_word).map(str::to_owned) }
     }
 
-    /// The token has ended, or was withdrawn: no blob will be read with it.
+    /// The token has ended, was withdrawn, or may not read; or the container is gone: no
+    /// blob will be read.
     fn ends_all(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED || self.code.as_deref() == Some("AuthenticationFailed")
+        const CODES: [&str; 5] = [
+            "AuthenticationFailed",
+            "AuthorizationFailure",
+            "AuthorizationPermissionMismatch",
+            "ContainerNotFound",
+            "AccountIsDisabled",
+        ];
+        self.status == StatusCode::UNAUTHORIZED
+            || self.code.as_deref().is_some_and(|code| CODES.contains(&code))
     }
 }
 

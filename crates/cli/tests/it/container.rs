@@ -159,7 +159,7 @@ fn list<'a>(names: impl IntoIterator<Item = &'a str>, next: &str) -> Vec<u8> {
         let len = text().len();
         let _ = write!(
             blobs,
-            "<Blob><Name>{name}</Name><Properties><Content-Length>{len}</Content-Length><Etag>\"e\"</Etag></Properties></Blob>"
+            "<Blob><Name>{name}</Name><Properties><Content-Length>{len}</Content-Length><Etag>e</Etag></Properties></Blob>"
         );
     }
     ok(&format!(

@@ -67,7 +67,7 @@ impl Kept {
         let more =
             u32::try_from(findings.len().saturating_sub(SweptCamera::FINDINGS_MAX)).unwrap_or(u32::MAX);
         findings.truncate(SweptCamera::FINDINGS_MAX);
-        let is_new = read > 0;
+        let is_new = read > 0 || !documents.is_empty();
         let swept_at = if is_new { Some(now) } else { before.swept_at };
         let read = if is_new { read } else { before.read };
         let left_out =

@@ -203,10 +203,18 @@ impl Client {
         limits: (Duration, usize),
     ) -> Result<Vec<u8>, OnvifError> {
         let answer = self.asked(to, request, limits).await?;
+        // Some cameras refuse with a fault in a success.
+        let may_be_fault = answer.body.len() <= self.limits.answer_bytes;
+        if may_be_fault && let Err(SoapError::Fault(fault)) = soap::read(&answer.body) {
+            return Err(self.fault(request.step, &fault));
+        }
         if !answer.status.is_success() {
             self.read(request.step, &answer)?;
         }
-        Ok(answer.body)
+        match answer.body.is_empty() {
+            true => Err(OnvifError::BadAnswer { reason: "it is empty" }),
+            false => Ok(answer.body),
+        }
     }
 
     async fn asked(

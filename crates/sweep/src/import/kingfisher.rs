@@ -7,6 +7,7 @@ use super::expression::Named;
 use super::yaml::{self, Yaml};
 use super::{Foreign, Imported};
 use crate::finding::Severity;
+use crate::rules::RULES_MAX;
 use crate::validate::{Check, Letters};
 
 /// Parts of a rule that do nothing here, and what that means.
@@ -42,6 +43,9 @@ pub(crate) fn kingfisher(text: &str) -> Result<Imported, String> {
         return Err("a file of Kingfisher has a list `rules`".to_owned());
     };
     let mut imported = Imported::default();
+    if rules.len() > RULES_MAX {
+        return Err(format!("it has more than {RULES_MAX} rules"));
+    }
     for (number, rule) in rules.iter().enumerate() {
         let id = match rule.get("id").and_then(Yaml::text) {
             Some(id) if !id.is_empty() => id,

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use super::{BEFORE, MARGIN, Run, WINDOW, Window};
+use super::{BEFORE, MARGIN, Notice, Run, WINDOW, Window};
 use crate::read::ReadAt;
 use crate::unpack::{self, Format, Part, Skip, Visit};
 
@@ -112,6 +112,7 @@ impl Run<'_> {
     /// Reads until `held` has `max` bytes; whether that was all.
     fn fill(&mut self, data: &mut dyn Read, held: &mut Vec<u8>, max: u64) -> io::Result<bool> {
         while (held.len() as u64) < max {
+            self.tell(Notice::Read(self.totals.read));
             if self.overspent().is_some() || self.stopped {
                 return Ok(true);
             }

@@ -291,7 +291,7 @@ pub(super) fn is_chosen(secret: &[u8]) -> bool {
         && (words::is_odd(secret) || is_number(secret) || is_password(secret) && words::has_digits(secret))
 }
 
-/// `auth[2]`, `self.proxy`, `client_secret,`, `D3DKMT_DEFRAG_PASS`, `kProperty`, `a/path/of/words`:
+/// `auth[2]`, `self.proxy`, `client_secret,`, `D3DKMT_DEFRAG_PASS`, `a/path/of/words`:
 /// a value wherever it stands, and no secret.
 pub(super) fn is_expression(secret: &[u8]) -> bool {
     let ends = secret.iter().rev().take_while(|byte| matches!(byte, b',' | b')' | b':' | b';')).count();
@@ -309,12 +309,12 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
     let named = || body.contains(&b'_') && body.contains(&b'.') && joined();
     let member = name && (of.iter().any(|of| body.starts_with(of)) || named());
     let underscores = body.iter().filter(|byte| **byte == b'_').count();
-    let constant = name && underscores >= 2 && !body.iter().any(u8::is_ascii_lowercase);
-    // Constants of C++.
-    let property = body.starts_with(b"k")
-        && body.get(1).is_some_and(u8::is_ascii_uppercase)
-        && body.iter().all(u8::is_ascii_alphabetic)
-        && words::scraps(&body[1..]) == 0;
+    // A year or a number between them is what people put into passwords.
+    let part = |part: &[u8]| part.iter().any(|byte| !byte.is_ascii_digit());
+    let constant = name
+        && underscores >= 2
+        && !body.iter().any(u8::is_ascii_lowercase)
+        && body.split(|byte| *byte == b'_').all(part);
     let number = body.strip_prefix(b"0x").is_some_and(|rest| rest.iter().all(u8::is_ascii_hexdigit));
     let last = body.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     let fields = [b"password".as_slice(), b"passwd", b"pass", b"pwd", b"secret", b"token", b"bypass"];
@@ -324,12 +324,16 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
         || index
         || member
         || constant
-        || property
         || words::is_path(body)
 }
 
 /// `proxy_user`, `from_pkcs8_der`, `settings.client`: or a name of several words.
 fn is_code(secret: &[u8]) -> bool {
+    // Constants of C++.
+    let property = secret.starts_with(b"k")
+        && secret.get(1).is_some_and(u8::is_ascii_uppercase)
+        && secret.iter().all(u8::is_ascii_alphabetic)
+        && words::scraps(&secret[1..]) == 0;
     let joined = |byte: &u8| matches!(byte, b'_' | b'.' | b'-');
     let one_case = !secret.iter().any(u8::is_ascii_uppercase) || !secret.iter().any(u8::is_ascii_lowercase);
     let letters = secret.iter().all(|byte| byte.is_ascii_alphabetic() || joined(byte));
@@ -339,6 +343,7 @@ fn is_code(secret: &[u8]) -> bool {
     let numbered = one_case && secret.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
     let several = || secret.contains(&b'_') && secret.split(|byte| *byte == b'_').all(words::is_word);
     is_expression(secret)
+        || property
         || letters && secret.iter().any(joined) && (one_case || secret.contains(&b'.')) && words()
         || snake && numbered && several()
 }

@@ -3,8 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
+use sweep::{Limits, Notice, Rules, Sweep};
 
 use crate::support::{open, open_with, packed, within};
 
@@ -226,4 +226,18 @@ fn whoever_has_enough_is_left_alone() {
     let mut once = Once(0);
     unpack(Format::Tar, &packed("tar -cf out tree"), 0, &Limits::default(), &mut once);
     assert_eq!(once.0, 1);
+}
+
+/// The attack: a stream that goes on for long and in which there is nothing to tell of.
+#[test]
+fn whoever_ends_a_sweep_is_heard_within_a_stream() {
+    let packed = packed("head -c 200M /dev/zero | tr '\\0' 'a' | gzip -c > out");
+    let rules = Rules::built_in();
+    let sweep = Sweep { rules: &rules, limits: Limits::default(), now: 0 };
+    let mut told = 0;
+    let totals = sweep.input("stream", &packed, &mut |notice| {
+        told += u32::from(matches!(notice, Notice::Read(_)));
+        if told > 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(totals.unpacked < 20 << 20, "{totals:?}");
 }

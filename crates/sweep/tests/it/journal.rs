@@ -120,6 +120,9 @@ fn a_file_of_something_else_is_refused_and_stays_as_it_is() {
     assert!(matches!(open(&path, &["x"]), Err(JournalError::Damaged(2))));
     std::os::unix::fs::symlink(&path, folder.path().join("link")).expect("a link");
     assert!(matches!(open(&folder.path().join("link"), &["x"]), Err(JournalError::Kind)));
+    // The attack: somebody else plants one in which nothing was found.
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("its own");
+    assert!(matches!(open(&path, &["x"]), Err(JournalError::Shared)));
 }
 
 #[test]

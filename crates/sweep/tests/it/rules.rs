@@ -111,3 +111,18 @@ fn fingerprints_are_the_same_in_each_run_and_short_for_what_can_be_guessed() {
     let (password, _) = sweep(&rules, b"rtsp://admin:Zebra77crossing@10.0.0.1/live\n");
     assert_eq!(password[0].fingerprint.as_str().len(), 3, "a longer one could be tried against a dictionary");
 }
+
+/// What programs write looks like what people choose: where nothing but a password
+/// stands, it is one.
+#[test]
+fn a_password_that_looks_like_a_constant_is_found_where_only_passwords_stand() {
+    let rules = Rules::built_in();
+    for (text, secret) in [
+        ("rtsp://admin:NVR_2024_HOF@192.168.1.64:554/\n", "NVR_2024_HOF"),
+        ("<password>kGarten</password>\n", "kGarten"),
+    ] {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        let all: Vec<_> = found.iter().map(|one| String::from_utf8_lossy(one.secret.reveal())).collect();
+        assert!(all.iter().any(|one| one == secret), "{text}: {all:?}");
+    }
+}

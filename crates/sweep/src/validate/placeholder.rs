@@ -420,6 +420,9 @@ pub(super) fn is_secret_name(from: &[u8], secret: &[u8]) -> bool {
         b"issuer",
         b"subject",
         b"instrumentation",
+        b"idempotency",
+        b"partition",
+        b"routing",
     ];
     // An identifier, or one of a key that is public: `0x7EC2DBB6F4DBF434`.
     let number = secret.iter().all(u8::is_ascii_digit) || secret.starts_with(b"0x") && secret.len() <= 18;

@@ -216,7 +216,7 @@ impl Container {
             return skip(format!("longer than {BLOB_MAX} bytes"));
         }
         // What a URL takes for a way up, or leaves out, would be another blob.
-        let is_other = |c: char| c.is_control() || c == '\\';
+        let is_other = ['\t', '\n', '\r', '\\'];
         if blob.name.contains(is_other) || blob.name.split('/').any(|part| part == "." || part == "..") {
             return skip("its name cannot be asked for".to_owned());
         }

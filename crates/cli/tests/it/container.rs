@@ -186,6 +186,7 @@ fn a_blob_that_cannot_be_read_is_told_and_the_others_are_read() {
                 "cut",
                 "../../../etc/passwd",
                 "a&#x1b;]0;x&#x7;&#x202e;b",
+                ".&#9;./cameras/good",
                 "archived",
                 "huge-header",
             ],
@@ -212,7 +213,8 @@ fn a_blob_that_cannot_be_read_is_told_and_the_others_are_read() {
         "/cameras/../../../etc/passwd: its name cannot be asked for",
         "/cameras/archived: the store answered 409 Conflict\n",
         "/cameras/huge-header: could not be read",
-        "2 findings, 6 skipped",
+        "/cameras/.\\u{9}./cameras/good: its name cannot be asked for",
+        "2 findings, 7 skipped",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

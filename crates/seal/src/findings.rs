@@ -15,7 +15,7 @@ pub struct Findings {
     pub running: Option<RunningSweep>,
     /// Cameras whose turn is after that.
     pub waiting: u32,
-    /// Another one with everything that changes, also over a restart.
+    /// Another one with each change in what is read or found, also over a restart.
     pub version: u64,
 }
 

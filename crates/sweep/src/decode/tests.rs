@@ -1,3 +1,4 @@
+use super::base64::{LINE_MIN, join_lines};
 use super::*;
 
 /// Runs that are long enough, found by looking at every byte.
@@ -42,7 +43,7 @@ fn bytes_apart_are_found_wherever_they_begin() {
                 let hex: Vec<String> = (0..count).map(|n| format!("{:02x}", b'a' + n % 26)).collect();
                 let text = format!("{}\n{}\nend of it", ".".repeat(before), hex.join(between));
                 let mut found = Vec::new();
-                escapes(text.as_bytes(), 0..text.len(), |decoded| found.push(decoded));
+                apart(text.as_bytes(), 0..text.len(), |decoded| found.push(decoded));
                 assert_eq!(found.len(), 1, "{text}");
                 assert!(found[0].bytes.len() >= usize::from(count) - 1, "{text}");
             }

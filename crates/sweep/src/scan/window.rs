@@ -85,6 +85,7 @@ impl Run<'_> {
         decode::utf16(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
+        decode::apart(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 

@@ -1,0 +1,225 @@
+//! Escapes: percent, JSON, XML and quoted-printable.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+
+use super::{Decoded, pair};
+
+/// Around an escape, this much is decoded at once, in bytes before and after it.
+const SEGMENT_BEFORE: usize = 1 << 10;
+
+const SEGMENT_AFTER: usize = 8 << 10;
+
+/// Lines around an escape that are read with it, in bytes.
+const PARAGRAPH: usize = 2 << 10;
+
+/// What tells quoted-printable: an escaped `=`, and the end of a line that goes on.
+static QUOTED: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new(b"=3D"), Finder::new(b"=\r\n")]);
+
+/// None if there is nothing to decode.
+pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
+    unescape(text, |rest| match rest {
+        [b'%', high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
+        _ => None,
+    })
+}
+
+/// What one escape stands for: four bytes at most.
+struct Few([u8; 4], usize);
+
+impl Few {
+    fn byte(byte: u8) -> Few {
+        Few([byte, 0, 0, 0], 1)
+    }
+
+    fn letter(letter: char) -> Few {
+        let mut few = Few([0; 4], letter.len_utf8());
+        letter.encode_utf8(&mut few.0);
+        few
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
+/// Replaces what `escape` knows, which says what stands there and how long it is.
+fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Few, usize)>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let (mut at, mut any) = (0, false);
+    while let Some(&byte) = text.get(at) {
+        match matches!(byte, b'%' | b'\\' | b'&' | b'=').then(|| escape(&text[at..])).flatten() {
+            Some((few, len)) => {
+                out.extend_from_slice(few.bytes());
+                at += len;
+                any = true;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    any.then_some(out)
+}
+
+fn json(rest: &[u8]) -> Option<(Few, usize)> {
+    let plain = |byte: u8| Some((Few::byte(byte), 2));
+    match rest.get(1)? {
+        b'u' => {
+            let [a, b, c, d] = rest.get(2..)?.first_chunk()?;
+            let c = char::from_u32(u32::from(u16::from_be_bytes([pair(*a, *b)?, pair(*c, *d)?])))?;
+            Some((Few::letter(c), 6))
+        }
+        b'x' => Some((Few::byte(pair(*rest.get(2)?, *rest.get(3)?)?), 4)),
+        b'n' | b'r' => plain(b'\n'),
+        b't' => plain(b'\t'),
+        byte @ (b'/' | b'"' | b'\\' | b'\'') => plain(*byte),
+        _ => None,
+    }
+}
+
+/// Strings of programs end with `\n`; a file inside a string has two or more, before the
+/// line ends.
+fn is_document(rest: &[u8]) -> bool {
+    const NEAR: usize = 1 << 10;
+    let near = &rest[..rest.len().min(NEAR)];
+    let line = &near[..memchr::memchr(b'\n', near).unwrap_or(near.len())];
+    memmem::find_iter(line, b"\\n").take(2).count() == 2
+}
+
+fn xml(rest: &[u8]) -> Option<(Few, usize)> {
+    let end = rest.iter().take(10).position(|byte| *byte == b';')?;
+    let name = std::str::from_utf8(&rest[1..end]).ok()?;
+    let c = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)?
+        }
+    };
+    Some((Few::letter(c), end + 1))
+}
+
+/// RFC 2045, 6.7: `=3D`, and `=` at the end of a line.
+fn quoted_printable(rest: &[u8]) -> Option<(Few, usize)> {
+    match rest {
+        [b'=', b'\r', b'\n', ..] => Some((Few([0; 4], 0), 3)),
+        [b'=', b'\n', ..] => Some((Few([0; 4], 0), 2)),
+        [b'=', high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
+        _ => None,
+    }
+}
+
+/// Lines with escapes that begin in `own`, without them.
+pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+    type Escape = fn(&[u8]) -> Option<(Few, usize)>;
+    let kinds: [(&'static str, u8, Escape); 3] = [
+        ("percent", b'%', |rest| match rest {
+            [_, high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
+            _ => None,
+        }),
+        ("json", b'\\', |rest| {
+            json(rest).filter(|(few, _)| few.bytes().trim_ascii() == few.bytes() || is_document(rest))
+        }),
+        ("xml", b'&', xml),
+    ];
+    let mut done = [own.start; 3];
+    for at in memchr::memchr3_iter(b'%', b'\\', b'&', &bytes[own.clone()]).map(|at| own.start + at) {
+        let kind = kinds.iter().position(|(_, byte, _)| *byte == bytes[at]).unwrap_or_default();
+        let (encoding, byte, escape) = kinds[kind];
+        if at < done[kind] || escape(&bytes[at..]).is_none() {
+            continue;
+        }
+        let place = match byte {
+            b'&' => paragraph(bytes, at, line(bytes, at)),
+            _ => line(bytes, at),
+        };
+        done[kind] = place.end;
+        // Within the line, all escapes of the kind count.
+        let all = |rest: &[u8]| match (rest.first() == Some(&byte), byte) {
+            (false, _) => None,
+            (true, b'\\') => json(rest),
+            (true, _) => escape(rest),
+        };
+        if let Some(text) = unescape(&bytes[place.clone()], all) {
+            decoded(Decoded { encoding, place, bytes: text });
+        }
+    }
+    let mut end = own.start;
+    let [escaped, broken] = &*QUOTED;
+    let hits = escaped.find_iter(&bytes[own.clone()]);
+    let breaks = broken.find_iter(&bytes[own.clone()]).filter(|at| is_full(bytes, own.start + at));
+    let mut hits: Vec<usize> = hits.chain(breaks).map(|at| own.start + at).collect();
+    hits.sort_unstable();
+    for at in hits {
+        if at < end {
+            continue;
+        }
+        let place = soft_lines(bytes, at);
+        end = place.end;
+        if let Some(text) = unescape(&bytes[place.clone()], quoted_printable) {
+            decoded(Decoded { encoding: "quoted-printable", place, bytes: text });
+        }
+    }
+}
+
+fn line(bytes: &[u8], at: usize) -> Range<usize> {
+    let ends = |byte: &u8| matches!(byte, b'\n' | 0);
+    let before = bytes[..at].iter().rev().take(SEGMENT_BEFORE).take_while(|byte| !ends(byte)).count();
+    let after = bytes[at..].iter().take(SEGMENT_AFTER).take_while(|byte| !ends(byte)).count();
+    at - before..at + after
+}
+
+/// Whether a line is as long as those that a mailer breaks (RFC 2045, 6.7: 76).
+fn is_full(bytes: &[u8], at: usize) -> bool {
+    (70..76).contains(&(at - line(bytes, at).start))
+}
+
+/// Lines that `=` at their ends joins.
+fn soft_lines(bytes: &[u8], at: usize) -> Range<usize> {
+    let mut place = line(bytes, at);
+    let soft = |line: &[u8]| line.trim_ascii_end().ends_with(b"=");
+    while place.start > 0 && at - place.start < SEGMENT_BEFORE {
+        let before = line(bytes, place.start - 1);
+        if before.is_empty() || !soft(&bytes[before.clone()]) {
+            break;
+        }
+        place.start = before.start;
+    }
+    while place.end < bytes.len() && place.end - at < SEGMENT_AFTER && soft(&bytes[place.clone()]) {
+        place.end = line(bytes, place.end + 1).end.max(place.end + 1).min(bytes.len());
+    }
+    // A key has its padding in its last line alone.
+    while place.start > 0 && at - place.start < PARAGRAPH {
+        let before = line(bytes, place.start - 1);
+        if bytes[before.clone()].trim_ascii().is_empty() {
+            break;
+        }
+        place.start = before.start;
+    }
+    paragraph(bytes, at, place)
+}
+
+/// With the lines that follow, up to an empty one: a name may stand above its value.
+fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>) -> Range<usize> {
+    while place.end + 1 < bytes.len() && place.end - place.start.max(at) < PARAGRAPH {
+        let next = line(bytes, place.end + 1);
+        if bytes[next.clone()].trim_ascii().is_empty() {
+            break;
+        }
+        place.end = next.end;
+    }
+    place
+}

@@ -7,6 +7,8 @@ use regex_automata::meta::{Config, Regex};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::rules::Rule;
 use crate::validate::{Check, der_len};
@@ -39,6 +41,39 @@ pub(crate) fn compile(regex: &str) -> Result<Regex, String> {
         })
 }
 
+/// An expression, and which bytes its matches may have.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    regex: Regex,
+    bytes: [bool; 256],
+}
+
+impl Expression {
+    pub(crate) fn new(regex: &str) -> Result<Expression, String> {
+        let compiled = compile(regex)?;
+        let parsed = ParserBuilder::new().unicode(false).utf8(false).nest_limit(64).build().parse(regex);
+        let mut bytes = [false; 256];
+        add_bytes(&parsed.map_err(|error| error.to_string())?, &mut bytes);
+        Ok(Expression { regex: compiled, bytes })
+    }
+}
+
+fn add_bytes(hir: &Hir, bytes: &mut [bool; 256]) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => literal.0.iter().for_each(|byte| bytes[usize::from(*byte)] = true),
+        HirKind::Class(Class::Bytes(class)) => {
+            let all = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            all.for_each(|byte| bytes[usize::from(byte)] = true);
+        }
+        // Does not occur without Unicode.
+        HirKind::Class(Class::Unicode(_)) => *bytes = [true; 256],
+        HirKind::Repetition(repetition) => add_bytes(&repetition.sub, bytes),
+        HirKind::Capture(capture) => add_bytes(&capture.sub, bytes),
+        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().for_each(|one| add_bytes(one, bytes)),
+    }
+}
+
 /// What an expression found, as stretches of the bytes that were searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Match {
@@ -49,13 +84,18 @@ pub(crate) struct Match {
 
 /// The match of `rule` that holds the literal at `at`.
 pub(crate) fn confirm(rule: &Rule, bytes: &[u8], at: usize) -> Option<Match> {
-    let regex = rule.compiled()?;
-    let end = bytes.len().min(at + rule.after);
-    let mut captures = regex.create_captures();
-    let mut start = at.saturating_sub(rule.before);
+    let Expression { regex, bytes: may_be } = rule.compiled()?;
+    // A match ends where a byte is that it cannot have.
+    let is_in = |byte: &&u8| may_be[usize::from(**byte)];
+    let end = at + bytes[at..].iter().take(rule.after).take_while(is_in).count();
+    let mut start = at - bytes[..at].iter().rev().take(rule.before).take_while(is_in).count();
     let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
     for _ in 0..TRIES_MAX {
-        regex.search_captures(&Input::new(bytes).span(start..end).anchored(anchored), &mut captures);
+        let input = Input::new(bytes).span(start..end).anchored(anchored);
+        // Most have no match, which is known sooner than where its groups are.
+        regex.search_half(&input)?;
+        let mut captures = regex.create_captures();
+        regex.search_captures(&input, &mut captures);
         let whole = captures.get_match()?.range();
         if whole.start > at {
             return None;

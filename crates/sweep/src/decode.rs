@@ -9,6 +9,8 @@
 mod apart;
 mod base64;
 mod escapes;
+mod lanes;
+mod marks;
 #[cfg(test)]
 mod tests;
 mod utf16;
@@ -18,6 +20,7 @@ use std::ops::Range;
 pub(crate) use apart::apart;
 pub(crate) use base64::{base64, base64_runs, decode_run};
 pub(crate) use escapes::{escapes, percent};
+pub(crate) use marks::Marks;
 pub(crate) use utf16::utf16;
 
 /// Runs shorter than this are left: nothing that a rule knows fits in.

@@ -7,7 +7,7 @@
 //! make vectors of on every processor, without `unsafe`. The first look is into a
 //! table of bytes, which takes no shifts, and says which bytes may follow; what is there, one
 //! of a hundred in programs and one of twenty in text, is looked up by another hash, and then
-//! compared by its first eight bytes. Which two triples of a literal are looked up is chosen
+//! compared by the eight bytes around it. Which two triples of a literal are looked up is chosen
 //! by how rare they are; those that few others have cost little.
 
 use std::collections::HashMap;
@@ -21,11 +21,13 @@ const HASH_BITS: u32 = 17;
 /// All classes of bytes.
 const ANY: u8 = 0xff;
 const FACTOR: u32 = 0x9e37_79b1;
-const FOLD: u32 = 0x20_2020;
+const FOLD: u32 = 0x2020_2020;
 /// Hashed at once, in bytes.
 const BLOCK: usize = 256;
 /// Positions that are looked up at once.
 const AT_ONCE: usize = 8;
+/// Of the eight bytes that are compared first, so many stand before the triple.
+const LEAD: usize = 3;
 
 #[derive(Debug)]
 struct Literal {
@@ -36,25 +38,69 @@ struct Literal {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// The first bytes of the literal, and which bits of them count.
-    start: u64,
+    /// What of the literal stands in the eight bytes around the triple, and which bits of
+    /// them count.
+    around: u64,
     mask: u64,
     literal: u16,
     /// Bytes from the start of the literal to the triple; -1 if it begins before it.
     back: i16,
 }
 
+/// Entries by a hash.
 #[derive(Debug)]
-pub(crate) struct Prefilter {
-    /// Of each short hash: the classes of bytes that may follow a triple that has it.
-    first: Box<[u8; 1 << FIRST_BITS]>,
-    /// Set where a triple has this long hash.
+struct Table {
+    /// Set where something has this hash.
     bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
     /// Of each word of those: how many are set before it.
     ranks: Box<[u32; 1 << (HASH_BITS - 6)]>,
     /// Entries of one hash are neighbours: from `heads[rank]` to `heads[rank + 1]`.
     heads: Vec<u32>,
     entries: Vec<Entry>,
+}
+
+impl Table {
+    fn new(mut placed: Vec<(u32, Entry)>) -> Table {
+        placed.sort_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
+        placed.dedup_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
+        let mut bits = Box::new([0_u64; 1 << (HASH_BITS - 6)]);
+        let mut heads = Vec::new();
+        for (at, (hash, _)) in placed.iter().enumerate() {
+            if at == 0 || placed[at - 1].0 != *hash {
+                heads.push(at as u32);
+            }
+            bits[(hash >> 6) as usize] |= 1 << (hash & 63);
+        }
+        heads.push(placed.len() as u32);
+        let mut ranks = Box::new([0; 1 << (HASH_BITS - 6)]);
+        let mut rank = 0;
+        for (word, ranked) in bits.iter().zip(ranks.iter_mut()) {
+            *ranked = rank;
+            rank += word.count_ones();
+        }
+        Table { bits, ranks, heads, entries: placed.into_iter().map(|(_, entry)| entry).collect() }
+    }
+
+    #[inline(always)]
+    fn get(&self, hash: u32) -> Option<&[Entry]> {
+        let (word, bit) = ((hash >> 6) as usize, 1 << (hash & 63));
+        let set = self.bits[word];
+        if set & bit == 0 {
+            return None;
+        }
+        let rank = (self.ranks[word] + (set & (bit - 1)).count_ones()) as usize;
+        Some(&self.entries[self.heads[rank] as usize..self.heads[rank + 1] as usize])
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Prefilter {
+    /// Of each short hash: the classes of bytes that may follow a triple that has it.
+    first: Box<[u8; 1 << FIRST_BITS]>,
+    /// By a triple and the byte behind it.
+    fours: Table,
+    /// By a triple that ends a literal.
+    ends: Table,
     literals: Vec<Literal>,
 }
 
@@ -70,33 +116,19 @@ impl Prefilter {
             }
         }
         let mut first = Box::new([0; 1 << FIRST_BITS]);
-        let mut bits = Box::new([0_u64; 1 << (HASH_BITS - 6)]);
-        let mut placed: Vec<(u32, Entry)> = Vec::new();
+        let (mut fours, mut ends) = (Vec::new(), Vec::new());
         let mut shared: HashMap<u32, u32> = HashMap::new();
         for (number, literal) in literals.iter().enumerate() {
             for (triple, back) in triples(&literal.bytes, &shared) {
-                let hash = hash(triple);
-                let next = literal.bytes.get((back + SHORT as i16) as usize);
-                first[usize::from(short_hash(triple))] |= next.map_or(ANY, |next| class(*next));
-                bits[(hash >> 6) as usize] |= 1 << (hash & 63);
-                *shared.entry(hash).or_default() += 1;
-                placed.push((hash, literal.entry(number as u16, back)));
+                let next = literal.bytes.get((back + SHORT as i16) as usize).copied();
+                first[usize::from(short_hash(triple))] |= next.map_or(ANY, class);
+                *shared.entry(hash(triple, 0)).or_default() += 1;
+                let table = if next.is_some() { &mut fours } else { &mut ends };
+                let hash = hash(triple, next.unwrap_or_default());
+                table.push((hash, literal.entry(number as u16, back)));
             }
         }
-        placed.sort_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
-        placed.dedup_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
-        let mut heads: Vec<u32> =
-            (1..placed.len()).filter(|at| placed[*at].0 != placed[at - 1].0).map(|at| at as u32).collect();
-        heads.insert(0, 0);
-        heads.push(placed.len() as u32);
-        let mut ranks = Box::new([0; 1 << (HASH_BITS - 6)]);
-        let mut rank = 0;
-        for (word, ranked) in bits.iter().zip(ranks.iter_mut()) {
-            *ranked = rank;
-            rank += word.count_ones();
-        }
-        let entries = placed.into_iter().map(|(_, entry)| entry).collect();
-        Prefilter { first, bits, ranks, heads, entries, literals }
+        Prefilter { first, fours: Table::new(fours), ends: Table::new(ends), literals }
     }
 
     /// Tells where each literal begins, by its number, in the order of where they are for
@@ -131,31 +163,24 @@ impl Prefilter {
     #[inline]
     fn look(&self, bytes: &[u8], at: usize, found: &mut impl FnMut(usize, usize)) {
         let Some([a, b, c]) = bytes.get(at..at + 3) else { return };
-        let hash = hash([*a, *b, *c]);
-        let (word, bit) = ((hash >> 6) as usize, 1 << (hash & 63));
-        let set = self.bits[word];
-        if set & bit != 0 {
-            let rank = (self.ranks[word] + (set & (bit - 1)).count_ones()) as usize;
-            let entries = self.heads[rank] as usize..self.heads[rank + 1] as usize;
+        let triple = [*a, *b, *c];
+        let four = bytes.get(at + 3).and_then(|next| self.fours.get(hash(triple, *next)));
+        for entries in [four, self.ends.get(hash(triple, 0))].into_iter().flatten() {
             self.check(bytes, at, entries, found);
         }
     }
 
     #[inline(never)]
-    fn check(
-        &self,
-        bytes: &[u8],
-        at: usize,
-        entries: std::ops::Range<usize>,
-        found: &mut impl FnMut(usize, usize),
-    ) {
-        for entry in &self.entries[entries] {
-            let Some(start) = at.checked_add_signed(-isize::from(entry.back)) else { continue };
-            if let Some(eight) = bytes.get(start..).and_then(|rest| rest.first_chunk())
-                && u64::from_le_bytes(*eight) & entry.mask != entry.start
-            {
+    fn check(&self, bytes: &[u8], at: usize, entries: &[Entry], found: &mut impl FnMut(usize, usize)) {
+        let around = at.checked_sub(LEAD).and_then(|from| bytes.get(from..)?.first_chunk());
+        // At the edges, nothing is known of them.
+        let around = around.map_or(0, |eight| u64::from_le_bytes(*eight));
+        let edge = if around == 0 { 0 } else { u64::MAX };
+        for entry in entries {
+            if (around ^ entry.around) & entry.mask & edge != 0 {
                 continue;
             }
+            let Some(start) = at.checked_add_signed(-isize::from(entry.back)) else { continue };
             let literal = &self.literals[usize::from(entry.literal)];
             let Some(there) = bytes.get(start..start + literal.bytes.len()) else { continue };
             let same = match literal.folded {
@@ -171,12 +196,15 @@ impl Prefilter {
 
 impl Literal {
     fn entry(&self, literal: u16, back: i16) -> Entry {
-        let (mut start, mut mask) = ([0; 8], [0; 8]);
-        for (at, byte) in self.bytes.iter().take(8).enumerate() {
-            mask[at] = if self.folded && byte.is_ascii_alphabetic() { !0x20 } else { 0xff };
-            start[at] = byte & mask[at];
+        let (mut around, mut mask) = ([0; 8], [0; 8]);
+        for (at, byte) in self.bytes.iter().enumerate() {
+            let place = (at + LEAD).checked_add_signed(-isize::from(back));
+            if let Some(place) = place.filter(|place| *place < around.len()) {
+                mask[place] = if self.folded && byte.is_ascii_alphabetic() { !0x20 } else { 0xff };
+                around[place] = byte & mask[place];
+            }
         }
-        Entry { start: u64::from_le_bytes(start), mask: u64::from_le_bytes(mask), literal, back }
+        Entry { around: u64::from_le_bytes(around), mask: u64::from_le_bytes(mask), literal, back }
     }
 }
 
@@ -188,7 +216,7 @@ fn triples(bytes: &[u8], shared: &HashMap<u32, u32>) -> Vec<([u8; 3], i16)> {
         let before = (0..=u8::MAX).map(|byte| ([byte, bytes[0], bytes[1]], -1));
         return before.chain([(triple(0), 0)]).collect();
     }
-    let cost = |at: usize| match shared.get(&hash(triple(at))) {
+    let cost = |at: usize| match shared.get(&hash(triple(at), 0)) {
         Some(others) => 2 * others,
         None => {
             let [a, b, c] = triple(at);
@@ -228,9 +256,9 @@ fn class(byte: u8) -> u8 {
 }
 
 #[inline(always)]
-fn hash([a, b, c]: [u8; 3]) -> u32 {
-    let triple = u32::from_le_bytes([a, b, c, 0]) | FOLD;
-    triple.wrapping_mul(FACTOR) >> (32 - HASH_BITS)
+fn hash([a, b, c]: [u8; 3], next: u8) -> u32 {
+    let four = u32::from_le_bytes([a, b, c, next]) | FOLD;
+    four.wrapping_mul(FACTOR) >> (32 - HASH_BITS)
 }
 
 /// What two bytes cost more because they often stand together.

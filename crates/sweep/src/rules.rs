@@ -3,10 +3,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use regex_automata::meta::Regex;
 use serde::Deserialize;
 
-use crate::confirm;
+use crate::confirm::{self, Expression};
 use crate::finding::Severity;
 use crate::import::{self, Imported};
 use crate::prefilter::{LITERAL_MIN, Prefilter};
@@ -92,7 +91,7 @@ pub struct Rule {
     #[serde(default)]
     pub rejects: Vec<String>,
     #[serde(skip)]
-    compiled: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Option<Expression>>,
 }
 
 fn after_default() -> usize {
@@ -141,8 +140,8 @@ impl Rule {
     }
 
     /// Compiled when a literal of it is first seen; most sweeps need few of them.
-    pub(crate) fn compiled(&self) -> Option<&Regex> {
-        self.compiled.get_or_init(|| confirm::compile(&self.regex).ok()).as_ref()
+    pub(crate) fn compiled(&self) -> Option<&Expression> {
+        self.compiled.get_or_init(|| Expression::new(&self.regex).ok()).as_ref()
     }
 
     fn literals(&self) -> Result<Vec<Vec<u8>>, RulesError> {

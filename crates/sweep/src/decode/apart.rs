@@ -1,22 +1,18 @@
 //! Hex with something between its bytes.
 
-use std::ops::Range;
+use super::marks::{self, Marks};
+use super::{Decoded, HEX, STEP, is, pair, plausible};
 
-use super::{CLASS, Decoded, HEX, STEP, is, pair, plausible};
-
-/// Bytes in hex that something stands between, and that begin in `own`.
-pub(crate) fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+/// Bytes in hex that something stands between, and that begin in what is marked.
+pub(crate) fn apart(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded)) {
     const APART_MIN: usize = 16;
     // What stands between two bytes, and how far apart they are.
     const BETWEEN: [&[u8]; 7] = [b":", b" ", b",", b"-", b", 0x", b",0x", b" 0x"];
+    let own = &marks.own;
     let mut at = own.start;
-    while at < own.end {
-        // Most text has none: that alone must cost next to nothing.
-        let (steps, _) = bytes[at..own.end].as_chunks::<STEP>();
-        at += steps.iter().take_while(|step| !may_be_apart(step)).count() * STEP;
-        let Some(sample) = bytes.get(at..at + 12).filter(|_| at < own.end) else { return };
-        let sampled = at;
-        at += STEP;
+    while let Some(sampled) = marks.next(marks::APART, at) {
+        at = sampled + STEP;
+        let Some(sample) = bytes.get(sampled..sampled + 12) else { return };
         let first = sample.iter().take(6).find(|byte| !is(**byte, HEX));
         if !first.is_some_and(|byte| matches!(byte, b':' | b'-' | b' ' | b',' | b'x')) {
             continue;
@@ -50,22 +46,6 @@ pub(crate) fn apart(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Dec
         }
         at = end.max(at);
     }
-}
-
-/// Whether one of three neighbours is a sign that stands there again two hex digits on, or
-/// the sign of `0x` is there.
-fn may_be_apart(sample: &[u8; STEP]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let of = |at: usize| CLASS[usize::from(sample[at])];
-    let again = |at: usize| sample[at] == sample[at + 3] && of(at + 1) & of(at + 2) & HEX & !of(at) != 0;
-    // A byte of 0 in eight has its high bit set then, and perhaps the one behind it.
-    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
-    let [first @ .., _, _, _, _, _, _, _, _] = *sample;
-    let [_, _, _, third @ .., _, _, _, _, _] = *sample;
-    let [_, _, second @ .., _, _, _, _, _, _] = *sample;
-    let same = zeros(u64::from_le_bytes(first) ^ u64::from_le_bytes(third)) & 0xff_ffff;
-    let hex = zeros(u64::from_le_bytes(second) ^ (EACH * u64::from(b'x')));
-    same | hex != 0 && (hex != 0 || again(0) || again(1) || again(2))
 }
 
 /// How long the gap between two bytes is: as all are, or with the end of a line in it.

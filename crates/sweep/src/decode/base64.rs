@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{BASE64, CLASS, Decoded, HEX, RUN_MIN, STEP, hex, is, plausible};
+use super::marks::{Marks, next_in_run};
+use super::{BASE64, Decoded, HEX, RUN_MIN, hex, is, plausible};
 
 /// A line of wrapped base64 has at least so many characters.
 pub(super) const LINE_MIN: usize = 40;
@@ -65,11 +66,12 @@ pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     (padding <= 2 && held < 6).then_some(out)
 }
 
-/// Runs of base64 from `own.start` on that begin before `own.end`, with lines joined.
-pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(Range<usize>)) {
-    let mut done = own.start;
-    let mut at = own.start;
-    while let Some(inside) = next_in_run(bytes, at, own.end) {
+/// Runs of base64 from the start of what is marked on that begin before its end, with
+/// lines joined.
+pub(crate) fn base64_runs(bytes: &[u8], marks: &Marks, mut run: impl FnMut(Range<usize>)) {
+    let Range { start: mut done, end: last } = marks.own;
+    let mut at = done;
+    while let Some(inside) = next_in_run(bytes, marks, at) {
         let back = bytes[done..inside].iter().rev().take_while(|byte| is(**byte, BASE64)).count();
         let start = inside - back;
         let mut end = inside + count(&bytes[inside..]);
@@ -80,31 +82,9 @@ pub(crate) fn base64_runs(bytes: &[u8], own: Range<usize>, mut run: impl FnMut(R
         if end - start >= RUN_MIN {
             run(start..end);
         }
-        done = end.min(own.end);
-        // The first middle is a step behind the end.
-        at = end + STEP / 2;
+        done = end.min(last);
+        at = end;
     }
-}
-
-/// The next place from `at` on, before `end`, that may be inside a run which is long
-/// enough: 22 characters and their padding. Such a run has the middle of a step in it and
-/// one of its sides; most text has a sign of another kind among the three that are looked at.
-fn next_in_run(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
-    // The step that begins in front of the end may reach beyond it.
-    let at = at.min(end);
-    let of = |byte: u8| CLASS[usize::from(byte)];
-    let (steps, _) = bytes.get(at..end)?.as_chunks::<STEP>();
-    let all = |part: &[u8]| part.iter().fold(BASE64, |class, byte| class & of(*byte)) != 0;
-    let is_inside = |step: &[u8; STEP]| {
-        of(step[8]) & (of(step[0]) & of(step[4]) | of(step[12]) & of(step[15])) & BASE64 != 0
-            && (all(&step[..8]) || all(&step[8..]))
-    };
-    if let Some(index) = steps.iter().position(is_inside) {
-        return Some(at + index * STEP + STEP / 2);
-    }
-    // What begins after the last middle.
-    let rest = at.max((at + steps.len() * STEP).saturating_sub(STEP / 2));
-    (rest..end).find(|at| is(bytes[*at], BASE64))
 }
 
 fn count(bytes: &[u8]) -> usize {

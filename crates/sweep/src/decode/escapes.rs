@@ -1,10 +1,10 @@
 //! Escapes: percent, JSON, XML and quoted-printable.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 
+use super::marks::{ESCAPE, Marks, QUOTED};
 use super::{Decoded, pair};
 
 /// Around an escape, this much is decoded at once, in bytes before and after it.
@@ -14,10 +14,6 @@ const SEGMENT_AFTER: usize = 8 << 10;
 
 /// Lines around an escape that are read with it, in bytes.
 const PARAGRAPH: usize = 2 << 10;
-
-/// What tells quoted-printable: an escaped `=`, and the end of a line that goes on.
-static QUOTED: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| [Finder::new(b"=3D"), Finder::new(b"=\r\n")]);
 
 /// None if there is nothing to decode.
 pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
@@ -122,8 +118,8 @@ fn quoted_printable(rest: &[u8]) -> Option<(Few, usize)> {
     }
 }
 
-/// Lines with escapes that begin in `own`, without them.
-pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+/// Lines with escapes that begin in what is marked, without them.
+pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded)) {
     type Escape = fn(&[u8]) -> Option<(Few, usize)>;
     let kinds: [(&'static str, u8, Escape); 3] = [
         ("percent", b'%', |rest| match rest {
@@ -135,8 +131,12 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
         }),
         ("xml", b'&', xml),
     ];
-    let mut done = [own.start; 3];
-    for at in memchr::memchr3_iter(b'%', b'\\', b'&', &bytes[own.clone()]).map(|at| own.start + at) {
+    let mut done = [0; 3];
+    let signs = marks.stretches(ESCAPE).flat_map(|stretch| {
+        let from = stretch.start;
+        memchr::memchr3_iter(b'%', b'\\', b'&', &bytes[stretch]).map(move |at| from + at)
+    });
+    for at in signs {
         let kind = kinds.iter().position(|(_, byte, _)| *byte == bytes[at]).unwrap_or_default();
         let (encoding, byte, escape) = kinds[kind];
         if at < done[kind] || escape(&bytes[at..]).is_none() {
@@ -157,13 +157,14 @@ pub(crate) fn escapes(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(D
             decoded(Decoded { encoding, place, bytes: text });
         }
     }
-    let mut end = own.start;
-    let [escaped, broken] = &*QUOTED;
-    let hits = escaped.find_iter(&bytes[own.clone()]);
-    let breaks = broken.find_iter(&bytes[own.clone()]).filter(|at| is_full(bytes, own.start + at));
-    let mut hits: Vec<usize> = hits.chain(breaks).map(|at| own.start + at).collect();
-    hits.sort_unstable();
-    for at in hits {
+    let mut end = 0;
+    // An escaped `=`, and the end of a line that goes on.
+    let is_quoted = |at: &usize| match bytes.get(*at..).unwrap_or_default() {
+        [b'=', b'3', b'D', ..] => true,
+        [b'=', b'\r', b'\n', ..] => is_full(bytes, *at),
+        _ => false,
+    };
+    for at in marks.stretches(QUOTED).flatten().filter(is_quoted) {
         if at < end {
             continue;
         }

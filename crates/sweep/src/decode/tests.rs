@@ -30,7 +30,7 @@ fn each_run_of_base64_is_found_wherever_it_begins() {
             bytes.extend_from_slice(random.choice(between).copied().unwrap_or_default());
         }
         let mut found = Vec::new();
-        base64_runs(&bytes, 0..bytes.len(), |run| found.push(run));
+        base64_runs(&bytes, &Marks::new(&bytes, 0..bytes.len()), |run| found.push(run));
         assert_eq!(found, plain_runs(&bytes), "{}", String::from_utf8_lossy(&bytes));
     }
 }
@@ -43,7 +43,9 @@ fn bytes_apart_are_found_wherever_they_begin() {
                 let hex: Vec<String> = (0..count).map(|n| format!("{:02x}", b'a' + n % 26)).collect();
                 let text = format!("{}\n{}\nend of it", ".".repeat(before), hex.join(between));
                 let mut found = Vec::new();
-                apart(text.as_bytes(), 0..text.len(), |decoded| found.push(decoded));
+                apart(text.as_bytes(), &Marks::new(text.as_bytes(), 0..text.len()), |decoded| {
+                    found.push(decoded)
+                });
                 assert_eq!(found.len(), 1, "{text}");
                 assert!(found[0].bytes.len() >= usize::from(count) - 1, "{text}");
             }

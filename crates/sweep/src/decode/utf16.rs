@@ -1,29 +1,19 @@
 //! UTF-16.
 
-use std::ops::Range;
-
+use super::marks::{Marks, UTF16};
 use super::{Decoded, STEP};
 
-/// Text in UTF-16 of either order that begins in `own`.
-pub(crate) fn utf16(bytes: &[u8], own: Range<usize>, mut decoded: impl FnMut(Decoded)) {
+/// Text in UTF-16 of either order that begins in what is marked.
+pub(crate) fn utf16(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded)) {
     const HIGH: u64 = 0xff00_ff00_ff00_ff00;
     let letter =
         |byte: u8| (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\r' | b'\n') || byte >= 0xa0;
-    let word = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+    let own = &marks.own;
     let mut at = own.start;
-    while let Some(rest) = bytes.get(at..).filter(|rest| at < own.end && rest.len() >= 8) {
-        // Most bytes have none: that alone must cost next to nothing.
-        let (steps, _) = rest[..rest.len().min(own.end - at)].as_chunks::<STEP>();
-        let is_none = |step: &&[u8; STEP]| {
-            let word = word(&step[..8]);
-            word & HIGH != 0 && word & !HIGH != 0
-        };
-        let skipped = steps.iter().take_while(is_none).count() * STEP;
-        if skipped > 0 {
-            at += skipped;
-            continue;
-        }
-        let word = word(&rest[..8]);
+    while let Some(next) = marks.next(UTF16, at) {
+        at = own.start + (next - own.start).next_multiple_of(STEP);
+        let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return };
+        let word = u64::from_le_bytes(*eight);
         // Zeros at every second place, and nothing else that is zero.
         let first = match (word & HIGH, word & !HIGH) {
             (0, 0) => None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::covered::Covered;
 use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window, is_zero};
 use crate::confirm::{self, Match};
-use crate::decode::{self, Decoded};
+use crate::decode::{self, Decoded, Marks};
 use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
 use crate::rules::Rule;
 use crate::table;
@@ -64,7 +64,8 @@ impl Run<'_> {
     fn text(&mut self, window: &Window<'_>) {
         let mut columns = Vec::new();
         let mut candidates = self.literals(window, &mut columns);
-        let runs = self.runs(window, &mut candidates);
+        let marks = Marks::new(window.bytes, window.own.clone());
+        let runs = self.runs(window, &marks, &mut candidates);
         let taken = self.report(window, candidates);
         if self.depth >= self.sweep.limits.depth || self.stopped {
             return;
@@ -82,10 +83,10 @@ impl Run<'_> {
             }
         }
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
-        decode::utf16(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
+        decode::utf16(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
-        decode::escapes(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
-        decode::apart(window.bytes, window.own.clone(), |decoded| texts.push(decoded));
+        decode::escapes(window.bytes, &marks, |decoded| texts.push(decoded));
+        decode::apart(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 
@@ -126,10 +127,10 @@ impl Run<'_> {
     }
 
     /// Runs of base64, after those that a rule knows by their length.
-    fn runs(&self, window: &Window<'_>, candidates: &mut Vec<Candidate>) -> Vec<Range<usize>> {
+    fn runs(&self, window: &Window<'_>, marks: &Marks, candidates: &mut Vec<Candidate>) -> Vec<Range<usize>> {
         let rules = self.sweep.rules;
         let mut runs = Vec::new();
-        decode::base64_runs(window.bytes, window.own.clone(), |run| {
+        decode::base64_runs(window.bytes, marks, |run| {
             for rule in rules.of_runs.iter().map(|number| rules.rule(*number)) {
                 if rule.base64_run == Some(run.len()) {
                     let matched = Match { whole: run.clone(), secret: run.clone(), name: None };

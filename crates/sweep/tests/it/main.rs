@@ -2,6 +2,7 @@
 
 mod archives;
 mod attacks;
+mod borders;
 mod captures;
 mod circles;
 mod corpus;
@@ -13,6 +14,7 @@ mod imports;
 mod journal;
 mod made;
 mod others;
+mod paragraphs;
 mod planted;
 mod rules;
 mod sources;

@@ -202,7 +202,9 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
                     && !near::is_lookup(found.before, found.from, secret)
             }
             Check::Token => words::is_token(secret) && !placeholder::is_expression(secret),
-            Check::UrlPassword => placeholder::is_url_password(secret),
+            Check::UrlPassword => {
+                placeholder::is_url_password(secret) && !near::is_example(found.from, secret)
+            }
             Check::Value => placeholder::is_value(secret),
             Check::Pem => der::pem(secret, &mut verdict),
             Check::Der => der::key(found.from),

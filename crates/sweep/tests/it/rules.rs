@@ -158,6 +158,9 @@ fn a_password_of_three_characters_in_an_address_is_found() {
         "https://a.example/b:cde@f\n",
         "git+ssh://git@host:org/x.git\n",
         "http://u:{p}@host\n",
+        "https://abc:xyz@example.com/\n",
+        "https://abc:abc@example.com/\n",
+        "https://abc:xyz@www.Example.org:8080\n",
     ] {
         assert!(sweep(&rules, text.as_bytes()).0.is_empty(), "{text}");
     }

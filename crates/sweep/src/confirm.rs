@@ -85,10 +85,14 @@ pub(crate) struct Match {
 /// The match of `rule` that holds the literal at `at`.
 pub(crate) fn confirm(rule: &Rule, bytes: &[u8], at: usize) -> Option<Match> {
     let Expression { regex, bytes: may_be } = rule.compiled()?;
-    // A match ends where a byte is that it cannot have.
-    let is_in = |byte: &&u8| may_be[usize::from(**byte)];
-    let end = at + bytes[at..].iter().take(rule.after).take_while(is_in).count();
-    let mut start = at - bytes[..at].iter().rev().take(rule.before).take_while(is_in).count();
+    let (mut start, mut end) = (at, bytes.len().min(at + rule.after));
+    if rule.before > 0 {
+        // A search that may begin anywhere ends nowhere; but a match ends where a byte is
+        // that it cannot have.
+        let is_in = |byte: &&u8| may_be[usize::from(**byte)];
+        end = at + bytes[at..end].iter().take_while(is_in).count();
+        start -= bytes[..at].iter().rev().take(rule.before).take_while(is_in).count();
+    }
     let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
     for _ in 0..TRIES_MAX {
         let input = Input::new(bytes).span(start..end).anchored(anchored);

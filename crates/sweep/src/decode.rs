@@ -35,6 +35,19 @@ pub(crate) struct Decoded {
     /// Where it stood.
     pub(crate) place: Range<usize>,
     pub(crate) bytes: Vec<u8>,
+    /// Lines of the place, after the first, if the encoding tells.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Where a line begins: in what was decoded, and from the start of what was encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step(usize, usize);
+
+/// Where the line begins in which `at` of what was decoded stands, from the start of what
+/// was encoded.
+pub(crate) fn line_start(steps: &[Step], at: usize) -> usize {
+    let after = steps.partition_point(|Step(decoded, _)| *decoded <= at);
+    after.checked_sub(1).map_or(0, |last| steps[last].1)
 }
 
 const BASE64: u8 = 1;

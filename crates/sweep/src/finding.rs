@@ -139,7 +139,7 @@ pub struct Location {
     /// The input, parts inside parts, and encodings that were undone, from outside in.
     pub chain: Vec<String>,
     /// Bytes from the start of the innermost part; of an encoded secret, where its
-    /// encoding begins.
+    /// encoding begins, or that line of it in which the secret stands.
     pub offset: u64,
     /// From one; none in what is no text.
     pub line: Option<u64>,

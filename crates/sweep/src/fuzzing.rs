@@ -27,6 +27,19 @@ pub fn listing(bytes: &[u8]) {
     }
 }
 
+/// A table whose column of passwords the first two bytes place.
+pub fn table(bytes: &[u8]) {
+    let Some(([low, high], table)) = bytes.split_first_chunk() else { return };
+    let at = usize::from(u16::from_le_bytes([*low, *high])).min(table.len());
+    let (mut rows, mut told) = (0, 0);
+    let end = crate::table::rows(table, at, &mut |row| {
+        assert!(row.place.end <= table.len() && row.bytes.starts_with(b"password="));
+        rows += 1;
+        told += row.place.len();
+    });
+    assert!(end <= table.len().max(at + 4) && rows <= 10_000 && told <= table.len());
+}
+
 /// Reads a file of rules in any form, and sweeps the file with them.
 pub fn rules(text: &str) {
     if let Ok(rules) = Rules::with_file(text) {

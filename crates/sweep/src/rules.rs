@@ -9,6 +9,7 @@ use crate::confirm::{self, Expression};
 use crate::finding::Severity;
 use crate::import::{self, Imported};
 use crate::prefilter::{LITERAL_MIN, Prefilter};
+use crate::table;
 use crate::unpack;
 use crate::validate::Check;
 
@@ -144,16 +145,40 @@ impl Rule {
         self.compiled.get_or_init(|| Expression::new(&self.regex).ok()).as_ref()
     }
 
-    fn literals(&self) -> Result<Vec<Vec<u8>>, RulesError> {
-        let bytes = |literal: &String| match literal.strip_prefix("hex:") {
-            Some(digits) => unhex(digits),
-            None => Some(literal.clone().into_bytes()),
+    /// As the rule says them.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.literals.iter().map(String::as_str)
+    }
+
+    /// Those that lead to a match somewhere in a text.
+    pub fn leading(&self, text: &[u8]) -> Vec<&str> {
+        let leads = |literal: &&String| {
+            let spelled = spelled(literal, self.ignore_case).unwrap_or_default();
+            let there = |at: usize, one: &[u8]| match text.get(at..at + one.len()) {
+                Some(there) if self.ignore_case => there.eq_ignore_ascii_case(one),
+                there => there == Some(one),
+            };
+            let found = |at: usize| match self.checks.contains(&Check::Table) {
+                true => {
+                    let mut any = false;
+                    table::rows(text, at, &mut |_| any = true);
+                    any
+                }
+                false => confirm::confirm(self, text, at).is_some(),
+            };
+            spelled.iter().any(|one| (0..text.len()).any(|at| there(at, one) && found(at)))
         };
-        self.literals
-            .iter()
-            .map(|literal| bytes(literal).filter(|bytes| (LITERAL_MIN..=256).contains(&bytes.len())))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| RulesError::Literal(self.id.clone()))
+        self.literals.iter().filter(leads).map(String::as_str).collect()
+    }
+
+    /// In every spelling.
+    fn spelled(&self) -> Result<Vec<Vec<u8>>, RulesError> {
+        let spelled = |literal: &String| {
+            spelled(literal, self.ignore_case)
+                .filter(|all| all.iter().all(|one| (LITERAL_MIN..=256).contains(&one.len())))
+        };
+        let spelled: Option<Vec<_>> = self.literals.iter().map(spelled).collect();
+        Ok(spelled.ok_or_else(|| RulesError::Literal(self.id.clone()))?.concat())
     }
 
     fn check(&self) -> Result<(), RulesError> {
@@ -166,6 +191,24 @@ impl Rule {
         }
         Ok(())
     }
+}
+
+/// A literal as bytes. The filter knows both cases of letters of ASCII; with other letters,
+/// it stands there in small, in great and with a great first letter.
+fn spelled(literal: &str, ignore_case: bool) -> Option<Vec<Vec<u8>>> {
+    if let Some(digits) = literal.strip_prefix("hex:") {
+        return Some(vec![unhex(digits)?]);
+    }
+    if !ignore_case || literal.is_ascii() {
+        return Some(vec![literal.as_bytes().to_vec()]);
+    }
+    let mut letters = literal.chars();
+    let title: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let mut spelled = vec![literal.to_lowercase(), literal.to_uppercase(), title];
+    spelled.iter_mut().for_each(|text| text.make_ascii_lowercase());
+    spelled.sort_unstable();
+    spelled.dedup();
+    Some(spelled.into_iter().map(String::into_bytes).collect())
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
@@ -290,7 +333,7 @@ impl Rules {
             if rule.base64_run.is_some() {
                 of_runs.push(number as u16);
             }
-            for mut literal in rule.literals()? {
+            for mut literal in rule.spelled()? {
                 if rule.ignore_case {
                     literal.make_ascii_lowercase();
                 }

@@ -15,6 +15,7 @@ use std::ops::{ControlFlow, Range};
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Step;
 use crate::finding::{Digest32, Finding};
 use crate::limits::Limits;
 use crate::read::ReadAt;
@@ -28,6 +29,8 @@ const WINDOW: usize = 8 << 20;
 const MARGIN: usize = 1 << 20;
 /// Seen before it: the most that a rule looks back, and the names of values.
 const BEFORE: usize = 2 << 10;
+/// So far in front of a border, the end of a line is looked for.
+const BORDER: usize = 4 << 10;
 /// Text that decoders may give, for each byte that was read. Escapes inside escapes
 /// would otherwise multiply with each depth.
 const DECODED_RATIO: u64 = 16;
@@ -161,9 +164,26 @@ struct Window<'a> {
     base: u64,
     /// Ends of lines before `bytes`.
     lines: u64,
-    /// For decoded text: the window that it was in at first, and where in its bytes.
-    origin: Option<(&'a Window<'a>, usize)>,
+    /// For decoded text: what it was in.
+    origin: Option<Origin<'a>>,
     /// Findings since here are of parts of this source: they are not told again.
+    inner: Option<u64>,
+}
+
+/// Where decoded text comes from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    window: &'a Window<'a>,
+    /// In its bytes.
+    at: usize,
+    steps: &'a [Step],
+}
+
+/// What was said of a source.
+struct Answered {
+    /// Up to here.
+    end: u64,
+    /// As [`Window::inner`], if anything was unpacked.
     inner: Option<u64>,
 }
 
@@ -211,11 +231,15 @@ impl Run<'_> {
         hasher.finish()
     }
 
-    /// A file, or a part in memory, from its start to its end.
-    fn source(&mut self, source: &dyn ReadAt, is_whole: bool) {
+    /// A file, or a part in memory, from its start to its end: all of it, or what has its
+    /// margin behind it, if more comes. Whether anything was unpacked, and up to where it
+    /// answers for what lies there.
+    fn source(&mut self, source: &dyn ReadAt, is_whole: bool) -> Answered {
         let notice = Notice::Part { chain: &self.chain, source, is_whole };
         self.stopped |= (self.tell)(notice).is_break();
         let len = source.len();
+        let most = if is_whole { len } else { len.saturating_sub(MARGIN as u64) };
+        let mut answered = 0;
         let mark = self.totals.findings;
         let mut covered = Covered::new(mark);
         let mut unpacked = false;
@@ -229,12 +253,15 @@ impl Run<'_> {
                 Ok(buffer) => buffer,
                 Err(error) => {
                     self.skipped(format!("could not be read from byte {start} on: {error}"));
-                    return;
+                    break;
                 }
             };
-            let own = before as usize..buffer.len().min(before as usize + WINDOW);
+            let mut own = before as usize..buffer.len().min(before as usize + WINDOW);
             if own.is_empty() {
-                return;
+                break;
+            }
+            if base + (own.end as u64) < len {
+                own.end = border(buffer, own.clone());
             }
             covered.forget(start);
             let mut hits = Hits::default();
@@ -243,7 +270,16 @@ impl Run<'_> {
                 let seen = &buffer[own.start..];
                 unpacked |= self.containers(source, seen, start, own.len(), &hits, &mut covered);
             }
-            for own in covered.rest(own.clone(), base) {
+            // What is not answered for here is read again, with what follows.
+            let mut text = own.clone();
+            if base + text.end as u64 > most {
+                let end = usize::try_from(most.saturating_sub(base)).unwrap_or_default();
+                text.end = border(buffer, text.start..end.max(text.start));
+            }
+            if !text.is_empty() {
+                answered = base + text.end as u64;
+            }
+            for own in covered.rest(text, base) {
                 let inner = unpacked.then_some(mark);
                 self.window(&Window { bytes: buffer, own, hits: &hits, base, lines, origin: None, inner });
             }
@@ -258,6 +294,7 @@ impl Run<'_> {
             }
             self.tell(Notice::Read(self.totals.read));
         }
+        Answered { end: answered, inner: unpacked.then_some(mark) }
     }
 
     /// Unpacks what begins in the first `own` bytes; whether anything came out.
@@ -330,6 +367,13 @@ impl Run<'_> {
         let most = read.saturating_mul(WORK_RATIO).saturating_add(WORK_FREE);
         most.saturating_sub(self.totals.worked)
     }
+}
+
+/// Where a window ends that would end with `own`: behind the last line in it, so that what
+/// two rules know of one line is seen at once, or where it would, if there is none near.
+fn border(bytes: &[u8], own: Range<usize>) -> usize {
+    let from = own.start.max(own.end.saturating_sub(BORDER));
+    memchr::memrchr2(b'\n', 0, &bytes[from..own.end]).map_or(own.end, |end| from + end + 1)
 }
 
 /// Where to go on from `at`. What begins in a hole has its magic number behind it.

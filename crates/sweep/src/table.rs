@@ -1,6 +1,7 @@
 //! Rows under a heading, and tuples of SQL, that have a column of passwords: each is
 //! told as `password=value`, for the rules to judge.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::decode::Decoded;
@@ -10,6 +11,7 @@ const HEADING_MAX: usize = 1024;
 /// Of a row.
 const ROW_MAX: usize = 4096;
 const ROWS_MAX: usize = 10_000;
+const CELLS_MAX: usize = 128;
 /// Rows one after another that have another number of cells.
 const OTHERS_MAX: u32 = 3;
 /// What the name of such a column ends with, in lower case, signs left out.
@@ -81,16 +83,15 @@ pub(crate) fn rows(bytes: &[u8], at: usize, emit: &mut dyn FnMut(Decoded)) -> us
     let at = at + bytes[at..].iter().take(4).take_while(|byte| !byte.is_ascii_alphanumeric()).count();
     let from = at.saturating_sub(HEADING_MAX);
     let start = memchr::memrchr(b'\n', &bytes[from..at]).map_or(from, |end| from + end + 1);
-    let heading = start..line_end(bytes, at, HEADING_MAX);
     if let Some(end) = tuples(bytes, start, at, emit) {
         return end;
     }
     for &separator in SEPARATORS {
-        let cells: Vec<_> = cells(bytes, heading.clone(), separator).collect();
+        let (cells, heading) = record(bytes, start, separator, at - start + HEADING_MAX);
         let Some(column) = cells.iter().position(|cell| cell.contains(&at)) else { continue };
         let beside = || cells.iter().any(|cell| is_beside(&bytes[cell.clone()]));
         if cells.len() >= 2 && cells.len() <= 64 && is_name(&bytes[cells[column].clone()]) && beside() {
-            return below(bytes, heading.end, separator, column, cells.len(), emit);
+            return below(bytes, heading, separator, column, cells.len(), emit);
         }
     }
     at
@@ -110,10 +111,9 @@ fn below(
         if start >= bytes.len() {
             break;
         }
-        let row = start..line_end(bytes, start, ROW_MAX);
-        let cells: Vec<_> = cells(bytes, row.clone(), separator).take(columns + 1).collect();
-        end = row.end;
-        // A comment, or a comma inside of quotes.
+        let cells;
+        (cells, end) = record(bytes, start, separator, ROW_MAX);
+        // A comment, or a comma in a cell without quotes.
         if cells.len() != columns {
             others += 1;
             if others > OTHERS_MAX {
@@ -182,11 +182,18 @@ fn values(bytes: &[u8], first: usize) -> Vec<Range<usize>> {
 }
 
 fn tell(bytes: &[u8], cell: Range<usize>, emit: &mut dyn FnMut(Decoded)) {
-    let value = trimmed(&bytes[cell.clone()]);
-    if (4..=256).contains(&value.len()) && !value.iter().any(u8::is_ascii_control) {
-        let text = [b"password=", value, b"\n"].concat();
-        emit(Decoded { encoding: "table", place: cell, bytes: text });
+    let value = plain(&bytes[cell.clone()]);
+    if !(4..=256).contains(&value.len()) || value.iter().any(u8::is_ascii_control) {
+        return;
     }
+    // In quotes, if it holds what would end it: in those that it has not.
+    let quote: &[u8] = match value.iter().any(|byte| b"\"'<>".contains(byte)) {
+        false => b"",
+        true if value.contains(&b'"') => b"'",
+        true => b"\"",
+    };
+    let text = [b"password=", quote, &value, quote, b"\n"].concat();
+    emit(Decoded { encoding: "table", place: cell, bytes: text, steps: Vec::new() });
 }
 
 fn line_end(bytes: &[u8], at: usize, most: usize) -> usize {
@@ -194,15 +201,78 @@ fn line_end(bytes: &[u8], at: usize, most: usize) -> usize {
     memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |len| at + len)
 }
 
+/// Cells of a row of `most` bytes at most, and where it ends. In quotes, a cell may hold
+/// separators, ends of lines and, doubled, quotes (RFC 4180, 2.6 and 2.7).
+fn record(bytes: &[u8], start: usize, separator: u8, most: usize) -> (Vec<Range<usize>>, usize) {
+    let bytes = &bytes[..bytes.len().min(start + most)];
+    let (mut cells, mut from) = (Vec::new(), start);
+    // After one that nothing closes, quotes are signs like any others.
+    let mut quotes = true;
+    loop {
+        let closed = if quotes { closed(bytes, from, separator, &mut quotes) } else { None };
+        let ends = || memchr::memchr2(separator, b'\n', &bytes[from..]).map_or(bytes.len(), |len| from + len);
+        let end = closed.unwrap_or_else(ends);
+        cells.push(from..end);
+        if bytes.get(end) != Some(&separator) || cells.len() == CELLS_MAX {
+            return (cells, line_end(bytes, end, most));
+        }
+        from = end + 1;
+    }
+}
+
+/// Where a cell ends that begins with a quote, if it ends with one as well.
+fn closed(bytes: &[u8], from: usize, separator: u8, quotes: &mut bool) -> Option<usize> {
+    let blanks = |at: usize| {
+        let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r') && **byte != separator;
+        at + bytes[at..].iter().take_while(blank).count()
+    };
+    let mut at = blanks(from);
+    if bytes.get(at) != Some(&b'"') {
+        return None;
+    }
+    loop {
+        let Some(len) = memchr::memchr(b'"', &bytes[at + 1..]) else {
+            *quotes = false;
+            return None;
+        };
+        at += 1 + len;
+        match bytes.get(at + 1) {
+            Some(b'"') => at += 1,
+            _ => break,
+        }
+    }
+    let end = blanks(at + 1);
+    bytes.get(end).is_none_or(|byte| *byte == separator || *byte == b'\n').then_some(end)
+}
+
 fn cells(bytes: &[u8], line: Range<usize>, separator: u8) -> impl Iterator<Item = Range<usize>> {
     let mut start = line.start;
     let ends = memchr::memchr_iter(separator, &bytes[line.clone()]);
-    let ends: Vec<usize> = ends.map(|at| line.start + at).chain([line.end]).take(128).collect();
+    let ends: Vec<usize> = ends.map(|at| line.start + at).chain([line.end]).take(CELLS_MAX).collect();
     ends.into_iter().map(move |end| {
         let cell = start..end;
         start = end + 1;
         cell
     })
+}
+
+/// What a cell holds, without its quotes; inside, they are doubled.
+fn plain(cell: &[u8]) -> Cow<'_, [u8]> {
+    let value = trimmed(cell);
+    let quote = match cell.trim_ascii() {
+        [quote @ (b'"' | b'\''), ..] if value.len() < cell.trim_ascii().len() => *quote,
+        _ => return Cow::Borrowed(value),
+    };
+    let mut doubled = false;
+    let mut once = |byte: &u8| {
+        doubled = *byte == quote && !doubled;
+        !doubled
+    };
+    match memchr::memchr(quote, value) {
+        None => Cow::Borrowed(value),
+        // The second of two is kept.
+        Some(_) => Cow::Owned(value.iter().copied().filter(|byte| once(byte)).collect()),
+    }
 }
 
 fn trimmed(cell: &[u8]) -> &[u8] {
@@ -235,7 +305,10 @@ mod tests {
         let mut told = Vec::new();
         let at = text.find(at).expect("the name");
         rows(text.as_bytes(), at, &mut |row| {
-            told.push(String::from_utf8_lossy(&row.bytes["password=".len()..]).trim_end().to_owned());
+            let text = String::from_utf8_lossy(&row.bytes["password=".len()..]).trim_end().to_owned();
+            let quote =
+                text.chars().next().filter(|first| ['"', '\''].contains(first) && text.ends_with(*first));
+            told.push(quote.map_or(text.as_str(), |_| &text[1..text.len() - 1]).to_owned());
         });
         told
     }
@@ -248,16 +321,51 @@ mod tests {
         let text = "| Cam | Password |\n|---|---|\n| Gate | alpha1 |\n";
         assert_eq!(told(text, "Password"), ["alpha1"]);
         assert_eq!(told("user\tpwd\r\ncam\talpha1\r\n", "pwd"), ["alpha1"]);
-        // A comma inside of quotes, and a comment, end nothing.
-        let text = "Name,IP,Password\nGate,10.0.0.2,alpha1\n\"Dock, north\",10.0.0.3,beta22\n# old\nYard,10.0.0.4,gamma33\n";
+        // A comment ends nothing.
+        let text = "Name,IP,Password\nGate,10.0.0.2,alpha1\n# old\nYard,10.0.0.4,gamma33\n";
         assert_eq!(told(text, "Password"), ["alpha1", "gamma33"]);
         assert!(told("the password, the user\nand more, of it\n", "password").is_empty());
+    }
+
+    /// RFC 4180, 2.5 to 2.7.
+    #[test]
+    fn cells_in_quotes_may_hold_anything() {
+        let head = "\"Name\",\"IP, port\",\"Password\"\r\n";
+        for (rows, passwords) in [
+            ("\"a,b\",\"c\",\"alpha1\"\r\n", vec!["alpha1"]),
+            ("Gate,10.0.0.2,alpha1\n\"Dock, north\",\"10.0.0.3, 80\",beta22\n", vec!["alpha1", "beta22"]),
+            ("a,b,\"al,pha1\"\nc,d,\"be;ta2\"\n", vec!["al,pha1", "be;ta2"]),
+            ("a,b,\"al\"\"pha1\"\n", vec!["al\"pha1"]),
+            ("a,b,\"alpha1\"\"\"\n", vec!["alpha1\""]),
+            ("a,b,\"\"\"alpha1\"\n", vec!["\"alpha1"]),
+            ("a,b,\"it's1a\"\n", vec!["it's1a"]),
+            ("\"two\nlines\",b,alpha1\nc,d,beta22\n", vec!["alpha1", "beta22"]),
+            ("  \"a,b\" , \"c\" , \"alpha1\" \n", vec!["alpha1"]),
+            ("\"\",\"\",\"alpha1\"", vec!["alpha1"]),
+            // Quotes that are no quotes.
+            ("5\" lens,b,alpha1\nc,d,beta22\n", vec!["alpha1", "beta22"]),
+            ("\"a\" b,c,alpha1\n", vec!["alpha1"]),
+            ("\"open,b,alpha1\nc,d,beta22\n", vec!["alpha1", "beta22"]),
+        ] {
+            assert_eq!(told(&format!("{head}{rows}"), "Password"), passwords, "{rows}");
+        }
+    }
+
+    /// The attack: quotes that nothing closes.
+    #[test]
+    fn quotes_without_end_cost_no_more_than_others() {
+        for row in ["\"", "\"\"\",", "\"a\"\",", "\",\"", "\"\"\"\"", ",\"a"] {
+            let text = format!("Name,Password\n{}", row.repeat((4 << 20) / row.len()));
+            let before = std::time::Instant::now();
+            told(&text, "Password");
+            assert!(before.elapsed().as_secs() < 20, "{row}");
+        }
     }
 
     #[test]
     fn each_tuple_tells_its_password() {
         let text = "INSERT INTO c (`a`, `password`, n) VALUES ('x, (y)', 'alpha1', 2),('z','be''ta2',3);";
-        assert_eq!(told(text, "password"), ["alpha1", "be''ta2"]);
+        assert_eq!(told(text, "password"), ["alpha1", "be'ta2"]);
         assert!(told("insert into c (password) select 1", "password").is_empty());
         assert!(told("insert into c (a, password) values ('x", "password").is_empty());
     }

@@ -2,6 +2,7 @@
 //! be one, an example of a handbook, and a value that was masked are no findings.
 
 mod der;
+mod near;
 mod placeholder;
 mod token;
 mod words;
@@ -70,6 +71,12 @@ pub(crate) enum Check {
     Table,
     /// No line of a record of tests, `PASS: name`.
     NoTest,
+    /// The name is no other word that ends like it: `bypass=`, `monkey=`.
+    NoWord,
+    /// No name of an object behind the word: `creating secret camera-tls-1`.
+    NoObject,
+    /// No command whose option means something else: `mysql -u root -p cameras`.
+    NoOption,
     /// Placeholders count: for default credentials, which look like them.
     Anything,
 }
@@ -126,6 +133,9 @@ impl TryFrom<String> for Check {
             "no-digest" => Check::NoDigest,
             "table" => Check::Table,
             "no-test" => Check::NoTest,
+            "no-word" => Check::NoWord,
+            "no-object" => Check::NoObject,
+            "no-option" => Check::NoOption,
             "anything" => Check::Anything,
             _ => return Err(format!("there is no check {text:?}")),
         })
@@ -136,7 +146,7 @@ impl TryFrom<String> for Check {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found<'a> {
     pub(crate) secret: &'a [u8],
-    /// At most 64 bytes before the match.
+    /// At most 160 bytes before the match.
     pub(crate) before: &'a [u8],
     /// From the match on, to the end of what is in memory.
     pub(crate) from: &'a [u8],
@@ -186,9 +196,15 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Chosen => placeholder::is_chosen(secret),
             Check::Phrase => placeholder::is_phrase(secret),
             Check::Spoken => placeholder::is_spoken(secret),
-            Check::SecretName => placeholder::is_secret_name(found.from, secret),
+            Check::SecretName => {
+                placeholder::is_secret_name(found.from, secret)
+                    && !near::is_other_word(found.before, found.from)
+                    && !near::is_lookup(found.before, found.from, secret)
+            }
             Check::Token => words::is_token(secret) && !placeholder::is_expression(secret),
-            Check::UrlPassword => placeholder::is_url_password(secret),
+            Check::UrlPassword => {
+                placeholder::is_url_password(secret) && !near::is_example(found.from, secret)
+            }
             Check::Value => placeholder::is_value(secret),
             Check::Pem => der::pem(secret, &mut verdict),
             Check::Der => der::key(found.from),
@@ -198,7 +214,12 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,
             Check::Table => false,
-            Check::NoTest => !placeholder::is_test_record(found.before, found.from),
+            Check::NoTest => {
+                !placeholder::is_test_record(found.before, found.from) && !near::is_count(found.from)
+            }
+            Check::NoWord => !near::is_other_word(found.before, found.from),
+            Check::NoObject => !near::is_object(found.before, found.from, secret),
+            Check::NoOption => !near::is_other_option(found.before, found.from, secret),
             Check::Sas => token::sas(found, &mut verdict),
             Check::BusSas => token::bus_sas(found, &mut verdict),
             Check::Presigned => token::presigned(found, &mut verdict),

@@ -42,7 +42,7 @@ pub(crate) fn apart(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
             end += gap(&bytes[end..], between);
         }
         if out.len() >= APART_MIN && plausible(&out, |_| false) {
-            decoded(Decoded { encoding: "hex", place: start..end, bytes: out });
+            decoded(Decoded { encoding: "hex", place: start..end, bytes: out, steps: Vec::new() });
         }
         at = end.max(at);
     }

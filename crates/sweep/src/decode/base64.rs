@@ -130,7 +130,7 @@ pub(crate) fn decode_run(
         let digits = text.iter().take_while(|byte| is(**byte, HEX)).count() & !1;
         if digits >= 32 && hex(&text[..32]).is_some_and(|start| may(&start)) {
             let decoded = hex(&text[..digits]).filter(|decoded| looks(decoded))?;
-            return Some(Decoded { encoding: "hex", place: run, bytes: decoded });
+            return Some(Decoded { encoding: "hex", place: run, bytes: decoded, steps: Vec::new() });
         }
     }
     // Most runs are words and paths: the first characters tell.
@@ -138,5 +138,5 @@ pub(crate) fn decode_run(
         return None;
     }
     let decoded = base64(text).or_else(|| base64(&text[..text.len() - 1]))?;
-    looks(&decoded).then_some(Decoded { encoding: "base64", place: run, bytes: decoded })
+    looks(&decoded).then_some(Decoded { encoding: "base64", place: run, bytes: decoded, steps: Vec::new() })
 }

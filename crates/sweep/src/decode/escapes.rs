@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::marks::{ESCAPE, Marks, QUOTED};
-use super::{Decoded, pair};
+use super::{Decoded, Step, pair};
 
 /// Around an escape, this much is decoded at once, in bytes before and after it.
 const SEGMENT_BEFORE: usize = 1 << 10;
@@ -15,12 +15,17 @@ const SEGMENT_AFTER: usize = 8 << 10;
 /// Lines around an escape that are read with it, in bytes.
 const PARAGRAPH: usize = 2 << 10;
 
+/// The same of a mail, whose only escape may be the padding of a key of 6 KiB: RSA of 8192
+/// bits, with its certificate before it. Each byte is read twice for it at most.
+const LETTER: usize = 16 << 10;
+
 /// None if there is nothing to decode.
 pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
     unescape(text, |rest| match rest {
         [b'%', high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
         _ => None,
     })
+    .map(|(text, _)| text)
 }
 
 /// What one escape stands for: four bytes at most.
@@ -42,24 +47,29 @@ impl Few {
     }
 }
 
-/// Replaces what `escape` knows, which says what stands there and how long it is.
-fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Few, usize)>) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
+/// Replaces what `escape` knows, which says what stands there and how long it is; and
+/// where lines begin.
+fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Few, usize)>) -> Option<(Vec<u8>, Vec<Step>)> {
+    let (mut out, mut steps) = (Vec::with_capacity(text.len()), Vec::new());
     let (mut at, mut any) = (0, false);
     while let Some(&byte) = text.get(at) {
-        match matches!(byte, b'%' | b'\\' | b'&' | b'=').then(|| escape(&text[at..])).flatten() {
+        let len = match matches!(byte, b'%' | b'\\' | b'&' | b'=').then(|| escape(&text[at..])).flatten() {
             Some((few, len)) => {
                 out.extend_from_slice(few.bytes());
-                at += len;
                 any = true;
+                len
             }
             None => {
                 out.push(byte);
-                at += 1;
+                1
             }
+        };
+        at += len;
+        if text[at - 1] == b'\n' {
+            steps.push(Step(out.len(), at));
         }
     }
-    any.then_some(out)
+    any.then_some((out, steps))
 }
 
 fn json(rest: &[u8]) -> Option<(Few, usize)> {
@@ -143,7 +153,7 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
             continue;
         }
         let place = match byte {
-            b'&' => paragraph(bytes, at, line(bytes, at)),
+            b'&' => paragraph(bytes, at, line(bytes, at), PARAGRAPH),
             _ => line(bytes, at),
         };
         done[kind] = place.end;
@@ -153,8 +163,8 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
             (true, b'\\') => json(rest),
             (true, _) => escape(rest),
         };
-        if let Some(text) = unescape(&bytes[place.clone()], all) {
-            decoded(Decoded { encoding, place, bytes: text });
+        if let Some((text, steps)) = unescape(&bytes[place.clone()], all) {
+            decoded(Decoded { encoding, place, bytes: text, steps });
         }
     }
     let mut end = 0;
@@ -170,8 +180,8 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
         }
         let place = soft_lines(bytes, at);
         end = place.end;
-        if let Some(text) = unescape(&bytes[place.clone()], quoted_printable) {
-            decoded(Decoded { encoding: "quoted-printable", place, bytes: text });
+        if let Some((text, steps)) = unescape(&bytes[place.clone()], quoted_printable) {
+            decoded(Decoded { encoding: "quoted-printable", place, bytes: text, steps });
         }
     }
 }
@@ -203,19 +213,19 @@ fn soft_lines(bytes: &[u8], at: usize) -> Range<usize> {
         place.end = line(bytes, place.end + 1).end.max(place.end + 1).min(bytes.len());
     }
     // A key has its padding in its last line alone.
-    while place.start > 0 && at - place.start < PARAGRAPH {
+    while place.start > 0 && at - place.start < LETTER {
         let before = line(bytes, place.start - 1);
         if bytes[before.clone()].trim_ascii().is_empty() {
             break;
         }
         place.start = before.start;
     }
-    paragraph(bytes, at, place)
+    paragraph(bytes, at, place, LETTER)
 }
 
 /// With the lines that follow, up to an empty one: a name may stand above its value.
-fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>) -> Range<usize> {
-    while place.end + 1 < bytes.len() && place.end - place.start.max(at) < PARAGRAPH {
+fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>, most: usize) -> Range<usize> {
+    while place.end + 1 < bytes.len() && place.end - place.start.max(at) < most {
         let next = line(bytes, place.end + 1);
         if bytes[next.clone()].trim_ascii().is_empty() {
             break;

@@ -71,3 +71,29 @@ fn base64_is_read_with_blanks_in_it_and_nothing_else() {
     }
     assert_eq!(base64(b"-_+/"), Some(vec![0xfb, 0xff, 0xbf]));
 }
+
+#[test]
+fn escapes_and_wide_letters_are_found_wherever_they_begin() {
+    type Search = fn(&[u8], &Marks, &mut dyn FnMut(Decoded));
+    let wide: Vec<u8> = "password=7 and 8".bytes().flat_map(|byte| [byte, 0]).collect();
+    let cases: [(&[u8], Search); 6] = [
+        (b"password=a%40b%41", |bytes, marks, decoded| escapes(bytes, marks, decoded)),
+        (b"\"password\\\":\\\"a", |bytes, marks, decoded| escapes(bytes, marks, decoded)),
+        (b"password=a&amp;b.", |bytes, marks, decoded| escapes(bytes, marks, decoded)),
+        (b"password=3Da=3Db.", |bytes, marks, decoded| escapes(bytes, marks, decoded)),
+        (&wide, |bytes, marks, decoded| utf16(bytes, marks, decoded)),
+        (b"52:54:61:62:63:64:65:66:67:68:69:6a:6b:6c:6d:6e:6f", |bytes, marks, decoded| {
+            apart(bytes, marks, decoded);
+        }),
+    ];
+    for (text, search) in cases {
+        for before in 0..150 {
+            // In the midst of a program, and after blocks that have nothing.
+            let (noise, code) = ([0xc3].repeat(before), [0xc3, 0x90].repeat(before));
+            let bytes = [noise.as_slice(), b"\n", text, b"\n", &code].concat();
+            let mut found = 0;
+            search(&bytes, &Marks::new(&bytes, 0..bytes.len()), &mut |_| found += 1);
+            assert!(found > 0, "{} at {before}", text.escape_ascii());
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) fn utf16(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
             // The last letter of text in the other order has no zero behind it.
             let last = bytes.get(end).copied().filter(|byte| letter(*byte));
             let bytes = bytes[start..end].iter().copied().step_by(2).chain(last).collect();
-            decoded(Decoded { encoding: "utf-16", place: start..end, bytes });
+            decoded(Decoded { encoding: "utf-16", place: start..end, bytes, steps: Vec::new() });
         }
         at = end.max(at + STEP);
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use super::{BEFORE, MARGIN, Notice, Run, WINDOW, Window};
+use super::{Answered, BEFORE, MARGIN, Notice, Run, WINDOW, Window, border};
 use crate::read::ReadAt;
 use crate::unpack::{self, Format, Part, Skip, Visit};
 
@@ -95,13 +95,13 @@ impl Run<'_> {
                 true
             }
         };
-        self.source(&held, whole);
+        let answered = self.source(&held, whole);
         if self.is_spent() {
             return ControlFlow::Break(());
         }
         if !whole {
             self.skipped("too large to be unpacked further; read as it is");
-            self.stream(data, held)?;
+            self.stream(data, held, answered)?;
         }
         match self.stopped {
             true => ControlFlow::Break(()),
@@ -130,34 +130,30 @@ impl Run<'_> {
         Ok(false)
     }
 
-    /// Goes on after `held`, which was swept, without looking into containers.
-    fn stream(&mut self, data: &mut dyn Read, mut held: Vec<u8>) -> ControlFlow<()> {
+    /// Goes on after what of `held` was answered for, without looking into containers.
+    fn stream(&mut self, data: &mut dyn Read, mut held: Vec<u8>, answered: Answered) -> ControlFlow<()> {
         let mut base = 0;
         let mut lines = 0;
+        let mut end = answered.end as usize;
         loop {
-            let cut = held.len().saturating_sub(BEFORE);
+            let cut = end.saturating_sub(BEFORE);
             lines += memchr::memchr_iter(b'\n', &held[..cut]).count() as u64;
             held.drain(..cut);
             base += cut as u64;
-            let own = held.len();
-            let end = (own + WINDOW + MARGIN) as u64;
-            let whole = match self.fill(data, &mut held, end) {
+            let mut own = end - cut..end - cut + WINDOW;
+            let whole = match self.fill(data, &mut held, (own.end + MARGIN) as u64) {
                 Ok(whole) => whole,
                 Err(error) => {
                     self.skipped(format!("damaged from byte {} on: {error}", base + held.len() as u64));
                     true
                 }
             };
-            let hits = self.hits(&held, own..held.len());
-            self.window(&Window {
-                bytes: &held,
-                own: own..held.len(),
-                hits: &hits,
-                base,
-                lines,
-                origin: None,
-                inner: None,
-            });
+            // What is in the margin is the next pass's, if there is one.
+            own.end = if whole { held.len() } else { border(&held, own.clone()) };
+            let hits = self.hits(&held, own.clone());
+            end = own.end;
+            let inner = answered.inner;
+            self.window(&Window { bytes: &held, own, hits: &hits, base, lines, origin: None, inner });
             if self.is_spent() {
                 return ControlFlow::Break(());
             }

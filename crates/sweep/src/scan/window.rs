@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::covered::Covered;
-use super::{DECODED_FREE, DECODED_RATIO, Notice, Run, Window, is_zero};
+use super::{DECODED_FREE, DECODED_RATIO, Notice, Origin, Run, Window, is_zero};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded, Marks};
 use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
@@ -31,6 +31,17 @@ struct Taken(BTreeMap<usize, usize>);
 impl Taken {
     fn touches(&self, range: &Range<usize>) -> bool {
         self.0.range(..range.end).next_back().is_some_and(|(_, end)| *end > range.start)
+    }
+}
+
+impl Window<'_> {
+    /// Where `at` is in what was not decoded, as far as it can be told: the window, and
+    /// where in its bytes.
+    fn outer(&self, at: usize) -> (&Window<'_>, usize) {
+        match &self.origin {
+            Some(origin) => origin.window.outer(origin.at + decode::line_start(origin.steps, at)),
+            None => (self, at),
+        }
     }
 }
 
@@ -145,7 +156,7 @@ impl Run<'_> {
     fn judge(&self, rule: &Arc<Rule>, bytes: &[u8], matched: Match) -> Option<Candidate> {
         let found = Found {
             secret: &bytes[matched.secret.clone()],
-            before: &bytes[matched.whole.start.saturating_sub(64)..matched.whole.start],
+            before: &bytes[matched.whole.start.saturating_sub(160)..matched.whole.start],
             from: &bytes[matched.whole.start..],
             now: self.sweep.now,
         };
@@ -200,10 +211,8 @@ impl Run<'_> {
         }
         self.found.insert(digest, self.totals.findings);
         self.totals.findings += 1;
-        let (outer, at, line) = match window.origin {
-            Some((outer, at)) => (outer, at, self.line(outer, at)),
-            None => (window, matched.secret.start, line),
-        };
+        let (outer, at) = window.outer(matched.secret.start);
+        let line = if window.origin.is_some() { self.line(outer, at) } else { line };
         let offset = outer.base + at as u64;
         let is_text = !outer.bytes[at.saturating_sub(64)..at].contains(&0);
         let line = is_text.then_some(line);
@@ -224,7 +233,7 @@ impl Run<'_> {
     }
 
     fn decoded(&mut self, window: &Window<'_>, decoded: Decoded) {
-        let Decoded { encoding, place, bytes } = decoded;
+        let Decoded { encoding, place, bytes, steps } = decoded;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         if self.stopped || !self.texts.insert(hasher.finish()) {
@@ -239,7 +248,7 @@ impl Run<'_> {
             self.skipped("more encodings inside each other than are followed");
             return;
         }
-        let origin = window.origin.unwrap_or((window, place.start));
+        let origin = Origin { window, at: place.start, steps: &steps };
         self.chain.push(["(", encoding, ")"].concat());
         self.depth += 1;
         let mut covered = Covered::new(self.totals.findings);

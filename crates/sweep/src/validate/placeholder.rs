@@ -265,7 +265,7 @@ fn is_plain(secret: &[u8]) -> bool {
     let body = secret.strip_suffix(b"==").unwrap_or(secret);
     !code.iter().any(|code| memmem::find(body, code).is_some())
         && !secret.windows(2).any(call)
-        && !secret.starts_with(b"/")
+        && ![b"/".as_slice(), b"./", b"../", b"~/"].iter().any(|path| secret.starts_with(path))
         && !secret.starts_with(b":")
         && !secret.starts_with(b"-")
 }
@@ -351,7 +351,7 @@ fn is_code(secret: &[u8]) -> bool {
 /// A record of tests has many lines of these.
 pub(super) fn is_test_record(before: &[u8], from: &[u8]) -> bool {
     let Some(line) = from.strip_prefix(b"PASS: ").or(from.strip_prefix(b"PASS ")) else { return false };
-    let said = before.to_ascii_lowercase();
+    let said = before[before.len().saturating_sub(64)..].to_ascii_lowercase();
     if ![b"user".as_slice(), b"login", b"ssid", b"cam"].iter().any(|word| memmem::find(&said, word).is_some())
     {
         return true;

@@ -241,3 +241,23 @@ fn whoever_ends_a_sweep_is_heard_within_a_stream() {
     });
     assert!(totals.unpacked < 20 << 20, "{totals:?}");
 }
+
+/// What the fuzzer begins with, and each of it cut short and with bytes turned.
+#[test]
+fn tables_that_mean_no_good_end() {
+    let seeds = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/sweep_table"));
+    let mut random = fastrand::Rng::with_seed(19);
+    let mut count = 0;
+    for seed in seeds.expect("a folder") {
+        let seed = std::fs::read(seed.expect("a file").path()).expect("bytes");
+        (0..=seed.len()).for_each(|len| sweep::fuzzing::table(&seed[..len]));
+        for _ in 0..500 {
+            let mut turned = seed.clone();
+            let at = random.usize(2..turned.len());
+            turned[at] = random.choice(*b"\",;\n|\t'a\\()").unwrap_or_default();
+            sweep::fuzzing::table(&turned);
+        }
+        count += 1;
+    }
+    assert!(count >= 4);
+}

@@ -137,3 +137,48 @@ fn a_file_that_is_written_to_has_another_state() {
     fs::write(&path, "two").expect("a file");
     assert!(before.is_some() && before != state());
 }
+
+/// Fills the journal until no more fits, as a process whose files may not grow.
+fn fill(path: &Path) {
+    let mut journal = open(path, &["x"]).expect("a new one");
+    let note = Done { skipped: vec![(vec!["n".repeat(700)], "gone".into())], ..Done::default() };
+    let mut fitted = 0;
+    while journal.put(&format!("input {fitted}"), "1", &note).is_ok() {
+        fitted += 1;
+    }
+    // What was not said is not there in part, and less of it may still fit.
+    assert!(fs::read(path).expect("bytes").ends_with(b"}\n"));
+    journal.put("short", "1", &Done::default()).expect("room for so much");
+    assert!(matches!(journal.put("long", "1", &note), Err(JournalError::Io(_))));
+    assert_eq!(
+        open(path, &["x"]).err().map(|error| error.to_string()).as_deref(),
+        Some("another sweep is writing it")
+    );
+    drop(journal);
+    assert_eq!(open(path, &["x"]).expect("its own").inputs(), fitted + 1);
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_a_journal_that_goes_on() {
+    const CHILD: &str = "SWEEP_TEST_JOURNAL";
+    if let Some(path) = std::env::var_os(CHILD) {
+        return fill(Path::new(&path));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    let limited = "trap '' XFSZ; ulimit -f 24; exec \"$0\" --exact journal::a_disk_that_is_full_leaves_a_journal_that_goes_on";
+    let output = std::process::Command::new("sh")
+        .args(["-c", limited])
+        .arg(std::env::current_exe().expect("this"))
+        .env(CHILD, &path)
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // There is room again.
+    let mut journal = open(&path, &["x"]).expect("its own");
+    let before = journal.inputs();
+    assert!(before > 2 && journal.take("short", "1").is_some() && journal.take("long", "1").is_none());
+    journal.put("long", "1", &Done::default()).expect("room");
+    drop(journal);
+    assert_eq!(open(&path, &["x"]).expect("its own").inputs(), before + 1);
+}

@@ -175,3 +175,8 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 pub(crate) fn url_safe(bytes: &[u8]) -> String {
     base64(bytes).replace('+', "-").replace('/', "_").replace('=', "")
 }
+
+pub(crate) fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16));
+    pairs.map(|byte| byte.expect("digits")).collect()
+}

@@ -2,17 +2,21 @@
 
 mod archives;
 mod attacks;
+mod borders;
 mod captures;
 mod circles;
 mod corpus;
 mod exfat;
 mod firmware;
+mod floods;
 mod hostile;
 mod images;
 mod imports;
 mod journal;
+mod labels;
 mod made;
 mod others;
+mod paragraphs;
 mod planted;
 mod rules;
 mod sources;

@@ -100,7 +100,7 @@ fn utf16(text: &[u8], order: fn(u16) -> [u8; 2]) -> Vec<u8> {
 }
 
 /// RFC 2045, 6.7: lines of at most 76, ended by `=` where they were broken.
-fn quoted_printable(text: &[u8]) -> Vec<u8> {
+pub(crate) fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let (mut out, mut column) = (Vec::new(), 0);
     for &byte in text {
         let plain = byte == b' ' || byte.is_ascii_graphic() && byte != b'=';

@@ -10,9 +10,8 @@ use fastrand::Rng;
 use sweep::{Finding, Rules};
 
 use crate::made::{self, base64, bytes, der};
-use crate::third;
 use crate::wraps::{self, WRAPS};
-use crate::{ids, sweep};
+use crate::{fourth, ids, sweep, third};
 
 const PLANTED: &[&str] = &[
     include_str!("planted/cameras.txt"),
@@ -126,7 +125,11 @@ fn part(name: &str, number: &str, rng: &mut Rng) -> Option<String> {
             armoured("noise", rng).replacen('\n', &format!("\n{head}"), 1)
         }
         "pem" if matches!(number, "rsa" | "ec" | "sealed") => armoured(number, rng),
-        _ => return third::part(name, rng).or_else(|| made::part(name, number, rng)),
+        _ => {
+            return third::part(name, rng)
+                .or_else(|| fourth::part(name, number, rng))
+                .or_else(|| made::part(name, number, rng));
+        }
     })
 }
 

@@ -24,12 +24,12 @@ const CORPUS: Corpus = Corpus {
 
 #[test]
 fn settings_of_another_stranger_lose_their_secrets() {
-    CORPUS.plain(0.79);
+    CORPUS.plain(0.99);
 }
 
 #[test]
 fn settings_of_another_stranger_lose_their_secrets_in_encodings_too() {
-    CORPUS.encoded(0.78);
+    CORPUS.encoded(0.98);
 }
 
 #[test]
@@ -78,15 +78,15 @@ pub(crate) fn part(name: &str, number: &str, rng: &mut Rng) -> Option<String> {
             let key = format!(
                 "-----BEGIN OpenVPN Static key V1-----\n{lines}\n-----END OpenVPN Static key V1-----\n"
             );
-            format!("{}¦{key}", base64(key.as_bytes()))
+            format!("{}¦{key}¦{lines}", base64(key.as_bytes()))
         }
-        "osshi" => each(&openssh(rng), |line| format!("          {line}")),
-        "pemi" => each(&pem(rng), |line| format!("      {line}")),
-        "pemmail" => each(&pem(rng), |line| format!("> {line}")),
-        "pemarray" => each(&pem(rng), |line| format!("  \"{line}\",")),
+        "osshi" => each(&openssh(rng), "          ", ""),
+        "pemi" => each(&pem(rng), "      ", ""),
+        "pemmail" => each(&pem(rng), "> ", ""),
+        "pemarray" => each(&pem(rng), "  \"", "\","),
         "pemspace" => pem(rng).trim_end().replace('\n', " "),
         "derc" => {
-            let key = made::pkcs8(rng);
+            let key = planted::key("ec", rng).0;
             let rows: Vec<String> =
                 key.chunks(12).map(|row| format!("    0x{},", made::hex(row, ", 0x"))).collect();
             format!("«{}¦{}»", rows.join("\n"), made::hex(&key, ""))
@@ -137,10 +137,12 @@ fn coded(text: &str) -> String {
     format!("{}¦{text}", base64(text.as_bytes()))
 }
 
-/// A key with something about each of its lines, which counts with that or without.
-fn each(pem: &str, about: impl Fn(&str) -> String) -> String {
-    let lines: Vec<String> = pem.trim_end().lines().map(about).collect();
-    format!("«{}¦{}»", lines.join("\n"), pem.trim_end())
+/// A key with something before and behind each of its lines, which counts with that or
+/// without.
+fn each(pem: &str, before: &str, behind: &str) -> String {
+    let pem = pem.trim_end();
+    let lines = pem.replace('\n', &format!("{behind}\n{before}"));
+    format!("{before}«{lines}¦{pem}»{behind}")
 }
 
 fn pem(rng: &mut Rng) -> String {

@@ -192,7 +192,7 @@ fn escaped(format: &str, rng: &mut Rng) -> String {
 }
 
 /// A private key in DER, and the name of its armour. The numbers are no real key's.
-fn key(kind: &str, rng: &mut Rng) -> (Vec<u8>, &'static str) {
+pub(crate) fn key(kind: &str, rng: &mut Rng) -> (Vec<u8>, &'static str) {
     const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
     let mut number = |len: usize| {
         let mut number = bytes(len, rng);
@@ -258,8 +258,9 @@ impl Score {
         for secret in missed(document, found) {
             let near: Vec<String> = found
                 .iter()
-                .map(|finding| String::from_utf8_lossy(finding.secret.reveal()).into_owned())
-                .filter(|near| near.contains(&secret) || secret.contains(near.as_str()))
+                .map(|finding| (String::from_utf8_lossy(finding.secret.reveal()), &finding.rule.id))
+                .filter(|(near, _)| near.contains(&secret) || secret.contains(near.as_ref()))
+                .map(|(near, rule)| format!("{near} by {rule}"))
                 .collect();
             let line = document.text.lines().find(|line| line.contains(&secret)).unwrap_or_default();
             let line: String = line.chars().take(160).collect();

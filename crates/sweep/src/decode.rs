@@ -85,6 +85,20 @@ fn pair(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
+/// Text in UTF-8 that is not of Latin letters alone. Sixteen bytes that chance made are
+/// none, but for one in millions.
+fn is_foreign_text(start: &[u8]) -> bool {
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // A letter that the end cuts.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    start.len() >= 16 && text.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\r' | '\n'))
+}
+
 /// Whether bytes may be something that is worth reading: text, UTF-16, or, as
 /// `is_container` says, the start of a container.
 fn plausible(bytes: &[u8], is_container: impl Fn(&[u8]) -> bool) -> bool {
@@ -97,6 +111,7 @@ fn plausible(bytes: &[u8], is_container: impl Fn(&[u8]) -> bool) -> bool {
     let zeros = start.iter().filter(|byte| **byte == 0).count();
     // Settings of routers are ended by zeros, and so are strings of programs.
     (printable + zeros) * 10 >= start.len() * 9 && printable * 5 >= start.len()
+        || is_foreign_text(start)
         || (zeros * 5 >= start.len() * 2 && (printable + zeros) * 10 >= start.len() * 9)
         // A private key in DER.
         || start.starts_with(&[0x30, 0x82])

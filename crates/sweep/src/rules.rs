@@ -17,11 +17,14 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("azure", include_str!("../rules/secrets/azure.toml")),
     ("cameras", include_str!("../rules/secrets/cameras.toml")),
     ("clouds", include_str!("../rules/secrets/clouds.toml")),
+    ("commands", include_str!("../rules/secrets/commands.toml")),
+    ("devices", include_str!("../rules/secrets/devices.toml")),
     ("forms", include_str!("../rules/secrets/forms.toml")),
     ("general", include_str!("../rules/secrets/general.toml")),
     ("keys", include_str!("../rules/secrets/keys.toml")),
     ("network", include_str!("../rules/secrets/network.toml")),
     ("services", include_str!("../rules/secrets/services.toml")),
+    ("tongues", include_str!("../rules/secrets/tongues.toml")),
 ];
 
 /// Rules that one sweep may have.

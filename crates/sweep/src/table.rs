@@ -33,6 +33,17 @@ const NAMES: &[&str] = &[
     "senha",
     "pin",
     "wifikey",
+    "haslo",
+    "heslo",
+    "sifre",
+    "parola",
+    "contrasena",
+    "clave",
+    "lozinka",
+    "salasana",
+    "passord",
+    "losenord",
+    "adgangskode",
 ];
 /// What the column of a heading is called that stands beside it: rows of a list of
 /// packages have none.
@@ -75,6 +86,11 @@ const BESIDE: &[&str] = &[
     "channel",
     "no",
     "role",
+    "utente",
+    "uzivatel",
+    "pouzivatel",
+    "uzytkownik",
+    "gebruikersnaam",
 ];
 const SEPARATORS: &[u8] = b";\t|,";
 
@@ -135,6 +151,11 @@ fn tuples(bytes: &[u8], start: usize, at: usize, emit: &mut dyn FnMut(Decoded)) 
         .position(|cell| cell.contains(&at) && is_name(&bytes[cell.clone()]))?;
     let after = &bytes[close + 1..bytes.len().min(close + 32)];
     let word = after.trim_ascii_start();
+    // A dump of PostgreSQL: `COPY cameras (host, password) FROM stdin;`.
+    if word.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"from stdin")) {
+        let columns = cells(bytes, open + 1..close, b',').count();
+        return Some(below(bytes, line_end(bytes, close, HEADING_MAX), b'\t', column, columns, emit));
+    }
     if !word.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
         return None;
     }
@@ -284,7 +305,11 @@ fn trimmed(cell: &[u8]) -> &[u8] {
 fn is_beside(cell: &[u8]) -> bool {
     let name: Vec<u8> =
         cell.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    // `HardwareAddress`.
+    let words = cell.split(|byte| *byte == b' ').count();
+    let ends = |end: &&[u8]| words <= 2 && name.len() <= 24 && name.ends_with(end);
     BESIDE.iter().any(|beside| beside.as_bytes() == name)
+        || [b"address".as_slice(), b"username"].iter().any(ends)
 }
 
 fn is_name(cell: &[u8]) -> bool {

@@ -69,7 +69,7 @@ pub(crate) enum Check {
     NoDigest,
     /// None of its own: the literal is the name of a column, and the rows under it are told.
     Table,
-    /// No line of a record of tests, `PASS: name`.
+    /// No line of a record of tests, `PASS: name`, and no end of another word, `bypass: 1`.
     NoTest,
     /// The name is no other word that ends like it: `bypass=`, `monkey=`.
     NoWord,

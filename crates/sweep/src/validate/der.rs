@@ -95,7 +95,10 @@ pub(super) fn pem(text: &[u8], verdict: &mut Verdict) -> bool {
         // A string of a program begins and ends in each line, and may be joined to the next.
         let line = line.trim_ascii();
         let line = line.strip_prefix(b"\"").map_or(line, <[u8]>::trim_ascii);
-        if matches!(line, b"+" | b".") {
+        // An answer to a mail quotes each, a list of lines ends each.
+        let line = line.strip_prefix(b">").map_or(line, <[u8]>::trim_ascii);
+        let line = line.strip_suffix(b"\",").unwrap_or(line);
+        if matches!(line, b"+" | b"." | b"," | b"") {
             continue;
         }
         // Headers of RFC 1421, such as `Proc-Type: 4,ENCRYPTED`.

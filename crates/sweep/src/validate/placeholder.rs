@@ -121,6 +121,12 @@ const WHOLE: &[&str] = &[
     "password123",
     "foobared",
     "debian",
+    "strength",
+    "sekrit",
+    // Tags of YAML, whose value stands elsewhere.
+    "!secret",
+    "!env_var",
+    "!vault",
 ];
 
 /// Parts of values, in lower case, that no generated or chosen secret holds by chance.
@@ -288,7 +294,10 @@ pub(super) fn is_chosen(secret: &[u8]) -> bool {
     is_plain(secret)
         && !words::is_term(secret)
         && !is_code(secret)
-        && (words::is_odd(secret) || is_number(secret) || is_password(secret) && words::has_digits(secret))
+        && (words::is_odd(secret)
+            || is_number(secret)
+            || words::is_names(secret)
+            || is_password(secret) && words::has_digits(secret))
 }
 
 /// `auth[2]`, `self.proxy`, `client_secret,`, `D3DKMT_DEFRAG_PASS`, `a/path/of/words`:
@@ -327,13 +336,16 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
         || words::is_path(body)
 }
 
-/// `proxy_user`, `from_pkcs8_der`, `settings.client`: or a name of several words.
-fn is_code(secret: &[u8]) -> bool {
-    // Constants of C++.
-    let property = secret.starts_with(b"k")
+/// `kEnumerableProperty`, as C++ names constants.
+fn is_constant(secret: &[u8]) -> bool {
+    secret.starts_with(b"k")
         && secret.get(1).is_some_and(u8::is_ascii_uppercase)
         && secret.iter().all(u8::is_ascii_alphabetic)
-        && words::scraps(&secret[1..]) == 0;
+        && words::scraps(&secret[1..]) == 0
+}
+
+/// `proxy_user`, `from_pkcs8_der`, `settings.client`: or a name of several words.
+fn is_code(secret: &[u8]) -> bool {
     let joined = |byte: &u8| matches!(byte, b'_' | b'.' | b'-');
     let one_case = !secret.iter().any(u8::is_ascii_uppercase) || !secret.iter().any(u8::is_ascii_lowercase);
     let letters = secret.iter().all(|byte| byte.is_ascii_alphabetic() || joined(byte));
@@ -343,7 +355,7 @@ fn is_code(secret: &[u8]) -> bool {
     let numbered = one_case && secret.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
     let several = || secret.contains(&b'_') && secret.split(|byte| *byte == b'_').all(words::is_word);
     is_expression(secret)
-        || property
+        || is_constant(secret)
         || letters && secret.iter().any(joined) && (one_case || secret.contains(&b'.')) && words()
         || snake && numbered && several()
 }
@@ -385,7 +397,8 @@ pub(super) fn is_spoken(secret: &[u8]) -> bool {
     let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = secret.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let path = secret.iter().any(|byte| matches!(byte, b'/' | b'\\' | b':' | b'=' | b'%' | b'$' | b'|'));
-    !path && secret.len() >= 6 && (letters >= 3 && digits >= 1 || letters == 0 || words::scraps(secret) >= 2)
+    let several = letters >= 3 && digits >= 1 || letters >= 1 && digits >= 5;
+    !path && secret.len() >= 6 && (several || letters == 0 || words::scraps(secret) >= 2)
 }
 
 /// Words of a passphrase: letters, digits, signs and single spaces, and no format.

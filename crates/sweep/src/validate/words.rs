@@ -122,7 +122,10 @@ pub(super) fn is_term(secret: &[u8]) -> bool {
     let numbered = secret.contains(&b'_')
         && secret.iter().filter(|byte| byte.is_ascii_digit()).count() == 1
         && secret.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
-    others <= 5 && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters)) || is_text(secret)
+    // `admin1234` is a password, and no name of anything.
+    let account = others >= 3 && matches!(letters.as_slice(), b"admin" | b"root");
+    others <= 5 && !account && (numbered || TERMS.iter().any(|term| term.as_bytes() == letters))
+        || is_text(secret)
 }
 
 /// A number with its unit, a date, a version, an address, a name of a file.
@@ -172,6 +175,44 @@ pub(super) fn is_odd(secret: &[u8]) -> bool {
             || rare_pairs(secret) >= rare(secret)
             || is_mute(secret))
 }
+
+/// Two names, `BerlinOskar`, neither of which is a term of programs or of their pages.
+pub(super) fn is_names(secret: &[u8]) -> bool {
+    let mut names = secret.chunk_by(|_, next| !next.is_ascii_uppercase());
+    let (Some(first), Some(second), None) = (names.next(), names.next(), names.next()) else { return false };
+    [first, second].into_iter().all(|name| {
+        name.len() >= 5
+            && name[0].is_ascii_uppercase()
+            && name[1..].iter().all(u8::is_ascii_lowercase)
+            && !OF_PROGRAMS.iter().any(|term| name.to_ascii_lowercase().starts_with(term.as_bytes()))
+    })
+}
+
+/// Beginnings of words of which names of types, fields and messages are made.
+const OF_PROGRAMS: &[&str] = &[
+    "passw", "secre", "token", "strin", "field", "value", "input", "label", "dialo", "windo", "entry",
+    "entri", "widge", "butto", "handl", "provi", "manag", "servi", "facto", "callb", "objec", "class",
+    "type", "model", "view", "prope", "attri", "param", "crede", "encod", "decod", "hash", "valid", "promp",
+    "defau", "error", "excep", "messa", "reque", "respo", "confi", "setti", "optio", "polic", "user",
+    "admin", "login", "accou", "acces", "clien", "serve", "sessi", "secur", "simpl", "basic", "diges",
+    "plain", "clear", "encry", "prote", "requi", "curre", "chang", "reset", "forgo", "gener", "abstr",
+    "custo", "binar", "buffe", "bytes", "array", "integ", "boole", "numbe", "funct", "metho", "modul",
+    "event", "actio", "conte", "helpe", "utils", "store", "stora", "datab", "table", "colum", "cache",
+    "forma", "reade", "write", "strea", "files", "image", "style", "color", "layou", "contr", "panel",
+    "frame", "scree", "templ", "examp", "domai", "group", "netwo", "devic", "syste", "resou", "compo",
+    "eleme", "inter", "proto", "trans", "conne", "conta", "const", "creat", "delet", "updat", "proce",
+    "threa", "queue", "pipel", "build", "parse", "text", "invali", "missi", "wrong", "publi", "priva",
+    "share", "remot", "local", "globa", "stati", "dynam", "authe", "autho", "ident", "princ", "certi",
+    "signa", "cipher", "crypt", "decry", "kerbe", "displ", "retur", "gette", "enter", "verif", "confir",
+    "repea", "master", "stron", "minim", "maxim", "lengt", "alpha", "null", "empty", "unkno", "never",
+    "always", "enabl", "disab", "suppo", "optional", "first", "second", "other", "match", "check", "mode",
+    "level", "state", "statu", "resul", "recor", "index", "iterat", "liste", "visit", "adapt", "wrapp",
+    "proxy", "agent", "facad", "bridg", "mobil", "phone", "email", "domain", "phras", "lookup", "selec",
+    "searc", "filte", "query", "alias", "scope", "wirel", "access", "point", "progr", "appli", "prefe",
+    "insta", "regis", "profi", "prese", "envir", "varia", "encap", "decla", "defin", "defer", "delay",
+    "timeo", "expir", "strategy", "visible", "hidden", "shadow", "remem", "store", "saved", "stored",
+    "typed", "given", "wpa", "enterp", "perso",
+];
 
 /// Letters with a vowel in six at most, or six without one, as no word but of German has.
 fn is_mute(secret: &[u8]) -> bool {

@@ -10,9 +10,8 @@ use fastrand::Rng;
 use sweep::{Finding, Rules};
 
 use crate::made::{self, base64, bytes, der};
-use crate::third;
 use crate::wraps::{self, WRAPS};
-use crate::{ids, sweep};
+use crate::{fourth, ids, sweep, third};
 
 const PLANTED: &[&str] = &[
     include_str!("planted/cameras.txt"),
@@ -126,7 +125,11 @@ fn part(name: &str, number: &str, rng: &mut Rng) -> Option<String> {
             armoured("noise", rng).replacen('\n', &format!("\n{head}"), 1)
         }
         "pem" if matches!(number, "rsa" | "ec" | "sealed") => armoured(number, rng),
-        _ => return third::part(name, rng).or_else(|| made::part(name, number, rng)),
+        _ => {
+            return third::part(name, rng)
+                .or_else(|| fourth::part(name, number, rng))
+                .or_else(|| made::part(name, number, rng));
+        }
     })
 }
 
@@ -189,7 +192,7 @@ fn escaped(format: &str, rng: &mut Rng) -> String {
 }
 
 /// A private key in DER, and the name of its armour. The numbers are no real key's.
-fn key(kind: &str, rng: &mut Rng) -> (Vec<u8>, &'static str) {
+pub(crate) fn key(kind: &str, rng: &mut Rng) -> (Vec<u8>, &'static str) {
     const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
     let mut number = |len: usize| {
         let mut number = bytes(len, rng);
@@ -255,8 +258,9 @@ impl Score {
         for secret in missed(document, found) {
             let near: Vec<String> = found
                 .iter()
-                .map(|finding| String::from_utf8_lossy(finding.secret.reveal()).into_owned())
-                .filter(|near| near.contains(&secret) || secret.contains(near.as_str()))
+                .map(|finding| (String::from_utf8_lossy(finding.secret.reveal()), &finding.rule.id))
+                .filter(|(near, _)| near.contains(&secret) || secret.contains(near.as_ref()))
+                .map(|(near, rule)| format!("{near} by {rule}"))
                 .collect();
             let line = document.text.lines().find(|line| line.contains(&secret)).unwrap_or_default();
             let line: String = line.chars().take(160).collect();

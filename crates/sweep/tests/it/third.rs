@@ -2,21 +2,22 @@
 //! of them (`third/*.txt`); its form is that of [`crate::planted`].
 
 use fastrand::Rng;
-use sweep::Rules;
 
 use crate::made::{self, base64};
-use crate::planted::{self, Score};
-use crate::sweep;
-use crate::wraps::{self, WRAPS};
+use crate::planted;
+use crate::strangers::Corpus;
 
-const FILES: &[&str] = &[
-    include_str!("third/devices.txt"),
-    include_str!("third/programs.txt"),
-    include_str!("third/network.txt"),
-    include_str!("third/clouds.txt"),
-    include_str!("third/traces.txt"),
-];
-const NEAR: &str = include_str!("third/near.txt");
+const CORPUS: Corpus = Corpus {
+    files: &[
+        include_str!("third/devices.txt"),
+        include_str!("third/programs.txt"),
+        include_str!("third/network.txt"),
+        include_str!("third/clouds.txt"),
+        include_str!("third/traces.txt"),
+    ],
+    near: include_str!("third/near.txt"),
+    seeds: 900..905,
+};
 
 /// What only this corpus needs made.
 pub(crate) fn part(name: &str, rng: &mut Rng) -> Option<String> {
@@ -71,58 +72,18 @@ fn phrase(rng: &mut Rng) -> String {
 /// What is missed: a code of digits alone beside a name that says nothing, keys that
 /// nothing tells from identifiers, and passwords that could be words.
 const RECALL: f64 = 0.99;
-const SEEDS: std::ops::Range<u64> = 900..905;
-
-/// Every document, and a score of what the sweep missed of it.
-fn documents(rng: &mut Rng) -> Vec<planted::Document> {
-    let of = |(kind, text): (&'static str, &'static str)| planted::document(kind, text, rng);
-    FILES.iter().flat_map(|file| planted::entries(file)).map(of).collect()
-}
 
 #[test]
 fn settings_of_a_stranger_lose_their_secrets() {
-    let rules = Rules::built_in();
-    let mut score = Score::default();
-    for seed in SEEDS {
-        for document in documents(&mut Rng::with_seed(seed)) {
-            score.add(&document, "plain", &sweep(&rules, document.text.as_bytes()).0);
-        }
-    }
-    score.check(RECALL);
+    CORPUS.plain(RECALL);
 }
 
 #[test]
 fn settings_of_a_stranger_lose_their_secrets_in_encodings_too() {
-    let rules = Rules::built_in();
-    let mut score = Score::default();
-    for seed in SEEDS.start..SEEDS.start + 2 {
-        let mut rng = Rng::with_seed(seed + 10);
-        for document in documents(&mut rng) {
-            for (name, wrap) in WRAPS {
-                let found = sweep(&rules, &wrap(document.text.as_bytes(), &mut rng)).0;
-                score.add(&document, name, &found);
-            }
-            let (names, wrapped) = wraps::nested(document.text.as_bytes(), 3, &mut rng);
-            score.add(&document, &names, &sweep(&rules, &wrapped).0);
-        }
-    }
-    score.check(RECALL);
+    CORPUS.encoded(RECALL);
 }
 
-/// Masked values, placeholders, examples of handbooks, code, hashes of files, public keys.
 #[test]
 fn what_a_stranger_would_take_for_no_secret_is_no_finding() {
-    let rules = Rules::built_in();
-    let mut wrong = std::collections::BTreeSet::new();
-    for seed in 0..20 {
-        let mut rng = Rng::with_seed(seed);
-        for (kind, text) in planted::entries(NEAR) {
-            let near = planted::document(kind, text, &mut rng);
-            for finding in sweep(&rules, near.text.as_bytes()).0 {
-                let secret = String::from_utf8_lossy(finding.secret.reveal()).into_owned();
-                wrong.insert(format!("{kind}: {secret:?} by {}", finding.rule.id));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+    CORPUS.no_finding();
 }

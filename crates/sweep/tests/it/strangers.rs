@@ -1,0 +1,72 @@
+//! How the sweep fares with what somebody wrote down who had not read its rules.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use fastrand::Rng;
+use sweep::Rules;
+
+use crate::planted::{self, Document, Score};
+use crate::sweep;
+use crate::wraps::{self, WRAPS};
+
+/// Files in the form of [`planted`], what is near to a secret and none, and the seeds.
+pub(crate) struct Corpus {
+    pub(crate) files: &'static [&'static str],
+    pub(crate) near: &'static str,
+    pub(crate) seeds: Range<u64>,
+}
+
+impl Corpus {
+    fn documents(&self, rng: &mut Rng) -> Vec<Document> {
+        let of = |(kind, text): (&'static str, &'static str)| planted::document(kind, text, rng);
+        self.files.iter().flat_map(|file| planted::entries(file)).map(of).collect()
+    }
+
+    /// Of secrets as they stand, at least `recall` is found.
+    pub(crate) fn plain(&self, recall: f64) {
+        let rules = Rules::built_in();
+        let mut score = Score::default();
+        for seed in self.seeds.clone() {
+            for document in self.documents(&mut Rng::with_seed(seed)) {
+                score.add(&document, "plain", &sweep(&rules, document.text.as_bytes()).0);
+            }
+        }
+        score.check(recall);
+    }
+
+    /// And in each encoding, and in chains of three of them.
+    pub(crate) fn encoded(&self, recall: f64) {
+        let rules = Rules::built_in();
+        let mut score = Score::default();
+        for seed in self.seeds.start..self.seeds.start + 2 {
+            let mut rng = Rng::with_seed(seed + 10);
+            for document in self.documents(&mut rng) {
+                for (name, wrap) in WRAPS {
+                    let found = sweep(&rules, &wrap(document.text.as_bytes(), &mut rng)).0;
+                    score.add(&document, name, &found);
+                }
+                let (names, wrapped) = wraps::nested(document.text.as_bytes(), 3, &mut rng);
+                score.add(&document, &names, &sweep(&rules, &wrapped).0);
+            }
+        }
+        score.check(recall);
+    }
+
+    /// Masked values, placeholders, examples of handbooks, code, hashes of files, public keys.
+    pub(crate) fn no_finding(&self) {
+        let rules = Rules::built_in();
+        let mut wrong = BTreeSet::new();
+        for seed in 0..20 {
+            let mut rng = Rng::with_seed(seed);
+            for (kind, text) in planted::entries(self.near) {
+                let near = planted::document(kind, text, &mut rng);
+                for finding in sweep(&rules, near.text.as_bytes()).0 {
+                    let secret = String::from_utf8_lossy(finding.secret.reveal()).into_owned();
+                    wrong.insert(format!("{kind}: {secret:?} by {}", finding.rule.id));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+    }
+}

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 32] = [
+const FORMATS: [Format; 33] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -41,6 +41,7 @@ const FORMATS: [Format; 32] = [
     Format::Lzop,
     Format::Lzw,
     Format::Cab,
+    Format::Yaffs,
 ];
 
 struct Count(u64);

@@ -38,7 +38,6 @@ pub(super) fn begins(head: &[u8]) -> bool {
 
 pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let head = take(source, start, HEADER)?;
-    let bytes = u64::from(le32(&head, 8)?).min(source.len().saturating_sub(start));
     let (folders, files, flags) = (le16(&head, 26)?, le16(&head, 28)?, le16(&head, 30)?);
     let mut at = start + HEADER;
     let (mut of_folder, mut of_block) = (0, 0);
@@ -61,15 +60,22 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         at += 8 + of_folder;
     }
     let mut files = list(source, start + u64::from(le32(&head, 16)?), files, sink)?;
+    // What the header says of its size is a claim.
+    let mut end = Some(at);
     files.sort_by_key(|file| (file.folder, file.at));
     for files in files.chunk_by(|a, b| a.folder == b.folder) {
         // Others are of a folder that goes on in another cabinet.
         if let Some(folder) = all.get(usize::from(files[0].folder)) {
-            let result = open(source, folder, of_block, files, sink);
-            sink.guard("", result)?;
+            match open(source, folder, of_block, files, sink) {
+                Ok(last) => end = end.map(|end| end.max(last)),
+                Err(stop) => {
+                    end = None;
+                    sink.guard("", Err(stop))?;
+                }
+            }
         }
     }
-    Ok(Some(bytes))
+    Ok(end.map(|end| end - start))
 }
 
 fn list(source: &dyn ReadAt, mut at: u64, count: u16, sink: &mut Sink<'_>) -> Result<Vec<File>, Stop> {
@@ -99,7 +105,7 @@ fn open(
     reserve: u64,
     files: &[File],
     sink: &mut Sink<'_>,
-) -> Result<(), Stop> {
+) -> Result<u64, Stop> {
     let packing = folder.packing;
     match packing {
         0 | 1 => {}
@@ -138,7 +144,8 @@ fn open(
         skip(&mut blocks, rest, sink)?;
         read = file.at.saturating_add(file.bytes);
     }
-    Ok(())
+    drop(blocks);
+    Ok(at)
 }
 
 /// What is unpacked and not told counts, too.

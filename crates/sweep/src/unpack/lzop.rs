@@ -63,5 +63,5 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     });
     sink.part(&text, &mut blocks)?;
     drop(blocks);
-    Ok(Some(at.saturating_sub(start)))
+    Ok(ended.then(|| at.saturating_sub(start)))
 }

@@ -21,7 +21,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     let range = Range::new(source, start + HEADER, u64::MAX);
     let mut decoder = Decoder::new(range, head[2]).ok_or(Stop::unsupported("a width of codes"))?;
     sink.part("", &mut decoder)?;
-    Ok(Some(decoder.input.position() - start))
+    Ok(decoder.ended.then(|| decoder.input.position() - start))
 }
 
 /// Whether the first codes stand for what was there before them: of noise, half do.
@@ -60,6 +60,7 @@ struct Decoder<R> {
     free: usize,
     /// The code before, and the first byte that it stood for.
     last: Option<(u16, u8)>,
+    ended: bool,
     /// What a code stood for, from its end.
     out: Vec<u8>,
 }
@@ -78,6 +79,7 @@ impl<R: Read> Decoder<R> {
             suffix: vec![0; 1 << BITS_MAX],
             free: 257,
             last: None,
+            ended: false,
             out: Vec::new(),
         })
     }
@@ -95,6 +97,7 @@ impl<R: Read> Decoder<R> {
             self.group.clear();
             self.input.by_ref().take(bits as u64).read_to_end(&mut self.group)?;
             if self.group.len() * 8 < bits {
+                self.ended = true;
                 return Ok(None);
             }
         }

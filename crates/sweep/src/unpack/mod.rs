@@ -36,6 +36,7 @@ mod tcp;
 mod ubi;
 mod ubifs;
 mod uimage;
+mod yaffs;
 mod zip;
 
 use std::fmt;
@@ -77,6 +78,8 @@ pub enum Format {
     Cramfs,
     Romfs,
     Jffs2,
+    /// YAFFS2 with its spare areas.
+    Yaffs,
     /// UBI images, and UBIFS without UBI.
     Ubi,
     Ext,
@@ -191,6 +194,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Cramfs => cramfs::unpack(source, at, sink),
         Format::Romfs => romfs::unpack(source, at, sink),
         Format::Jffs2 => jffs2::unpack(source, at, sink),
+        Format::Yaffs => yaffs::unpack(source, at, sink),
         Format::Ubi => ubi::unpack(source, at, sink),
         Format::Ext => ext::unpack(source, at, sink),
         Format::Fat => fat::unpack(source, at, sink),

@@ -179,3 +179,13 @@ fn cabinets() {
         damage(Format::Cab, &data);
     }
 }
+
+/// Whoever claims to cover what he does not would hide what lies there.
+#[test]
+fn a_cabinet_covers_no_more_than_its_blocks() {
+    let mut data = packed("cd tree; gcab -c -z ../out etc/camera.conf");
+    let bytes = data.len() as u64;
+    data.extend_from_slice(&[0x5a; 100_000]);
+    data[8..12].copy_from_slice(&100_000_u32.to_le_bytes());
+    assert_eq!(open(Format::Cab, &data).covered, Some(bytes));
+}

@@ -20,6 +20,7 @@ mod support;
 mod third;
 mod work;
 mod wraps;
+mod yaffs;
 
 use std::ops::ControlFlow;
 

@@ -14,7 +14,9 @@ const FOLDER: u32 = 3;
 const ROOT: u32 = 1;
 /// Numbers of pages of headers may have this bit, and then more beside it.
 const EXTRA: u32 = 1 << 31;
-const SEQUENCE: std::ops::Range<u32> = 0x1000..0xefff_ff00;
+/// It begins so, and grows with each block that is written; tags that are read two bytes
+/// too early have far more.
+const SEQUENCE: std::ops::Range<u32> = 0x1000..0x0100_0000;
 const OBJECT_MAX: u32 = 1 << 28;
 const PAGES: [usize; 6] = [2048, 4096, 8192, 16384, 512, 1024];
 const SPARES: [usize; 6] = [64, 128, 256, 512, 32, 16];

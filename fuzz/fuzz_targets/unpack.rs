@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 28] = [
+const FORMATS: [Format; 33] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -37,6 +37,11 @@ const FORMATS: [Format; 28] = [
     Format::Pcap,
     Format::PcapNg,
     Format::Lzma,
+    Format::Lzip,
+    Format::Lzop,
+    Format::Lzw,
+    Format::Cab,
+    Format::Yaffs,
 ];
 
 struct Count(u64);

@@ -23,8 +23,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("general", include_str!("../rules/secrets/general.toml")),
     ("keys", include_str!("../rules/secrets/keys.toml")),
     ("network", include_str!("../rules/secrets/network.toml")),
+    ("programs", include_str!("../rules/secrets/programs.toml")),
     ("services", include_str!("../rules/secrets/services.toml")),
     ("tongues", include_str!("../rules/secrets/tongues.toml")),
+    ("tokens", include_str!("../rules/secrets/tokens.toml")),
 ];
 
 /// Rules that one sweep may have.

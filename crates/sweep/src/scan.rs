@@ -5,6 +5,7 @@
 //! each depth, [`Limits::part_bytes`] each), and what was found.
 
 mod covered;
+mod named;
 mod part;
 mod window;
 
@@ -282,6 +283,9 @@ impl Run<'_> {
             for own in covered.rest(text, base) {
                 let inner = unpacked.then_some(mark);
                 self.window(&Window { bytes: buffer, own, hits: &hits, base, lines, origin: None, inner });
+            }
+            if is_whole && len <= named::BYTES_MAX {
+                self.named(buffer);
             }
             // The next buffer begins `BEFORE` before the next window.
             let next = behind_hole(source, start + own.len() as u64);

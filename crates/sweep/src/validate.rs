@@ -77,6 +77,8 @@ pub(crate) enum Check {
     NoObject,
     /// No command whose option means something else: `mysql -u root -p cameras`.
     NoOption,
+    /// What stands where a program alone writes it: a word that anybody would guess counts.
+    Settled,
     /// Placeholders count: for default credentials, which look like them.
     Anything,
 }
@@ -136,6 +138,7 @@ impl TryFrom<String> for Check {
             "no-word" => Check::NoWord,
             "no-object" => Check::NoObject,
             "no-option" => Check::NoOption,
+            "settled" => Check::Settled,
             "anything" => Check::Anything,
             _ => return Err(format!("there is no check {text:?}")),
         })
@@ -174,7 +177,11 @@ impl Verdict {
 /// None if it is no secret.
 pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
     let secret = found.secret;
-    if !checks.contains(&Check::Anything) && is_placeholder(secret) {
+    let unset = match checks.contains(&Check::Settled) {
+        true => placeholder::is_unset(secret),
+        false => !checks.contains(&Check::Anything) && is_placeholder(secret),
+    };
+    if unset {
         return None;
     }
     let mut verdict = Verdict::plain();
@@ -213,6 +220,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Crypt => token::is_crypt(secret),
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,
+            Check::Settled => placeholder::is_printable(secret),
             Check::Table => false,
             Check::NoTest => {
                 !placeholder::is_test_record(found.before, found.from) && !near::is_count(found.from)

@@ -53,7 +53,10 @@ impl ReadAt for Metered<'_> {
 
 /// Begins with so many known bytes that chance makes none.
 fn is_long_magic(format: Format) -> bool {
-    matches!(format, Format::SevenZip | Format::Squashfs | Format::Zip | Format::Cramfs | Format::UImage)
+    matches!(
+        format,
+        Format::SevenZip | Format::Squashfs | Format::Zip | Format::Cramfs | Format::UImage | Format::Cab
+    )
 }
 
 impl Run<'_> {

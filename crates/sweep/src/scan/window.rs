@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::covered::Covered;
-use super::{DECODED_FREE, DECODED_RATIO, Notice, Origin, Run, Window, is_zero};
+use super::{DECODED_FREE, DECODED_RATIO, Hits, Notice, Origin, Run, Window, is_zero, named};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded, Marks};
 use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
@@ -69,6 +69,19 @@ impl Run<'_> {
         // What is decoded may hold containers, with windows of their own.
         let outer = std::mem::take(&mut self.counted);
         self.text(window);
+        self.counted = outer;
+    }
+
+    /// A small part from its start to its end, for what its name says of it.
+    pub(super) fn named(&mut self, bytes: &[u8]) {
+        let Some(decoded) = self.chain.last().and_then(|name| named::setting(name, bytes)) else { return };
+        self.texts.clear();
+        let outer = std::mem::take(&mut self.counted);
+        let (own, hits) = (0..bytes.len(), Hits::default());
+        self.decoded(
+            &Window { bytes, own, hits: &hits, base: 0, lines: 0, origin: None, inner: None },
+            decoded,
+        );
         self.counted = outer;
     }
 

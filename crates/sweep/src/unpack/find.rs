@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::bytes::{be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, jffs2, tar, ubi, uimage};
+use super::{Format, cab, jffs2, lzop, lzw, stream, tar, ubi, uimage, yaffs};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -42,6 +42,9 @@ fn magics() -> Vec<Magic> {
         // Properties that all tools use, and the low half of a window's size.
         magic(Format::Lzma, 0, &[0x5d, 0, 0], lzma),
         magic(Format::Gzip, 0, &[0x1f, 0x8b, 8], gzip),
+        magic(Format::Lzip, 0, b"LZIP\x01", |head| stream::lzip_window(byte(head, 5)).is_some()),
+        magic(Format::Lzop, 0, lzop::MAGIC, any),
+        magic(Format::Cab, 0, b"MSCF\0\0\0\0", cab::begins),
         magic(Format::Zstd, 0, &[0x28, 0xb5, 0x2f, 0xfd], any),
         magic(Format::Lz4, 0, &[4, 0x22, 0x4d, 0x18], |head| byte(head, 4) >> 6 == 1),
         // The frame that kernels are packed with: a block follows at once.
@@ -83,6 +86,9 @@ fn magics() -> Vec<Magic> {
         magics.push(magic(Format::Jffs2, 0, &[0x85, 0x19, low, high], check));
         magics.push(magic(Format::Jffs2, 0, &[0x19, 0x85, high, low], check));
     }
+    magics.extend(yaffs::MAGICS.map(|bytes| magic(Format::Yaffs, 0, bytes, yaffs::begins)));
+    // Codes of at most so many bits, in blocks.
+    magics.extend((9..=16).map(|bits| magic(Format::Lzw, 0, &[0x1f, 0x9d, 0x80 | bits], lzw::begins)));
     // The state follows: bits for clean, errors and orphans.
     magics.extend((0..8).map(|state| magic(Format::Ext, 1080, &[0x53, 0xef, state, 0], ext)));
     magics

@@ -7,6 +7,7 @@
 
 mod ar;
 mod bytes;
+mod cab;
 mod codec;
 mod cpio;
 mod cramfs;
@@ -20,6 +21,8 @@ mod fit;
 mod flash;
 mod iso;
 mod jffs2;
+mod lzop;
+mod lzw;
 mod pcap;
 mod romfs;
 mod seven;
@@ -33,6 +36,7 @@ mod tcp;
 mod ubi;
 mod ubifs;
 mod uimage;
+mod yaffs;
 mod zip;
 
 use std::fmt;
@@ -55,17 +59,27 @@ pub enum Format {
     Xz,
     /// LZMA with the header of 13 bytes that it had before xz.
     Lzma,
+    /// LZMA as lzip packs it.
+    Lzip,
+    /// LZO with the header of lzop.
+    Lzop,
+    /// LZW of `compress`.
+    Lzw,
     Zstd,
     Lz4,
     Tar,
     Cpio,
     Zip,
     SevenZip,
+    /// Cabinets of Microsoft.
+    Cab,
     Ar,
     Squashfs,
     Cramfs,
     Romfs,
     Jffs2,
+    /// YAFFS2 with its spare areas.
+    Yaffs,
     /// UBI images, and UBIFS without UBI.
     Ubi,
     Ext,
@@ -165,17 +179,22 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Bzip2 => stream::bzip2(source, at, sink),
         Format::Xz => stream::xz(source, at, sink),
         Format::Lzma => stream::lzma(source, at, sink),
+        Format::Lzip => stream::lzip(source, at, sink),
+        Format::Lzop => lzop::unpack(source, at, sink),
+        Format::Lzw => lzw::unpack(source, at, sink),
         Format::Zstd => stream::zstd(source, at, sink),
         Format::Lz4 => stream::lz4(source, at, sink),
         Format::Tar => tar::unpack(source, at, sink),
         Format::Cpio => cpio::unpack(source, at, sink),
         Format::Zip => zip::unpack(source, at, sink),
         Format::SevenZip => sevenzip::unpack(source, at, sink),
+        Format::Cab => cab::unpack(source, at, sink),
         Format::Ar => ar::unpack(source, at, sink),
         Format::Squashfs => squashfs::unpack(source, at, sink),
         Format::Cramfs => cramfs::unpack(source, at, sink),
         Format::Romfs => romfs::unpack(source, at, sink),
         Format::Jffs2 => jffs2::unpack(source, at, sink),
+        Format::Yaffs => yaffs::unpack(source, at, sink),
         Format::Ubi => ubi::unpack(source, at, sink),
         Format::Ext => ext::unpack(source, at, sink),
         Format::Fat => fat::unpack(source, at, sink),

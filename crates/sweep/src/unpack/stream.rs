@@ -47,6 +47,45 @@ pub(super) fn lzma(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
     members(source, at, "", |_| false, &mut open, sink)
 }
 
+/// The window that a header of lzip tells of, in bytes.
+pub(super) fn lzip_window(code: u8) -> Option<u32> {
+    let base = 1_u32.checked_shl(u32::from(code & 31)).filter(|base| (1 << 12..=1 << 29).contains(base))?;
+    Some(base - base / 16 * u32::from(code >> 5))
+}
+
+/// Sums and sizes behind each member.
+const LZIP_TRAILER: u64 = 20;
+
+pub(super) fn lzip(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
+    let window_max = sink.limits.part_bytes;
+    let mut open = |range| -> io::Result<Box<dyn Member>> {
+        let mut range: Range<'_> = range;
+        let mut head = [0; 6];
+        range.read_exact(&mut head)?;
+        let window = lzip_window(head[5]).ok_or(io::ErrorKind::InvalidData)?;
+        if u64::from(window) > window_max {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(Box::new(Lzip(LzmaReader::new_with_props(range, u64::MAX, 0x5d, window, None)?)))
+    };
+    members(source, at, "", |head| head == b"LZIP", &mut open, sink)
+}
+
+/// One member, up to the mark that ends its codes.
+struct Lzip<'a>(LzmaReader<Range<'a>>);
+
+impl Read for Lzip<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Member for Lzip<'_> {
+    fn end(self: Box<Self>) -> u64 {
+        Box::new((*self).0).end() + LZIP_TRAILER
+    }
+}
+
 pub(super) fn zstd(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let window_bytes = sink.limits.part_bytes;
     let mut open =

@@ -9,7 +9,6 @@ use crate::read::ReadAt;
 const HEADER: u64 = 64;
 const MULTI: u8 = 4;
 const LZMA: u8 = 3;
-const LZO: u8 = 4;
 
 pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let head = take(source, start, HEADER)?;
@@ -59,7 +58,6 @@ fn payload(
             let reader = lzma_rust2::LzmaReader::new_mem_limit(range, window_kib(sink.limits), None);
             reader.map_err(Stop::from).and_then(|mut reader| sink.part(text, &mut reader))
         }
-        LZO => Err(Stop::unsupported("LZO in a uImage")),
         _ => inner(text, &Slice::new(whole, at, bytes), sink),
     };
     sink.guard(text, result)

@@ -204,6 +204,26 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     trimmed.ends_with(b"...") || is_masked(&lower) || is_variable(&lower)
 }
 
+/// Where a program alone writes a password, masks and variables are none, and what says
+/// that there is none; words are what somebody chose.
+pub(super) fn is_unset(secret: &[u8]) -> bool {
+    const NONE: &[&str] = &["none", "null", "nil", "undefined", "true", "false", "prompt", "ask", "string"];
+    const MARKS: &[&str] =
+        &["your", "_here", "redacted", "placeholder", "replace", "insert_", "****", "xxxx", "...", "____"];
+    let lower = secret.trim_ascii().to_ascii_lowercase();
+    let marked = |mark: &&str| memmem::find(&lower, mark.as_bytes()).is_some();
+    lower.is_empty()
+        || NONE.iter().any(|none| none.as_bytes() == lower)
+        || MARKS.iter().any(marked)
+        || is_masked(&lower)
+        || is_variable(&lower)
+}
+
+/// Characters of ASCII, spaces among them.
+pub(super) fn is_printable(secret: &[u8]) -> bool {
+    secret.iter().all(|byte| (0x20..0x7f).contains(byte))
+}
+
 /// All the same character, or too few of them. `888888` is the default of many a vendor.
 fn is_masked(lower: &[u8]) -> bool {
     let first = lower[0];

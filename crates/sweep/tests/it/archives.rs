@@ -139,3 +139,53 @@ fn a_zip_without_its_directory_is_read_by_its_headers() {
         assert_eq!(seen.parts.get(&name), Some(&data), "{name}");
     }
 }
+
+#[test]
+fn streams_of_older_tools() {
+    stream(Format::Lzip, "lzip -c tree/var/log/large.log > out");
+    let split = "head -c 99999 tree/var/log/large.log > a; tail -c +100000 tree/var/log/large.log > b;";
+    stream(Format::Lzip, &format!("{split} (lzip -c a; lzip -c b) > out"));
+    for options in ["", "-9", "-1", "-F", "-CC"] {
+        stream(Format::Lzop, &format!("lzop {options} -c tree/var/log/large.log > out"));
+    }
+}
+
+/// It has no end of its own, and its codes grow up to so many bits.
+#[test]
+fn what_compress_made() {
+    for bits in [10, 12, 14, 16] {
+        for name in ["var/log/large.log", "noise.bin"] {
+            let data = packed(&format!("compress -f -b {bits} -c tree/{name} > out"));
+            assert!(find(&data).contains(&(0, Format::Lzw)), "{bits} {name}");
+            let seen = open(Format::Lzw, &data);
+            assert_eq!((&seen.parts[""], seen.skipped.len()), (&files()[name], 0), "{bits} {name}");
+        }
+    }
+    damage(Format::Lzw, &packed("compress -f -c tree/var/log/large.log > out"));
+}
+
+#[test]
+fn cabinets() {
+    let list = "etc/one etc/camera.conf noise.bin var/log/large.log";
+    for options in ["-z", ""] {
+        let data = packed(&format!("cd tree; gcab -c {options} ../out {list}"));
+        assert!(find(&data).contains(&(0, Format::Cab)), "{options}");
+        let seen = open(Format::Cab, &data);
+        assert_eq!(seen.skipped, [], "{options}");
+        assert_eq!(seen.covered, Some(data.len() as u64));
+        for name in list.split(' ') {
+            assert_eq!(seen.parts[name], files()[name], "{options} {name}");
+        }
+        damage(Format::Cab, &data);
+    }
+}
+
+/// Whoever claims to cover what he does not would hide what lies there.
+#[test]
+fn a_cabinet_covers_no_more_than_its_blocks() {
+    let mut data = packed("cd tree; gcab -c -z ../out etc/camera.conf");
+    let bytes = data.len() as u64;
+    data.extend_from_slice(&[0x5a; 100_000]);
+    data[8..12].copy_from_slice(&100_000_u32.to_le_bytes());
+    assert_eq!(open(Format::Cab, &data).covered, Some(bytes));
+}

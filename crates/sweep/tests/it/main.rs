@@ -26,6 +26,7 @@ mod support;
 mod third;
 mod work;
 mod wraps;
+mod yaffs;
 
 use std::ops::ControlFlow;
 

@@ -1,0 +1,171 @@
+//! Cabinets of Microsoft, as drivers and updates come in: folders of blocks, stored or in
+//! MSZIP, in which files lie one behind the other.
+
+use std::io::{self, Read};
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::Skip;
+use super::bytes::{Pieces, byte, le16, le32, name, take, until_zero};
+use super::sink::{Covered, Sink, Stop};
+use crate::read::ReadAt;
+
+const HEADER: u64 = 36;
+const WITH_PREVIOUS: u16 = 1;
+const WITH_NEXT: u16 = 2;
+const WITH_RESERVE: u16 = 4;
+const NAME_MAX: u64 = 257;
+/// What a block unpacks to, and how far one reaches back.
+const BLOCK: usize = 32 << 10;
+
+struct Folder {
+    at: u64,
+    blocks: u16,
+    packing: u16,
+}
+
+struct File {
+    folder: u16,
+    at: u32,
+    bytes: u32,
+    name: String,
+}
+
+pub(super) fn begins(head: &[u8]) -> bool {
+    let word = |at: usize| le32(head, at).unwrap_or(1);
+    word(4) == 0 && word(12) == 0 && word(20) == 0 && byte(head, 25) == 1 && word(16) < word(8)
+}
+
+pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
+    let head = take(source, start, HEADER)?;
+    let (folders, files, flags) = (le16(&head, 26)?, le16(&head, 28)?, le16(&head, 30)?);
+    let mut at = start + HEADER;
+    let (mut of_folder, mut of_block) = (0, 0);
+    if flags & WITH_RESERVE != 0 {
+        let reserve = take(source, at, 4)?;
+        (of_folder, of_block) = (u64::from(reserve[2]), u64::from(reserve[3]));
+        at += 4 + u64::from(le16(&reserve, 0)?);
+    }
+    for flag in [WITH_PREVIOUS, WITH_PREVIOUS, WITH_NEXT, WITH_NEXT] {
+        if flags & flag != 0 {
+            at += text(source, at)?.len() as u64 + 1;
+        }
+    }
+    let mut all = Vec::new();
+    for _ in 0..folders {
+        sink.count()?;
+        let entry = take(source, at, 8)?;
+        let (offset, blocks, packing) = (le32(&entry, 0)?, le16(&entry, 4)?, le16(&entry, 6)? & 15);
+        all.push(Folder { at: start + u64::from(offset), blocks, packing });
+        at += 8 + of_folder;
+    }
+    let mut files = list(source, start + u64::from(le32(&head, 16)?), files, sink)?;
+    // What the header says of its size is a claim.
+    let mut end = Some(at);
+    files.sort_by_key(|file| (file.folder, file.at));
+    for files in files.chunk_by(|a, b| a.folder == b.folder) {
+        // Others are of a folder that goes on in another cabinet.
+        if let Some(folder) = all.get(usize::from(files[0].folder)) {
+            match open(source, folder, of_block, files, sink) {
+                Ok(last) => end = end.map(|end| end.max(last)),
+                Err(stop) => {
+                    end = None;
+                    sink.guard("", Err(stop))?;
+                }
+            }
+        }
+    }
+    Ok(end.map(|end| end - start))
+}
+
+fn list(source: &dyn ReadAt, mut at: u64, count: u16, sink: &mut Sink<'_>) -> Result<Vec<File>, Stop> {
+    let mut files = Vec::new();
+    for _ in 0..count {
+        sink.count()?;
+        let entry = take(source, at, 16)?;
+        let text = text(source, at + 16)?;
+        at += 16 + text.len() as u64 + 1;
+        let (bytes, from, folder) = (le32(&entry, 0)?, le32(&entry, 4)?, le16(&entry, 8)?);
+        files.push(File { folder, at: from, bytes, name: name(&text).replace('\\', "/") });
+    }
+    Ok(files)
+}
+
+fn text(source: &dyn ReadAt, at: u64) -> Result<Vec<u8>, Stop> {
+    let data = take(source, at, NAME_MAX.min(source.len().saturating_sub(at)))?;
+    match until_zero(&data) {
+        text if text.len() < data.len() => Ok(text.to_vec()),
+        _ => Err(Stop::damaged("a name in a cabinet")),
+    }
+}
+
+fn open(
+    source: &dyn ReadAt,
+    folder: &Folder,
+    reserve: u64,
+    files: &[File],
+    sink: &mut Sink<'_>,
+) -> Result<u64, Stop> {
+    let packing = folder.packing;
+    match packing {
+        0 | 1 => {}
+        3 => return Err(Stop::unsupported("LZX in a cabinet")),
+        _ => return Err(Stop::unsupported("a way of packing in a cabinet")),
+    }
+    let (mut at, mut left, mut before) = (folder.at, folder.blocks, Vec::new());
+    let mut blocks = Pieces::new(|| {
+        if left == 0 {
+            return Ok(None);
+        }
+        left -= 1;
+        let head = take(source, at, 8)?;
+        let (packed, bytes) = (le16(&head, 4)?, usize::from(le16(&head, 6)?));
+        let data = take(source, at + 8 + reserve, packed.into())?;
+        at += 8 + reserve + u64::from(packed);
+        if packing == 0 {
+            return Ok(Some(data));
+        }
+        let block = mszip(&data, &before, bytes)?;
+        before.extend_from_slice(&block);
+        before.drain(..before.len().saturating_sub(BLOCK));
+        Ok(Some(block))
+    });
+    let mut read = 0;
+    for file in files {
+        // Two files may be the same bytes; they are told once.
+        let Some(gap) = file.at.checked_sub(read) else {
+            sink.skip(&file.name, Skip::Damaged("it overlaps with another"));
+            continue;
+        };
+        skip(&mut blocks, gap, sink)?;
+        let mut part = blocks.by_ref().take(file.bytes.into());
+        sink.part(&file.name, &mut part)?;
+        let rest = part.limit() as u32;
+        skip(&mut blocks, rest, sink)?;
+        read = file.at.saturating_add(file.bytes);
+    }
+    drop(blocks);
+    Ok(at)
+}
+
+/// What is unpacked and not told counts, too.
+fn skip(blocks: &mut impl Read, bytes: u32, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    sink.read(bytes.into())?;
+    io::copy(&mut blocks.take(bytes.into()), &mut io::sink())?;
+    Ok(())
+}
+
+/// One block: deflate, which reaches back into the block before.
+fn mszip(data: &[u8], before: &[u8], bytes: usize) -> Result<Vec<u8>, Stop> {
+    let wrong = || Stop::damaged("a block of MSZIP");
+    let data = data.strip_prefix(b"CK").filter(|_| bytes <= BLOCK).ok_or_else(wrong)?;
+    let mut decoder = Decompress::new(false);
+    if !before.is_empty() {
+        decoder.set_dictionary(before).map_err(|_| wrong())?;
+    }
+    let mut out = Vec::with_capacity(bytes.max(1));
+    match decoder.decompress_vec(data, &mut out, FlushDecompress::Finish) {
+        Ok(Status::StreamEnd) if out.len() == bytes => Ok(out),
+        _ => Err(wrong()),
+    }
+}

@@ -61,6 +61,8 @@ pub fn audit(
                 let entry = Skipped { place: text::place(chain), why };
                 push(&mut files.found.report.skipped, entry);
             }
+            // Firmware is no card, and holds no footage.
+            Notice::Volume(_) => {}
             Notice::Read(bytes) => {
                 read = bytes;
                 return told(read);

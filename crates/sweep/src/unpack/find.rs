@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-use super::bytes::{be32, byte, le16, le32, le64};
+use super::bytes::{be16, be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, jffs2, tar, ubi, uimage};
+use super::{Format, crypt, jffs2, tar, ubi, uimage};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -77,6 +77,8 @@ fn magics() -> Vec<Magic> {
         magic(Format::Pcap, 0, &[0x4d, 0x3c, 0xb2, 0xa1], any),
         magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
         magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
+        magic(Format::Luks, 0, crypt::LUKS, |head| be16(head, 6).is_ok_and(|version| version <= 2)),
+        magic(Format::BitLocker, 3, crypt::BITLOCKER, crypt::is_bitlocker),
     ];
     for kind in jffs2::KINDS {
         let ([low, high], check) = (kind.to_le_bytes(), jffs2::begins);

@@ -18,6 +18,7 @@ mod rules;
 mod sources;
 mod support;
 mod third;
+mod volumes;
 mod work;
 mod wraps;
 
@@ -45,7 +46,7 @@ fn totals(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<Str
         match notice {
             Notice::Found(finding) => found.push(finding),
             Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),
-            Notice::Read(_) | Notice::Part { .. } => {}
+            Notice::Read(_) | Notice::Part { .. } | Notice::Volume(_) => {}
         }
         ControlFlow::Continue(())
     });

@@ -285,7 +285,7 @@ mod tests {
         for hash in [
             "$1$abcdefgh$/ehdsgh6T85pypwniuldr1",
             "$apr1$abcdefgh$2dFsxY98J9MenKm8PdLtN/",
-            "$5$saltstring$OheOv2JKnNvG2iOpLfoc.pfEOX1yQgQ1UflrT0cubB",
+            "$5$saltstring$/OheOv2JKnNvG2iOpLfoc.pfEOX1yQgQ1UflrT0cubB",
             "$6$saltstring$sIi0EXY3T6D1w0qETOVPk1yLQtSAq50lenn0esECBK6vtR0hLf8xxyudAcCAUX9S0DSVUmnHf9CYm2cIB1gWQ1",
             "$6$rounds=1500$abc$tEb1ALhwSlBbB2M4B887rpyyDOgptPPTScX8tR1VoD.JsHbsCUnnmOoqvX3.edtekNNMCOaDcTKYAvxrcnP72/",
             // Of cameras by Xiongmai.

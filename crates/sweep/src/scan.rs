@@ -16,7 +16,7 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use crate::defaults::Defaults;
-use crate::finding::{Digest32, Finding};
+use crate::finding::{Digest32, Finding, Severity};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
@@ -133,6 +133,7 @@ impl Sweep<'_> {
             defaults: Defaults::new(),
             told_hashes: false,
             volumes: 0,
+            told_volumes: HashMap::new(),
             is_known: false,
             stopped: false,
         };
@@ -170,6 +171,7 @@ struct Run<'a> {
     told_hashes: bool,
     /// That were told.
     volumes: u64,
+    told_volumes: HashMap<String, Severity>,
     /// Something was unpacked that begins where the input does.
     is_known: bool,
     stopped: bool,
@@ -335,6 +337,12 @@ impl Run<'_> {
     }
 
     fn volume(&mut self, volume: Volume) {
+        // Among files that were told, the same is met again, and what has no number may be a
+        // disk that does not lie there in one piece.
+        let told = self.told_volumes.insert(volume.fingerprint(), volume.severity());
+        if self.told_since.is_some() && (volume.id.is_none() || told >= Some(volume.severity())) {
+            return;
+        }
         self.volumes += 1;
         match self.volumes {
             ..VOLUMES_MAX => self.tell(Notice::Volume(volume)),

@@ -266,8 +266,8 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn goes_on(&self) -> bool {
-        let has_volumes =
-            matches!(self.format, Format::Gpt | Format::Mbr | Format::Ext | Format::Fat | Format::ExFat);
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd);
         has_volumes && !self.run.stopped
     }
 }

@@ -21,6 +21,7 @@ mod fit;
 mod flash;
 mod iso;
 mod jffs2;
+mod machine;
 mod pcap;
 mod romfs;
 mod seven;
@@ -86,6 +87,10 @@ pub enum Format {
     /// Told, and not opened; so is BitLocker.
     Luks,
     BitLocker,
+    /// Disks of virtual machines.
+    Qcow2,
+    Vmdk,
+    Vhd,
 }
 
 /// One file, partition or direction of a connection.
@@ -221,6 +226,9 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::PcapNg => pcap::pcapng(source, at, sink),
         Format::Luks => crypt::luks(source, at, sink),
         Format::BitLocker => crypt::bitlocker(source, at, sink),
+        Format::Qcow2 => machine::qcow2(source, at, sink),
+        Format::Vmdk => machine::vmdk(source, at, sink),
+        Format::Vhd => machine::vhd(source, at, sink),
     };
     let why = match &covered {
         Err(Stop::Skip(why)) => Some(*why),

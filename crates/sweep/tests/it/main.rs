@@ -11,6 +11,7 @@ mod hostile;
 mod images;
 mod imports;
 mod journal;
+mod machine;
 mod made;
 mod others;
 mod planted;

@@ -25,70 +25,14 @@ const MD5_ROUNDS: u32 = 1000;
 /// What cameras, recorders and what is built alike come with. Up to `tech` those that
 /// Mirai tried (`mirai/bot/scanner.c`, public since 2016); then further accounts of root
 /// in cameras, from `scanner.c` of its forks and from those who opened such cameras
-/// (Grain Media, VStarcam, JCO, Wyze); then those in the manuals of Samsung, FLIR,
+/// (Grain Media, VStarcam, JCO, Wyze, Bytech); then those in the manuals of Samsung, FLIR,
 /// Panasonic and Hikvision.
-const PASSWORDS: [&str; 60] = [
-    "xc3511",
-    "vizxv",
-    "admin",
-    "888888",
-    "xmhdipc",
-    "default",
-    "juantech",
-    "123456",
-    "54321",
-    "support",
-    "password",
-    "root",
-    "12345",
-    "user",
-    "pass",
-    "admin1234",
-    "1111",
-    "smcadmin",
-    "666666",
-    "1234",
-    "klv123",
-    "service",
-    "supervisor",
-    "guest",
-    "ubnt",
-    "klv1234",
-    "Zte521",
-    "hi3518",
-    "jvbzd",
-    "anko",
-    "zlxx.",
-    "7ujMko0vizxv",
-    "7ujMko0admin",
-    "system",
-    "ikwb",
-    "dreambox",
-    "realtek",
-    "00000000",
-    "1111111",
-    "meinsm",
-    "tech",
-    "GM8182",
-    "cat1029",
-    "hslwificam",
-    "IPCam@sw",
-    "ipc71a",
-    "ipcam_rt5350",
-    "hkipc2016",
-    "hikvision",
-    "20150602",
-    "JCO66688",
-    "ismart12",
-    "jvc",
-    "camera",
-    "dvr",
-    "user123",
-    "4321",
-    "fliradmin",
-    "admin12345",
-    "hik12345",
-];
+const PASSWORDS: &str = "\
+    xc3511 vizxv admin 888888 xmhdipc default juantech 123456 54321 support password root 12345 user \
+    pass admin1234 1111 smcadmin 666666 1234 klv123 service supervisor guest ubnt klv1234 Zte521 \
+    hi3518 jvbzd anko zlxx. 7ujMko0vizxv 7ujMko0admin system ikwb dreambox realtek 00000000 1111111 \
+    meinsm tech GM8182 cat1029 hslwificam IPCam@sw ipc71a ipcam_rt5350 hkipc2016 hikvision 20150602 \
+    JCO66688 ismart12 jvc camera dvr user123 4321 fliradmin admin12345 hik12345";
 
 /// DES of `xc3511`, the root of cameras by Xiongmai.
 const KNOWN: [&[u8]; 1] = [b"absxcfbgXtb3o"];
@@ -121,14 +65,16 @@ impl Defaults {
         let Some(kind) = Kind::of(hash) else {
             return if KNOWN.contains(&hash) { Tried::Default } else { Tried::Other };
         };
-        let cost = u64::from(kind.rounds()) * PASSWORDS.len() as u64;
+        let cost = u64::from(kind.rounds()) * PASSWORDS.split(' ').count() as u64;
         let Some(left) = self.left.checked_sub(cost) else { return Tried::Spent };
         self.left = left;
-        let is_default = PASSWORDS.iter().any(|password| kind.opens(password.as_bytes()));
+        let is_default = PASSWORDS.split(' ').any(|password| kind.opens(password.as_bytes()));
         self.tried.insert(name, is_default);
         if is_default { Tried::Default } else { Tried::Other }
     }
 }
+
+type DigestOf = fn(&[u8]) -> Vec<u8>;
 
 /// A hash of a kind that is computed.
 enum Kind<'a> {
@@ -186,7 +132,7 @@ impl<'a> Kind<'a> {
 
     fn of_ldap(text: &[u8]) -> Option<Kind<'a>> {
         let (mark, text) = text.split_at(text.iter().position(|byte| *byte == b'}')? + 1);
-        let (of, bytes): (fn(&[u8]) -> Vec<u8>, usize) = match mark {
+        let (of, bytes): (DigestOf, usize) = match mark {
             b"{MD5}" | b"{SMD5}" => (|text| Md5::digest(text).to_vec(), 16),
             b"{SHA}" | b"{SSHA}" => (|text| Sha1::digest(text).to_vec(), 20),
             b"{SHA256}" | b"{SSHA256}" => (|text| Sha256::digest(text).to_vec(), 32),
@@ -327,7 +273,7 @@ mod tests {
         while defaults.try_all([number; 32], b"$5$salt$x") != Tried::Spent {
             number += 1;
         }
-        assert_eq!(u64::from(number), ROUNDS_MAX / (5000 * PASSWORDS.len() as u64));
+        assert_eq!(u64::from(number), ROUNDS_MAX / (5000 * PASSWORDS.split(' ').count() as u64));
         assert_eq!(defaults.try_all([1; 32], b"$5$salt$x"), Tried::Other, "what was tried is known");
     }
 }

@@ -171,6 +171,7 @@ struct Run<'a> {
     told_hashes: bool,
     /// That were told.
     volumes: u64,
+    /// By the numbers of the file systems.
     told_volumes: HashMap<String, Severity>,
     /// Something was unpacked that begins where the input does.
     is_known: bool,
@@ -337,10 +338,9 @@ impl Run<'_> {
     }
 
     fn volume(&mut self, volume: Volume) {
-        // Among files that were told, the same is met again, and what has no number may be a
-        // disk that does not lie there in one piece.
-        let told = self.told_volumes.insert(volume.fingerprint(), volume.severity());
-        if self.told_since.is_some() && (volume.id.is_none() || told >= Some(volume.severity())) {
+        // Among files that were told, the same is met again, and perhaps not in one piece.
+        let told = volume.id.as_ref().map(|id| self.told_volumes.insert(id.clone(), volume.severity()));
+        if self.told_since.is_some() && told.is_none_or(|told| told >= Some(volume.severity())) {
             return;
         }
         self.volumes += 1;

@@ -65,7 +65,7 @@ fn qcow2(disk: &[u8], version: u32) -> Vec<u8> {
             let number = table * EACH + index;
             let Some(cluster) = disk.chunks(CLUSTER).nth(number) else { break };
             let entry = if is_zero(cluster) {
-                u64::from(version == 3 && number % 2 == 0)
+                u64::from(version == 3 && number.is_multiple_of(2))
             } else if number % 3 == 1 {
                 let packed = deflated(cluster);
                 let at = image.add(&packed);

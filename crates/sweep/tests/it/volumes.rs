@@ -128,6 +128,17 @@ fn an_exfat_card_says_when_in_utc() {
     assert_eq!(volume.footage.until, Some(WRITTEN));
 }
 
+/// Where a file system lies on the card, and in an image on the card, and in a packed one.
+#[test]
+fn a_file_system_is_told_once() {
+    let inner = image(&card(), EXT4);
+    let line = "truncate -s 60M out; mkfs.fat -F 32 out >/dev/null; mcopy -i out -s tree/* ::";
+    let outer = image(&[("backup/disk.img", inner)], line);
+    let told = volumes(&outer);
+    let chains: Vec<_> = told.iter().map(|volume| volume.chain.clone()).collect();
+    assert_eq!(chains, [vec!["card", "backup/disk.img"], vec!["card"]]);
+}
+
 #[test]
 fn each_partition_is_told_by_itself() {
     let card = image(

@@ -76,9 +76,13 @@ impl Report<'_> {
         }
         let Totals { read, unpacked, parts, .. } = self.totals;
         let (findings, skipped) = (self.findings.len(), self.skipped.len());
+        let open = match self.volumes.iter().filter(|volume| volume.severity() > Severity::Info).count() {
+            0 => String::new(),
+            open => format!(" {open} open cards or disks,"),
+        };
         let _ = writeln!(
             out,
-            "{findings} findings, {skipped} skipped; {parts} files and parts, {read} bytes read, {unpacked} unpacked"
+            "{findings} findings,{open} {skipped} skipped; {parts} files and parts, {read} bytes read, {unpacked} unpacked"
         );
         out
     }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use sha2::{Digest as _, Sha256};
+use sweep::journal::{Done, Journal};
 use sweep::read::ReadAt;
 use sweep::report::{Form, Report};
 use sweep::{Baseline, Finding, Limits, Lock, Notice, Rules, Severity, Sweep, Totals, Volume};
@@ -389,4 +390,17 @@ fn a_card_that_is_known_stays_known_under_another_name_until_there_is_more_on_it
     let text = Baseline::write(&[], &empty);
     assert_eq!(empty[0].fingerprint(), first[0].fingerprint());
     assert!(!Baseline::read(&text, NOW).expect("its own form").knows_volume(&first[0]));
+}
+
+#[test]
+fn a_journal_keeps_what_was_said_of_a_card() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    let rules = Rules::built_in();
+    let volumes = volumes(&image(&card(), FAT32));
+    let mut journal = Journal::open(&path, &["x"], &rules, NOW).expect("a new one");
+    journal.put("card", "1", &Done { volumes: volumes.clone(), ..Done::default() }).expect("room");
+    drop(journal);
+    let mut journal = Journal::open(&path, &["x"], &rules, NOW).expect("its own");
+    assert_eq!(journal.take("card", "1").expect("done").volumes, volumes);
 }

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
-use sweep::unpack::{Format, Part, Skip, Visit, find, unpack};
+use sweep::unpack::{File, Format, HEAD, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 33] = [
+const FORMATS: [Format; 38] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -42,6 +42,11 @@ const FORMATS: [Format; 33] = [
     Format::Lzw,
     Format::Cab,
     Format::Yaffs,
+    Format::Luks,
+    Format::BitLocker,
+    Format::Qcow2,
+    Format::Vmdk,
+    Format::Vhd,
 ];
 
 struct Count(u64);
@@ -55,6 +60,14 @@ impl Visit for Count {
 
     fn skipped(&mut self, name: &str, _: Skip) {
         assert!(!name.chars().any(char::is_control));
+    }
+
+    fn file(&mut self, name: &str, file: &File<'_>) {
+        assert!(!name.chars().any(char::is_control) && file.head.len() <= HEAD);
+    }
+
+    fn goes_on(&self) -> bool {
+        true
     }
 }
 

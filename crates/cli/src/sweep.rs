@@ -14,7 +14,7 @@ use ::sweep::journal::{Done, Journal};
 use ::sweep::read::ReadAt;
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
-use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals};
+use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals, Volume};
 use anyhow::{Context as _, ensure};
 use container::{Container, Failed};
 
@@ -112,7 +112,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
-    let Collected { mut findings, skipped, totals, progress, journal } = collected;
+    let Collected { mut findings, mut volumes, skipped, totals, progress, journal } = collected;
     progress.end();
     if progress.is_stopped() {
         eprintln!("interrupted: this is what was found until then");
@@ -120,12 +120,20 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     // A baseline would forgive what was not read.
     let is_whole = failed.is_none() && !progress.is_stopped();
     if let Some(path) = arguments.write_baseline.as_ref().filter(|_| is_whole) {
-        std::fs::write(path, Baseline::write(&findings)).with_context(|| path.display().to_string())?;
+        std::fs::write(path, Baseline::write(&findings, &volumes))
+            .with_context(|| path.display().to_string())?;
     }
     findings.retain(|finding| !baseline.knows(finding));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let report =
-        Report { findings: &findings, skipped: &skipped, totals, show_secrets: arguments.show_secrets };
+    volumes.retain(|volume| !baseline.knows_volume(volume));
+    volumes.sort_by_key(|volume| std::cmp::Reverse(volume.severity()));
+    let report = Report {
+        findings: &findings,
+        volumes: &volumes,
+        skipped: &skipped,
+        totals,
+        show_secrets: arguments.show_secrets,
+    };
     let form = match arguments.format {
         Format::Text => Form::Text,
         Format::Json => Form::Json,
@@ -148,11 +156,15 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     if let Some(journal) = journal {
         journal.end().context("the journal could not be removed")?;
     }
-    Ok(findings.iter().any(|finding| finding.severity >= arguments.fail_on))
+    let severities = findings.iter().map(|finding| finding.severity);
+    // Of volumes, `info` says that all is well.
+    let open = volumes.iter().map(Volume::severity).filter(|severity| *severity > Severity::Info);
+    Ok(severities.chain(open).any(|severity| severity >= arguments.fail_on))
 }
 
 struct Collected {
     findings: Vec<Finding>,
+    volumes: Vec<Volume>,
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
     progress: Progress,
@@ -167,8 +179,8 @@ impl Collected {
             _ => None,
         };
         let progress = Progress::of(bytes)?;
-        let (findings, skipped, totals) = Default::default();
-        Ok(Collected { findings, skipped, totals, progress, journal })
+        let (findings, volumes, skipped, totals) = Default::default();
+        Ok(Collected { findings, volumes, skipped, totals, progress, journal })
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
@@ -232,13 +244,15 @@ impl Collected {
             return;
         }
         let mut done = Done::default();
-        let (findings, skipped, progress) = (&mut done.findings, &mut done.skipped, &mut self.progress);
+        let Done { findings, volumes, skipped, .. } = &mut done;
+        let progress = &mut self.progress;
         let totals = sweep.input(name, source, &mut |notice| {
             match notice {
                 Notice::Found(finding) => {
                     findings.push(finding);
                     progress.found(1);
                 }
+                Notice::Volume(volume) => volumes.push(volume),
                 Notice::Skipped { chain, why } => skipped.push((chain.to_vec(), why)),
                 Notice::Read(bytes) => return progress.read(bytes),
                 Notice::Part { .. } => {}
@@ -273,9 +287,10 @@ impl Collected {
     }
 
     fn take(&mut self, done: Done) {
-        let Done { findings, skipped, totals } = done;
+        let Done { findings, volumes, skipped, totals } = done;
         self.progress.done(totals.read);
         self.findings.extend(findings);
+        self.volumes.extend(volumes);
         self.skipped.extend(skipped);
         // A journal says what it likes.
         let Totals { read, unpacked, parts, .. } = &mut self.totals;

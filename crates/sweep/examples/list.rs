@@ -36,6 +36,10 @@ fn open(path: &Path) -> Option<FileSource> {
 
 #[expect(clippy::print_stdout, reason = "it is there to print")]
 fn tell(notice: Notice<'_>) -> ControlFlow<()> {
+    if let Notice::Volume(volume) = &notice {
+        let facts = volume.facts().join("; ");
+        println!("{}\t{}\t{}: {facts}", volume.rule(), volume.severity().name(), volume.title());
+    }
     if let Notice::Found(finding) = notice {
         let secret = String::from_utf8_lossy(finding.secret.reveal()).into_owned();
         let start: String = secret.chars().take(60).collect();

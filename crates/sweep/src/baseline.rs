@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Finding, Fingerprint};
+use crate::finding::{Finding, Fingerprint, Severity};
+use crate::volume::Volume;
 
 /// Of a baseline file, in bytes.
 pub const BASELINE_BYTES_MAX: u64 = 64 << 20;
@@ -38,11 +39,28 @@ struct Entry {
 struct File {
     version: u32,
     findings: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    volumes: Vec<Known>,
 }
 
-/// Findings that are known.
+/// A card that may lie open. One on which footage is found later is another matter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    rule: String,
+    fingerprint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+}
+
+/// Findings and open cards that are known.
 #[derive(Debug, Default)]
-pub struct Baseline(HashSet<Entry>);
+pub struct Baseline {
+    findings: HashSet<Entry>,
+    volumes: HashSet<Known>,
+}
 
 impl Baseline {
     /// Reads a file; what ended at `now`, in seconds since 1970, counts no longer.
@@ -51,22 +69,31 @@ impl Baseline {
         if file.version != VERSION {
             return Err(BaselineError::Version(file.version));
         }
-        let live = |entry: &Entry| entry.until.is_none_or(|until| now < until);
+        let lives = |until: Option<i64>| until.is_none_or(|until| now < until);
         let plain = |entry: Entry| Entry { reason: None, until: None, ..entry };
-        Ok(Baseline(file.findings.into_iter().filter(live).map(plain).collect()))
+        let findings = file.findings.into_iter().filter(|entry| lives(entry.until)).map(plain).collect();
+        let plain = |known: Known| Known { reason: None, until: None, ..known };
+        let volumes = file.volumes.into_iter().filter(|known| lives(known.until)).map(plain).collect();
+        Ok(Baseline { findings, volumes })
     }
 
-    /// The file in which these findings are known. It holds no secrets.
-    pub fn write(findings: &[Finding]) -> String {
+    /// The file in which these are known, of volumes those that lie open. It holds no secrets.
+    pub fn write(findings: &[Finding], volumes: &[Volume]) -> String {
         let findings = findings.iter().map(entry).collect();
-        let mut text = serde_json::to_string_pretty(&File { version: VERSION, findings })
+        let volumes = volumes.iter().filter(|volume| volume.severity() > Severity::Info).map(known).collect();
+        let mut text = serde_json::to_string_pretty(&File { version: VERSION, findings, volumes })
             .expect("text and numbers are JSON");
         text.push('\n');
         text
     }
 
     pub fn knows(&self, finding: &Finding) -> bool {
-        self.0.contains(&entry(finding))
+        self.findings.contains(&entry(finding))
+    }
+
+    /// Whether what is said of a volume is known, wherever it is found now.
+    pub fn knows_volume(&self, volume: &Volume) -> bool {
+        self.volumes.contains(&known(volume))
     }
 }
 
@@ -78,4 +105,8 @@ fn entry(finding: &Finding) -> Entry {
         reason: None,
         until: None,
     }
+}
+
+fn known(volume: &Volume) -> Known {
+    Known { rule: volume.rule().to_owned(), fingerprint: volume.fingerprint(), reason: None, until: None }
 }

@@ -28,6 +28,7 @@ use std::ops::ControlFlow;
 
 use crate::finding::{Finding, Severity};
 use crate::read::ReadAt;
+use crate::rules::Kind;
 use crate::scan::{Notice, Sweep};
 use found::push;
 
@@ -61,6 +62,8 @@ pub fn audit(
                 let entry = Skipped { place: text::place(chain), why };
                 push(&mut files.found.report.skipped, entry);
             }
+            // Firmware is no card, and holds no footage.
+            Notice::Volume(_) => {}
             Notice::Read(bytes) => {
                 read = bytes;
                 return told(read);
@@ -95,7 +98,11 @@ fn credential(finding: &Finding) -> Credential {
     let location = &finding.location;
     Credential {
         rule: finding.rule.id.clone(),
-        title: finding.rule.title.clone(),
+        title: match (&finding.permits, finding.rule.kind) {
+            // Of a password that everybody knows.
+            (Some(known), Kind::Hash) => format!("{}: {known}", finding.rule.title),
+            _ => finding.rule.title.clone(),
+        },
         severity: finding.severity,
         fingerprint: finding.fingerprint.as_str().to_owned(),
         redacted: finding.secret.redacted(finding.rule.kind),

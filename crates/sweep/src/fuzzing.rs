@@ -8,8 +8,15 @@ use crate::{Limits, Notice, Rules, Sweep};
 pub fn sweep(rules: &Rules, bytes: &[u8]) {
     let limits = Limits { part_bytes: 1 << 20, total_bytes: 8 << 20, ..Limits::default() };
     let sweep = Sweep { rules, limits, now: 1_800_000_000 };
+    // What a card would begin with, and what one would be as a whole.
+    let _ = (crate::volume::media::of(bytes), crate::unpack::unknown(&bytes.to_vec()));
     let mut findings = 0;
     let totals = sweep.input("fuzz", &bytes.to_vec(), &mut |notice| {
+        if let Notice::Volume(volume) = &notice {
+            let footage = &volume.footage;
+            assert!(footage.recordings + footage.pictures <= volume.files);
+            assert!(footage.bytes <= volume.bytes && footage.since <= footage.until);
+        }
         if let Notice::Found(finding) = notice {
             findings += 1;
             assert!(finding.location.offset <= 8 << 20, "within its part");

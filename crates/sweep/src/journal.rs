@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::finding::{Finding, Fingerprint, Life, Location, Secret, Severity};
 use crate::rules::{Rule, Rules};
 use crate::scan::Totals;
+use crate::volume::Volume;
 
 /// Of a journal, in bytes; what is done beyond is not written, and would be done again.
 pub const JOURNAL_BYTES_MAX: u64 = 1 << 30;
@@ -52,6 +53,7 @@ pub enum JournalError {
 pub struct Done {
     /// Without their secrets, if they were read from a journal.
     pub findings: Vec<Finding>,
+    pub volumes: Vec<Volume>,
     /// Chains of names, and reasons.
     pub skipped: Vec<(Vec<String>, String)>,
     pub totals: Totals,
@@ -72,6 +74,7 @@ struct Line {
     /// Which state of the input was read.
     state: String,
     findings: Vec<Kept>,
+    volumes: Vec<Volume>,
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
 }
@@ -140,8 +143,9 @@ impl Journal {
                 let line: Line = serde_json::from_slice(text).map_err(|_| JournalError::Damaged(number))?;
                 let findings = line.findings.into_iter().map(|kept| kept.finding(&by_id));
                 let findings = findings.collect::<Option<_>>().ok_or(JournalError::Damaged(number))?;
-                let done = Done { findings, skipped: line.skipped, totals: line.totals };
-                self.done.entry(line.input).or_default().push((line.state, done));
+                let Line { input, state, volumes, skipped, totals, .. } = line;
+                let done = Done { findings, volumes, skipped, totals };
+                self.done.entry(input).or_default().push((state, done));
             }
             self.bytes += line.len() as u64;
         }
@@ -185,6 +189,7 @@ impl Journal {
             input: input.to_owned(),
             state: state.to_owned(),
             findings,
+            volumes: done.volumes.clone(),
             skipped: done.skipped.clone(),
             totals: done.totals,
         })

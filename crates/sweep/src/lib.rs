@@ -14,7 +14,9 @@
 
 mod baseline;
 mod confirm;
+mod date;
 mod decode;
+mod defaults;
 mod finding;
 pub mod firmware;
 #[doc(hidden)]
@@ -32,9 +34,11 @@ pub mod source;
 mod table;
 pub mod unpack;
 mod validate;
+pub mod volume;
 
 pub use baseline::{BASELINE_BYTES_MAX, Baseline, BaselineError};
 pub use finding::{Finding, Fingerprint, Life, Location, Secret, Severity, shown};
 pub use limits::Limits;
 pub use rules::{Rule, Rules, RulesError};
 pub use scan::{Notice, Sweep, Totals};
+pub use volume::{Lock, Volume};

@@ -3,7 +3,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 
 /// Bytes that can be read anywhere: a file, a device, or what was unpacked in memory.
 pub trait ReadAt {
@@ -24,6 +24,11 @@ pub trait ReadAt {
     /// are none. Holes read as zeros.
     fn data_from(&self, offset: u64) -> u64 {
         offset
+    }
+
+    /// Whether this is a device, and so a whole disk, card or partition.
+    fn is_device(&self) -> bool {
+        false
     }
 
     /// All of it, if it is in memory.
@@ -76,6 +81,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
         (**self).data_from(offset)
     }
 
+    fn is_device(&self) -> bool {
+        (**self).is_device()
+    }
+
     fn in_memory(&self) -> Option<&[u8]> {
         (**self).in_memory()
     }
@@ -86,6 +95,7 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
 pub struct FileSource {
     file: File,
     bytes: u64,
+    is_device: bool,
 }
 
 impl FileSource {
@@ -94,7 +104,8 @@ impl FileSource {
     pub fn new(mut file: File) -> io::Result<Self> {
         // Not the metadata, which say 0 of a device.
         let bytes = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, bytes })
+        let is_device = file.metadata()?.file_type().is_block_device();
+        Ok(Self { file, bytes, is_device })
     }
 
     /// A name for what the file holds now, which changes whenever somebody writes to it.
@@ -119,6 +130,10 @@ impl ReadAt for FileSource {
                 result => return result,
             }
         }
+    }
+
+    fn is_device(&self) -> bool {
+        self.is_device
     }
 
     fn data_from(&self, offset: u64) -> u64 {

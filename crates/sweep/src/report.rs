@@ -1,12 +1,15 @@
 //! A sweep's findings as text, JSON, SARIF, CSV and HTML. Secrets are redacted unless
 //! they are asked for, and foreign names are escaped in each form by its own rules.
 
+mod volumes;
+
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Life, Severity, shown};
 use crate::scan::Totals;
+use crate::volume::Volume;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -21,6 +24,8 @@ pub enum Form {
 #[derive(Debug)]
 pub struct Report<'a> {
     pub findings: &'a [Finding],
+    /// Cards, disks and file systems, encrypted or open.
+    pub volumes: &'a [Volume],
     /// Names and reasons.
     pub skipped: &'a [(Vec<String>, String)],
     pub totals: Totals,
@@ -65,14 +70,19 @@ impl Report<'_> {
             let _ = writeln!(out, "          opens: {}", shown(&finding.rule.opens));
             let _ = writeln!(out, "          do: {}\n", shown(&finding.rule.remedy));
         }
+        volumes::text(self.volumes, &mut out);
         for (chain, why) in self.skipped {
             let _ = writeln!(out, "skipped   {}: {}", place(chain), shown(why));
         }
         let Totals { read, unpacked, parts, .. } = self.totals;
         let (findings, skipped) = (self.findings.len(), self.skipped.len());
+        let open = match self.volumes.iter().filter(|volume| volume.severity() > Severity::Info).count() {
+            0 => String::new(),
+            open => format!(" {open} open cards or disks,"),
+        };
         let _ = writeln!(
             out,
-            "{findings} findings, {skipped} skipped; {parts} files and parts, {read} bytes read, {unpacked} unpacked"
+            "{findings} findings,{open} {skipped} skipped; {parts} files and parts, {read} bytes read, {unpacked} unpacked"
         );
         out
     }
@@ -100,10 +110,12 @@ impl Report<'_> {
         let skipped: Vec<Value> =
             self.skipped.iter().map(|(chain, why)| json!({ "chain": chain, "why": why })).collect();
         let findings: Vec<Value> = self.findings.iter().map(|finding| self.finding(finding)).collect();
+        let volumes: Vec<Value> = self.volumes.iter().map(volumes::json).collect();
         let Totals { read, unpacked, parts, .. } = self.totals;
         json!({
             "version": 1,
             "findings": findings,
+            "volumes": volumes,
             "skipped": skipped,
             "bytes_read": read,
             "bytes_unpacked": unpacked,
@@ -128,8 +140,10 @@ impl Report<'_> {
                     "help": { "text": rule.remedy },
                 })
             })
+            .chain(volumes::rules(self.volumes))
             .collect();
-        let results: Vec<Value> = self.findings.iter().map(|finding| self.sarif_result(finding)).collect();
+        let findings = self.findings.iter().map(|finding| self.sarif_result(finding));
+        let results: Vec<Value> = findings.chain(self.volumes.iter().map(volumes::sarif)).collect();
         json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
@@ -152,14 +166,9 @@ impl Report<'_> {
             }
             physical["region"] = region;
         }
-        let level = match finding.severity {
-            Severity::Critical | Severity::High => "error",
-            Severity::Medium => "warning",
-            Severity::Low | Severity::Info => "note",
-        };
         json!({
             "ruleId": finding.rule.id,
-            "level": level,
+            "level": level(finding.severity),
             "message": { "text": format!("{} in {}: {}", finding.rule.title, place(&location.chain), self.secret(finding)) },
             "partialFingerprints": { "lenskeepSweep/v1": finding.fingerprint },
             "locations": [{
@@ -189,6 +198,7 @@ impl Report<'_> {
             out.push_str(&fields.map(|field| csv_field(&field)).join(","));
             out.push_str("\r\n");
         }
+        self.volumes.iter().for_each(|volume| volumes::csv(volume, &mut out));
         out
     }
 
@@ -213,6 +223,7 @@ impl Report<'_> {
             let _ = writeln!(skipped, "<li>{}: {}</li>", html(&place(chain)), html(&shown(why)));
         }
         PAGE.replace("{count}", &self.findings.len().to_string())
+            .replace("{volumes}", &volumes::page(self.volumes))
             .replace("{rows}", &rows)
             .replace("{skipped}", &skipped)
     }
@@ -232,7 +243,7 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bot
 <h1>Credential sweep: {count} findings</h1>
 <table><thead><tr><th>Severity<th>What<th>Where<th>Name<th>Secret<th>What to do</tr></thead><tbody>
 {rows}</tbody></table>
-<h2>Not read</h2>
+{volumes}<h2>Not read</h2>
 <ul>
 {skipped}</ul>
 </html>
@@ -242,6 +253,14 @@ fn pretty(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("text and numbers are JSON");
     text.push('\n');
     text
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low | Severity::Info => "note",
+    }
 }
 
 /// The chain of names, fit for a terminal.

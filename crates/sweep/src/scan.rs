@@ -17,11 +17,13 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::Step;
-use crate::finding::{Digest32, Finding};
+use crate::defaults::Defaults;
+use crate::finding::{Digest32, Finding, Severity};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
 use crate::unpack::{self, LOOK_AHEAD, Skip};
+use crate::volume::{Lock, Volume};
 use covered::Covered;
 
 /// Looked at in one piece, in bytes.
@@ -44,6 +46,11 @@ const WORK_FREE: u64 = 256 << 20;
 /// Unpacked without asking for the ratio, in bytes.
 const RATIO_FREE: u64 = 10 << 20;
 
+/// Volumes of one input that are told.
+const VOLUMES_MAX: u64 = 1000;
+/// An image of a card has so many bytes at least.
+const IMAGE_MIN: u64 = 1 << 20;
+
 /// What a sweep tells while it runs.
 pub enum Notice<'a> {
     /// An input, or a part of one, begins, with the chain of names that leads to it. Of
@@ -51,6 +58,9 @@ pub enum Notice<'a> {
     Part { chain: &'a [String], source: &'a dyn ReadAt, is_whole: bool },
     /// Something was found, for the first time in this part.
     Found(Finding),
+    /// A file system or a partition was looked at: encrypted or not, and what footage
+    /// lies open there.
+    Volume(Volume),
     /// Something was not read, with the chain of names that leads to it.
     Skipped { chain: &'a [String], why: String },
     /// So many bytes of the input have been read. Told again and again while something in
@@ -66,6 +76,7 @@ impl fmt::Debug for Notice<'_> {
             Self::Skipped { chain, why } => {
                 f.debug_struct("Skipped").field("chain", chain).field("why", why).finish()
             }
+            Self::Volume(volume) => f.debug_tuple("Volume").field(volume).finish(),
             Self::Read(bytes) => f.debug_tuple("Read").field(bytes).finish(),
         }
     }
@@ -123,9 +134,15 @@ impl Sweep<'_> {
             told_since: None,
             found: HashMap::new(),
             counted: (0, 0),
+            defaults: Defaults::new(),
+            told_hashes: false,
+            volumes: 0,
+            told_volumes: HashMap::new(),
+            is_known: false,
             stopped: false,
         };
         run.source(source, true);
+        run.as_a_whole(source);
         run.totals
     }
 }
@@ -153,6 +170,15 @@ struct Run<'a> {
     found: HashMap<Digest32, u64>,
     /// In the window: up to where ends of lines are counted, and how many there are.
     counted: (usize, u64),
+    /// Tries hashes with passwords that everybody knows.
+    defaults: Defaults,
+    told_hashes: bool,
+    /// That were told.
+    volumes: u64,
+    /// By the numbers of the file systems.
+    told_volumes: HashMap<String, Severity>,
+    /// Something was unpacked that begins where the input does.
+    is_known: bool,
     stopped: bool,
 }
 
@@ -330,12 +356,40 @@ impl Run<'_> {
             let outcome = self.container(format, source, at);
             self.told_since = outer;
             any |= outcome.parts > 0;
+            self.is_known |= self.depth == 0 && at == 0 && outcome.parts > 0;
             covered.open(outcome.opened);
             if let Some(len) = outcome.covered {
                 covered.take(format, at..at.saturating_add(len), outcome.parts > 0);
             }
         }
         any
+    }
+
+    /// A device, or an image of one, that is of no known format.
+    fn as_a_whole(&mut self, source: &dyn ReadAt) {
+        let is_device = source.is_device();
+        let is_image = is_device || is_image(&self.chain[0], source.len());
+        if self.stopped || self.volumes > 0 || self.is_known || !is_image || !unpack::is_unknown(source) {
+            return;
+        }
+        let volume = unpack::unknown(source);
+        if is_device || volume.lock != Lock::Unknown {
+            self.volume(Volume { chain: self.chain.clone(), ..volume });
+        }
+    }
+
+    fn volume(&mut self, volume: Volume) {
+        // Among files that were told, the same is met again, and perhaps not in one piece.
+        let told = volume.id.as_ref().map(|id| self.told_volumes.insert(id.clone(), volume.severity()));
+        if self.told_since.is_some() && told.is_none_or(|told| told >= Some(volume.severity())) {
+            return;
+        }
+        self.volumes += 1;
+        match self.volumes {
+            ..VOLUMES_MAX => self.tell(Notice::Volume(volume)),
+            VOLUMES_MAX => self.skipped("more file systems than are told"),
+            _ => {}
+        }
     }
 
     /// Whether no more may be unpacked, which is told once.
@@ -378,6 +432,13 @@ impl Run<'_> {
 fn border(bytes: &[u8], own: Range<usize>) -> usize {
     let from = own.start.max(own.end.saturating_sub(BORDER));
     memchr::memrchr2(b'\n', 0, &bytes[from..own.end]).map_or(own.end, |end| from + end + 1)
+}
+
+/// Of a file that somebody made of a card or a disk.
+fn is_image(name: &str, bytes: u64) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_called_so = [".img", ".image", ".dd", ".raw"].iter().any(|end| name.ends_with(end));
+    is_called_so && bytes >= IMAGE_MIN && bytes.is_multiple_of(512)
 }
 
 /// Where to go on from `at`. What begins in a hole has its magic number behind it.

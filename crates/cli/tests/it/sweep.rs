@@ -49,6 +49,29 @@ fn exit_codes_say_whether_something_was_found() {
 }
 
 #[test]
+fn an_open_card_fails_a_check_until_a_baseline_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut film = b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\x82\x88matroska".to_vec();
+    film.resize(50_000, 7);
+    std::fs::write(folder.path().join("film.txt"), film).unwrap();
+    let line = "truncate -s 40M card; mkfs.fat -F 32 card >/dev/null; mcopy -i card film.txt ::";
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let made = Command::new("sh").args(["-ec", line]).current_dir(folder.path()).env("PATH", path).status();
+    assert!(made.unwrap().success());
+    let found = lenskeep(folder.path(), &["sweep", "card"]);
+    assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+    for words in ["FAT32, not encrypted: footage lies open", "1 recordings", "film.txt", "1 open cards"] {
+        assert!(said(&found).contains(words), "{words}: {}", said(&found));
+    }
+    let lenient = lenskeep(folder.path(), &["sweep", "--fail-on", "critical", "card"]);
+    assert_eq!(lenient.status.code(), Some(0));
+    lenskeep(folder.path(), &["sweep", "--write-baseline", "known.json", "card"]);
+    std::fs::rename(folder.path().join("card"), folder.path().join("other")).unwrap();
+    let known = lenskeep(folder.path(), &["sweep", "--baseline", "known.json", "other"]);
+    assert_eq!(known.status.code(), Some(0), "{}", said(&known));
+}
+
+#[test]
 fn a_camera_is_swept_without_its_password_in_any_output() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let onvif_options = OnvifOptions {

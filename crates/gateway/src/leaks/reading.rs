@@ -141,7 +141,8 @@ fn sweep(name: &str, bytes: &[u8], progress: &Progress) -> Swept {
             }
             Notice::Skipped { .. } => skipped += 1,
             Notice::Read(read) => progress.read.store(before + read, Ordering::Relaxed),
-            Notice::Part { .. } => {}
+            // What a camera tells of itself is no card.
+            Notice::Part { .. } | Notice::Volume(_) => {}
         }
         match progress.is_stopped.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::compare::{Change, Comparison};
 use super::report::{BinaryKind, Report, Source};
+use crate::date::day;
 use crate::finding::{Severity, shown};
 use crate::report::html;
 
@@ -248,20 +249,6 @@ fn counts(out: &mut String, report: &Report) {
 
 fn row<const N: usize>(cells: [&str; N]) -> Row {
     cells.map(str::to_owned).to_vec()
-}
-
-/// The date of a time in seconds since 1970, in UTC.
-fn day(seconds: i64) -> String {
-    // Days to the civil calendar, counted from the first of March of year 0.
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 impl Comparison {

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use super::{Answered, BEFORE, MARGIN, Notice, Run, WINDOW, Window, border};
+use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
-use crate::unpack::{self, Format, Part, Skip, Visit};
+use crate::unpack::{self, File, Format, Part, Skip, Visit};
+use crate::volume::Volume;
 
 const BLOCK: usize = 256 << 10;
 
@@ -55,7 +56,13 @@ impl ReadAt for Metered<'_> {
 fn is_long_magic(format: Format) -> bool {
     matches!(
         format,
-        Format::SevenZip | Format::Squashfs | Format::Zip | Format::Cramfs | Format::UImage | Format::Cab
+        Format::SevenZip
+            | Format::Squashfs
+            | Format::Zip
+            | Format::Cramfs
+            | Format::UImage
+            | Format::Cab
+            | Format::Luks
     )
 }
 
@@ -65,14 +72,25 @@ impl Run<'_> {
         let source = Metered { source, left: Cell::new(self.work_left()) };
         let before = source.left.get();
         self.depth += 1;
-        let mut visitor = Visitor { run: self, at, outcome: Outcome::default(), held: Vec::new() };
+        let mut visitor = Visitor {
+            run: self,
+            format,
+            at,
+            outcome: Outcome::default(),
+            held: Vec::new(),
+            open: Vec::new(),
+            volumes: Vec::new(),
+        };
         let covered = unpack::unpack(format, &source, at, &limits, &mut visitor);
-        let (mut outcome, held) = (visitor.outcome, visitor.held);
+        let Visitor { mut outcome, held, volumes, .. } = visitor;
         outcome.covered = covered;
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
         // A magic number in the midst of something, from which nothing came, was none.
         let is_sure = at == 0 || outcome.parts > 0;
+        for volume in volumes.into_iter().filter(|_| is_sure || unpack::is_locked(format)) {
+            self.volume(volume);
+        }
         for (name, why) in held {
             let is_closed = matches!(why, Skip::Encrypted | Skip::Unsupported(_)) && is_long_magic(format);
             if is_sure || is_closed {
@@ -169,24 +187,35 @@ impl Run<'_> {
 
 struct Visitor<'r, 'a> {
     run: &'r mut Run<'a>,
+    format: Format,
     at: u64,
     outcome: Outcome,
     held: Vec<(String, Skip)>,
+    /// Volumes that have begun, and those that have ended.
+    open: Vec<Volume>,
+    volumes: Vec<Volume>,
 }
 
 /// Of one container, told one by one.
 const SKIPS_MAX: usize = 1000;
 
+impl Visitor<'_, '_> {
+    fn name(&self, name: &str) -> String {
+        match self.at {
+            // Names in parentheses are those of encodings.
+            0 if name.starts_with('(') => format!("./{name}"),
+            0 => name.to_owned(),
+            at => format!("{at:#x}:{name}"),
+        }
+    }
+}
+
 impl Visit for Visitor<'_, '_> {
     fn part(&mut self, part: Part<'_>) -> ControlFlow<()> {
         self.outcome.parts += 1;
         self.run.entries += 1;
-        self.run.chain.push(match self.at {
-            // Names in parentheses are those of encodings.
-            0 if part.name.starts_with('(') => format!("./{}", part.name),
-            0 => part.name.to_owned(),
-            at => format!("{at:#x}:{}", part.name),
-        });
+        let name = self.name(part.name);
+        self.run.chain.push(name);
         let flow = match self.run.is_spent() {
             true => ControlFlow::Break(()),
             false => self.run.part(part.data),
@@ -196,6 +225,9 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn skipped(&mut self, name: &str, why: Skip) {
+        if let Some(volume) = self.open.last_mut() {
+            volume.skipped(why);
+        }
         if self.held.len() < SKIPS_MAX {
             self.held.push((name.to_owned(), why));
         }
@@ -207,5 +239,37 @@ impl Visit for Visitor<'_, '_> {
 
     fn opened(&mut self, at: u64) {
         self.outcome.opened.push(at);
+    }
+
+    fn volume(&mut self, name: &str, mut volume: Volume) {
+        let name = self.name(name);
+        volume.chain = self.run.chain.clone();
+        volume.chain.extend((!name.is_empty()).then_some(name));
+        self.open.push(volume);
+    }
+
+    fn file(&mut self, name: &str, file: &File<'_>) {
+        if let Some(volume) = self.open.last_mut() {
+            volume.file(name, file);
+        }
+    }
+
+    fn volume_ends(&mut self, why: Option<Skip>) {
+        let Some(mut volume) = self.open.pop() else { return };
+        if let Some(why) = why {
+            volume.skipped(why);
+        }
+        if self.run.stopped {
+            volume.not_read("what was left when the sweep was ended");
+        }
+        if (self.volumes.len() as u64) < VOLUMES_MAX {
+            self.volumes.push(volume);
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd);
+        has_volumes && !self.run.stopped
     }
 }

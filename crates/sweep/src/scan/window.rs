@@ -9,8 +9,9 @@ use super::covered::Covered;
 use super::{DECODED_FREE, DECODED_RATIO, Hits, Notice, Origin, Run, Window, is_zero, named};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded, Marks};
-use crate::finding::{Finding, Fingerprint, Location, Secret, digest};
-use crate::rules::Rule;
+use crate::defaults::Tried;
+use crate::finding::{Digest32, Finding, Fingerprint, Location, Secret, Severity, digest};
+use crate::rules::{Kind, Rule};
 use crate::table;
 use crate::unpack;
 use crate::validate::{Check, Found, Verdict, validate};
@@ -214,8 +215,8 @@ impl Run<'_> {
     fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
         let Candidate { rule, matched, verdict } = candidate;
         let secret = &window.bytes[matched.secret.clone()];
-        let identity = verdict.identity.as_deref().unwrap_or(secret);
-        let digest = digest(rule.family(), identity);
+        let identity = verdict.identity.clone().unwrap_or_else(|| secret.to_vec());
+        let digest = digest(rule.family(), &identity);
         let marks = [window.inner, self.told_since];
         let told_inside =
             marks.into_iter().flatten().min().is_some_and(|mark| self.found.get(&digest) >= Some(&mark));
@@ -227,6 +228,7 @@ impl Run<'_> {
         let (outer, at) = window.outer(matched.secret.start);
         let line = if window.origin.is_some() { self.line(outer, at) } else { line };
         let offset = outer.base + at as u64;
+        let verdict = self.with_default(&rule, digest, &identity, verdict);
         let is_text = !outer.bytes[at.saturating_sub(64)..at].contains(&0);
         let line = is_text.then_some(line);
         let parameter = match matched.name {
@@ -235,7 +237,7 @@ impl Run<'_> {
         };
         let finding = Finding {
             severity: verdict.severity.unwrap_or(rule.severity),
-            fingerprint: Fingerprint::new(rule.kind, rule.family(), identity),
+            fingerprint: Fingerprint::new(rule.kind, rule.family(), &identity),
             secret: Secret::new(secret),
             life: verdict.life,
             permits: verdict.permits,
@@ -243,6 +245,27 @@ impl Run<'_> {
             rule,
         };
         self.tell(Notice::Found(finding));
+    }
+
+    /// A hash of a password that everybody knows is as good as the password.
+    fn with_default(&mut self, rule: &Rule, name: Digest32, hash: &[u8], verdict: Verdict) -> Verdict {
+        if rule.kind != Kind::Hash {
+            return verdict;
+        }
+        match self.defaults.try_all(name, hash) {
+            Tried::Default => Verdict {
+                severity: Some(Severity::Critical),
+                permits: Some("the hash is of a well-known default password".to_owned()),
+                ..verdict
+            },
+            Tried::Spent => {
+                if !std::mem::replace(&mut self.told_hashes, true) {
+                    self.skipped("more hashes than are tried with default passwords");
+                }
+                verdict
+            }
+            Tried::Other => verdict,
+        }
     }
 
     fn decoded(&mut self, window: &Window<'_>, decoded: Decoded) {

@@ -3,7 +3,7 @@
 
 use super::bytes::{Slice, le32, le64, name16, take, units};
 use super::sink::{Covered, Sink, Stop};
-use super::{Skip, inner};
+use super::{Skip, inner, is_unknown, unknown};
 use crate::read::ReadAt;
 
 const ENTRIES_MAX: u64 = 1024;
@@ -114,7 +114,14 @@ fn partition(
         sink.skip(name, Skip::Damaged("a partition that is not on the disk"));
         return Ok(());
     };
-    let result = inner(name, &Slice::new(&disk.whole, at, bytes), sink);
+    let slice = Slice::new(&disk.whole, at, bytes);
+    if is_unknown(&slice) && sink.enter(name) {
+        let open = sink.volumes();
+        sink.volume(unknown(&slice));
+        sink.end_volumes(open, None);
+        sink.leave();
+    }
+    let result = inner(name, &slice, sink);
     sink.opened(disk.start + at);
     sink.guard(name, result)
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Skip;
 use super::bytes::{Pieces, Slice, join, le16, le32, le64, name16, take, units};
-use super::fat::Fat;
-use super::sink::{Covered, Sink, Stop};
+use super::fat::{self, Fat};
+use super::sink::{About, Covered, Sink, Stop};
 use crate::read::ReadAt;
+use crate::volume::{Lock, Volume};
 
 const DEPTH_MAX: usize = 128;
 const FOLDER_BYTES_MAX: u64 = 64 << 20;
@@ -25,7 +26,9 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         cluster: 1 << (sector + cluster),
         clusters: le32(&head, 92)?.into(),
     };
-    let bytes = le64(&head, 72)?.saturating_mul(1 << sector);
+    let bytes = le64(&head, 72)?.saturating_mul(1 << sector).min(source.len() - start);
+    let id = fat::serial_number(le32(&head, 100)?);
+    sink.volume(Volume::new("exFAT", id, bytes, Lock::Open));
     let root = le32(&head, 96)?;
     let mut seen = BTreeSet::from([root]);
     let mut waiting = vec![(fat.chain(root, FOLDER_BYTES_MAX)?, String::new(), 0)];
@@ -33,7 +36,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         for entry in list(&data)? {
             let path = join(&folder, &entry.name);
             if !entry.is_folder {
-                sink.part(&path, &mut file(&fat, &entry))?;
+                let about = About { bytes: entry.bytes, written: entry.written };
+                sink.file(&path, about, &mut file(&fat, &entry))?;
                 continue;
             }
             sink.count()?;
@@ -54,7 +58,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             }
         }
     }
-    Ok(Some(bytes.min(source.len() - start)))
+    Ok(Some(bytes))
 }
 
 #[derive(Default)]
@@ -67,6 +71,7 @@ struct Entry {
     bytes: u64,
     /// What was written of it; the rest is zeros.
     valid: u64,
+    written: Option<i64>,
 }
 
 fn file(fat: &Fat<'_>, entry: &Entry) -> Pieces<impl FnMut() -> Result<Option<Vec<u8>>, Stop>> {
@@ -94,6 +99,17 @@ fn file(fat: &Fat<'_>, entry: &Entry) -> Pieces<impl FnMut() -> Result<Option<Ve
     })
 }
 
+/// A time as FAT has it, with the quarters of an hour by which it is ahead of UTC, if
+/// whoever wrote it knew (7.4.10 of the specification).
+fn written(raw: &[u8]) -> Result<Option<i64>, Stop> {
+    let ahead = match raw[23] & 0x80 {
+        0 => 0,
+        // Seven bits with a sign.
+        _ => i64::from((raw[23] << 1).cast_signed() >> 1) * 900,
+    };
+    Ok(fat::written(le16(raw, 12)?, le16(raw, 14)?).map(|local| local - ahead))
+}
+
 /// A file is a set of entries: itself, its stream, and its name in pieces.
 fn list(data: &[u8]) -> Result<Vec<Entry>, Stop> {
     let mut entries = Vec::new();
@@ -102,7 +118,11 @@ fn list(data: &[u8]) -> Result<Vec<Entry>, Stop> {
         match raw[0] {
             0 => break,
             0x85 => {
-                let mut entry = Entry { is_folder: le16(raw, 4)? & 0x10 != 0, ..Entry::default() };
+                let mut entry = Entry {
+                    is_folder: le16(raw, 4)? & 0x10 != 0,
+                    written: written(raw)?,
+                    ..Entry::default()
+                };
                 let mut text = Vec::new();
                 let mut length = 0;
                 for _ in 0..raw[1] {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Skip;
 use super::bytes::{Pieces, Slice, array, join, le16, le32, name, take};
-use super::sink::{Covered, Sink, Stop};
+use super::sink::{About, Covered, Sink, Stop};
 use crate::read::ReadAt;
+use crate::volume::{Lock, Volume};
 
 const ROOT: u32 = 2;
 const DEPTH_MAX: usize = 128;
@@ -28,6 +29,8 @@ struct Ext<'a> {
 struct Inode {
     mode: u16,
     bytes: u64,
+    /// Seconds since 1970.
+    written: i64,
     flags: u32,
     map: [u8; 60],
 }
@@ -54,8 +57,32 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     if fs.per_group == 0 || fs.inode < 128 || fs.inode > block {
         return Err(Stop::damaged("the superblock of ext"));
     }
+    let bytes = blocks.saturating_mul(block).min(source.len() - start);
+    sink.volume(Volume::new(kind(&head)?, uuid(&head[104..120]), bytes, Lock::Open));
     fs.walk(sink)?;
-    Ok(Some(blocks.saturating_mul(block).min(source.len() - start)))
+    Ok(Some(bytes))
+}
+
+/// Ext4 is what has extents, ext3 what has a journal.
+fn kind(head: &[u8]) -> Result<&'static str, Stop> {
+    Ok(match (le32(head, 96)? & 0x40 != 0, le32(head, 92)? & 4 != 0) {
+        (true, _) => "ext4",
+        (_, true) => "ext3",
+        _ => "ext2",
+    })
+}
+
+fn uuid(bytes: &[u8]) -> Option<String> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let [a, b, c, d, e] = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    bytes.iter().any(|byte| *byte != 0).then(|| format!("UUID {a}-{b}-{c}-{d}-{e}"))
+}
+
+/// The last change of the contents: 32 bits, and in larger inodes two more above them.
+fn written(inode: &[u8]) -> Result<i64, Stop> {
+    let low = i64::from(le32(inode, 16)?.cast_signed());
+    let has_more = inode.len() >= 160 && le16(inode, 128)? >= 12;
+    Ok(low + if has_more { i64::from(le32(inode, 136)? & 3) << 32 } else { 0 })
 }
 
 impl Ext<'_> {
@@ -107,12 +134,13 @@ impl Ext<'_> {
         let high = if descriptor.len() >= 64 { u64::from(le32(&descriptor, 40)?) << 32 } else { 0 };
         let table = (u64::from(le32(&descriptor, 8)?) | high).checked_mul(self.block);
         let at = table.and_then(|table| table.checked_add(u64::from(index) * self.inode));
-        let inode = take(&self.source, at.ok_or(Stop::damaged("an inode of ext"))?, 128)?;
+        let inode = take(&self.source, at.ok_or(Stop::damaged("an inode of ext"))?, self.inode.min(160))?;
         let mode = le16(&inode, 0)?;
         let high = if mode & 0o170_000 == 0o100_000 { u64::from(le32(&inode, 108)?) << 32 } else { 0 };
         Ok(Inode {
             mode,
             bytes: u64::from(le32(&inode, 4)?) | high,
+            written: written(&inode)?,
             flags: le32(&inode, 32)?,
             map: array(&inode, 40)?,
         })
@@ -147,9 +175,10 @@ impl Ext<'_> {
             sink.count()?;
             return Err(Stop::Skip(Skip::Encrypted));
         }
+        let about = About { bytes: inode.bytes, written: Some(inode.written) };
         if inode.flags & FLAG_INLINE != 0 {
             let held = &inode.map[..inode.bytes.min(60) as usize];
-            sink.part(path, &mut &held[..])?;
+            sink.file(path, about, &mut &held[..])?;
             return if inode.bytes > 60 {
                 Err(Stop::unsupported("a file in attributes of ext"))
             } else {
@@ -170,7 +199,7 @@ impl Ext<'_> {
             index += 1;
             Ok(Some(data))
         });
-        sink.part(path, &mut pieces)
+        sink.file(path, about, &mut pieces)
     }
 
     /// Where block `index` of a file lies, in bytes; none is a hole.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Skip;
 use super::bytes::{Pieces, Slice, join, le16, le32, name, name16, take};
-use super::sink::{Covered, Sink, Stop};
+use super::sink::{About, Covered, Sink, Stop};
+use super::{Skip, crypt};
+use crate::date;
 use crate::read::ReadAt;
+use crate::volume::Volume;
 
 const DEPTH_MAX: usize = 128;
 /// A folder of FAT holds at most 65,536 entries of 32 bytes.
@@ -56,6 +58,13 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     } else {
         take(&fat.source, root * sector, roots * 32)?
     };
+    let bytes = (sectors * sector).min(source.len() - start);
+    let (kind, serial) = match width {
+        32 => ("FAT32", le32(&head, 67)?),
+        16 => ("FAT16", le32(&head, 39)?),
+        _ => ("FAT12", le32(&head, 39)?),
+    };
+    sink.volume(Volume::new(kind, serial_number(serial), bytes, crypt::of_fat(&head)));
     let mut seen = BTreeSet::new();
     let mut waiting = vec![(first, String::new(), 0)];
     while let Some((entries, folder, depth)) = waiting.pop() {
@@ -63,7 +72,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             let path = join(&folder, &entry.name);
             if !entry.is_folder {
                 let pieces = fat.file(entry.cluster, entry.bytes);
-                sink.part(&path, &mut { pieces })?;
+                let about = About { bytes: entry.bytes, written: entry.written };
+                sink.file(&path, about, &mut { pieces })?;
                 continue;
             }
             sink.count()?;
@@ -79,7 +89,18 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             }
         }
     }
-    Ok(Some((sectors * sector).min(source.len() - start)))
+    Ok(Some(bytes))
+}
+
+/// As other tools write it; none is 0.
+pub(super) fn serial_number(serial: u32) -> Option<String> {
+    (serial != 0).then(|| format!("serial number {:04X}-{:04X}", serial >> 16, serial & 0xffff))
+}
+
+/// A time of FAT: days and two seconds each, in the local time of whoever wrote it.
+pub(super) fn written(time: u16, day: u16) -> Option<i64> {
+    let (time, day) = (i64::from(time), i64::from(day));
+    date::seconds([1980 + (day >> 9), day >> 5 & 15, day & 31, time >> 11, time >> 5 & 63, (time & 31) * 2])
 }
 
 impl Fat<'_> {
@@ -150,6 +171,7 @@ struct Entry {
     is_folder: bool,
     cluster: u32,
     bytes: u64,
+    written: Option<i64>,
 }
 
 fn list(data: &[u8]) -> Vec<Entry> {
@@ -179,6 +201,7 @@ fn list(data: &[u8]) -> Vec<Entry> {
                     is_folder: attributes & 0x10 != 0,
                     cluster: at(20) << 16 | at(26),
                     bytes: u64::from(at(30) << 16 | at(28)),
+                    written: written(at(22) as u16, at(24) as u16),
                 });
                 long.clear();
             }

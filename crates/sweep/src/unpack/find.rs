@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-use super::bytes::{be32, byte, le16, le32, le64};
+use super::bytes::{be16, be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, cab, jffs2, lzop, lzw, stream, tar, ubi, uimage, yaffs};
+use super::{Format, cab, crypt, jffs2, lzop, lzw, stream, tar, ubi, uimage, yaffs};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -80,6 +80,13 @@ fn magics() -> Vec<Magic> {
         magic(Format::Pcap, 0, &[0x4d, 0x3c, 0xb2, 0xa1], any),
         magic(Format::Pcap, 0, &[0xa1, 0xb2, 0x3c, 0x4d], any),
         magic(Format::PcapNg, 0, &[0x0a, 0x0d, 0x0d, 0x0a], pcapng),
+        magic(Format::Luks, 0, crypt::LUKS, |head| be16(head, 6).is_ok_and(|version| version <= 2)),
+        magic(Format::Qcow2, 0, b"QFI\xfb", |head| {
+            be32(head, 4).is_ok_and(|version| matches!(version, 2 | 3))
+        }),
+        magic(Format::Vmdk, 0, b"KDMV", |head| le32(head, 4).is_ok_and(|version| (1..=3).contains(&version))),
+        magic(Format::Vhd, 0, b"conectix", |head| be32(head, 60).is_ok_and(|kind| matches!(kind, 3 | 4))),
+        magic(Format::BitLocker, 3, crypt::BITLOCKER, crypt::is_bitlocker),
     ];
     for kind in jffs2::KINDS {
         let ([low, high], check) = (kind.to_le_bytes(), jffs2::begins);

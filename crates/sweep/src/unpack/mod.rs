@@ -11,6 +11,7 @@ mod cab;
 mod codec;
 mod cpio;
 mod cramfs;
+mod crypt;
 mod deflate;
 mod disk;
 mod exfat;
@@ -23,6 +24,7 @@ mod iso;
 mod jffs2;
 mod lzop;
 mod lzw;
+mod machine;
 mod pcap;
 mod romfs;
 mod seven;
@@ -45,7 +47,9 @@ use std::ops::ControlFlow;
 
 use crate::limits::Limits;
 use crate::read::ReadAt;
+use crate::volume::Volume;
 
+pub(crate) use crypt::{is_locked, is_unknown, unknown};
 pub use find::{LOOK_AHEAD, find};
 pub(crate) use find::{begins, find_at, literals};
 use sink::{Covered, Sink, Stop};
@@ -94,6 +98,13 @@ pub enum Format {
     AndroidSparse,
     Pcap,
     PcapNg,
+    /// Told, and not opened; so is BitLocker.
+    Luks,
+    BitLocker,
+    /// Disks of virtual machines.
+    Qcow2,
+    Vmdk,
+    Vhd,
 }
 
 /// One file, partition or direction of a connection.
@@ -111,6 +122,20 @@ impl fmt::Debug for Part<'_> {
         f.debug_struct("Part").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+/// A file of a volume.
+#[derive(Debug)]
+pub struct File<'a> {
+    /// As many bytes of its beginning as there are, at most [`HEAD`].
+    pub head: &'a [u8],
+    /// As the file system says.
+    pub bytes: u64,
+    /// When it was written last, in seconds since 1970, as the file system says.
+    pub written: Option<i64>,
+}
+
+/// Of a file, by which is told what it is, in bytes.
+pub const HEAD: usize = 4096;
 
 /// Why something was not looked into, or not to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +172,16 @@ pub trait Visit {
     fn entries(&mut self, _count: u64) {}
     /// A partition at `_at` of the source was unpacked in place.
     fn opened(&mut self, _at: u64) {}
+    /// A file system or a partition begins; `_name` is empty for the container itself.
+    fn volume(&mut self, _name: &str, _volume: Volume) {}
+    /// A file of the volume that began last, before it is told as a part.
+    fn file(&mut self, _name: &str, _file: &File<'_>) {}
+    /// The volume that began last ends, before its end if there is a reason.
+    fn volume_ends(&mut self, _why: Option<Skip>) {}
+    /// Whether files of volumes are told beyond a limit, which are no parts any more.
+    fn goes_on(&self) -> bool {
+        false
+    }
 }
 
 /// Unpacks what begins at `offset`; returns how many bytes of `source` it covers, if
@@ -173,7 +208,8 @@ pub fn unpack(
 }
 
 fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
-    match format {
+    let open = sink.volumes();
+    let covered = match format {
         Format::Gzip => stream::gzip(source, at, sink),
         Format::Zlib => stream::zlib(source, at, sink),
         Format::Bzip2 => stream::bzip2(source, at, sink),
@@ -207,18 +243,24 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::AndroidSparse => sparse::unpack(source, at, sink),
         Format::Pcap => pcap::pcap(source, at, sink),
         Format::PcapNg => pcap::pcapng(source, at, sink),
-    }
+        Format::Luks => crypt::luks(source, at, sink),
+        Format::BitLocker => crypt::bitlocker(source, at, sink),
+        Format::Qcow2 => machine::qcow2(source, at, sink),
+        Format::Vmdk => machine::vmdk(source, at, sink),
+        Format::Vhd => machine::vhd(source, at, sink),
+    };
+    let why = match &covered {
+        Err(Stop::Skip(why)) => Some(*why),
+        _ => None,
+    };
+    sink.end_volumes(open, why);
+    covered
 }
 
 /// Unpacks in place what is whole in itself and lies inside something: a partition,
 /// a volume, the payload of an image. What is of no known format is one part.
 fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Stop> {
-    let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
-    bytes::fill(source, 0, &mut head)?;
-    let found = find::find_before(&head, 1).into_iter().map(|(_, format)| format);
-    // A boot sector may look like a table of partitions; the file system counts.
-    let format = found.min_by_key(|format| (*format == Format::Mbr, *format));
-    match format {
+    match format_of(source)? {
         Some(format) if sink.enter(name) => {
             let result = open(format, source, 0, sink);
             let result = sink.guard("", result.map(|_| ()));
@@ -227,4 +269,13 @@ fn inner(name: &str, source: &dyn ReadAt, sink: &mut Sink<'_>) -> Result<(), Sto
         }
         _ => sink.part(name, &mut bytes::Range::new(source, 0, source.len())),
     }
+}
+
+/// What a source is as a whole, if that is known.
+fn format_of(source: &dyn ReadAt) -> Result<Option<Format>, Stop> {
+    let mut head = vec![0; (LOOK_AHEAD as u64 + 4096).min(source.len()) as usize];
+    bytes::fill(source, 0, &mut head)?;
+    let found = find::find_before(&head, 1).into_iter().map(|(_, format)| format);
+    // A boot sector may look like a table of partitions; the file system counts.
+    Ok(found.min_by_key(|format| (*format == Format::Mbr, *format)))
 }

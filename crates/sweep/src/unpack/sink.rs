@@ -4,8 +4,9 @@
 use std::io::{self, Read};
 
 use super::bytes::join;
-use super::{Part, Skip, Visit};
+use super::{File, HEAD, Part, Skip, Visit};
 use crate::limits::Limits;
+use crate::volume::Volume;
 
 /// Below this a bomb does no harm.
 const RATIO_FROM: u64 = 10 << 20;
@@ -39,6 +40,13 @@ impl From<io::Error> for Stop {
 /// How many bytes of the source a container covers, if that is known.
 pub(super) type Covered = Result<Option<u64>, Stop>;
 
+/// What a file system says of a file.
+pub(super) struct About {
+    pub(super) bytes: u64,
+    /// When it was written last, in seconds since 1970.
+    pub(super) written: Option<i64>,
+}
+
 pub(super) struct Sink<'a> {
     pub(super) limits: &'a Limits,
     visit: &'a mut dyn Visit,
@@ -52,6 +60,10 @@ pub(super) struct Sink<'a> {
     /// Whether the total is what the ratio allows.
     by_ratio: bool,
     folders: Vec<String>,
+    /// Volumes that have begun and not ended.
+    volumes: u32,
+    /// A limit is reached: of volumes, files are told by their beginnings, and nothing else.
+    heads_only: bool,
 }
 
 impl<'a> Sink<'a> {
@@ -68,12 +80,17 @@ impl<'a> Sink<'a> {
             read: 0,
             by_ratio: by_ratio < limits.total_bytes,
             folders: Vec::new(),
+            volumes: 0,
+            heads_only: false,
         }
     }
 
     /// Gives one part away.
     pub(super) fn part(&mut self, name: &str, data: &mut dyn Read) -> Result<(), Stop> {
         self.count()?;
+        if self.heads_only {
+            return Ok(());
+        }
         let name = self.path(name);
         let over = if self.by_ratio { Skip::Ratio } else { Skip::TooLarge };
         let mut metered = Metered { data, left: self.total - self.spent, over, failed: None };
@@ -84,10 +101,53 @@ impl<'a> Sink<'a> {
         if let Some(why) = failed {
             self.visit.skipped(&name, why);
             if why == over && left == 0 {
-                return Err(Stop::Enough);
+                return self.enough();
             }
         }
-        if flow.is_break() { Err(Stop::Enough) } else { Ok(()) }
+        if flow.is_break() { self.enough() } else { Ok(()) }
+    }
+
+    /// A limit is reached, or nobody wants more.
+    fn enough(&mut self) -> Result<(), Stop> {
+        self.heads_only = self.visit.goes_on();
+        if self.heads_only { Ok(()) } else { Err(Stop::Enough) }
+    }
+
+    /// Gives one file of a volume away: its beginning, and then all of it as a part.
+    pub(super) fn file(&mut self, name: &str, about: About, data: &mut dyn Read) -> Result<(), Stop> {
+        let mut head = Vec::new();
+        // What went wrong goes wrong again when the part is read, if it is.
+        let read = Read::take(&mut *data, HEAD as u64).read_to_end(&mut head);
+        match read.map_err(|error| reason(&error)) {
+            // No more may be read at all.
+            Err(Skip::TooLarge) if self.heads_only => return Err(Stop::Skip(Skip::TooMany)),
+            Err(why) if self.heads_only => self.skip(name, why),
+            _ => {}
+        }
+        let file = File { head: &head, bytes: about.bytes, written: about.written };
+        if self.entries < self.limits.entries {
+            self.visit.file(name, &file);
+        }
+        self.part(name, &mut io::Cursor::new(&head).chain(data))
+    }
+
+    /// A volume begins here.
+    pub(super) fn volume(&mut self, volume: Volume) {
+        self.volumes += 1;
+        let name = self.path("");
+        self.visit.volume(&name, volume);
+    }
+
+    pub(super) fn volumes(&self) -> u32 {
+        self.volumes
+    }
+
+    /// Ends all volumes but the first `open`.
+    pub(super) fn end_volumes(&mut self, open: u32, why: Option<Skip>) {
+        for _ in open..self.volumes {
+            self.visit.volume_ends(why);
+        }
+        self.volumes = open;
     }
 
     /// Counts an entry of any kind, so that no walk is endless.

@@ -205,13 +205,7 @@ fn seconds(digits: &[u8]) -> Option<i64> {
         None => (from >= 8).then_some(0),
     };
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days since 1970 in the Gregorian calendar, with years that begin in March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
-    Some(days * 86_400 + part(8, 10)? * 3_600 + part(10, 12)? * 60 + part(12, 14)?)
+    crate::date::seconds([year, month, day, part(8, 10)?, part(10, 12)?, part(12, 14)?])
 }
 
 #[cfg(test)]

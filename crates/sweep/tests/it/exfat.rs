@@ -9,13 +9,13 @@ use crate::support::{damage, files, open, sh, tree};
 
 /// A file system that is being filled; its clusters are given away from the first free
 /// one on.
-struct Volume {
-    data: Vec<u8>,
+pub(crate) struct Volume {
+    pub(crate) data: Vec<u8>,
     table: usize,
     heap: usize,
     cluster: usize,
     bitmap: usize,
-    root: u32,
+    pub(crate) root: u32,
     free: u32,
 }
 
@@ -83,7 +83,7 @@ impl Volume {
         self.data[at..at + set.len()].copy_from_slice(set);
     }
 
-    fn file(&mut self, folder: u32, name: &str, contents: &[u8], is_chain: bool) {
+    pub(crate) fn file(&mut self, folder: u32, name: &str, contents: &[u8], is_chain: bool) {
         let first = self.write(contents, is_chain);
         self.add(folder, &set(name, 0x20, first, contents.len(), contents.len(), is_chain));
     }
@@ -102,6 +102,9 @@ fn set(name: &str, attributes: u8, first: u32, bytes: usize, valid: usize, is_ch
     set[0] = 0x85;
     set[1] = 1 + units.len().div_ceil(15) as u8;
     set[4] = attributes;
+    // Written at 21:59:04 on 2026-11-28, an hour ahead of UTC.
+    set[12..16].copy_from_slice(&(46 << 25 | 11 << 21 | 28 << 16 | 21 << 11 | 59 << 5 | 2_u32).to_le_bytes());
+    set[23] = 0x84;
     set[32] = 0xc0;
     set[33] = match (bytes, is_chain) {
         (0, _) => 0,
@@ -128,7 +131,7 @@ fn set(name: &str, attributes: u8, first: u32, bytes: usize, valid: usize, is_ch
     set
 }
 
-fn empty(size: &str, options: &str) -> Volume {
+pub(crate) fn empty(size: &str, options: &str) -> Volume {
     let folder = tree();
     sh(folder.path(), &format!("truncate -s {size} out; mkfs.exfat {options} out >/dev/null"));
     Volume::new(std::fs::read(folder.path().join("out")).expect("an image"))

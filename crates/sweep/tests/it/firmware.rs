@@ -300,6 +300,17 @@ fn a_bill_of_materials_names_what_is_there() {
 }
 
 #[test]
+fn the_hash_of_a_default_password_is_told_as_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shadow = "root:$1$RYIwEiRA$d5iRRVQ5ZeRTrJwGjRy.B0:0:0:99999:7:::\n";
+    write(folder.path(), "root/etc/shadow", shadow);
+    write(folder.path(), "uImage", "");
+    let report = audited(&image(folder.path()));
+    let told = report.credentials.iter().find(|told| told.title.contains("well-known default password"));
+    assert_eq!(told.map(|told| told.severity), Some(Severity::Critical), "{:?}", report.credentials);
+}
+
+#[test]
 fn severities_say_whether_an_audit_fails() {
     let folder = root();
     assert_eq!(audited(&image(folder.path())).worst(), Some(Severity::Critical));

@@ -15,6 +15,7 @@ mod images;
 mod imports;
 mod journal;
 mod labels;
+mod machine;
 mod made;
 mod others;
 mod paragraphs;
@@ -24,6 +25,7 @@ mod sources;
 mod strangers;
 mod support;
 mod third;
+mod volumes;
 mod work;
 mod wraps;
 mod yaffs;
@@ -52,7 +54,7 @@ fn totals(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<Str
         match notice {
             Notice::Found(finding) => found.push(finding),
             Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),
-            Notice::Read(_) | Notice::Part { .. } => {}
+            Notice::Read(_) | Notice::Part { .. } | Notice::Volume(_) => {}
         }
         ControlFlow::Continue(())
     });

@@ -223,3 +223,40 @@ fn put(text: &str, secret: &str, other: &str, literal: &str) -> Vec<Vec<u8>> {
     }));
     texts
 }
+
+/// A hash that everybody can open is as good as the password.
+#[test]
+fn the_hash_of_a_default_password_is_critical() {
+    let rules = Rules::built_in();
+    let find = |text: &str| {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        let [finding] = &found[..] else { panic!("{text}: {:?}", ids(&found)) };
+        (finding.severity, finding.permits.clone())
+    };
+    let says = Some("the hash is of a well-known default password".to_owned());
+    for text in [
+        "root:$1$RYIwEiRA$d5iRRVQ5ZeRTrJwGjRy.B0:0:0::/:/bin/sh\n",
+        "root:absxcfbgXtb3o:0:0:root:/:/bin/sh\n",
+        "root:$6$saltstring$sIi0EXY3T6D1w0qETOVPk1yLQtSAq50lenn0esECBK6vtR0hLf8xxyudAcCAUX9S0DSVUmnHf9CYm2cIB1gWQ1:18000:0:99999:7:::\n",
+        "admin:$apr1$abcdefgh$2dFsxY98J9MenKm8PdLtN/\n",
+        "admin:{SHA}tecByS63TeTWDNwG80nkzwCdrWU=\n",
+    ] {
+        assert_eq!(find(text), (Severity::Critical, says.clone()), "{text}");
+    }
+    let other = "root:$1$RYIwEiRA$d5iRRVQ5ZeRTrJwGjRy.B1:0:0::/:/bin/sh\n";
+    assert_eq!(find(other), (Severity::High, None));
+}
+
+/// The attack: a file of many hashes. What is not tried is told.
+#[test]
+fn many_hashes_cost_bounded_work() {
+    let line = |number: usize| {
+        format!(
+            "user{number}:$6$salt{number:04}$sIi0EXY3T6D1w0qETOVPk1yLQtSAq50lenn0esECBK6vtR0hLf8xxyudAcCAUX9S0DSVUmnHf9CYm2cIB1gWQ1:18000:0:99999:7:::\n"
+        )
+    };
+    let text: String = (0..1000).map(line).collect();
+    let (found, skipped) = sweep(&Rules::built_in(), text.as_bytes());
+    assert_eq!(found.len(), 1000);
+    assert_eq!(skipped, ["input: more hashes than are tried with default passwords"]);
+}

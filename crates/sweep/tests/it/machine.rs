@@ -1,0 +1,224 @@
+//! Disks of virtual machines, made here by their specifications; `qemu-img` makes the
+//! same, and is asked by hand.
+
+use std::io::Write as _;
+
+use sweep::Limits;
+use sweep::unpack::{Format, Skip, find};
+
+use crate::support::{damage, open, open_at, packed, same};
+
+/// A file that is being written, in blocks of one size.
+struct Image {
+    data: Vec<u8>,
+    block: usize,
+}
+
+impl Image {
+    fn new(block: usize) -> Image {
+        Image { data: Vec::new(), block }
+    }
+
+    /// Where the next whole block begins, which gets these bytes.
+    fn add(&mut self, bytes: &[u8]) -> u64 {
+        let at = self.data.len().next_multiple_of(self.block);
+        self.data.resize(at, 0);
+        self.data.extend(bytes);
+        self.data.resize(self.data.len().next_multiple_of(self.block), 0);
+        at as u64
+    }
+
+    fn be(&mut self, at: usize, bytes: impl AsRef<[u8]>) {
+        self.data[at..at + bytes.as_ref().len()].copy_from_slice(bytes.as_ref());
+    }
+}
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Clusters of 64 KiB; each third is packed, and those of zeros have no place or one
+/// that says so.
+fn qcow2(disk: &[u8], version: u32) -> Vec<u8> {
+    const CLUSTER: usize = 1 << 16;
+    const EACH: usize = CLUSTER / 8;
+    let mut image = Image::new(CLUSTER);
+    image.add(&[0; 112]);
+    let tables = disk.len().div_ceil(CLUSTER * EACH);
+    let first = image.add(&vec![0; tables * 8]);
+    for table in 0..tables {
+        let second = image.add(&[0; CLUSTER]);
+        image.be(first as usize + table * 8, (second | 1 << 63).to_be_bytes());
+        for index in 0..EACH {
+            let number = table * EACH + index;
+            let Some(cluster) = disk.chunks(CLUSTER).nth(number) else { break };
+            let entry = if is_zero(cluster) {
+                u64::from(version == 3 && number.is_multiple_of(2))
+            } else if number % 3 == 1 {
+                let packed = deflated(cluster);
+                let at = image.add(&packed);
+                1 << 62 | (packed.len() as u64).div_ceil(512).saturating_sub(1) << 54 | at
+            } else {
+                image.add(cluster) | 1 << 63
+            };
+            image.be(second as usize + index * 8, entry.to_be_bytes());
+        }
+    }
+    image.be(0, b"QFI\xfb");
+    image.be(4, version.to_be_bytes());
+    image.be(20, 16_u32.to_be_bytes());
+    image.be(24, (disk.len() as u64).to_be_bytes());
+    image.be(36, (tables as u32).to_be_bytes());
+    image.be(40, first.to_be_bytes());
+    image.be(100, 104_u32.to_be_bytes());
+    image.data
+}
+
+/// Grains of 64 KiB, packed or not.
+fn vmdk(disk: &[u8], is_packed: bool) -> Vec<u8> {
+    const GRAIN: usize = 1 << 16;
+    let mut image = Image::new(512);
+    image.add(&[0; 512]);
+    let grains: Vec<u32> = disk
+        .chunks(GRAIN)
+        .map(|grain| match (is_zero(grain), is_packed) {
+            (true, _) => 0,
+            (false, false) => (image.add(grain) / 512) as u32,
+            (false, true) => {
+                let packed = zlib(grain);
+                let marker = [&[0; 8], &(packed.len() as u32).to_le_bytes()[..], &packed].concat();
+                (image.add(&marker) / 512) as u32
+            }
+        })
+        .collect();
+    let tables: Vec<u8> = grains
+        .chunks(512)
+        .flat_map(|table| {
+            let bytes: Vec<u8> = table.iter().flat_map(|sector| sector.to_le_bytes()).collect();
+            ((image.add(&bytes) / 512) as u32).to_le_bytes()
+        })
+        .collect();
+    let directory = image.add(&tables) / 512;
+    let mut head = vec![0; 512];
+    head[..4].copy_from_slice(b"KDMV");
+    head[4] = if is_packed { 3 } else { 1 };
+    head[8..12].copy_from_slice(&if is_packed { 0x3_0001_u32 } else { 3 }.to_le_bytes());
+    head[12..20].copy_from_slice(&(disk.len() as u64 / 512).to_le_bytes());
+    head[20..28].copy_from_slice(&(GRAIN as u64 / 512).to_le_bytes());
+    head[44..48].copy_from_slice(&512_u32.to_le_bytes());
+    head[56..64].copy_from_slice(&directory.to_le_bytes());
+    head[77] = u8::from(is_packed);
+    if is_packed {
+        // The header at the start does not know yet where the directory will lie.
+        image.add(&head);
+        image.add(&[0; 512]);
+        head[56..64].fill(0xff);
+    }
+    image.be(0, &head);
+    image.data
+}
+
+fn vhd(disk: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 2 << 20;
+    let mut footer = vec![0; 512];
+    footer[..8].copy_from_slice(b"conectix");
+    footer[16..24].copy_from_slice(&512_u64.to_be_bytes());
+    footer[48..56].copy_from_slice(&(disk.len() as u64).to_be_bytes());
+    footer[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    let mut image = Image::new(512);
+    image.add(&footer);
+    let head = image.add(&[0; 1024]) as usize;
+    let blocks = disk.len().div_ceil(BLOCK);
+    let table = image.add(&vec![0xff; blocks * 4]);
+    image.be(head, b"cxsparse");
+    image.be(head + 16, table.to_be_bytes());
+    image.be(head + 28, (blocks as u32).to_be_bytes());
+    image.be(head + 32, (BLOCK as u32).to_be_bytes());
+    for (index, block) in disk.chunks(BLOCK).enumerate().filter(|(_, block)| !is_zero(block)) {
+        let at = image.add(&[0xff; 512]);
+        image.add(block);
+        image.be(table as usize + index * 4, ((at / 512) as u32).to_be_bytes());
+    }
+    image.add(&footer);
+    image.data
+}
+
+fn disk() -> Vec<u8> {
+    packed("mke2fs -q -t ext4 -d tree out 16M")
+}
+
+#[test]
+fn disks_of_machines_are_unpacked() {
+    let disk = disk();
+    for (format, image) in [
+        (Format::Qcow2, qcow2(&disk, 2)),
+        (Format::Qcow2, qcow2(&disk, 3)),
+        (Format::Vmdk, vmdk(&disk, false)),
+        (Format::Vmdk, vmdk(&disk, true)),
+        (Format::Vhd, vhd(&disk)),
+    ] {
+        let name = format!("{format:?}");
+        assert!(image.len() < disk.len(), "{name}: holes take no room");
+        assert!(find(&image[..4096]).contains(&(0, format)), "{name}");
+        same(&open(format, &image), &name, "");
+        let mut shifted = vec![0x5a; 1000];
+        shifted.extend(&image);
+        same(&open_at(format, &shifted, 1000, &Limits::default()), &name, "");
+        damage(format, &image);
+    }
+}
+
+#[test]
+fn what_lies_elsewhere_or_is_encrypted_is_told() {
+    let image = qcow2(&disk(), 3);
+    let with = |at: usize, bytes: &[u8]| {
+        let mut image = image.clone();
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+        open(Format::Qcow2, &image).why("")
+    };
+    let on_top = Skip::Unsupported("a disk that lies on top of another file");
+    assert_eq!(with(8, &112_u64.to_be_bytes()), [on_top]);
+    assert_eq!(with(32, &1_u32.to_be_bytes()), [Skip::Encrypted]);
+    assert_eq!(with(72, &4_u64.to_be_bytes()), [Skip::Unsupported("features of QCOW2")]);
+    let mut differs = vhd(&disk());
+    differs[63] = 4;
+    assert_eq!(open(Format::Vhd, &differs).why(""), [on_top]);
+}
+
+/// The attacks: a disk of eight exbibytes, tables that are each other, and one packed
+/// block at all places.
+#[test]
+fn disks_that_lie_end() {
+    let limits = Limits { total_bytes: 64 << 20, ..Limits::default() };
+    let disk = disk();
+    let mut vast = qcow2(&disk, 3);
+    vast[24..32].copy_from_slice(&(1_u64 << 62).to_be_bytes());
+    open_at(Format::Qcow2, &vast, 0, &limits);
+    let mut own = qcow2(&disk, 3);
+    own[36..40].copy_from_slice(&u32::MAX.to_be_bytes());
+    own[40..48].copy_from_slice(&0_u64.to_be_bytes());
+    open_at(Format::Qcow2, &own, 0, &limits);
+    // A disk of no format that is known, of a cluster that unpacks to a thousand times its size.
+    let mut bomb = qcow2(&[b'x'; 3 << 16], 3);
+    let second = 2 << 16;
+    let packed: [u8; 8] = bomb[second + 8..second + 16].try_into().expect("eight bytes");
+    for index in 0..8192 {
+        bomb[second + index * 8..second + index * 8 + 8].copy_from_slice(&packed);
+    }
+    bomb[24..32].copy_from_slice(&(1_u64 << 29).to_be_bytes());
+    let seen = open_at(Format::Qcow2, &bomb, 0, &limits);
+    assert!(seen.bytes <= 64 << 20, "{}", seen.bytes);
+    assert_eq!(seen.skipped.len(), 1, "{:?}", seen.skipped);
+}

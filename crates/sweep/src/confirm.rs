@@ -41,36 +41,66 @@ pub(crate) fn compile(regex: &str) -> Result<Regex, String> {
         })
 }
 
-/// An expression, and which bytes its matches may have.
+/// An expression, and which bytes its matches may have behind their first, and before their
+/// last.
 #[derive(Debug)]
 pub(crate) struct Expression {
     regex: Regex,
-    bytes: [bool; 256],
+    later: [bool; 256],
+    earlier: [bool; 256],
 }
 
 impl Expression {
     pub(crate) fn new(regex: &str) -> Result<Expression, String> {
         let compiled = compile(regex)?;
         let parsed = ParserBuilder::new().unicode(false).utf8(false).nest_limit(64).build().parse(regex);
-        let mut bytes = [false; 256];
-        add_bytes(&parsed.map_err(|error| error.to_string())?, &mut bytes);
-        Ok(Expression { regex: compiled, bytes })
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        let (mut later, mut earlier) = ([false; 256], [false; 256]);
+        add_bytes(&parsed, But::First, &mut later);
+        add_bytes(&parsed, But::Last, &mut earlier);
+        Ok(Expression { regex: compiled, later, earlier })
     }
 }
 
-fn add_bytes(hir: &Hir, bytes: &mut [bool; 256]) {
+/// Which byte of a match does not count.
+#[derive(Clone, Copy, PartialEq)]
+enum But {
+    None,
+    First,
+    Last,
+}
+
+fn add_bytes(hir: &Hir, but: But, bytes: &mut [bool; 256]) {
+    let mut add = |all: &mut dyn Iterator<Item = u8>| all.for_each(|byte| bytes[usize::from(byte)] = true);
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}
-        HirKind::Literal(literal) => literal.0.iter().for_each(|byte| bytes[usize::from(*byte)] = true),
-        HirKind::Class(Class::Bytes(class)) => {
-            let all = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-            all.for_each(|byte| bytes[usize::from(byte)] = true);
+        HirKind::Literal(literal) => match but {
+            But::None => add(&mut literal.0.iter().copied()),
+            But::First => add(&mut literal.0.iter().copied().skip(1)),
+            But::Last => add(&mut literal.0.iter().copied().rev().skip(1)),
+        },
+        HirKind::Class(Class::Bytes(class)) if but == But::None => {
+            add(&mut class.ranges().iter().flat_map(|range| range.start()..=range.end()));
         }
+        HirKind::Class(Class::Bytes(_)) => {}
         // Does not occur without Unicode.
         HirKind::Class(Class::Unicode(_)) => *bytes = [true; 256],
-        HirKind::Repetition(repetition) => add_bytes(&repetition.sub, bytes),
-        HirKind::Capture(capture) => add_bytes(&capture.sub, bytes),
-        HirKind::Concat(all) | HirKind::Alternation(all) => all.iter().for_each(|one| add_bytes(one, bytes)),
+        HirKind::Repetition(repetition) => {
+            let but = if repetition.max == Some(1) { but } else { But::None };
+            add_bytes(&repetition.sub, but, bytes);
+        }
+        HirKind::Capture(capture) => add_bytes(&capture.sub, but, bytes),
+        HirKind::Alternation(all) => all.iter().for_each(|one| add_bytes(one, but, bytes)),
+        HirKind::Concat(all) => {
+            let edge = match but {
+                But::None => None,
+                But::First => Some(0),
+                But::Last => Some(all.len() - 1),
+            };
+            for (at, one) in all.iter().enumerate() {
+                add_bytes(one, if Some(at) == edge { but } else { But::None }, bytes);
+            }
+        }
     }
 }
 
@@ -84,14 +114,18 @@ pub(crate) struct Match {
 
 /// The match of `rule` that holds the literal at `at`.
 pub(crate) fn confirm(rule: &Rule, bytes: &[u8], at: usize) -> Option<Match> {
-    let Expression { regex, bytes: may_be } = rule.compiled()?;
+    let Expression { regex, later, earlier } = rule.compiled()?;
     let (mut start, mut end) = (at, bytes.len().min(at + rule.after));
     if rule.before > 0 {
-        // A search that may begin anywhere ends nowhere; but a match ends where a byte is
-        // that it cannot have.
-        let is_in = |byte: &&u8| may_be[usize::from(**byte)];
-        end = at + bytes[at..end].iter().take_while(is_in).count();
-        start -= bytes[..at].iter().rev().take(rule.before).take_while(is_in).count();
+        // A search that may begin anywhere ends nowhere; but a match ends with a byte at the
+        // latest that it cannot have before its end.
+        let count = |range: &[u8], may: &[bool; 256]| {
+            range.iter().take_while(|byte| may[usize::from(**byte)]).count()
+        };
+        end = end.min(at + count(&bytes[at..end], earlier) + 1);
+        let before = &bytes[..at];
+        let before = before.iter().rev().take(rule.before).take_while(|byte| later[usize::from(**byte)]);
+        start = start.saturating_sub((before.count() + 1).min(rule.before));
     }
     let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
     for _ in 0..TRIES_MAX {
@@ -123,4 +157,27 @@ fn read(captures: &Captures, whole: Range<usize>) -> Match {
     let secret = ["secret", "secret_2", "secret_3"].into_iter().find_map(group);
     let secret = secret.unwrap_or_else(|| whole.clone());
     Match { secret, name: group("name"), whole }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_at_the_edges_of_a_match_are_told_from_those_within() {
+        let sets = |regex: &str| {
+            let Expression { later, earlier, .. } = Expression::new(regex).expect("it compiles");
+            let text = |may: [bool; 256]| -> String {
+                let bytes = (b' '..=b'~').filter(|byte| may[usize::from(*byte)]);
+                bytes.map(char::from).collect()
+            };
+            (text(later), text(earlier))
+        };
+        let is = |later: &str, earlier: &str| (later.to_owned(), earlier.to_owned());
+        assert_eq!(sets("abc"), is("bc", "ab"));
+        assert_eq!(sets(r#"(?:^|[ ,])pw=(?P<secret>[x-z]{2,4})(?:["']|$)"#), is("\"'=pwxyz", " ,=pwxyz"));
+        assert_eq!(sets("(?:ab|c)?d"), is("bd", "abc"));
+        assert_eq!(sets("a+"), is("a", "a"));
+        assert_eq!(sets("[ab][cd][ef]"), is("cdef", "abcd"));
+    }
 }

@@ -6,9 +6,9 @@
 //! stand before it. Hashes are 16 bits wide and made of two words each, which compilers
 //! make vectors of on every processor, without `unsafe`. The first look is into a
 //! table of bytes, which takes no shifts, and says which bytes may follow; what is there, one
-//! of a hundred in programs and one of twenty in text, is looked up by another hash, and then
-//! compared by the eight bytes around it. Which two triples of a literal are looked up is chosen
-//! by how rare they are; those that few others have cost little.
+//! of a hundred in programs and one of twenty in text, is looked up with the byte behind it,
+//! and then compared by the eight bytes around it. Which two triples of a literal are looked
+//! up is chosen by how rare they are; those that few others have cost less.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(crate) const LITERAL_MIN: usize = 4;
 /// But for our own, which are rare in everything that is read.
 const SHORT: usize = 3;
 const FIRST_BITS: u32 = 16;
-const HASH_BITS: u32 = 17;
+const HASH_BITS: u32 = 13;
 /// All classes of bytes.
 const ANY: u8 = 0xff;
 const FACTOR: u32 = 0x9e37_79b1;
@@ -47,14 +47,10 @@ struct Entry {
     back: i16,
 }
 
-/// Entries by a hash.
+/// Entries by a hash. Those of one hash are neighbours.
 #[derive(Debug)]
 struct Table {
-    /// Set where something has this hash.
-    bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
-    /// Of each word of those: how many are set before it.
-    ranks: Box<[u32; 1 << (HASH_BITS - 6)]>,
-    /// Entries of one hash are neighbours: from `heads[rank]` to `heads[rank + 1]`.
+    /// Where the entries of each hash begin; those of the next begin where they end.
     heads: Vec<u32>,
     entries: Vec<Entry>,
 }
@@ -63,33 +59,20 @@ impl Table {
     fn new(mut placed: Vec<(u32, Entry)>) -> Table {
         placed.sort_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
         placed.dedup_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
-        let mut bits = Box::new([0_u64; 1 << (HASH_BITS - 6)]);
-        let mut heads = Vec::new();
-        for (at, (hash, _)) in placed.iter().enumerate() {
-            if at == 0 || placed[at - 1].0 != *hash {
-                heads.push(at as u32);
-            }
-            bits[(hash >> 6) as usize] |= 1 << (hash & 63);
+        let mut heads = vec![0; (1 << HASH_BITS) + 1];
+        for (hash, _) in &placed {
+            heads[*hash as usize + 1] += 1;
         }
-        heads.push(placed.len() as u32);
-        let mut ranks = Box::new([0; 1 << (HASH_BITS - 6)]);
-        let mut rank = 0;
-        for (word, ranked) in bits.iter().zip(ranks.iter_mut()) {
-            *ranked = rank;
-            rank += word.count_ones();
+        for at in 1..heads.len() {
+            heads[at] += heads[at - 1];
         }
-        Table { bits, ranks, heads, entries: placed.into_iter().map(|(_, entry)| entry).collect() }
+        Table { heads, entries: placed.into_iter().map(|(_, entry)| entry).collect() }
     }
 
     #[inline(always)]
-    fn get(&self, hash: u32) -> Option<&[Entry]> {
-        let (word, bit) = ((hash >> 6) as usize, 1 << (hash & 63));
-        let set = self.bits[word];
-        if set & bit == 0 {
-            return None;
-        }
-        let rank = (self.ranks[word] + (set & (bit - 1)).count_ones()) as usize;
-        Some(&self.entries[self.heads[rank] as usize..self.heads[rank + 1] as usize])
+    fn get(&self, hash: u32) -> &[Entry] {
+        let hash = hash as usize;
+        &self.entries[self.heads[hash] as usize..self.heads[hash + 1] as usize]
     }
 }
 
@@ -164,32 +147,35 @@ impl Prefilter {
     fn look(&self, bytes: &[u8], at: usize, found: &mut impl FnMut(usize, usize)) {
         let Some([a, b, c]) = bytes.get(at..at + 3) else { return };
         let triple = [*a, *b, *c];
-        let four = bytes.get(at + 3).and_then(|next| self.fours.get(hash(triple, *next)));
-        for entries in [four, self.ends.get(hash(triple, 0))].into_iter().flatten() {
-            self.check(bytes, at, entries, found);
+        if let Some(next) = bytes.get(at + 3) {
+            self.check(bytes, at, self.fours.get(hash(triple, *next)), found);
+        }
+        self.check(bytes, at, self.ends.get(hash(triple, 0)), found);
+    }
+
+    #[inline(always)]
+    fn check(&self, bytes: &[u8], at: usize, entries: &[Entry], found: &mut impl FnMut(usize, usize)) {
+        let around = at.checked_sub(LEAD).and_then(|from| bytes.get(from..)?.first_chunk());
+        let around = around.map(|eight| u64::from_le_bytes(*eight));
+        for entry in entries {
+            // At the edges, nothing is known.
+            if around.is_none_or(|around| around & entry.mask == entry.around) {
+                self.verify(bytes, at, entry, found);
+            }
         }
     }
 
     #[inline(never)]
-    fn check(&self, bytes: &[u8], at: usize, entries: &[Entry], found: &mut impl FnMut(usize, usize)) {
-        let around = at.checked_sub(LEAD).and_then(|from| bytes.get(from..)?.first_chunk());
-        // At the edges, nothing is known of them.
-        let around = around.map_or(0, |eight| u64::from_le_bytes(*eight));
-        let edge = if around == 0 { 0 } else { u64::MAX };
-        for entry in entries {
-            if (around ^ entry.around) & entry.mask & edge != 0 {
-                continue;
-            }
-            let Some(start) = at.checked_add_signed(-isize::from(entry.back)) else { continue };
-            let literal = &self.literals[usize::from(entry.literal)];
-            let Some(there) = bytes.get(start..start + literal.bytes.len()) else { continue };
-            let same = match literal.folded {
-                true => there.eq_ignore_ascii_case(&literal.bytes),
-                false => there == literal.bytes,
-            };
-            if same {
-                found(start, usize::from(entry.literal));
-            }
+    fn verify(&self, bytes: &[u8], at: usize, entry: &Entry, found: &mut impl FnMut(usize, usize)) {
+        let Some(start) = at.checked_add_signed(-isize::from(entry.back)) else { return };
+        let literal = &self.literals[usize::from(entry.literal)];
+        let Some(there) = bytes.get(start..start + literal.bytes.len()) else { return };
+        let same = match literal.folded {
+            true => there.eq_ignore_ascii_case(&literal.bytes),
+            false => there == literal.bytes,
+        };
+        if same {
+            found(start, usize::from(entry.literal));
         }
     }
 }
@@ -216,12 +202,11 @@ fn triples(bytes: &[u8], shared: &HashMap<u32, u32>) -> Vec<([u8; 3], i16)> {
         let before = (0..=u8::MAX).map(|byte| ([byte, bytes[0], bytes[1]], -1));
         return before.chain([(triple(0), 0)]).collect();
     }
-    let cost = |at: usize| match shared.get(&hash(triple(at), 0)) {
-        Some(others) => 2 * others,
-        None => {
-            let [a, b, c] = triple(at);
-            [a, b, c].into_iter().map(commonness).sum::<u32>() + together([a, b]) + together([b, c])
-        }
+    let cost = |at: usize| {
+        let [a, b, c] = triple(at);
+        let common = [a, b, c].into_iter().map(commonness).sum::<u32>() + together([a, b]) + together([b, c]);
+        // What is looked up anyway costs half, and something for each that is compared there.
+        shared.get(&hash(triple(at), 0)).map_or(common, |others| common / 2 + 2 * others)
     };
     let best = (0..=bytes.len() - LITERAL_MIN).min_by_key(|at| cost(*at) + cost(*at + 1)).unwrap_or(0);
     [best, best + 1].map(|at| (triple(at), at as i16)).to_vec()

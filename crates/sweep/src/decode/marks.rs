@@ -94,7 +94,8 @@ fn texts(block: &[u8; BLOCK]) -> u8 {
     // Zeros at every second place, and at no other.
     let pairs = zero & zero >> 2 & !(zero >> 1);
     let is_wide = pairs & pairs >> 4 != 0;
-    u8::from(full_bytes(lanes.text()) != 0) * TEXT | u8::from(is_wide) * UTF16
+    let text = if full_bytes(lanes.text()) == 0 { 0 } else { TEXT };
+    text | if is_wide { UTF16 } else { 0 }
 }
 
 /// The lowest bit of each byte that has all its bits.
@@ -135,10 +136,11 @@ fn encodings(seen: &[u8; SEEN]) -> u8 {
         let sign = lanes.are(b'x');
         sign & (sign >> 5 | sign >> 6) != 0
     };
-    u8::from(is_run) * BASE64
-        | u8::from(is_escape) * ESCAPE
-        | u8::from(is_quoted) * QUOTED
-        | u8::from(is_same || is_prefix) * APART
+    let mark = |is: bool, mark: u8| if is { mark } else { 0 };
+    mark(is_run, BASE64)
+        | mark(is_escape, ESCAPE)
+        | mark(is_quoted, QUOTED)
+        | mark(is_same || is_prefix, APART)
 }
 
 /// The first place from `at` on, before `end`, that may be inside a run of base64 which is

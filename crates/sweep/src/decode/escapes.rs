@@ -168,9 +168,13 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
         }
     }
     let mut end = 0;
-    // An escaped `=`, and the end of a line that goes on.
+    // An escaped `=` or tab, two bytes of a letter that is not in ASCII, and the end of a line
+    // that goes on.
+    let is_high = |digit: u8| matches!(digit, b'8' | b'9' | b'A'..=b'F');
+    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'A'..=b'F');
     let is_quoted = |at: &usize| match bytes.get(*at..).unwrap_or_default() {
-        [b'=', b'3', b'D', ..] => true,
+        [b'=', b'3', b'D', ..] | [b'=', b'0', b'9', ..] => true,
+        [b'=', a, b, b'=', c, d, ..] if is_high(*a) && is_high(*c) => is_digit(*b) && is_digit(*d),
         [b'=', b'\r', b'\n', ..] => is_full(bytes, *at),
         _ => false,
     };

@@ -97,3 +97,29 @@ fn escapes_and_wide_letters_are_found_wherever_they_begin() {
         }
     }
 }
+
+#[test]
+fn other_scripts_in_utf_16_and_in_mails_are_read_with_what_stands_beside_them() {
+    for text in
+        ["密码：kamera 7812", "Пароль: kamera 7812", "kamera 7812 = пароль = kamera", "größe\tkamera 7812"]
+    {
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            for before in 0..40 {
+                let wide: Vec<u8> = text.encode_utf16().flat_map(order).collect();
+                let bytes = [&[0].repeat(2 * before), wide.as_slice(), &[0; 12]].concat();
+                let mut found = Vec::new();
+                utf16(&bytes, &Marks::new(&bytes, 0..bytes.len()), |decoded| found.push(decoded.bytes));
+                assert!(found.iter().any(|found| found == text.as_bytes()), "{text} at {before}: {found:?}");
+            }
+        }
+    }
+    for (text, plain) in [
+        ("=D0=9F=D0=B0: kamera 7812\n", "Па: kamera 7812\n"),
+        ("password=09kamera 7812\n", "password\tkamera 7812\n"),
+    ] {
+        let mut found = Vec::new();
+        let bytes = text.as_bytes();
+        escapes(bytes, &Marks::new(bytes, 0..bytes.len()), |decoded| found.push(decoded.bytes));
+        assert!(found.iter().any(|found| found == plain.trim_end().as_bytes()), "{text}: {found:?}");
+    }
+}

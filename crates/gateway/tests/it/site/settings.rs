@@ -44,7 +44,8 @@ impl Site {
         let mut folders = vec![self.data().join("recordings")];
         let mut files = 0;
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            // Nothing is there before something is recorded.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 match entry.file_type().unwrap().is_dir() {
                     // What the gateway notices of a camera leaves the site at any time.
                     true if entry.file_name() == "events" => {}

@@ -129,6 +129,7 @@ impl Sweep<'_> {
             entries: 0,
             steps: 0,
             told_spent: false,
+            is_loose: false,
             seen: HashSet::new(),
             texts: HashSet::new(),
             told_since: None,
@@ -160,6 +161,8 @@ struct Run<'a> {
     /// Entries, nodes and packets of all containers that were tried.
     steps: u64,
     told_spent: bool,
+    /// In a stream of zlib in the midst of something: it may end where that goes on.
+    is_loose: bool,
     /// Secrets and the part in which each was told of.
     seen: HashSet<(Digest32, u64)>,
     /// Texts that decoders gave in this window.

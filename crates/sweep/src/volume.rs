@@ -173,6 +173,9 @@ impl Volume {
             (Lock::Open, true, _) => format!("{kind}, not encrypted: footage lies open"),
             (_, true, _) => format!("{kind}: footage lies open"),
             (_, _, true) => format!("{kind}: disk of a recorder, not encrypted"),
+            (Lock::Open, ..) if !self.unread.is_empty() => {
+                format!("{kind}, not encrypted: no footage found in what was looked at, which is not all")
+            }
             (Lock::Open, ..) => format!("{kind}, not encrypted: no footage found"),
             (Lock::Encrypted(how), ..) => format!("{kind}: encrypted ({how})"),
             (Lock::Perhaps(why), ..) => format!("{kind}: perhaps encrypted ({why})"),

@@ -175,7 +175,7 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
     let is_quoted = |at: &usize| match bytes.get(*at..).unwrap_or_default() {
         [b'=', b'3', b'D', ..] | [b'=', b'0', b'9', ..] => true,
         [b'=', a, b, b'=', c, d, ..] if is_high(*a) && is_high(*c) => is_digit(*b) && is_digit(*d),
-        [b'=', b'\r', b'\n', ..] => is_full(bytes, *at),
+        [b'=', b'\r', b'\n', ..] | [b'=', b'\n', ..] => is_full(bytes, *at),
         _ => false,
     };
     for at in marks.stretches(QUOTED).flatten().filter(is_quoted) {

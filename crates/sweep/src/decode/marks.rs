@@ -123,7 +123,11 @@ fn encodings(seen: &[u8; SEEN]) -> u8 {
     let is_escape = lanes.has_either(b'%', b'\\') || lanes.has(b'&') && seen.contains(&b';');
     let is_quoted = lanes.has(b'=') && {
         let next = Lanes::new(behind(1));
-        let known = next.are(b'3') | next.are(b'0') | next.are(b'\r') | Lanes::new(behind(3)).are(b'=');
+        let known = next.are(b'3')
+            | next.are(b'0')
+            | next.are(b'\r')
+            | next.are(b'\n')
+            | Lanes::new(behind(3)).are(b'=');
         lanes.are(b'=') & known != 0
     };
     // Between three bytes in hex the same sign, or `0x`. What is cut off by the end of the

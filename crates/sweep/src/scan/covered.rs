@@ -76,5 +76,8 @@ impl Covered {
 
 fn keeps_deleted(format: Format) -> bool {
     use Format::*;
-    matches!(format, Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Qcow2 | Vmdk | Vhd | Pcap | PcapNg)
+    matches!(
+        format,
+        Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Qcow2 | Vmdk | Vhd | Cab | Pcap | PcapNg
+    )
 }

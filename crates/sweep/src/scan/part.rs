@@ -71,6 +71,7 @@ impl Run<'_> {
         let limits = self.sweep.limits.clone();
         let source = Metered { source, left: Cell::new(self.work_left()) };
         let before = source.left.get();
+        let outer = std::mem::replace(&mut self.is_loose, format == Format::Zlib && at > 0);
         self.depth += 1;
         let mut visitor = Visitor {
             run: self,
@@ -87,7 +88,9 @@ impl Run<'_> {
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
         // A magic number in the midst of something, from which nothing came, was none.
-        let is_sure = at == 0 || outcome.parts > 0;
+        // So was the beginning of a stream that something else holds in pieces, as PNG does.
+        let is_sure = at == 0 || outcome.parts > 0 && !self.is_loose;
+        self.is_loose = outer;
         for volume in volumes.into_iter().filter(|_| is_sure || unpack::is_locked(format)) {
             self.volume(volume);
         }
@@ -112,7 +115,9 @@ impl Run<'_> {
         let whole = match self.fill(data, &mut held, self.sweep.limits.part_bytes) {
             Ok(whole) => whole,
             Err(error) => {
-                self.skipped(format!("damaged from byte {} on: {error}", held.len()));
+                if !self.is_loose {
+                    self.skipped(format!("damaged from byte {} on: {error}", held.len()));
+                }
                 true
             }
         };

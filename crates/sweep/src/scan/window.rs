@@ -143,8 +143,11 @@ impl Run<'_> {
                 }
                 searched += (at.min(rule.before) + (bytes.len() - at).min(rule.after)) as u64;
                 let Some(matched) = confirm::confirm(rule, bytes, at) else { continue };
-                ends[usize::from(*number)] = matched.secret.end;
-                candidates.extend(self.judge(rule, bytes, matched));
+                let end = matched.secret.end;
+                let candidate = self.judge(rule, bytes, matched);
+                // What was none may have one in it.
+                ends[usize::from(*number)] = if candidate.is_some() { end } else { at + 1 };
+                candidates.extend(candidate);
             }
         }
         self.totals.searched += searched;

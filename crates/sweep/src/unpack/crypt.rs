@@ -27,6 +27,9 @@ const NOISE_MIN: u32 = 16;
 const SAMPLE_CHI_MAX: f64 = 400.0;
 const ALL_CHI_MAX: f64 = 350.0;
 
+/// Headers of LUKS take 2 or 16 MiB, as tools make them, and what lies between is not looked at.
+const PAYLOAD_MAX: u64 = 32 << 20;
+
 /// The header is not believed if its own sum is not right, nor if its fields are not
 /// sensible: nothing is told then.
 pub(super) fn luks(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
@@ -43,6 +46,8 @@ pub(super) fn luks(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
         Lock::Perhaps(format!("by its header, but with {cipher}, which is no encryption"))
     } else if behind.plain > 0 {
         Lock::Perhaps(format!("by its header ({cipher}), but what lies behind it is no noise"))
+    } else if payload > PAYLOAD_MAX || behind.noise + behind.empty == 0 {
+        Lock::Perhaps(format!("by its header ({cipher}), but what is encrypted does not follow it"))
     } else {
         Lock::Encrypted(cipher)
     };
@@ -91,9 +96,9 @@ pub(super) fn bitlocker(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) ->
         return Err(Stop::damaged("the boot sector of BitLocker"));
     }
     let behind = Sampled::of(source, start + 512);
-    let lock = match behind.noise {
-        0 => Lock::Perhaps("by its boot sector, but there is no noise behind it".to_owned()),
-        _ => Lock::Encrypted("BitLocker".to_owned()),
+    let lock = match behind.noise > behind.plain {
+        true => Lock::Encrypted("BitLocker".to_owned()),
+        false => Lock::Perhaps("by its boot sector, but what lies behind it is no noise".to_owned()),
     };
     sink.volume(Volume::new("BitLocker", None, source.len() - start, lock));
     Err(Stop::Skip(Skip::Encrypted))

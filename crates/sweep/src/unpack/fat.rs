@@ -41,6 +41,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     let data = root + (roots * 32).div_ceil(sector);
     let clusters = sectors.checked_sub(data).ok_or(Stop::damaged("the boot sector of FAT"))? / cluster;
     let width = match clusters {
+        // Small ones of 32 bits are made against the specification, and read by it all the same.
+        _ if le16(&head, 22)? == 0 => 32,
         0..4085 => 12,
         4085..65525 => 16,
         _ => 32,
@@ -53,11 +55,6 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         cluster: cluster * sector,
         clusters,
     };
-    let first = if width == 32 {
-        fat.folder(le32(&head, 44)?)?
-    } else {
-        take(&fat.source, root * sector, roots * 32)?
-    };
     let bytes = (sectors * sector).min(source.len() - start);
     let (kind, serial) = match width {
         32 => ("FAT32", le32(&head, 67)?),
@@ -65,6 +62,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         _ => ("FAT12", le32(&head, 39)?),
     };
     sink.volume(Volume::new(kind, serial_number(serial), bytes, crypt::of_fat(&head)));
+    let first = if width == 32 {
+        fat.folder(le32(&head, 44)?)?
+    } else {
+        take(&fat.source, root * sector, roots * 32)?
+    };
     let mut seen = BTreeSet::new();
     let mut waiting = vec![(first, String::new(), 0)];
     while let Some((entries, folder, depth)) = waiting.pop() {

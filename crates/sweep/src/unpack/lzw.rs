@@ -21,7 +21,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
     let range = Range::new(source, start + HEADER, u64::MAX);
     let mut decoder = Decoder::new(range, head[2]).ok_or(Stop::unsupported("a width of codes"))?;
     sink.part("", &mut decoder)?;
-    Ok(decoder.ended.then(|| decoder.input.position() - start))
+    // It has no sum and no end of its own: text decodes, too, and stands there all the same.
+    Ok(None)
 }
 
 /// Whether the first codes stand for what was there before them: of noise, half do.

@@ -121,7 +121,7 @@ pub(super) fn qcow2(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cov
     };
     let (bits, bytes) = (be32(&head, 20)?, be64(&head, 24)?);
     if be32(&head, 32)? != 0 {
-        let lock = Lock::Encrypted("by QEMU".to_owned());
+        let lock = Lock::Perhaps("by its header, as QEMU does".to_owned());
         sink.volume(Volume::new("QCOW2", None, bytes, lock));
         return Err(Stop::Skip(Skip::Encrypted));
     }

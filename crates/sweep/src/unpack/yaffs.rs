@@ -122,7 +122,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
                 end = at + form.len() as u64;
             }
             // Erased; and where there is something else, it is over.
-            None if page.iter().all(|byte| *byte == 0xff) => {}
+            None if page.iter().all(|byte| *byte == 0xff) => sink.count()?,
             None => break,
         }
         at += form.len() as u64;

@@ -227,7 +227,11 @@ pub(super) fn is_other_option(before: &[u8], from: &[u8], secret: &[u8]) -> bool
 /// `https://abc:xyz@example.com`: three characters at a host that stands in texts alone
 /// (RFC 2606, 2 and 3).
 pub(super) fn is_example(from: &[u8], secret: &[u8]) -> bool {
+    if secret.len() >= 4 {
+        return false;
+    }
     let needle = [b":", secret, b"@"].concat();
+    let from = &from[..from.len().min(1 << 10)];
     let end = memmem::find(from, &needle).map_or(from.len(), |at| at + needle.len());
     let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let host: Vec<u8> = from[end..].iter().take(253).take_while(part).map(u8::to_ascii_lowercase).collect();
@@ -235,5 +239,5 @@ pub(super) fn is_example(from: &[u8], secret: &[u8]) -> bool {
     let is = |name: &&[u8]| {
         host.strip_suffix(*name).is_some_and(|before| before.is_empty() || before.ends_with(b"."))
     };
-    secret.len() < 4 && names.iter().any(is)
+    names.iter().any(is)
 }

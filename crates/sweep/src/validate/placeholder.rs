@@ -259,9 +259,18 @@ pub(super) fn is_password(secret: &[u8]) -> bool {
     is_plain(secret) && !is_name(secret) && !is_code(secret)
 }
 
+/// Without blanks, in ASCII or with letters of Europe's alphabets in UTF-8. Of the scripts of
+/// East Asia, words stand side by side, and what looks like a value may be a sentence.
+fn is_written(secret: &[u8]) -> bool {
+    let of_europe = |c: char| c < '\u{530}' && c.is_alphabetic() || matches!(c, '€' | '£' | '§' | '°' | '´');
+    secret.iter().all(u8::is_ascii_graphic)
+        || std::str::from_utf8(secret)
+            .is_ok_and(|text| text.chars().all(|c| c.is_ascii_graphic() || of_europe(c)))
+}
+
 /// Printable, and no code.
 fn is_plain(secret: &[u8]) -> bool {
-    if !(4..=128).contains(&secret.len()) || !secret.iter().all(|byte| (0x21..0x7f).contains(byte)) {
+    if !(4..=128).contains(&secret.len()) || !is_written(secret) {
         return false;
     }
     let call = |pair: &[u8]| pair[1] == b'(' && (pair[0].is_ascii_alphabetic() || pair[0] == b'_');
@@ -406,10 +415,14 @@ pub(super) fn is_test_record(before: &[u8], from: &[u8]) -> bool {
         || kinds.iter().any(|kind| next.starts_with(kind))
 }
 
-/// Six to twelve digits, as people choose who are asked for a password.
+/// Six to twelve digits, as people choose who are asked for a password, and up to twenty, as
+/// routers have them from their makers.
 fn is_number(secret: &[u8]) -> bool {
-    // Handbooks print `123456`; those who set it know that it is none.
-    (6..=12).contains(&secret.len()) && secret.iter().all(u8::is_ascii_digit) && secret != b"123456"
+    // Handbooks print `123456`; those who set it know that it is none. Thirteen are a time.
+    (6..=20).contains(&secret.len())
+        && secret.len() != 13
+        && secret.iter().all(u8::is_ascii_digit)
+        && secret != b"123456"
 }
 
 /// Where any text may stand as well: two digits among letters, or great and small ones.
@@ -478,9 +491,11 @@ pub(super) fn is_url_password(secret: &[u8]) -> bool {
 
 /// Where nothing but a secret stands, all that is printable is one, except variables.
 pub(super) fn is_value(secret: &[u8]) -> bool {
-    let printable = secret.iter().all(|byte| (0x21..0x7f).contains(byte));
+    let printable = is_written(secret);
     let inside = [b"${".as_slice(), b"$(", b"{{", b"%s", b"{FRIGATE", b"\\u", b"()", b"::", b"]("];
     printable
+        // Forms in other languages have words there.
+        && (secret.is_ascii() || words::has_digits(secret))
         && secret.len() >= 3
         && !is_expression(secret)
         && !inside.iter().any(|part| memmem::find(secret, part).is_some())

@@ -161,7 +161,8 @@ fn hex_only(secret: &[u8]) -> bool {
 
 /// A letter and a digit.
 pub(super) fn has_digits(secret: &[u8]) -> bool {
-    secret.iter().any(u8::is_ascii_alphabetic) && secret.iter().any(u8::is_ascii_digit)
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+    secret.iter().any(is_letter) && secret.iter().any(u8::is_ascii_digit)
 }
 
 /// Letters that no word has beside each other, or a sign among letters of both cases.

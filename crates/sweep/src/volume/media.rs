@@ -68,8 +68,11 @@ pub(crate) fn of(head: &[u8]) -> Option<Media> {
             (u16::from_be_bytes([*high, *low]) >= 2).then_some(Media::Jpeg)
         }
         _ if head.starts_with(&ASF) => Some(Media::Asf),
-        _ if is_ecryptfs(head) => Some(Media::Encrypted),
-        _ => boxes(head).or_else(|| packets(head)).or_else(|| start_codes(head)),
+        // Eight bytes that a film may have as well tell what is encrypted.
+        _ => {
+            let media = boxes(head).or_else(|| packets(head)).or_else(|| start_codes(head));
+            media.or_else(|| is_ecryptfs(head).then_some(Media::Encrypted))
+        }
     }
 }
 

@@ -134,6 +134,32 @@ fn a_password_that_looks_like_a_constant_is_found_where_only_passwords_stand() {
 }
 
 #[test]
+fn a_password_with_letters_beyond_ascii_or_of_many_digits_is_found() {
+    let rules = Rules::built_in();
+    for (text, secret) in [
+        ("<PPPoE><enabled>true</enabled><password>Größe77</password></PPPoE>\n", "Größe77"),
+        ("root.SMTP.Password=Größe77\n", "Größe77"),
+        ("rtsp://admin:Größe77@10.0.0.1/\n", "Größe77"),
+        ("wpa_passphrase=Größe77x\n", "Größe77x"),
+        ("password=Sommer2024€\n", "Sommer2024€"),
+        ("Passwort: Müller2024\n", "Müller2024"),
+        ("password: słońce12\n", "słońce12"),
+        ("password=Пароль77\n", "Пароль77"),
+        ("WLAN-Passwort: 91827364558271736455\n", "91827364558271736455"),
+        ("password=9182736455827173\n", "9182736455827173"),
+    ] {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        let revealed: Vec<_> = found.iter().map(|finding| finding.secret.reveal()).collect();
+        assert_eq!(revealed, [secret.as_bytes()], "{text}");
+    }
+    for text in
+        ["\"password\": \"密码长度8到16位\"\n", "password_changed=1795824000123\n", "password: “sommer”\n"]
+    {
+        assert!(sweep(&rules, text.as_bytes()).0.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn a_password_of_three_characters_in_an_address_is_found() {
     let rules = Rules::built_in();
     for (text, secret) in [

@@ -2,7 +2,8 @@
 //! the rules over all that comes out.
 //!
 //! Memory is bounded by one window, the parts that are held on the way down (one at
-//! each depth, [`Limits::part_bytes`] each), and what was found.
+//! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep at each
+//! depth (eight blocks of 16 MiB at most), and what was found.
 
 mod covered;
 mod named;

@@ -1,6 +1,5 @@
 //! What may stand in each block of a window. Most blocks have nothing that a decoder
 //! knows, and all decoders learn that from one pass over them.
-//!
 
 use std::ops::Range;
 
@@ -148,7 +147,7 @@ fn encodings(seen: &[u8; SEEN]) -> u8 {
         | mark(is_same || is_prefix, APART)
 }
 
-/// The first place from `at` on, before `end`, that may be inside a run of base64 which is
+/// The first place from `at` on, before the end, that may be inside a run of base64 which is
 /// long enough: 22 characters and their padding.
 pub(super) fn next_in_run(bytes: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
     let Range { start, end } = marks.own;

@@ -48,7 +48,7 @@ const NEAR: &[&str] = &[
     "password_len={digits:7}",
     // Of `pwd`.
     "pwd=/home/cam{digits:2}",
-    "PWD=/root/build{digits:3}",
+    "PWD=/srv/build{digits:3}",
     "OLDPWD=/srv/nvr{digits:3}",
     "pwd: ~/work{digits:2}",
     "pwd=./release{digits:4}",

@@ -19,6 +19,9 @@ use program::run_quietly;
 /// every day, at `opt-level` 2: building those anew would take half an hour.
 const OPTIMISED: [&str; 8] =
     ["model", "media", "seal", "gateway-core", "gateway", "cloud-core", "cloud", "camera-sim"];
+/// Dependencies that figures rest on, and that are not optimised every day.
+const DEPENDENCIES: [&str; 5] =
+    ["azure_core", "azure_storage_blob", "cedar-policy", "cedar-policy-core", "webauthn-rs-core"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -159,8 +162,9 @@ impl Bench {
 
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("cargo");
-        for name in OPTIMISED {
-            command.args(["--config", &format!("profile.dev.package.{name}.opt-level=3")]);
+        let levels = OPTIMISED.map(|name| (name, 3)).into_iter().chain(DEPENDENCIES.map(|name| (name, 2)));
+        for (name, level) in levels {
+            command.args(["--config", &format!("profile.dev.package.{name}.opt-level={level}")]);
         }
         command.args(arguments);
         command

@@ -176,16 +176,16 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             None => "",
         }
     );
+    for (name, why) in &failures {
+        eprintln!("not read: {}: {}", ::sweep::shown(name), ::sweep::shown(why));
+    }
+    ensure!(failures.is_empty() || totals.parts > 0, "nothing of what was named could be read");
     if let Some(path) = &arguments.write_baseline {
         baseline::save(path, &baseline).with_context(|| format!("{} was not written", path.display()))?;
     }
     if let Some(journal) = journal {
         journal.end().context("the journal could not be removed")?;
     }
-    for (name, why) in &failures {
-        eprintln!("not read: {}: {}", ::sweep::shown(name), ::sweep::shown(why));
-    }
-    ensure!(failures.is_empty() || totals.parts > 0, "nothing of what was named could be read");
     let severities = findings.iter().map(|finding| finding.severity);
     // Of volumes, `info` says that all is well.
     let open = volumes.iter().map(Volume::severity).filter(|severity| *severity > Severity::Info);
@@ -220,9 +220,9 @@ impl Known {
             match std::fs::metadata(path) {
                 Ok(metadata) if metadata.is_file() && metadata.len() == 0 => {}
                 Ok(metadata) if metadata.is_file() => {
-                    before = read(path).with_context(|| {
-                        "--write-baseline overwrites nothing but a baseline; name another file, or remove this one"
-                    })?;
+                    before = read(path).context(
+                        "--write-baseline overwrites nothing but a baseline; name another file, or remove this one",
+                    )?;
                 }
                 Ok(_) => bail!("--write-baseline: {} is no regular file", path.display()),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -260,7 +260,16 @@ impl Collected {
         };
         let progress = Progress::of(bytes)?;
         let (findings, volumes, skipped, totals) = Default::default();
-        Ok(Collected { findings, volumes, skipped, totals, progress, journal, inside: 0, failures: Vec::new() })
+        Ok(Collected {
+            findings,
+            volumes,
+            skipped,
+            totals,
+            progress,
+            journal,
+            inside: 0,
+            failures: Vec::new(),
+        })
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
@@ -341,13 +350,7 @@ impl Collected {
     }
 
     /// An input; `state` says what it holds, if it can be known again by that.
-    fn input(
-        &mut self,
-        sweep: &Sweep<'_>,
-        name: &str,
-        state: Option<&str>,
-        source: &dyn ReadAt,
-    ) -> Totals {
+    fn input(&mut self, sweep: &Sweep<'_>, name: &str, state: Option<&str>, source: &dyn ReadAt) -> Totals {
         if let Some(totals) = state.and_then(|state| self.known(name, state)) {
             return totals;
         }

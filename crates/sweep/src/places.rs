@@ -43,7 +43,9 @@ impl Places {
     pub fn below(&self, input: &str) -> String {
         match self.named(input) {
             Some((_, rest)) if !rest.as_os_str().is_empty() => text(rest),
-            Some((named, _)) => named.whole.file_name().map_or_else(|| input.to_owned(), |name| text(name.as_ref())),
+            Some((named, _)) => {
+                named.whole.file_name().map_or_else(|| input.to_owned(), |name| text(name.as_ref()))
+            }
             None => input.to_owned(),
         }
     }

@@ -114,7 +114,8 @@ impl Report<'_> {
         let skipped: Vec<Value> =
             self.skipped.iter().map(|(chain, why)| json!({ "chain": chain, "why": why })).collect();
         let findings: Vec<Value> = self.findings.iter().map(|finding| self.finding(finding)).collect();
-        let volumes: Vec<Value> = self.volumes.iter().map(|volume| volumes::json(volume, self.places)).collect();
+        let volumes: Vec<Value> =
+            self.volumes.iter().map(|volume| volumes::json(volume, self.places)).collect();
         let Totals { read, unpacked, parts, .. } = self.totals;
         json!({
             "version": 1,

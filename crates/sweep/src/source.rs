@@ -22,9 +22,16 @@ pub const STDIN_MAX: u64 = 1 << 30;
 /// One thing that a walk came to.
 #[derive(Debug)]
 pub enum Entry {
-    File { name: String, source: FileSource },
+    File {
+        name: String,
+        source: FileSource,
+    },
     /// `failed`: the system would not read it. Otherwise a sweep does not.
-    Skipped { name: String, why: String, failed: bool },
+    Skipped {
+        name: String,
+        why: String,
+        failed: bool,
+    },
 }
 
 /// Tells of all files below `path`, in the order of their names; `path` itself may be a

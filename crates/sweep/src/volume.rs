@@ -260,7 +260,7 @@ impl Volume {
             Some(id) => add(id),
             None => std::iter::once(input)
                 .chain(self.chain.iter().skip(1).map(String::as_str))
-                .for_each(|name| add(name)),
+                .for_each(&mut add),
         }
         hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -107,6 +107,8 @@ fn a_baseline_overwrites_nothing_else_and_never_costs_the_report() {
         assert_eq!(known.status.code(), Some(0), "{typed}: {}", said(&known));
     }
     assert_eq!(sweep(&["--write-baseline", "known.json", "param.txt"]).status.code(), Some(1));
+    // A slip of the pen does not empty it.
+    assert_eq!(sweep(&["--write-baseline", "known.json", "parma.txt"]).status.code(), Some(2));
     assert!(std::fs::read_to_string(path("known.json")).unwrap().contains("being replaced"));
 }
 
@@ -122,7 +124,9 @@ fn an_open_card_fails_a_check_until_a_baseline_knows_it() {
     assert!(made.unwrap().success());
     let found = lenskeep(folder.path(), &["sweep", "card"]);
     assert_eq!(found.status.code(), Some(1), "{}", said(&found));
-    for words in ["FAT32, not encrypted: footage lies open", "1 recording ", "film.txt", "1 open card or disk: 1 high"] {
+    for words in
+        ["FAT32, not encrypted: footage lies open", "1 recording ", "film.txt", "1 open card or disk: 1 high"]
+    {
         assert!(said(&found).contains(words), "{words}: {}", said(&found));
     }
     let lenient = lenskeep(folder.path(), &["sweep", "--fail-on", "critical", "card"]);
@@ -195,9 +199,13 @@ fn an_image_is_audited_kept_and_compared() {
     let old = audit(&["--model", "Dome 3", "--advisories", "advisories", "old.bin"]);
     let text = said(&old);
     assert_eq!(old.status.code(), Some(1), "{text}");
-    for expected in
-        ["Dome 3", "telnetd is started", "CVE-2022-1", "left out: ", "1 vulnerability of 1 file of advisories"]
-    {
+    for expected in [
+        "Dome 3",
+        "telnetd is started",
+        "CVE-2022-1",
+        "left out: ",
+        "1 vulnerability of 1 file of advisories",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     for (image, report, code) in [("old.bin", "old.json", 1), ("new.bin", "new.json", 0)] {

@@ -289,8 +289,11 @@ impl Comparison {
                 }
             }
         }
-        let _ = writeln!(out, "\n{} other than before",
-            count(self.files_changed.len() as u64, "file is", "files are"));
+        let _ = writeln!(
+            out,
+            "\n{} other than before",
+            count(self.files_changed.len() as u64, "file is", "files are")
+        );
         out
     }
 }

@@ -67,7 +67,7 @@ impl Report<'_> {
         let what = format!("{}<p class=\"more\">{}</p>", text(&rule.title), text(&rule.opens));
         let mut places: String = group.iter().take(PLACES_MAX).map(|finding| where_of(finding)).collect();
         if let Some(more) = group.len().checked_sub(PLACES_MAX).filter(|more| *more > 0) {
-            let _ = write!(places, "<p class=\"more\">and {} more</p>", more);
+            let _ = write!(places, "<p class=\"more\">and {more} more</p>");
         }
         let secret = format!(
             "<code>{}</code><p class=\"more\">{}{}</p>",
@@ -148,6 +148,7 @@ code { font: .93em ui-monospace, monospace }
 .critical td:first-child, .high td:first-child { font-weight: 700 }
 .counts .critical, tr.critical { background: color-mix(in srgb, var(--bad) 14%, transparent) }
 .counts .high, tr.high { background: color-mix(in srgb, var(--poor) 12%, transparent) }
+@media (min-width: 44rem) { th, td { min-width: 4.5rem } }
 @media (max-width: 44rem) {
   body { margin: 1rem auto }
   thead { display: none }

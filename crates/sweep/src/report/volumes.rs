@@ -93,14 +93,12 @@ pub(super) fn page(volumes: &[Volume]) -> String {
     if volumes.is_empty() {
         return String::new();
     }
-    let mut out =
-        format!("<h2>Cards, disks and file systems <small>{}</small></h2>\n", volumes.len());
+    let mut out = format!("<h2>Cards, disks and file systems <small>{}</small></h2>\n", volumes.len());
     out.push_str(&table(&["Severity", "What it is", "Where", "Known of it", "What to do"]));
     for volume in volumes {
         let severity = volume.severity().name();
         let text = |foreign: &str| html(&shown(foreign));
-        let facts: String =
-            volume.facts().iter().map(|fact| format!("<div>{}</div>", text(fact))).collect();
+        let facts: String = volume.facts().iter().map(|fact| format!("<div>{}</div>", text(fact))).collect();
         let cells = [
             cell("Severity", severity),
             cell("What it is", &text(&volume.title())),

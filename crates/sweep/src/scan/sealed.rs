@@ -39,8 +39,20 @@ const KNOWN: &[(&[u8], Sealed)] = &[
 
 /// Media and fonts, which are packed well and hold no settings.
 const PACKED: &[&[u8]] = &[
-    b"\x89PNG", b"GIF8", b"RIFF", b"OggS", b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"wOFF",
-    b"wOF2", b"%PDF", b"\xff\x0a", b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF8",
+    b"RIFF",
+    b"OggS",
+    b"fLaC",
+    b"ID3",
+    b"\xff\xfb",
+    b"\xff\xf3",
+    b"\xff\xf2",
+    b"wOFF",
+    b"wOF2",
+    b"%PDF",
+    b"\xff\x0a",
+    b"\xff\xd8\xff",
 ];
 
 /// Asked of what nothing was unpacked from; `is_whole`: not only of its beginning.
@@ -113,8 +125,7 @@ fn is_openpgp(head: &[u8]) -> bool {
     match (tag, body) {
         // For a public key: version, number of the key, algorithm.
         (1, [3, rest @ ..]) => {
-            (40..=2100).contains(&bytes)
-                && matches!(rest.get(8), Some(1 | 2 | 16 | 18 | 25 | 26))
+            (40..=2100).contains(&bytes) && matches!(rest.get(8), Some(1 | 2 | 16 | 18 | 25 | 26))
         }
         (1, [6, ..]) => (40..=2100).contains(&bytes),
         // For a password: version, cipher, how the password becomes a key.

@@ -5,8 +5,7 @@ use sweep::{Finding, Limits, Places, Rules, Totals};
 
 const FORMS: [Form; 5] = [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html];
 /// What a terminal, a page, a sheet or a viewer would obey.
-const EVIL: &str =
-    "=cmd|' /C calc'!A0 \u{1b}[2J\u{7}\u{8}\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}<script>alert(1)</script>\"'[x](//e)";
+const EVIL: &str = "=cmd|' /C calc'!A0 \u{1b}[2J\u{7}\u{8}\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}<script>alert(1)</script>\"'[x](//e)";
 /// Of a maker that nobody knows.
 const RULE: &str = r#"
 [[rule]]
@@ -66,8 +65,7 @@ fn foreign_text_is_obeyed_by_nobody_in_any_form() {
             let text = told.write(form, true);
             let obeyed = |c: &char| {
                 let ends = *c == '\n' || *c == '\r' && form == Form::Csv;
-                c.is_control() && !ends
-                    || "\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}".contains(*c)
+                c.is_control() && !ends || "\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}".contains(*c)
             };
             assert_eq!(text.chars().find(obeyed), None, "{form:?}: {text:?}");
             assert!(text.contains("alert(1)"), "{form:?} tells it");
@@ -88,7 +86,10 @@ fn foreign_text_is_obeyed_by_nobody_in_any_form() {
             &run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"],
         ] {
             let text = text.as_str().expect("a message");
-            assert!(text.contains("\\[x\\](//e)") && !text.replace("\\]", "").contains(']'), "a link: {text}");
+            assert!(
+                text.contains("\\[x\\](//e)") && !text.replace("\\]", "").contains(']'),
+                "a link: {text}"
+            );
         }
         // And without being asked, no form shows the secret.
         told.findings[0].location.parameter = None;
@@ -109,7 +110,10 @@ fn every_form_says_what_was_not_read() {
         assert!(text.contains("backup.zip › a.txt") || form == Form::Json, "{form:?}: {text}");
         assert!(text.contains("encrypted"), "{form:?}: {text}");
     }
-    assert!(told.write(Form::Csv, false).contains("\r\n\"\",\"not-read\",\"encrypted\",\"backup.zip › a.txt\",\"\""));
+    assert!(
+        told.write(Form::Csv, false)
+            .contains("\r\n\"\",\"not-read\",\"encrypted\",\"backup.zip › a.txt\",\"\"")
+    );
     let run = &json(&told.write(Form::Sarif, false))["runs"][0];
     assert_eq!(run["results"], serde_json::json!([]), "it is no finding");
     let invocation = &run["invocations"][0];
@@ -137,7 +141,10 @@ fn a_secret_in_several_places_is_told_once_with_all_of_them() {
     assert_eq!(places("other.conf"), places("input:1") + 1, "{report}");
     assert!(report.contains("3 findings of 2 secrets: 3 high; 0 skipped; 1 file or part, "), "{report}");
     let page = told.write(Form::Html, false);
-    assert!(page.contains("3 findings of 2 secrets in 1 file or part") && page.contains("<b>3</b> high"), "{page}");
+    assert!(
+        page.contains("3 findings of 2 secrets in 1 file or part") && page.contains("<b>3</b> high"),
+        "{page}"
+    );
     // Programs get each place by itself.
     assert_eq!(json(&told.write(Form::Json, false))["findings"].as_array().map(Vec::len), Some(3));
     let one = Told { findings: told.findings[..1].to_vec(), ..told };
@@ -148,7 +155,8 @@ fn a_secret_in_several_places_is_told_once_with_all_of_them() {
 #[test]
 fn the_example_of_a_rule_in_the_documents_works() {
     let document = include_str!("../../../../docs/sweep.md");
-    let example = document.split_once("```toml\n").expect("an example").1.split_once("```").expect("its end").0;
+    let example =
+        document.split_once("```toml\n").expect("an example").1.split_once("```").expect("its end").0;
     let rules = Rules::with_file(example).expect("the example is a file of rules");
     let own: Vec<_> = rules.iter().filter(|rule| rule.id.starts_with("acme-")).collect();
     assert!(!own.is_empty());
@@ -174,12 +182,17 @@ fn what_is_wrong_with_a_file_of_rules_is_said_with_line_and_remedy() {
         ("literals = [\"acme\"]", "", "mine.toml, line 3: rule x", "`literals`"),
         ("regex = \"acme\"", "regex = \"acme(\"", "mine.toml, line 3: rule x", "expression is refused"),
         ("regex = \"acme\"", "regex = \"acme\"\nafter = 99999", "mine.toml, line 3: rule x", "at most 16384"),
-        ("id = \"x\"", "id = \"url-credentials\"", "mine.toml, line 3: rule url-credentials", "another rule has this id"),
+        (
+            "id = \"x\"",
+            "id = \"url-credentials\"",
+            "mine.toml, line 3: rule url-credentials",
+            "another rule has this id",
+        ),
         ("severity = \"low\"", "severity = \"grave\"", "mine.toml, line 5", "expected one of `info`, `low`"),
         ("severity = \"low\"", "", "mine.toml, line 2", "missing field `severity`"),
         ("title = \"X\"", "name = \"X\"", "mine.toml, line 4", "unknown field `name`, expected one of"),
         ("title = \"X\"", "checks = [\"luhn\"]", "mine.toml, line 4", "there is no check \"luhn\""),
-        ("[[rule]]", "[[rules]]\nregex = 7", "mine.toml, line 3", "expected a string"),
+        ("[[rule]]", "[[rules]]\nentropy = true", "mine.toml, line 3", "expected f64"),
         (rule, "no rules at all", "mine.toml, line 1", "[[rule]]"),
         (rule, "", "mine.toml, line 1", "[[rule]]"),
     ] {

@@ -10,8 +10,9 @@ use ::sweep::firmware::{
     self, ADVISORY_BYTES_MAX, Advisories, Comparison, Product, REPORT_BYTES_MAX, Report,
 };
 use ::sweep::read::{FileSource, ReadAt as _};
+use ::sweep::report::pretty;
 use ::sweep::source::{self, Entry};
-use ::sweep::{Limits, Rules, Severity, Sweep};
+use ::sweep::{Limits, Rules, Severity, Sweep, count, shown};
 use anyhow::{Context as _, ensure};
 
 use crate::progress::Progress;
@@ -52,7 +53,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, default_value = "text", value_enum)]
     format: Format,
     /// Exit with 1 only for what has this severity or a higher one.
-    #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity)]
+    #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = severity())]
     fail_on: Severity,
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn run(command: &FirmwareCommand) -> ExitCode {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::from(FOUND),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", shown(&format!("{error:#}")));
             ExitCode::from(FAILED)
         }
     }
@@ -107,7 +108,7 @@ fn audit(arguments: &AuditArguments) -> anyhow::Result<bool> {
         Format::Text => report.text(),
         Format::Json => report.json(),
         Format::Html => report.html(),
-        Format::Cyclonedx => format!("{:#}\n", report.cyclonedx()),
+        Format::Cyclonedx => pretty(&report.cyclonedx()),
     };
     print!("{text}");
     Ok(report.worst().is_some_and(|worst| worst >= arguments.fail_on))
@@ -127,12 +128,12 @@ fn judge(paths: &[PathBuf], report: &mut Report) -> anyhow::Result<()> {
                 }
                 Entry::File { name, .. } => read(Path::new(&name), ADVISORY_BYTES_MAX)
                     .and_then(|json| advisories.read(&name, &json).with_context(|| name.clone())),
-                Entry::Skipped { name, why } => Err(anyhow::anyhow!("{name}: {why}")),
+                Entry::Skipped { name, why, .. } => Err(anyhow::anyhow!("{name}: {why}")),
             };
             match read {
                 Ok(imported) => (files, entries) = (files + 1, entries + imported.entries),
                 // A folder may hold other JSON; a file that was named must be read.
-                Err(error) if path.is_dir() => eprintln!("left out: {error:#}"),
+                Err(error) if path.is_dir() => eprintln!("left out: {}", shown(&format!("{error:#}"))),
                 Err(error) => {
                     failed = Some(error);
                     return ControlFlow::Break(());
@@ -146,7 +147,11 @@ fn judge(paths: &[PathBuf], report: &mut Report) -> anyhow::Result<()> {
     }
     advisories.finish();
     if !paths.is_empty() {
-        eprintln!("{entries} vulnerabilities of {files} files of advisories were compared");
+        eprintln!(
+            "compared with {} of {} of advisories",
+            count(entries as u64, "vulnerability", "vulnerabilities"),
+            count(files, "file", "files")
+        );
     }
     Ok(())
 }
@@ -158,7 +163,7 @@ fn compare(older: &Path, newer: &Path, json: bool) -> anyhow::Result<()> {
     };
     let comparison = Comparison::of(&report(older)?, &report(newer)?);
     match json {
-        true => println!("{}", serde_json::to_string_pretty(&comparison)?),
+        true => print!("{}", pretty(&comparison)),
         false => print!("{}", comparison.text()),
     }
     Ok(())

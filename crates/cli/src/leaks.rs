@@ -157,7 +157,7 @@ fn name(session: &Session, camera: CameraId) -> String {
 
 fn print(session: &Session, cameras: &[SweptCamera], json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(cameras)?);
+        print!("{}", ::sweep::report::pretty(cameras));
         return Ok(());
     }
     for SweptCamera { camera, swept_at, error, findings, left_out, .. } in cameras {

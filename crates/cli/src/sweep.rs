@@ -5,7 +5,7 @@ mod camera;
 mod container;
 
 use std::fs::Metadata;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -14,8 +14,11 @@ use ::sweep::journal::{Done, Journal};
 use ::sweep::read::ReadAt;
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
-use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals, Volume};
-use anyhow::{Context as _, ensure};
+use ::sweep::{
+    Baseline, Finding, Limits, Notice, Places, Rules, Severity, Sweep, Totals, Volume, baseline, count,
+};
+use anyhow::{Context as _, bail, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use container::{Container, Failed};
 
 use crate::progress::Progress;
@@ -23,8 +26,22 @@ use crate::progress::Progress;
 /// Something was found that counts; errors are 2, so that a check can tell them apart.
 pub(crate) const FOUND: u8 = 1;
 pub(crate) const FAILED: u8 = 2;
+/// Nothing that counts, and not all that was named could be read.
+const UNREAD: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing found that counts, and all that was named was read
+  1  something found of the severity of --fail-on or above (low, unless it is given),
+     also if not all could be read
+  2  an error: wrong arguments, rules or baseline, a sweep that broke off or was interrupted,
+     or nothing of what was named could be read
+  3  nothing found that counts, but something that was named could not be read (missing,
+     refused by the system, or encrypted as a whole); with --fail-on-unread, also if
+     something inside was not read";
 
 #[derive(clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// Files, folders and devices; `-` is standard input.
     #[arg(required_unless_present_any = ["camera", "container"])]
@@ -41,7 +58,8 @@ pub(crate) struct Arguments {
     /// Findings of this file are known, and not told of.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Write a file in which all findings are known.
+    /// Write a file in which all findings are known. Reasons and ends in the one that is
+    /// there, and in that of --baseline, stay.
     #[arg(long, value_name = "FILE")]
     write_baseline: Option<PathBuf>,
     /// More rules, in this program's form, or that of Gitleaks or Kingfisher: a file, or a
@@ -53,8 +71,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "show_secrets")]
     resume: Option<PathBuf>,
     /// Exit with 1 only for findings of this severity or a higher one.
-    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity)]
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity())]
     fail_on: Severity,
+    /// Exit with 3 if anything was not read, also inside of what was named: what is
+    /// encrypted, damaged, or beyond a limit. Links that are not followed do not count.
+    #[arg(long)]
+    fail_on_unread: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -66,14 +88,14 @@ enum Format {
     Html,
 }
 
-pub(crate) fn severity(name: &str) -> Result<Severity, String> {
-    Severity::parse(name).ok_or_else(|| "info, low, medium, high or critical".to_owned())
+pub(crate) fn severity() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::name))
+        .map(|name| Severity::parse(&name).expect("one of the possible values"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match swept(arguments) {
-        Ok(false) => ExitCode::SUCCESS,
-        Ok(true) => ExitCode::from(FOUND),
+        Ok(code) => code,
         Err(error) => {
             // It may name files and rules of others.
             eprintln!("error: {}", ::sweep::shown(&format!("{error:#}")));
@@ -82,8 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Whether something was found that counts.
-fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
+fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let rules = read_rules(&arguments.rules)?;
     // First, since they may ask for a password, and say what the journal is of.
     let container = arguments.container.open()?;
@@ -93,10 +114,9 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         None => None,
     };
     let now = journal.as_ref().map_or_else(now, |journal| Ok(journal.now()))?;
-    let baseline = match &arguments.baseline {
-        Some(path) => Baseline::read(&read_text(path, ::sweep::BASELINE_BYTES_MAX)?, now)?,
-        None => Baseline::default(),
-    };
+    let folder = std::env::current_dir().context("this folder")?;
+    let places = Places::new(&folder, &arguments.paths);
+    let known = Known::read(arguments, &places, now)?;
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
     let mut collected = Collected::new(&arguments.paths, journal)?;
     for (rule, why) in rules.left_out() {
@@ -107,25 +127,24 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     for (name, document) in documents {
         match document {
-            Ok(bytes) => collected.input(&sweep, &name, None, &bytes),
+            Ok(bytes) => {
+                collected.input(&sweep, &name, None, &bytes);
+            }
             Err(why) => collected.skip(&name, why),
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
-    let Collected { mut findings, mut volumes, skipped, totals, progress, journal } = collected;
+    let Collected { mut findings, mut volumes, skipped, totals, progress, journal, inside, failures } =
+        collected;
     progress.end();
     if progress.is_stopped() {
         eprintln!("interrupted: this is what was found until then");
     }
-    // A baseline would forgive what was not read.
     let is_whole = failed.is_none() && !progress.is_stopped();
-    if let Some(path) = arguments.write_baseline.as_ref().filter(|_| is_whole) {
-        std::fs::write(path, Baseline::write(&findings, &volumes))
-            .with_context(|| path.display().to_string())?;
-    }
-    findings.retain(|finding| !baseline.knows(finding));
+    let baseline = known.with(&findings, &volumes);
+    findings.retain(|finding| !known.hides.knows(finding));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    volumes.retain(|volume| !baseline.knows_volume(volume));
+    volumes.retain(|volume| !known.hides.knows_volume(volume));
     volumes.sort_by_key(|volume| std::cmp::Reverse(volume.severity()));
     let report = Report {
         findings: &findings,
@@ -133,6 +152,8 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         skipped: &skipped,
         totals,
         show_secrets: arguments.show_secrets,
+        is_whole: is_whole && failures.is_empty(),
+        places: &places,
     };
     let form = match arguments.format {
         Format::Text => Form::Text,
@@ -141,6 +162,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         Format::Csv => Form::Csv,
         Format::Html => Form::Html,
     };
+    // Before anything that may fail: it took long to make.
     print!("{}", report.write(form));
     if let Some(failed) = failed {
         return Err(failed.context("not everything was read"));
@@ -149,17 +171,71 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         is_whole,
         "not everything was read{}",
         match arguments.write_baseline {
+            // It would forgive what was not read.
             Some(_) => ": no baseline is written of half a sweep",
             None => "",
         }
     );
+    for (name, why) in &failures {
+        eprintln!("not read: {}: {}", ::sweep::shown(name), ::sweep::shown(why));
+    }
+    ensure!(failures.is_empty() || totals.parts > 0, "nothing of what was named could be read");
+    if let Some(path) = &arguments.write_baseline {
+        baseline::save(path, &baseline).with_context(|| format!("{} was not written", path.display()))?;
+    }
     if let Some(journal) = journal {
         journal.end().context("the journal could not be removed")?;
     }
     let severities = findings.iter().map(|finding| finding.severity);
     // Of volumes, `info` says that all is well.
     let open = volumes.iter().map(Volume::severity).filter(|severity| *severity > Severity::Info);
-    Ok(severities.chain(open).any(|severity| severity >= arguments.fail_on))
+    let is_found = severities.chain(open).any(|severity| severity >= arguments.fail_on);
+    let is_unread = !failures.is_empty() || arguments.fail_on_unread && inside > 0;
+    Ok(match (is_found, is_unread) {
+        (true, _) => ExitCode::from(FOUND),
+        (_, true) => ExitCode::from(UNREAD),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// What is known already.
+struct Known {
+    /// Not told of.
+    hides: Baseline,
+    /// What a new baseline takes reasons and ends from.
+    before: Baseline,
+}
+
+impl Known {
+    /// Before the sweep, which may take long: what cannot be read or must not be
+    /// overwritten is said at once.
+    fn read(arguments: &Arguments, places: &Places, now: i64) -> anyhow::Result<Known> {
+        let read = |path: &Path| -> anyhow::Result<Baseline> {
+            let text = read_text(path, ::sweep::BASELINE_BYTES_MAX)?;
+            Ok(Baseline::read(&text, now).with_context(|| path.display().to_string())?.at(places))
+        };
+        let hides = arguments.baseline.as_deref().map(read).transpose()?.unwrap_or_default();
+        let mut before = Baseline::default().at(places);
+        if let Some(path) = &arguments.write_baseline {
+            match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() && metadata.len() == 0 => {}
+                Ok(metadata) if metadata.is_file() => {
+                    before = read(path).context(
+                        "--write-baseline overwrites nothing but a baseline; name another file, or remove this one",
+                    )?;
+                }
+                Ok(_) => bail!("--write-baseline: {} is no regular file", path.display()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            }
+        }
+        before.notes_of(&hides);
+        Ok(Known { hides, before })
+    }
+
+    fn with(&self, findings: &[Finding], volumes: &[Volume]) -> String {
+        self.before.with(findings, volumes)
+    }
 }
 
 struct Collected {
@@ -169,6 +245,10 @@ struct Collected {
     totals: Totals,
     progress: Progress,
     journal: Option<Journal>,
+    /// What was skipped though somebody may have wanted it: no links, and no journal.
+    inside: usize,
+    /// What was named and could not be read, or what the system refused below it.
+    failures: Vec<(String, String)>,
 }
 
 impl Collected {
@@ -180,31 +260,53 @@ impl Collected {
         };
         let progress = Progress::of(bytes)?;
         let (findings, volumes, skipped, totals) = Default::default();
-        Ok(Collected { findings, volumes, skipped, totals, progress, journal })
+        Ok(Collected {
+            findings,
+            volumes,
+            skipped,
+            totals,
+            progress,
+            journal,
+            inside: 0,
+            failures: Vec::new(),
+        })
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
         if path == Path::new("-") {
             let (bytes, cut) = source::stdin().context("standard input")?;
             if cut {
-                self.skip("-", format!("longer than {} bytes", source::STDIN_MAX));
+                self.failed("-", format!("longer than {} bytes", source::STDIN_MAX));
             }
-            self.input(sweep, "-", None, &bytes);
+            let totals = self.input(sweep, "-", None, &bytes);
+            self.locked("-", totals);
             return Ok(());
         }
-        // What is not there at all was a slip of the pen, and no clean result.
-        std::fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
+        let named = path.to_string_lossy().into_owned();
         let _ = source::walk(path, &mut |entry| {
             match entry {
                 Entry::File { name, .. } if self.is_journal(&name) => {
                     self.skip(&name, "the journal of this sweep".to_owned());
                 }
-                Entry::File { name, source } => self.input(sweep, &name, source.state().as_deref(), &source),
-                Entry::Skipped { name, why } => self.skip(&name, why),
+                Entry::File { name, source } => {
+                    let totals = self.input(sweep, &name, source.state().as_deref(), &source);
+                    if name == named {
+                        self.locked(&name, totals);
+                    }
+                }
+                Entry::Skipped { name, why, failed: true } => self.failed(&name, why),
+                Entry::Skipped { name, why, .. } => self.skip(&name, why),
             }
             self.progress.go_on()
         });
         Ok(())
+    }
+
+    /// A file that was named itself, and of which nothing but an encrypted whole was seen.
+    fn locked(&mut self, name: &str, totals: Totals) {
+        if totals.parts <= 1 && totals.locked > 0 {
+            self.failures.push((name.to_owned(), "encrypted, as far as can be seen".to_owned()));
+        }
     }
 
     /// The blobs of a container. What was found until an error is told all the same.
@@ -214,12 +316,14 @@ impl Collected {
         container.each(&stop, |blob| {
             let name = format!("{place}/{}", blob.name);
             let state = container::state(&blob.etag, blob.bytes);
-            if state.is_some_and(|state| self.known(&name, &state)) {
+            if state.is_some_and(|state| self.known(&name, &state).is_some()) {
                 return Ok(());
             }
             match container.read(&blob, &stop) {
-                Ok((spool, state)) => self.input(sweep, &name, state.as_deref(), spool.source()),
-                Err(Failed::Skip(why)) => self.skip(&name, why),
+                Ok((spool, state)) => {
+                    self.input(sweep, &name, state.as_deref(), spool.source());
+                }
+                Err(Failed::Skip(why)) => self.failed(&name, why),
                 Err(Failed::End(error)) => return Err(error.context(place.clone())),
             }
             Ok(())
@@ -228,6 +332,13 @@ impl Collected {
 
     fn is_journal(&self, name: &str) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.is(Path::new(name)))
+    }
+
+    /// Somebody may have wanted it to be read, and it was not.
+    fn failed(&mut self, name: &str, why: String) {
+        self.failures.push((name.to_owned(), why.clone()));
+        self.inside += 1;
+        self.skip(name, why);
     }
 
     fn skip(&mut self, name: &str, why: String) {
@@ -239,9 +350,9 @@ impl Collected {
     }
 
     /// An input; `state` says what it holds, if it can be known again by that.
-    fn input(&mut self, sweep: &Sweep<'_>, name: &str, state: Option<&str>, source: &dyn ReadAt) {
-        if state.is_some_and(|state| self.known(name, state)) {
-            return;
+    fn input(&mut self, sweep: &Sweep<'_>, name: &str, state: Option<&str>, source: &dyn ReadAt) -> Totals {
+        if let Some(totals) = state.and_then(|state| self.known(name, state)) {
+            return totals;
         }
         let mut done = Done::default();
         let Done { findings, volumes, skipped, .. } = &mut done;
@@ -266,17 +377,20 @@ impl Collected {
         if let Some(state) = state.filter(|_| is_whole) {
             self.note(name, state, &done);
         }
+        if totals.failed > 0 {
+            self.failures.push((name.to_owned(), "it could not be read to its end".to_owned()));
+        }
         self.take(done);
+        totals
     }
 
-    /// Whether the journal knows what came of an input, which then is taken from there.
-    fn known(&mut self, name: &str, state: &str) -> bool {
-        let Some(done) = self.journal.as_mut().and_then(|journal| journal.take(name, state)) else {
-            return false;
-        };
+    /// What came of an input, if the journal knows, from where it is taken then.
+    fn known(&mut self, name: &str, state: &str) -> Option<Totals> {
+        let done = self.journal.as_mut().and_then(|journal| journal.take(name, state))?;
         self.progress.found(done.findings.len() as u64);
+        let totals = done.totals;
         self.take(done);
-        true
+        Some(totals)
     }
 
     fn note(&mut self, name: &str, state: &str, done: &Done) {
@@ -291,6 +405,7 @@ impl Collected {
         self.progress.done(totals.read);
         self.findings.extend(findings);
         self.volumes.extend(volumes);
+        self.inside += skipped.len();
         self.skipped.extend(skipped);
         // A journal says what it likes.
         let Totals { read, unpacked, parts, .. } = &mut self.totals;
@@ -349,7 +464,7 @@ fn journal(
     let of: Vec<&str> = of.iter().map(String::as_str).collect();
     let journal = Journal::open(path, &of, rules, now()?).with_context(|| path.display().to_string())?;
     if journal.inputs() > 0 {
-        eprintln!("going on: {} inputs are done", journal.inputs());
+        eprintln!("going on: {} done", count(journal.inputs() as u64, "input is", "inputs are"));
     }
     Ok(journal)
 }

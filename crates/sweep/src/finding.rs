@@ -160,15 +160,24 @@ pub struct Finding {
 }
 
 /// Foreign text that a terminal may print: control characters, what turns the
-/// direction of writing, and bytes that were no text become `\u{…}`.
+/// direction of writing, what is not seen, and bytes that were no text become `\u{…}`.
 pub fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        match c.is_control() || turns {
+        match is_obeyed(c) {
             true => shown.extend(c.escape_unicode()),
             false => shown.push(c),
         }
     }
     shown
+}
+
+/// Whether a terminal, or whoever draws text, does something else with it than to show it.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    let is_unseen = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    c.is_control() || is_unseen
 }

@@ -149,6 +149,12 @@ struct Gitleaks {
     allowlists: Option<IgnoredAny>,
 }
 
+/// What is wrong with a file that has the form of Gitleaks.
+pub(crate) fn gitleaks_error(text: &str) -> Option<toml::de::Error> {
+    let is_one = text.lines().any(|line| line.trim_start().starts_with("[[rules]]"));
+    is_one.then(|| toml::from_str::<File>(text).err()).flatten()
+}
+
 /// None if it is no file of Gitleaks.
 pub(crate) fn gitleaks(text: &str) -> Option<Imported> {
     let file: File = toml::from_str(text).ok()?;

@@ -12,7 +12,7 @@
 //! for, follows no links, asks no network, and shows a secret only if it is told to
 //! ([`Secret::reveal`]).
 
-mod baseline;
+pub mod baseline;
 mod confirm;
 mod date;
 mod decode;
@@ -25,6 +25,7 @@ mod import;
 pub mod journal;
 mod limits;
 pub mod listing;
+mod places;
 mod prefilter;
 pub mod read;
 pub mod report;
@@ -35,10 +36,13 @@ mod table;
 pub mod unpack;
 mod validate;
 pub mod volume;
+mod words;
 
 pub use baseline::{BASELINE_BYTES_MAX, Baseline, BaselineError};
 pub use finding::{Finding, Fingerprint, Life, Location, Secret, Severity, shown};
 pub use limits::Limits;
+pub use places::Places;
 pub use rules::{Rule, Rules, RulesError};
 pub use scan::{Notice, Sweep, Totals};
 pub use volume::{Lock, Volume};
+pub use words::count;

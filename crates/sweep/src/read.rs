@@ -2,7 +2,7 @@
 //! memory.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 
 /// Bytes that can be read anywhere: a file, a device, or what was unpacked in memory.
@@ -96,6 +96,8 @@ pub struct FileSource {
     file: File,
     bytes: u64,
     is_device: bool,
+    /// All of it, if it does not say how long it is.
+    held: Option<Vec<u8>>,
 }
 
 impl FileSource {
@@ -105,12 +107,29 @@ impl FileSource {
         // Not the metadata, which say 0 of a device.
         let bytes = file.seek(SeekFrom::End(0))?;
         let is_device = file.metadata()?.file_type().is_block_device();
-        Ok(Self { file, bytes, is_device })
+        Ok(Self { file, bytes, is_device, held: None })
+    }
+
+    /// One that says nothing of its length, as in `/proc`: what it gives is kept.
+    ///
+    /// # Errors
+    /// If it cannot be read, or gives more than `max` bytes.
+    pub fn held(file: File, max: u64) -> io::Result<Self> {
+        let mut held = Vec::new();
+        (&file).take(max.saturating_add(1)).read_to_end(&mut held)?;
+        let bytes = ReadAt::len(&held);
+        if bytes > max {
+            return Err(io::Error::other(format!("longer than {max} bytes")));
+        }
+        Ok(Self { file, bytes, is_device: false, held: Some(held) })
     }
 
     /// A name for what the file holds now, which changes whenever somebody writes to it.
     /// None of what has no such times: a device.
     pub fn state(&self) -> Option<String> {
+        if !self.held.as_ref().is_none_or(Vec::is_empty) {
+            return None;
+        }
         let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
         let (written, changed) =
             ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
@@ -124,6 +143,9 @@ impl ReadAt for FileSource {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(held) = &self.held {
+            return held.read_at(offset, buffer);
+        }
         loop {
             match self.file.read_at(buffer, offset) {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
@@ -136,7 +158,14 @@ impl ReadAt for FileSource {
         self.is_device
     }
 
+    fn in_memory(&self) -> Option<&[u8]> {
+        self.held.as_deref()
+    }
+
     fn data_from(&self, offset: u64) -> u64 {
+        if self.held.is_some() {
+            return offset;
+        }
         match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
             Ok(data) => data.max(offset),
             Err(rustix::io::Errno::NXIO) => self.bytes.max(offset),

@@ -1,6 +1,10 @@
 //! A sweep's findings as text, JSON, SARIF, CSV and HTML. Secrets are redacted unless
 //! they are asked for, and foreign names are escaped in each form by its own rules.
 
+mod escape;
+mod groups;
+mod page;
+mod text;
 mod volumes;
 
 use std::fmt::Write as _;
@@ -8,8 +12,14 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Life, Severity, shown};
+use crate::places::Places;
 use crate::scan::Totals;
 use crate::volume::Volume;
+use crate::words::count;
+pub(crate) use escape::html;
+pub use escape::pretty;
+use escape::{csv_field, message, uri};
+pub(crate) use page::{HEAD, STYLE, cell};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -30,6 +40,9 @@ pub struct Report<'a> {
     pub skipped: &'a [(Vec<String>, String)],
     pub totals: Totals,
     pub show_secrets: bool,
+    /// All that was named was read. What is not read inside of that leaves it so.
+    pub is_whole: bool,
+    pub places: &'a Places,
 }
 
 impl Report<'_> {
@@ -43,48 +56,39 @@ impl Report<'_> {
         }
     }
 
+    /// How many there are of each severity, the worst first: findings, and what lies open.
+    fn by_severity(&self) -> Vec<(Severity, usize)> {
+        let all = self.findings.iter().map(|finding| finding.severity).chain(self.open());
+        let all: Vec<Severity> = all.collect();
+        let number = |severity| (severity, all.iter().filter(|other| **other == severity).count());
+        Severity::ALL.into_iter().rev().map(number).collect()
+    }
+
+    /// Of cards and disks that are findings, how bad each is.
+    fn open(&self) -> impl Iterator<Item = Severity> {
+        self.volumes.iter().map(Volume::severity).filter(|severity| *severity > Severity::Info)
+    }
+
+    /// What was found, in a line.
+    fn headline(&self, secrets: usize) -> String {
+        let mut line = count(self.findings.len() as u64, "finding", "findings");
+        if secrets < self.findings.len() {
+            let _ = write!(line, " of {}", count(secrets as u64, "secret", "secrets"));
+        }
+        match self.open().count() as u64 {
+            0 => {}
+            open => {
+                let _ = write!(line, " and {}", count(open, "open card or disk", "open cards or disks"));
+            }
+        }
+        line
+    }
+
     fn secret(&self, finding: &Finding) -> String {
         match self.show_secrets {
             true => String::from_utf8_lossy(finding.secret.reveal()).into_owned(),
             false => finding.secret.redacted(finding.rule.kind),
         }
-    }
-
-    fn text(&self) -> String {
-        let mut out = String::new();
-        for finding in self.findings {
-            let location = &finding.location;
-            let line = location.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let name =
-                location.parameter.as_ref().map(|name| format!("  {}", shown(name))).unwrap_or_default();
-            let _ = writeln!(out, "{:8}  {}", finding.severity.name(), shown(&finding.rule.title));
-            let _ =
-                writeln!(out, "          {}{line}  (byte {}){name}", place(&location.chain), location.offset);
-            let _ = writeln!(
-                out,
-                "          {}  {}{}",
-                shown(&self.secret(finding)),
-                finding.fingerprint.as_str(),
-                life(finding)
-            );
-            let _ = writeln!(out, "          opens: {}", shown(&finding.rule.opens));
-            let _ = writeln!(out, "          do: {}\n", shown(&finding.rule.remedy));
-        }
-        volumes::text(self.volumes, &mut out);
-        for (chain, why) in self.skipped {
-            let _ = writeln!(out, "skipped   {}: {}", place(chain), shown(why));
-        }
-        let Totals { read, unpacked, parts, .. } = self.totals;
-        let (findings, skipped) = (self.findings.len(), self.skipped.len());
-        let open = match self.volumes.iter().filter(|volume| volume.severity() > Severity::Info).count() {
-            0 => String::new(),
-            open => format!(" {open} open cards or disks,"),
-        };
-        let _ = writeln!(
-            out,
-            "{findings} findings,{open} {skipped} skipped; {parts} files and parts, {read} bytes read, {unpacked} unpacked"
-        );
-        out
     }
 
     fn finding(&self, finding: &Finding) -> Value {
@@ -110,10 +114,12 @@ impl Report<'_> {
         let skipped: Vec<Value> =
             self.skipped.iter().map(|(chain, why)| json!({ "chain": chain, "why": why })).collect();
         let findings: Vec<Value> = self.findings.iter().map(|finding| self.finding(finding)).collect();
-        let volumes: Vec<Value> = self.volumes.iter().map(volumes::json).collect();
+        let volumes: Vec<Value> =
+            self.volumes.iter().map(|volume| volumes::json(volume, self.places)).collect();
         let Totals { read, unpacked, parts, .. } = self.totals;
         json!({
             "version": 1,
+            "is_whole": self.is_whole,
             "findings": findings,
             "volumes": volumes,
             "skipped": skipped,
@@ -143,22 +149,37 @@ impl Report<'_> {
             .chain(volumes::rules(self.volumes))
             .collect();
         let findings = self.findings.iter().map(|finding| self.sarif_result(finding));
-        let results: Vec<Value> = findings.chain(self.volumes.iter().map(volumes::sarif)).collect();
+        let volumes = self.volumes.iter().map(|volume| volumes::sarif(volume, self.places));
+        let results: Vec<Value> = findings.chain(volumes).collect();
         json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
             "runs": [{
                 "tool": { "driver": { "name": "lenskeep sweep", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+                "invocations": [{
+                    "executionSuccessful": self.is_whole,
+                    "toolExecutionNotifications": self.skipped.iter().map(|(chain, why)| self.sarif_skipped(chain, why)).collect::<Vec<_>>(),
+                }],
                 "results": results,
+            }],
+        })
+    }
+
+    fn sarif_skipped(&self, chain: &[String], why: &str) -> Value {
+        json!({
+            "level": "warning",
+            "message": { "text": message(&format!("{} was not read: {why}", place(chain))) },
+            "locations": [{
+                "physicalLocation": { "artifactLocation": { "uri": address(chain, self.places) } },
+                "logicalLocations": [{ "fullyQualifiedName": place(chain) }],
             }],
         })
     }
 
     fn sarif_result(&self, finding: &Finding) -> Value {
         let location = &finding.location;
-        let outer = location.chain.first().map(String::as_str).unwrap_or_default();
         let mut region = json!({ "byteOffset": location.offset });
-        let mut physical = json!({ "artifactLocation": { "uri": uri(outer) } });
+        let mut physical = json!({ "artifactLocation": { "uri": address(&location.chain, self.places) } });
         // Offsets and lines are of the innermost part.
         if location.chain.len() == 1 {
             if let Some(line) = location.line {
@@ -169,7 +190,7 @@ impl Report<'_> {
         json!({
             "ruleId": finding.rule.id,
             "level": level(finding.severity),
-            "message": { "text": format!("{} in {}: {}", finding.rule.title, place(&location.chain), self.secret(finding)) },
+            "message": { "text": message(&format!("{} in {}: {}", finding.rule.title, place(&location.chain), self.secret(finding))) },
             "partialFingerprints": { "lenskeepSweep/v1": finding.fingerprint },
             "locations": [{
                 "physicalLocation": physical,
@@ -198,61 +219,14 @@ impl Report<'_> {
             out.push_str(&fields.map(|field| csv_field(&field)).join(","));
             out.push_str("\r\n");
         }
-        self.volumes.iter().for_each(|volume| volumes::csv(volume, &mut out));
+        self.volumes.iter().for_each(|volume| volumes::csv(volume, self.places, &mut out));
+        for (chain, why) in self.skipped {
+            let fields = ["", "not-read", why, &place(chain), "", "", "", "", "", ""];
+            out.push_str(&fields.map(csv_field).join(","));
+            out.push_str("\r\n");
+        }
         out
     }
-
-    fn html(&self) -> String {
-        let mut rows = String::new();
-        for finding in self.findings {
-            let location = &finding.location;
-            let line = location.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let cells = [
-                finding.severity.name().to_owned(),
-                finding.rule.title.clone(),
-                format!("{}{line}", place(&location.chain)),
-                location.parameter.clone().unwrap_or_default(),
-                format!("{} {}", self.secret(finding), life(finding)),
-                finding.rule.remedy.clone(),
-            ];
-            let cells = cells.map(|cell| format!("<td>{}</td>", html(&shown(&cell)))).concat();
-            let _ = writeln!(rows, "<tr class=\"{}\">{cells}</tr>", finding.severity.name());
-        }
-        let mut skipped = String::new();
-        for (chain, why) in self.skipped {
-            let _ = writeln!(skipped, "<li>{}: {}</li>", html(&place(chain)), html(&shown(why)));
-        }
-        PAGE.replace("{count}", &self.findings.len().to_string())
-            .replace("{volumes}", &volumes::page(self.volumes))
-            .replace("{rows}", &rows)
-            .replace("{skipped}", &skipped)
-    }
-}
-
-const PAGE: &str = r#"<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Credential sweep</title>
-<style>
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere }
-.critical td:first-child, .high td:first-child { font-weight: 700 }
-</style>
-<h1>Credential sweep: {count} findings</h1>
-<table><thead><tr><th>Severity<th>What<th>Where<th>Name<th>Secret<th>What to do</tr></thead><tbody>
-{rows}</tbody></table>
-{volumes}<h2>Not read</h2>
-<ul>
-{skipped}</ul>
-</html>
-"#;
-
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("text and numbers are JSON");
-    text.push('\n');
-    text
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -269,7 +243,7 @@ fn place(chain: &[String]) -> String {
 }
 
 fn life(finding: &Finding) -> String {
-    let permits = finding.permits.as_ref().map(|permits| format!("  {permits}")).unwrap_or_default();
+    let permits = finding.permits.as_ref().map(|permits| format!("  {}", shown(permits))).unwrap_or_default();
     match finding.life {
         Life::Unknown => permits,
         Life::Ended(_) => format!("{permits}  ended"),
@@ -277,27 +251,9 @@ fn life(finding: &Finding) -> String {
     }
 }
 
-/// RFC 4180; what a spreadsheet would take for a formula begins with an apostrophe.
-fn csv_field(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = shown(field).replace('"', "\"\"");
-    format!("\"{}{field}\"", if formula { "'" } else { "" })
-}
-
-pub(crate) fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A path as the address of an artifact: all but unreserved characters escaped.
-fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.bytes() {
-        match byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~') {
-            true => uri.push(char::from(byte)),
-            false => {
-                let _ = write!(uri, "%{byte:02X}");
-            }
-        }
-    }
-    uri
+/// Of the outermost of a chain, for other programs.
+fn address(chain: &[String], places: &Places) -> String {
+    let outer = chain.first().map(String::as_str).unwrap_or_default();
+    let (scheme, path) = places.address(outer);
+    format!("{scheme}{}", uri(&path))
 }

@@ -183,11 +183,29 @@ impl Rule {
                 .filter(|all| all.iter().all(|one| (LITERAL_MIN..=256).contains(&one.len())))
         };
         let spelled: Option<Vec<_>> = self.literals.iter().map(spelled).collect();
-        Ok(spelled.ok_or_else(|| RulesError::Literal(self.id.clone()))?.concat())
+        Ok(spelled.ok_or_else(|| RulesError::Literal(self.named()))?.concat())
+    }
+
+    /// For errors.
+    fn named(&self) -> String {
+        format!("rule {}", self.id)
+    }
+
+    /// All that can be wrong with it alone.
+    fn check_all(&self) -> Result<(), RulesError> {
+        self.check()?;
+        self.spelled()?;
+        match self.base64_run {
+            Some(_) => Ok(()),
+            None => {
+                confirm::compile(&self.regex).map_err(|why| RulesError::Regex(self.named(), why))?;
+                Ok(())
+            }
+        }
     }
 
     fn check(&self) -> Result<(), RulesError> {
-        let id = || self.id.clone();
+        let id = || self.named();
         if self.base64_run.is_some() != self.literals.is_empty() || self.literals.len() > LITERALS_MAX {
             return Err(RulesError::Literal(id()));
         }
@@ -228,16 +246,32 @@ pub enum RulesError {
     Toml(String),
     #[error("rules could not be read: {0}")]
     Yaml(String),
-    #[error("rule {0}: needs 1 to 64 literals of 4 to 256 bytes, or a length of base64_run")]
+    #[error(
+        "{0}: give it 1 to 64 `literals` of 4 to 256 bytes, one of which stands in each match, or a `base64_run` and none"
+    )]
     Literal(String),
-    #[error("rule {0}: `before` is at most 1024, `after` at most 16384")]
+    #[error("{0}: `before` is at most 1024, `after` at most 16384")]
     Window(String),
-    #[error("rule {0}: the expression is refused: {1}")]
+    #[error("{0}: its expression is refused: {1}")]
     Regex(String, String),
-    #[error("rule {0} stands twice")]
+    #[error("{0}: another rule has this id; give it one of its own")]
     Twice(String),
     #[error("more than {RULES_MAX} rules")]
     Many,
+}
+
+impl RulesError {
+    /// Says where the rule stands, too.
+    fn at(self, place: &str) -> RulesError {
+        let at = |rule: String| format!("{place}: {rule}");
+        match self {
+            RulesError::Literal(rule) => RulesError::Literal(at(rule)),
+            RulesError::Window(rule) => RulesError::Window(at(rule)),
+            RulesError::Regex(rule, why) => RulesError::Regex(at(rule), why),
+            RulesError::Twice(rule) => RulesError::Twice(at(rule)),
+            other => other,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -276,22 +310,32 @@ impl Rules {
     pub fn with_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Rules, RulesError> {
         let mut all = Imported::default();
         let mut ids = std::collections::HashSet::new();
+        let mut places = Vec::new();
         for (name, text) in files {
-            all.join(Rules::read(name, text)?, &mut ids);
+            let read = Rules::read(name, text)?;
+            places.extend(read.rules.iter().map(|rule| (rule.named(), name, text)));
+            all.join(read, &mut ids);
             if all.rules.len() > RULES_MAX {
                 return Err(RulesError::Many);
             }
         }
         let left_out = all.told();
-        Ok(Rules { left_out, ..Rules::with(all.rules)? })
+        let rules = Rules::with(all.rules).map_err(|error| match &error {
+            // The later one of the two is at fault.
+            RulesError::Twice(rule) => match places.iter().rev().find(|(named, ..)| named == rule) {
+                Some((named, name, text)) => error.at(&place(name, text, &named["rule ".len()..])),
+                None => error,
+            },
+            _ => error,
+        })?;
+        Ok(Rules { left_out, ..rules })
     }
 
     fn read(name: &str, text: &str) -> Result<Imported, RulesError> {
         let error = match toml::from_str::<File>(text) {
             Ok(file) => {
-                for rule in file.rule.iter().filter(|rule| rule.base64_run.is_none()) {
-                    confirm::compile(&rule.regex)
-                        .map_err(|error| RulesError::Regex(rule.id.clone(), error))?;
+                for rule in &file.rule {
+                    rule.check_all().map_err(|error| error.at(&place(name, text, &rule.id)))?;
                 }
                 return Ok(Imported { rules: file.rule, ..Imported::default() });
             }
@@ -306,8 +350,10 @@ impl Rules {
             Err(why) if import::is_yaml(text) => Err(RulesError::Yaml(format!("{name}: {why}"))),
             // Its own words would quote the line.
             Err(_) => {
-                let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-                Err(RulesError::Toml(format!("{name}, line {line}: {}", error.message())))
+                let error = import::gitleaks_error(text).unwrap_or(error);
+                let line = error.span().map_or(1, |span| line_at(text, span.start));
+                let hint = "rules stand under [[rule]], those of Gitleaks under [[rules]]; docs/sweep.md has the form";
+                Err(RulesError::Toml(format!("{name}, line {line}: {} ({hint})", error.message())))
             }
         }
     }
@@ -333,7 +379,7 @@ impl Rules {
         for (number, rule) in rules.iter().enumerate() {
             rule.check()?;
             if !ids.insert(rule.id.as_str()) {
-                return Err(RulesError::Twice(rule.id.clone()));
+                return Err(RulesError::Twice(rule.named()));
             }
             if rule.base64_run.is_some() {
                 of_runs.push(number as u16);
@@ -361,6 +407,22 @@ impl Rules {
     pub(crate) fn rule(&self, number: u16) -> &Arc<Rule> {
         &self.rules[usize::from(number)]
     }
+}
+
+/// Where a rule stands, the last of several: its file, and the line with its id.
+fn place(name: &str, text: &str, id: &str) -> String {
+    let quoted = [format!("\"{id}\""), format!("'{id}'")];
+    let is_id = |line: &str| {
+        line.trim_start().starts_with("id") && quoted.iter().any(|quoted| line.contains(quoted.as_str()))
+    };
+    match text.lines().collect::<Vec<_>>().iter().rposition(|line| is_id(line)) {
+        Some(at) => format!("{name}, line {}", at + 1),
+        None => name.to_owned(),
+    }
+}
+
+fn line_at(text: &str, at: usize) -> usize {
+    1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod covered;
 mod named;
 mod part;
+mod sealed;
 mod window;
 
 use std::collections::{HashMap, HashSet};
@@ -100,6 +101,10 @@ pub struct Totals {
     pub parts: u64,
     pub findings: u64,
     pub skipped: u64,
+    /// Of those, what is encrypted, or looks so.
+    pub locked: u64,
+    /// Of those, what the system would not read.
+    pub failed: u64,
 }
 
 /// A sweep with these rules and limits.
@@ -143,8 +148,11 @@ impl Sweep<'_> {
             is_known: false,
             stopped: false,
         };
-        run.source(source, true);
+        let answered = run.source(source, true);
         run.as_a_whole(source);
+        if run.volumes == 0 {
+            run.sealed(source, &answered, 0, true);
+        }
         run.totals
     }
 }
@@ -283,6 +291,7 @@ impl Run<'_> {
             let buffer = match view(source, base, wanted, &mut held) {
                 Ok(buffer) => buffer,
                 Err(error) => {
+                    self.totals.failed += 1;
                     self.skipped(format!("could not be read from byte {start} on: {error}"));
                     break;
                 }
@@ -379,6 +388,17 @@ impl Run<'_> {
         let volume = unpack::unknown(source);
         if is_device || volume.lock != Lock::Unknown {
             self.volume(Volume { chain: self.chain.clone(), ..volume });
+        }
+    }
+
+    /// What nothing came out of, and of which nothing was told since `skipped`.
+    fn sealed(&mut self, source: &dyn ReadAt, answered: &Answered, skipped: u64, is_whole: bool) {
+        if self.stopped || answered.inner.is_some() || self.totals.skipped > skipped {
+            return;
+        }
+        if let Some(sealed) = sealed::sealed(source, is_whole) {
+            self.totals.locked += u64::from(sealed.is_locked());
+            self.skipped(sealed.why());
         }
     }
 

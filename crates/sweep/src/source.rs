@@ -14,14 +14,24 @@ use crate::read::FileSource;
 pub const ENTRIES_MAX: u64 = 10_000_000;
 /// Folders inside each other.
 const DEPTH_MAX: usize = 256;
+/// What a file may hold that does not say how long it is, in bytes: it is kept in memory.
+const HELD_MAX: u64 = 256 << 20;
 /// What standard input may hold, in bytes: it is kept in memory.
 pub const STDIN_MAX: u64 = 1 << 30;
 
 /// One thing that a walk came to.
 #[derive(Debug)]
 pub enum Entry {
-    File { name: String, source: FileSource },
-    Skipped { name: String, why: String },
+    File {
+        name: String,
+        source: FileSource,
+    },
+    /// `failed`: the system would not read it. Otherwise a sweep does not.
+    Skipped {
+        name: String,
+        why: String,
+        failed: bool,
+    },
 }
 
 /// Tells of all files below `path`, in the order of their names; `path` itself may be a
@@ -30,22 +40,30 @@ pub fn walk(path: &Path, tell: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> Cont
     let name = path.to_string_lossy().into_owned();
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) => return tell(Entry::Skipped { name, why: error.to_string() }),
+        Err(error) => return tell(Entry::Skipped { name, why: error.to_string(), failed: true }),
     };
     let kind = metadata.file_type();
     if kind.is_dir() {
         Walk { seen: HashSet::new(), entries: 0, tell }.folder(path)
+    } else if kind.is_file() && metadata.len() == 0 {
+        // Files of `/proc` say that they are empty, and are not.
+        tell(entry(name, File::open(path).and_then(|file| FileSource::held(file, HELD_MAX))))
     } else if kind.is_file() || kind.is_block_device() {
         tell(open(path, name))
     } else {
-        tell(Entry::Skipped { name, why: "neither file, folder nor block device".to_owned() })
+        let why = "neither file, folder nor block device".to_owned();
+        tell(Entry::Skipped { name, why, failed: true })
     }
 }
 
 fn open(path: &Path, name: String) -> Entry {
-    match File::open(path).and_then(FileSource::new) {
+    entry(name, File::open(path).and_then(FileSource::new))
+}
+
+fn entry(name: String, opened: io::Result<FileSource>) -> Entry {
+    match opened {
         Ok(source) => Entry::File { name, source },
-        Err(error) => Entry::Skipped { name, why: error.to_string() },
+        Err(error) => Entry::Skipped { name, why: error.to_string(), failed: true },
     }
 }
 
@@ -69,10 +87,11 @@ impl Walk<'_> {
             self.entries += 1;
             if self.entries > ENTRIES_MAX {
                 let why = format!("more than {ENTRIES_MAX} entries");
-                return (self.tell)(Entry::Skipped { name, why });
+                return (self.tell)(Entry::Skipped { name, why, failed: true });
             }
             let Ok(metadata) = fs::symlink_metadata(&path) else {
-                (self.tell)(Entry::Skipped { name, why: "gone, or not readable".to_owned() })?;
+                let why = "gone, or not readable".to_owned();
+                (self.tell)(Entry::Skipped { name, why, failed: true })?;
                 continue;
             };
             let kind = metadata.file_type();
@@ -86,7 +105,8 @@ impl Walk<'_> {
                     (_, true) => "folders too deep",
                     _ => "no regular file",
                 };
-                (self.tell)(Entry::Skipped { name, why: why.to_owned() })?;
+                let failed = kind.is_dir();
+                (self.tell)(Entry::Skipped { name, why: why.to_owned(), failed })?;
             }
         }
         ControlFlow::Continue(())
@@ -107,12 +127,12 @@ impl Walk<'_> {
         };
         let mut entries = entries;
         let name = || path.to_string_lossy().into_owned();
-        let why = match entries() {
+        let (why, failed) = match entries() {
             Ok(Some(entries)) => return ControlFlow::Continue(entries),
-            Ok(None) => "this folder was read before".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(None) => ("this folder was read before".to_owned(), false),
+            Err(error) => (error.to_string(), true),
         };
-        (self.tell)(Entry::Skipped { name: name(), why })?;
+        (self.tell)(Entry::Skipped { name: name(), why, failed })?;
         ControlFlow::Continue(Vec::new())
     }
 }

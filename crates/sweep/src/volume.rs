@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::date;
 use crate::finding::Severity;
 use crate::unpack::{File, Skip};
+use crate::words::count;
 use media::Media;
 
 /// Paths that are told of one volume.
@@ -145,6 +146,11 @@ impl Volume {
         self.footage.recordings + self.footage.pictures > 0
     }
 
+    /// Whether its files were looked at, so that their number says something.
+    fn is_read(&self) -> bool {
+        self.files > 0 || self.lock == Lock::Open && !self.is_recorder && self.unread.is_empty()
+    }
+
     /// Footage that lies open is `high`; what may hold footage and is not read, `medium`;
     /// anything else is no finding.
     pub fn severity(&self) -> Severity {
@@ -184,16 +190,27 @@ impl Volume {
     }
 
     pub fn remedy(&self) -> Option<&'static str> {
-        (self.severity() > Severity::Info).then_some(
-            "Have the camera encrypt its card, which formats it, and take what lies there for read by whoever \
-             had the card.",
-        )
+        match (self.has_footage(), self.is_recorder) {
+            (true, _) => Some(
+                "Have the camera encrypt its card, which formats it, and take what lies there for read by \
+                 whoever had the card.",
+            ),
+            (_, true) => Some(
+                "Recorders write their disks without encryption. Lock the recorder away, and erase the disk \
+                 before it leaves the house; take what lies there for read by whoever had it.",
+            ),
+            _ => None,
+        }
     }
 
     /// What is known of it, in sentences without a full stop. Paths in them are foreign text.
     pub fn facts(&self) -> Vec<String> {
         let id = self.id.as_ref().map(|id| format!("{id}, ")).unwrap_or_default();
-        let mut facts = vec![format!("{id}{} bytes, {} files", self.bytes, self.files)];
+        let files = match self.is_read() {
+            true => format!(", {}", count(self.files, "file", "files")),
+            false => String::new(),
+        };
+        let mut facts = vec![format!("{id}{}{files}", count(self.bytes, "byte", "bytes"))];
         let footage = &self.footage;
         if self.has_footage() {
             let Footage { recordings, pictures, bytes, .. } = footage;
@@ -203,7 +220,12 @@ impl Volume {
                 }
                 None => ", without times".to_owned(),
             };
-            facts.push(format!("{recordings} recordings and {pictures} pictures, {bytes} bytes{times}"));
+            facts.push(format!(
+                "{} and {}, {}{times}",
+                count(*recordings, "recording", "recordings"),
+                count(*pictures, "picture", "pictures"),
+                count(*bytes, "byte", "bytes")
+            ));
             let kinds: Vec<String> =
                 footage.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             let layout = footage.layout.as_ref().map(|layout| format!("; laid out as by {layout}"));
@@ -211,16 +233,23 @@ impl Volume {
             facts.push(format!("for example {}", footage.examples.join(", ")));
         }
         if self.encrypted > 0 {
-            facts.push(format!("{} files and folders in it are encrypted", self.encrypted));
+            let encrypted = count(self.encrypted, "file or folder", "files and folders");
+            facts.push(format!("encrypted in it: {encrypted}"));
         }
         facts.extend(self.unread.iter().map(|why| format!("not looked at: {why}")));
         facts
     }
 
+    /// [`Volume::fingerprint_at`] of the name that the input has in the chain.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint_at(self.chain.first().map(String::as_str).unwrap_or_default())
+    }
+
     /// The same in each run, whatever the card is called: SHA-256 of `lenskeep sweep
     /// volume 1`, kind, size, and the number that the file system has (or, if it has
-    /// none, its place), each ended by a zero byte; 128 bits of it.
-    pub fn fingerprint(&self) -> String {
+    /// none, its place, with `input` as the first name), each ended by a zero byte; 128 bits
+    /// of it.
+    pub fn fingerprint_at(&self, input: &str) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
             hash.update(part);
@@ -229,7 +258,9 @@ impl Volume {
         ["lenskeep sweep volume 1", &self.kind, &self.bytes.to_string()].into_iter().for_each(&mut add);
         match &self.id {
             Some(id) => add(id),
-            None => self.chain.iter().for_each(|name| add(name)),
+            None => std::iter::once(input)
+                .chain(self.chain.iter().skip(1).map(String::as_str))
+                .for_each(&mut add),
         }
         hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -49,6 +49,70 @@ fn exit_codes_say_whether_something_was_found() {
 }
 
 #[test]
+fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("backups")).unwrap();
+    write("param.txt", format!("root.SMTP.Password={SECRET}\n").as_bytes());
+    write("clean.txt", b"nothing\n");
+    write("backups/locked", b"Salted__\x9c\xf3\x10\xe2\x07\xa1\xd3\xb4\x88\x91\xaa\xf0\x03\x04\x99\xe1");
+    std::os::unix::fs::symlink("clean.txt", folder.path().join("backups/link")).unwrap();
+    let missing = "not read: nowhere: No such file or directory";
+    for (arguments, code, part) in [
+        (&["clean.txt"][..], 0, "0 findings; 0 skipped"),
+        (&["nowhere", "clean.txt"], 3, missing),
+        (&["nowhere", "--format", "json", "clean.txt"], 3, "\"is_whole\": false"),
+        (&["nowhere", "param.txt"], 1, missing),
+        (&["nowhere", "param.txt"], 1, "root.SMTP.Password"),
+        (&["nowhere"], 2, "nothing of what was named could be read"),
+        (&["/proc/self/mem", "clean.txt"], 3, "not read: /proc/self/mem: "),
+        (&["/proc/self/status"], 0, "1 file or part"),
+        (&["backups"], 0, "skipped   backups/locked: encrypted (OpenSSL)"),
+        (&["--fail-on-unread", "backups"], 3, "skipped   backups/locked: encrypted (OpenSSL)"),
+        (&["--fail-on-unread", "backups/link"], 0, "0 skipped"),
+        (&["backups/locked"], 3, "not read: backups/locked: encrypted"),
+        (&["--fail-on", "grave", "clean.txt"], 2, "[possible values: info, low, medium, high, critical]"),
+        (&["--help"], 0, "3  nothing found that counts, but something that was named could not be read"),
+    ] {
+        let output = lenskeep(folder.path(), &[&["sweep"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains(part), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_baseline_overwrites_nothing_else_and_never_costs_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("param.txt"), format!("root.SMTP.Password={SECRET}\n")).unwrap();
+    std::fs::write(path("notes.json"), "[1, 2").unwrap();
+    let sweep = |more: &[&str]| lenskeep(folder.path(), &[&["sweep"], more].concat());
+    let refused = sweep(&["--write-baseline", "notes.json", "param.txt"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("overwrites nothing but a baseline"), "{}", said(&refused));
+    assert_eq!(said(&refused).matches("notes.json").count(), 1, "{}", said(&refused));
+    assert_eq!(std::fs::read_to_string(path("notes.json")).unwrap(), "[1, 2");
+    let lost = sweep(&["--write-baseline", "none/known.json", "param.txt"]);
+    assert_eq!(lost.status.code(), Some(2), "{}", said(&lost));
+    for part in ["root.SMTP.Password", "1 finding: ", "none/known.json was not written: No such file"] {
+        assert!(said(&lost).contains(part), "{part}: {}", said(&lost));
+    }
+    assert_eq!(sweep(&["--write-baseline", "known.json", "./param.txt"]).status.code(), Some(1));
+    let noted = std::fs::read_to_string(path("known.json")).unwrap();
+    let noted = noted.replace("\"place\"", "\"reason\": \"being replaced\", \"place\"");
+    std::fs::write(path("known.json"), noted).unwrap();
+    let absolute = path("param.txt").to_string_lossy().into_owned();
+    for typed in ["param.txt", "./param.txt", absolute.as_str(), "."] {
+        let known = sweep(&["--baseline", "known.json", typed]);
+        assert_eq!(known.status.code(), Some(0), "{typed}: {}", said(&known));
+    }
+    assert_eq!(sweep(&["--write-baseline", "known.json", "param.txt"]).status.code(), Some(1));
+    // A slip of the pen does not empty it.
+    assert_eq!(sweep(&["--write-baseline", "known.json", "parma.txt"]).status.code(), Some(2));
+    assert!(std::fs::read_to_string(path("known.json")).unwrap().contains("being replaced"));
+}
+
+#[test]
 fn an_open_card_fails_a_check_until_a_baseline_knows_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut film = b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\x82\x88matroska".to_vec();
@@ -60,7 +124,9 @@ fn an_open_card_fails_a_check_until_a_baseline_knows_it() {
     assert!(made.unwrap().success());
     let found = lenskeep(folder.path(), &["sweep", "card"]);
     assert_eq!(found.status.code(), Some(1), "{}", said(&found));
-    for words in ["FAT32, not encrypted: footage lies open", "1 recordings", "film.txt", "1 open cards"] {
+    for words in
+        ["FAT32, not encrypted: footage lies open", "1 recording ", "film.txt", "1 open card or disk: 1 high"]
+    {
         assert!(said(&found).contains(words), "{words}: {}", said(&found));
     }
     let lenient = lenskeep(folder.path(), &["sweep", "--fail-on", "critical", "card"]);
@@ -133,9 +199,13 @@ fn an_image_is_audited_kept_and_compared() {
     let old = audit(&["--model", "Dome 3", "--advisories", "advisories", "old.bin"]);
     let text = said(&old);
     assert_eq!(old.status.code(), Some(1), "{text}");
-    for expected in
-        ["Dome 3", "telnetd is started", "CVE-2022-1", "left out: ", "1 vulnerabilities of 1 files"]
-    {
+    for expected in [
+        "Dome 3",
+        "telnetd is started",
+        "CVE-2022-1",
+        "left out: ",
+        "1 vulnerability of 1 file of advisories",
+    ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     for (image, report, code) in [("old.bin", "old.json", 1), ("new.bin", "new.json", 0)] {

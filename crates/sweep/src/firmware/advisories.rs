@@ -29,7 +29,7 @@ const TITLE_MAX: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdvisoryError {
-    #[error("it is no JSON: {0}")]
+    #[error("it is no JSON")]
     Json(#[from] serde_json::Error),
     #[error("it is neither CSAF 2.0, a KEV catalogue, a CVE record of form 5, nor an answer of the NVD")]
     Form,

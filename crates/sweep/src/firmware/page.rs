@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 
 use super::compare::{Change, Comparison};
-use super::report::{BinaryKind, Report, Source};
+use super::report::{BinaryKind, Report, Service, Source};
 use crate::date::day;
 use crate::finding::{Severity, shown};
-use crate::report::html;
+use crate::report::{HEAD, STYLE, cell, html};
+use crate::words::count;
 
 /// Of the lists that can be long, on a page; the JSON has all.
 const ROWS_MAX: usize = 2000;
@@ -29,7 +30,8 @@ impl Report {
         let mut out = String::new();
         let _ = writeln!(out, "{}", shown(&self.heading()));
         let _ = writeln!(out, "{} bytes, SHA-256 {}\n", self.image.bytes, self.image.sha256);
-        for section in self.to_mend() {
+        let listed = [self.started(), self.unread()];
+        for section in self.to_mend().into_iter().chain(listed) {
             let _ = writeln!(out, "{} ({})", section.title, section.rows.len());
             for row in &section.rows {
                 let cells: Vec<String> =
@@ -41,15 +43,16 @@ impl Report {
             }
             out.push('\n');
         }
+        let number = |many: usize, one: &str, several: &str| count(many as u64, one, several);
         let _ = writeln!(
             out,
-            "{} files, {} programs and libraries, {} components, {} services, {} accounts, {} certificates; {} not read",
-            self.files.len(),
-            self.binaries.len(),
-            self.components.len(),
-            self.services.len(),
-            self.accounts.len(),
-            self.certificates.len(),
+            "{}, {}, {}, {}, {}, {}; {} not read",
+            number(self.files.len(), "file", "files"),
+            number(self.binaries.len(), "program or library", "programs and libraries"),
+            number(self.components.len(), "component", "components"),
+            number(self.services.len(), "service", "services"),
+            number(self.accounts.len(), "account", "accounts"),
+            number(self.certificates.len(), "certificate", "certificates"),
             self.skipped.len()
         );
         out
@@ -134,10 +137,6 @@ impl Report {
             };
             row([&component.name, &component.version, source, &component.place])
         });
-        let services = self
-            .services
-            .iter()
-            .map(|service| row([&service.name, &format!("{}:{}", service.place, service.line)]));
         let accounts = self.accounts.iter().map(|account| {
             let uid = account.uid.map(|uid| uid.to_string()).unwrap_or_default();
             row([
@@ -158,7 +157,6 @@ impl Report {
                 row([&binary.place, kind, &binary.machine, &binary.hardening.defences().join(", ")])
             });
         let signatures = self.signatures.iter().map(|signature| row([&signature.kind, &signature.place]));
-        let skipped = self.skipped.iter().map(|skipped| row([&skipped.place, &skipped.why]));
         let not_compared = self.not_compared.iter().map(|line| row([line.as_str()]));
         let section = |title, empty, columns, rows| Section { title, empty, columns, rows };
         vec![
@@ -168,12 +166,7 @@ impl Report {
                 &["Component", "Version", "By", "Where"],
                 components.collect(),
             ),
-            section(
-                "Started services",
-                "No start script names a known one.",
-                &["Service", "Where"],
-                services.collect(),
-            ),
+            self.started(),
             section(
                 "Accounts",
                 "No list of accounts was found.",
@@ -204,8 +197,30 @@ impl Report {
                 &["Advisory and component"],
                 not_compared.collect(),
             ),
-            section("Not read", "Nothing was told as not read.", &["Where", "Why"], skipped.collect()),
+            self.unread(),
         ]
+    }
+
+    fn started(&self) -> Section {
+        let row_of = |service: &Service| {
+            let speaks = if service.is_plain { "in clear" } else { "" };
+            row([&service.name, &format!("{}:{}", service.place, service.line), speaks])
+        };
+        Section {
+            title: "Started services",
+            empty: "No start script names a known one.",
+            columns: &["Service", "Where", "Speaks"],
+            rows: self.services.iter().map(row_of).collect(),
+        }
+    }
+
+    fn unread(&self) -> Section {
+        Section {
+            title: "Not read",
+            empty: "Nothing was told as not read.",
+            columns: &["Where", "Why"],
+            rows: self.skipped.iter().map(|skipped| row([&skipped.place, &skipped.why])).collect(),
+        }
     }
 }
 
@@ -221,7 +236,8 @@ impl Section {
         let _ = writeln!(out, "<div class=\"wide\"><table><thead><tr>{columns}</tr></thead><tbody>");
         for row in self.rows.iter().take(ROWS_MAX) {
             let class = row.first().and_then(|name| Severity::parse(name)).map_or("", Severity::name);
-            let cells: String = row.iter().map(|cell| format!("<td>{}", html(&shown(cell)))).collect();
+            let cells = self.columns.iter().zip(row);
+            let cells: String = cells.map(|(column, text)| cell(column, &html(&shown(text)))).collect();
             let _ = writeln!(out, "<tr class=\"{class}\">{cells}</tr>");
         }
         out.push_str("</tbody></table></div>\n");
@@ -273,32 +289,14 @@ impl Comparison {
                 }
             }
         }
-        let _ = writeln!(out, "\n{} files are other than before", self.files_changed.len());
+        let _ = writeln!(
+            out,
+            "\n{} other than before",
+            count(self.files_changed.len() as u64, "file is", "files are")
+        );
         out
     }
 }
-
-const HEAD: &str = r#"<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-"#;
-
-const STYLE: &str = r"<style>
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem }
-h1, h2 { line-height: 1.2; margin: 2rem 0 .5rem }
-small { font-weight: 400; opacity: .7 }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; min-width: 44rem }
-th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #8884; overflow-wrap: anywhere; min-width: 5rem }
-thead th { position: sticky; top: 0; background: Canvas }
-code { overflow-wrap: anywhere }
-.counts { list-style: none; display: flex; flex-wrap: wrap; gap: .5rem; padding: 0 }
-.counts li { border: 1px solid #8886; border-radius: .5rem; padding: .3rem .8rem }
-.critical td:first-child, .high td:first-child { font-weight: 700 }
-.counts .critical, tr.critical { background: #d6281f22 } .counts .high, tr.high { background: #e0781522 }
-</style>
-";
 
 #[cfg(test)]
 mod tests {

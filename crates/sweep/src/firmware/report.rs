@@ -244,7 +244,7 @@ pub struct Report {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    #[error("it is no report of an audit: {0}")]
+    #[error("it is no report of an audit")]
     Json(#[from] serde_json::Error),
     #[error("its form is {0}; this program reads {VERSION}")]
     Version(u32),
@@ -272,8 +272,6 @@ impl Report {
     }
 
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("text and numbers are JSON");
-        text.push('\n');
-        text
+        crate::report::pretty(self)
     }
 }

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{csv_field, html, level, place, uri};
+use super::page::{cell, table};
+use super::{address, csv_field, html, level, message, place};
 use crate::finding::{Severity, shown};
+use crate::places::Places;
 use crate::volume::Volume;
 
 pub(super) fn text(volumes: &[Volume], out: &mut String) {
@@ -23,12 +25,12 @@ pub(super) fn text(volumes: &[Volume], out: &mut String) {
     }
 }
 
-pub(super) fn json(volume: &Volume) -> Value {
+pub(super) fn json(volume: &Volume, places: &Places) -> Value {
     let mut value = serde_json::to_value(volume).expect("text and numbers are JSON");
     value["rule"] = volume.rule().into();
     value["title"] = volume.title().into();
     value["severity"] = volume.severity().name().into();
-    value["fingerprint"] = volume.fingerprint().into();
+    value["fingerprint"] = fingerprint(volume, places).into();
     value["remedy"] = volume.remedy().into();
     value
 }
@@ -46,16 +48,15 @@ pub(super) fn rules(volumes: &[Volume]) -> impl Iterator<Item = Value> {
 }
 
 /// One result each; of what is no finding, an informational one.
-pub(super) fn sarif(volume: &Volume) -> Value {
-    let outer = volume.chain.first().map(String::as_str).unwrap_or_default();
+pub(super) fn sarif(volume: &Volume, places: &Places) -> Value {
     let facts = volume.facts().join(". ");
     let text = format!("{} in {}. {facts}", volume.title(), place(&volume.chain));
     let mut result = json!({
         "ruleId": volume.rule(),
-        "message": { "text": shown(&text) },
-        "partialFingerprints": { "lenskeepSweep/v1": volume.fingerprint() },
+        "message": { "text": message(&text) },
+        "partialFingerprints": { "lenskeepSweep/v1": fingerprint(volume, places) },
         "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": uri(outer) } },
+            "physicalLocation": { "artifactLocation": { "uri": address(&volume.chain, places) } },
             "logicalLocations": [{ "fullyQualifiedName": place(&volume.chain) }],
         }],
     });
@@ -69,7 +70,7 @@ pub(super) fn sarif(volume: &Volume) -> Value {
     result
 }
 
-pub(super) fn csv(volume: &Volume, out: &mut String) {
+pub(super) fn csv(volume: &Volume, places: &Places, out: &mut String) {
     let facts = volume.facts().join("; ");
     let fields = [
         volume.severity().name(),
@@ -79,7 +80,7 @@ pub(super) fn csv(volume: &Volume, out: &mut String) {
         "",
         "",
         "",
-        &volume.fingerprint(),
+        &fingerprint(volume, places),
         "",
         "",
     ];
@@ -92,20 +93,24 @@ pub(super) fn page(volumes: &[Volume]) -> String {
     if volumes.is_empty() {
         return String::new();
     }
-    let mut out = "<h2>Cards, disks and file systems</h2>\n<table><thead><tr><th>Severity<th>What<th>Where\
-                   <th>Known of it<th>What to do</tr></thead><tbody>\n"
-        .to_owned();
+    let mut out = format!("<h2>Cards, disks and file systems <small>{}</small></h2>\n", volumes.len());
+    out.push_str(&table(&["Severity", "What it is", "Where", "Known of it", "What to do"]));
     for volume in volumes {
         let severity = volume.severity().name();
+        let text = |foreign: &str| html(&shown(foreign));
+        let facts: String = volume.facts().iter().map(|fact| format!("<div>{}</div>", text(fact))).collect();
         let cells = [
-            severity.to_owned(),
-            volume.title(),
-            place(&volume.chain),
-            volume.facts().join("; "),
-            volume.remedy().unwrap_or_default().to_owned(),
+            cell("Severity", severity),
+            cell("What it is", &text(&volume.title())),
+            cell("Where", &text(&place(&volume.chain))),
+            cell("Known of it", &facts),
+            cell("What to do", volume.remedy().unwrap_or("Nothing")),
         ];
-        let cells = cells.map(|cell| format!("<td>{}</td>", html(&shown(&cell)))).concat();
-        let _ = writeln!(out, "<tr class=\"{severity}\">{cells}</tr>");
+        let _ = writeln!(out, "<tr class=\"{severity}\">{}</tr>", cells.concat());
     }
-    out + "</tbody></table>\n"
+    out + "</tbody></table></div>\n"
+}
+
+fn fingerprint(volume: &Volume, places: &Places) -> String {
+    volume.fingerprint_at(&places.name(volume.chain.first().map(String::as_str).unwrap_or_default()))
 }

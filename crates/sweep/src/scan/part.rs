@@ -105,6 +105,8 @@ impl Run<'_> {
 
     fn skipped_part(&mut self, name: &str, why: Skip) {
         self.chain.push(name.to_owned());
+        // A card that is encrypted is as it should be, and is told of as one.
+        self.totals.locked += u64::from(why == Skip::Encrypted && self.volumes == 0);
         self.skipped(why.to_string());
         self.chain.pop();
     }
@@ -121,7 +123,9 @@ impl Run<'_> {
                 true
             }
         };
+        let told = self.totals.skipped;
         let answered = self.source(&held, whole);
+        self.sealed(&held, &answered, told, whole);
         if self.is_spent() {
             return ControlFlow::Break(());
         }

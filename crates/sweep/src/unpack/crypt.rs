@@ -22,6 +22,8 @@ const SAMPLES: u64 = 64;
 const SAMPLE: u64 = 4096;
 /// Noise has so many samples at least.
 const NOISE_MIN: u32 = 16;
+/// A small file is called noise from so many bytes on.
+const NOISE_BYTES_MIN: u64 = 1024;
 /// Chi-square of noise is 255, give or take 23; more than this in a sample has one of
 /// ten million, and more than that in all of them together one of ten thousand.
 const SAMPLE_CHI_MAX: f64 = 400.0;
@@ -160,6 +162,22 @@ pub(crate) fn unknown(source: &dyn ReadAt) -> Volume {
 /// Whether a source is of a format that is unpacked, or looks like nothing.
 pub(crate) fn is_unknown(source: &dyn ReadAt) -> bool {
     matches!(format_of(source), Ok(None))
+}
+
+/// Whether a file is nothing but noise, from its first byte to its last.
+pub(crate) fn is_noise(source: &dyn ReadAt) -> bool {
+    let bytes = source.len();
+    if bytes >= u64::from(NOISE_MIN) * SAMPLE {
+        return Sampled::of(source, 0).is_noise();
+    }
+    // Fewer say too little to be sure.
+    if bytes < NOISE_BYTES_MIN {
+        return false;
+    }
+    let Ok(data) = take(source, 0, bytes) else { return false };
+    let mut counts = [0_u32; 256];
+    data.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    chi_square(&counts) < ALL_CHI_MAX
 }
 
 /// What begins with the boot sector of BitLocker, and is no text about it.

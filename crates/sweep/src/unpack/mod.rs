@@ -49,7 +49,7 @@ use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::volume::Volume;
 
-pub(crate) use crypt::{is_locked, is_unknown, unknown};
+pub(crate) use crypt::{is_locked, is_noise, is_unknown, unknown};
 pub use find::{LOOK_AHEAD, find};
 pub(crate) use find::{begins, find_at, literals};
 use sink::{Covered, Sink, Stop};

@@ -2,6 +2,7 @@
 
 mod archives;
 mod attacks;
+mod baselines;
 mod borders;
 mod captures;
 mod circles;
@@ -20,11 +21,13 @@ mod made;
 mod others;
 mod paragraphs;
 mod planted;
+mod reports;
 mod rules;
 mod sources;
 mod strangers;
 mod support;
 mod third;
+mod unread;
 mod volumes;
 mod work;
 mod wraps;

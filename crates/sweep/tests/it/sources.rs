@@ -14,7 +14,7 @@ fn names(path: &std::path::Path) -> (Vec<String>, Vec<String>) {
     let _ = walk(path, &mut |entry| {
         match entry {
             Entry::File { name, .. } => files.push(name),
-            Entry::Skipped { name, why } => skipped.push(format!("{name}: {why}")),
+            Entry::Skipped { name, why, .. } => skipped.push(format!("{name}: {why}")),
         }
         ControlFlow::Continue(())
     });

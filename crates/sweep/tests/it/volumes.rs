@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use sweep::journal::{Done, Journal};
 use sweep::read::ReadAt;
 use sweep::report::{Form, Report};
-use sweep::{Baseline, Finding, Limits, Lock, Notice, Rules, Severity, Sweep, Totals, Volume};
+use sweep::{Baseline, Finding, Limits, Lock, Notice, Places, Rules, Severity, Sweep, Totals, Volume};
 
 use crate::exfat;
 use crate::support::sh;
@@ -357,6 +357,8 @@ fn every_report_tells_of_cards_and_of_names_that_mean_no_good() {
             skipped: &told.skipped,
             totals: told.totals,
             show_secrets: false,
+            is_whole: true,
+            places: &Places::default(),
         }
         .write(form)
     };

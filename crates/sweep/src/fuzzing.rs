@@ -40,7 +40,7 @@ pub fn table(bytes: &[u8]) {
     let at = usize::from(u16::from_le_bytes([*low, *high])).min(table.len());
     let (mut rows, mut told) = (0, 0);
     let end = crate::table::rows(table, at, &mut |row| {
-        assert!(row.place.end <= table.len() && row.bytes.starts_with(b"password="));
+        assert!(row.place.end <= table.len() && row.bytes.starts_with(crate::table::COLUMN));
         rows += 1;
         told += row.place.len();
     });

@@ -2,6 +2,7 @@
 //! be one, an example of a handbook, and a value that was masked are no findings.
 
 mod der;
+mod given;
 mod near;
 mod placeholder;
 mod token;
@@ -208,7 +209,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             }
             Check::Password => placeholder::is_password(secret),
             Check::Chosen => placeholder::is_chosen(secret),
-            Check::Given => placeholder::is_given(secret),
+            Check::Given => given::is_given(secret),
             Check::Phrase => placeholder::is_phrase(secret),
             Check::Spoken => placeholder::is_spoken(secret),
             Check::SecretName => {

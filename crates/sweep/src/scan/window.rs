@@ -250,7 +250,9 @@ impl Run<'_> {
     fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
         let Candidate { rule, matched, verdict } = candidate;
         let secret = &window.bytes[matched.secret.clone()];
-        let identity = verdict.identity.clone().unwrap_or_else(|| secret.to_vec());
+        // In addresses it stands with escapes, and is told of once.
+        let plain = || (rule.kind == Kind::Password).then(|| decode::percent(secret)).flatten();
+        let identity = verdict.identity.clone().or_else(plain).unwrap_or_else(|| secret.to_vec());
         let digest = digest(rule.family(), &identity);
         let marks = [window.inner, self.told_since];
         let told_inside =

@@ -317,81 +317,6 @@ fn is_name(secret: &[u8]) -> bool {
     path && secret.contains(&b'.') || identifier && (joined || camel)
 }
 
-/// A word that somebody chose, where what stands there is a password in any case.
-pub(super) fn is_given(secret: &[u8]) -> bool {
-    let lower = secret.to_ascii_lowercase();
-    // `PASSWORD`, `MY_PASS`.
-    let is_name_of_one =
-        secret.len() > 1 && secret.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
-    let says = |part: &&str| memmem::find(&lower, part.as_bytes()).is_some();
-    is_password(secret)
-        && !is_name_of_one
-        && !HANDBOOKS.iter().any(|word| word.as_bytes() == lower)
-        && (words::has_digits(secret) || !["pass", "pwd", "secret"].iter().any(says))
-}
-
-/// What handbooks print where somebody is to put a password of their own, and what else may
-/// stand there in a program.
-const HANDBOOKS: &[&str] = &[
-    "admin",
-    "alice",
-    "bind",
-    "bool",
-    "boolean",
-    "clear",
-    "code",
-    "credential",
-    "credentials",
-    "crypt",
-    "data",
-    "delete",
-    "enable",
-    "expr",
-    "fail",
-    "failed",
-    "field",
-    "from",
-    "group",
-    "hash",
-    "hashed",
-    "host",
-    "input",
-    "info",
-    "invalid",
-    "kwallet",
-    "login",
-    "manual",
-    "missing",
-    "mode",
-    "name",
-    "number",
-    "open",
-    "options",
-    "param",
-    "result",
-    "root",
-    "server",
-    "service",
-    "settings",
-    "ssha",
-    "stored",
-    "system",
-    "tiger",
-    "type",
-    "valid",
-    "word",
-    "words",
-    "xyzzy",
-    "your",
-    "database",
-    "filename",
-    "hostname",
-    "mariadb",
-    "mysql",
-    "keyring",
-    "whatever",
-];
-
 /// No word of a language or a program either: digits and letters, signs among letters of
 /// both cases, or letters that do not follow each other in words.
 pub(super) fn is_chosen(secret: &[u8]) -> bool {
@@ -437,6 +362,8 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
         || index
         || member
         || constant
+        // `__mc68000__`, as C reserves names.
+        || name && body.starts_with(b"__") && body.ends_with(b"__")
         || words::is_path(body)
 }
 
@@ -573,6 +500,8 @@ pub(super) fn is_value(secret: &[u8]) -> bool {
         && (secret.is_ascii() || words::has_digits(secret))
         && secret.len() >= 3
         && !is_expression(secret)
+        // People choose one word behind a `k`, if any.
+        && !(is_constant(secret) && secret.iter().filter(|byte| byte.is_ascii_uppercase()).count() > 1)
         && !inside.iter().any(|part| memmem::find(secret, part).is_some())
 }
 

@@ -300,7 +300,8 @@ fn columns(sql: &[u8]) -> Vec<Vec<u8>> {
             _ => (0, b' '),
         };
         let rest = &definition[first..];
-        let is_end = |byte: &u8| if first == 0 { byte.is_ascii_whitespace() } else { *byte == end };
+        let is_end =
+            |byte: &u8| if first == 0 { byte.is_ascii_whitespace() || *byte == b'(' } else { *byte == end };
         let name = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
         let is_other = first == 0 && OTHERS.iter().any(|other| name.eq_ignore_ascii_case(other));
         (!is_other).then(|| name.to_vec())

@@ -78,6 +78,11 @@ const HANDBOOKS: &[&str] = &[
     "mysql",
     "keyring",
     "whatever",
+    "hello",
+    "other",
+    "ftpuser",
+    // `-pthread`.
+    "thread",
 ];
 
 #[cfg(test)]

@@ -198,9 +198,7 @@ fn keys_are_not_seen_in_what_chance_made() {
     let rules = Rules::built_in();
     let mut rng = Rng::with_seed(64);
     let mut text = Vec::new();
-    for (number, begin) in
-        ["K000", "K003", "AzFu", "8Q~x", "AccountK"].iter().cycle().take(10_000).enumerate()
-    {
+    for (number, begin) in ["K000", "K003", "AzFu", "AccountK"].iter().cycle().take(10_000).enumerate() {
         let mut line = made::base64(&made::bytes(57, &mut rng)).into_bytes();
         let at = number % (line.len() - begin.len());
         line[at..at + begin.len()].copy_from_slice(begin.as_bytes());

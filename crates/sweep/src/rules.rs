@@ -356,7 +356,7 @@ impl Rules {
         if literals.len() + unpack::literals().count() > usize::from(u16::MAX) {
             return Err(RulesError::Many);
         }
-        let (literals, of_literal): (Vec<(Vec<u8>, bool)>, Vec<Vec<u16>>) = literals.into_iter().unzip();
+        let (literals, of_literal): (Vec<_>, Vec<Vec<u16>>) = literals.into_iter().unzip();
         let prefilter = Prefilter::new(literals.into_iter().chain(unpack::literals()));
         let names = |rule: &Rule| rule.kind == Kind::Password && rule.general;
         let is_name = of_literal.iter().map(|of| of.iter().any(|rule| names(&rules[usize::from(*rule)])));

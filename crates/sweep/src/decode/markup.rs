@@ -169,7 +169,7 @@ fn tag(bytes: &[u8], at: usize, close: usize) -> Option<Tag<'_>> {
     };
     let is_office = OFFICE.iter().any(|office| office.as_bytes() == prefix);
     let is = |known: &&str| local.eq_ignore_ascii_case(known.as_bytes());
-    let known = KINDS.iter().find(|(_, names)| names.iter().any(|name| is(&name)));
+    let known = KINDS.iter().find(|(_, names)| names.iter().any(&is));
     let kind = match known {
         Some((kind, _)) if prefix.is_empty() || is_office || *kind != Kind::Code => *kind,
         _ if is_office => Kind::Inline,

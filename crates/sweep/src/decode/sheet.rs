@@ -71,10 +71,8 @@ pub(crate) fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
         is_aloud = piece.begins(b"rPh") || is_aloud && !piece.ends(b"rPh");
         if piece.begins(b"si") {
             one = Some(Vec::new());
-        } else if piece.begins(b"t") && !is_aloud {
-            if let Some(one) = &mut one {
-                append(piece.text, one);
-            }
+        } else if let Some(one) = one.as_mut().filter(|_| piece.begins(b"t") && !is_aloud) {
+            append(piece.text, one);
         }
         if piece.ends(b"si") || piece.begins(b"si") && piece.tag.ends_with(b"/") {
             strings.extend(one.take());

@@ -24,6 +24,9 @@ const CELL_MIN: u64 = 4;
 /// Longer cells stand in lines of their own, in which nothing is quoted.
 const CELL_MAX: usize = 256;
 
+/// Takes the values of a row; false if no more are wanted.
+type Each<'e> = dyn FnMut(&[Vec<u8>], &mut Sink<'_>) -> Result<bool, Stop> + 'e;
+
 /// Where pages lie, and what was read of them.
 struct Pages<'a> {
     source: &'a dyn ReadAt,
@@ -115,12 +118,7 @@ impl Pages<'_> {
     }
 
     /// All rows of the table whose tree has its root in page `root`.
-    fn walk(
-        &mut self,
-        root: u64,
-        sink: &mut Sink<'_>,
-        each: &mut dyn FnMut(&[Vec<u8>], &mut Sink<'_>) -> Result<bool, Stop>,
-    ) -> Result<(), Stop> {
+    fn walk(&mut self, root: u64, sink: &mut Sink<'_>, each: &mut Each<'_>) -> Result<(), Stop> {
         let mut left = vec![root];
         while let Some(number) = left.pop() {
             sink.count()?;

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{File, Format, HEAD, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 38] = [
+const FORMATS: [Format; 39] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -47,6 +47,7 @@ const FORMATS: [Format; 38] = [
     Format::Qcow2,
     Format::Vmdk,
     Format::Vhd,
+    Format::Sqlite,
 ];
 
 struct Count(u64);

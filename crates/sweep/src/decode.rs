@@ -10,7 +10,11 @@ mod apart;
 mod base64;
 mod escapes;
 mod lanes;
+mod latin;
 mod marks;
+mod markup;
+mod rows;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod utf16;
@@ -20,7 +24,11 @@ use std::ops::Range;
 pub(crate) use apart::apart;
 pub(crate) use base64::{base64, base64_runs, decode_run};
 pub(crate) use escapes::{escapes, percent};
+pub(crate) use latin::latin;
 pub(crate) use marks::Marks;
+pub(crate) use markup::markup;
+pub(crate) use rows::Rows;
+pub(crate) use sheet::{sheet, strings};
 pub(crate) use utf16::utf16;
 
 /// Runs shorter than this are left: nothing that a rule knows fits in.

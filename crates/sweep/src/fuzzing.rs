@@ -40,11 +40,26 @@ pub fn table(bytes: &[u8]) {
     let at = usize::from(u16::from_le_bytes([*low, *high])).min(table.len());
     let (mut rows, mut told) = (0, 0);
     let end = crate::table::rows(table, at, &mut |row| {
-        assert!(row.place.end <= table.len() && row.bytes.starts_with(b"password="));
+        assert!(row.place.end <= table.len() && row.bytes.starts_with(crate::table::COLUMN));
         rows += 1;
         told += row.place.len();
     });
     assert!(end <= table.len().max(at + 4) && rows <= 10_000 && told <= table.len());
+}
+
+/// A document, of which the first two bytes say where a name stands, and lines in one byte a
+/// letter; and the same bytes as a sheet and as the texts of its cells.
+pub fn document(bytes: &[u8]) {
+    let Some(([low, high], document)) = bytes.split_first_chunk() else { return };
+    let at = usize::from(u16::from_le_bytes([*low, *high]));
+    let own = 0..document.len();
+    for form in [crate::decode::markup, crate::decode::latin] {
+        let Some(text) = (at < own.end).then(|| form(document, &own, at)).flatten() else { continue };
+        assert!(text.place.end <= document.len() && text.bytes.len() <= 4 * document.len() + 64);
+    }
+    let strings = crate::decode::strings(document);
+    let rows = crate::decode::sheet(document, &strings);
+    assert!(rows.text.len() <= (16 << 20) + (1 << 18));
 }
 
 /// Reads a file of rules in any form, and sweeps the file with them.

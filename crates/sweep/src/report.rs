@@ -237,9 +237,9 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// The chain of names, fit for a terminal.
+/// The chain of names, fit for a terminal. What has none, as a file in gzip, is left out.
 fn place(chain: &[String]) -> String {
-    chain.iter().map(|name| shown(name)).collect::<Vec<_>>().join(" › ")
+    chain.iter().filter(|name| !name.is_empty()).map(|name| shown(name)).collect::<Vec<_>>().join(" › ")
 }
 
 fn life(finding: &Finding) -> String {

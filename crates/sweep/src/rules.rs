@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Deserialize;
 
 use crate::confirm::{self, Expression};
+use crate::decode;
 use crate::finding::Severity;
 use crate::import::{self, Imported};
 use crate::prefilter::{LITERAL_MIN, Prefilter};
@@ -27,6 +28,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("services", include_str!("../rules/secrets/services.toml")),
     ("tongues", include_str!("../rules/secrets/tongues.toml")),
     ("tokens", include_str!("../rules/secrets/tokens.toml")),
+    ("notes", include_str!("../rules/secrets/notes.toml")),
+    ("words", include_str!("../rules/secrets/words.toml")),
 ];
 
 /// Rules that one sweep may have.
@@ -163,13 +166,16 @@ impl Rule {
                 Some(there) if self.ignore_case => there.eq_ignore_ascii_case(one),
                 there => there == Some(one),
             };
-            let found = |at: usize| match self.checks.contains(&Check::Table) {
-                true => {
+            let found = |at: usize| {
+                if self.checks.contains(&Check::Markup) {
+                    return decode::markup(text, &(0..text.len()), at).is_some();
+                }
+                if self.checks.contains(&Check::Table) {
                     let mut any = false;
                     table::rows(text, at, &mut |_| any = true);
-                    any
+                    return any;
                 }
-                false => confirm::confirm(self, text, at).is_some(),
+                confirm::confirm(self, text, at).is_some()
             };
             spelled.iter().any(|one| (0..text.len()).any(|at| there(at, one) && found(at)))
         };
@@ -289,6 +295,8 @@ pub struct Rules {
     pub(crate) prefilter: Prefilter,
     /// Of each literal, by its number: the rules that have it.
     pub(crate) of_literal: Vec<Vec<u16>>,
+    /// Of each literal: whether it may name a password wherever it stands.
+    pub(crate) is_name: Vec<bool>,
     pub(crate) of_runs: Vec<u16>,
     left_out: Vec<(String, String)>,
 }
@@ -394,10 +402,13 @@ impl Rules {
         if literals.len() + unpack::literals().count() > usize::from(u16::MAX) {
             return Err(RulesError::Many);
         }
-        let (literals, of_literal): (Vec<(Vec<u8>, bool)>, Vec<_>) = literals.into_iter().unzip();
+        let (literals, of_literal): (Vec<_>, Vec<Vec<u16>>) = literals.into_iter().unzip();
         let prefilter = Prefilter::new(literals.into_iter().chain(unpack::literals()));
+        let names = |rule: &Rule| rule.kind == Kind::Password && rule.general;
+        let is_name = of_literal.iter().map(|of| of.iter().any(|rule| names(&rules[usize::from(*rule)])));
+        let is_name = is_name.collect();
         let rules = rules.into_iter().map(Arc::new).collect();
-        Ok(Rules { rules, prefilter, of_literal, of_runs, left_out: Vec::new() })
+        Ok(Rules { rules, prefilter, of_literal, is_name, of_runs, left_out: Vec::new() })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {

@@ -5,6 +5,7 @@
 //! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep at each
 //! depth (eight blocks of 16 MiB at most), and what was found.
 
+mod book;
 mod covered;
 mod named;
 mod part;

@@ -1,5 +1,5 @@
 //! Rows under a heading, and tuples of SQL, that have a column of passwords: each is
-//! told as `password=value`, for the rules to judge.
+//! told as `column password=value`, for the rules to judge.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -44,6 +44,38 @@ const NAMES: &[&str] = &[
     "passord",
     "losenord",
     "adgangskode",
+    "zugangscode",
+    "sicherheitscode",
+    "verifizierungscode",
+    "verificationcode",
+    "hasło",
+    "contraseña",
+    "contrasenya",
+    "palavrapasse",
+    "parolă",
+    "lösenord",
+    "lykilorð",
+    "slaptažodis",
+    "jelszó",
+    "schlüssel",
+    "geslo",
+    "zaporka",
+    "şifre",
+    "пароль",
+    "парола",
+    "лозинка",
+    "κωδικός",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "暗証番号",
+    "비밀번호",
+    "암호",
+    "كلمةالمرور",
+    "סיסמה",
+    "รหัสผ่าน",
+    "mậtkhẩu",
 ];
 /// What the column of a heading is called that stands beside it: rows of a list of
 /// packages have none.
@@ -91,12 +123,64 @@ const BESIDE: &[&str] = &[
     "pouzivatel",
     "uzytkownik",
     "gebruikersnaam",
+    "gerät",
+    "standort",
+    "bezeichnung",
+    "raum",
+    "ort",
+    "nom",
+    "appareil",
+    "dispositif",
+    "caméra",
+    "adresse",
+    "nombre",
+    "dispositivo",
+    "cámara",
+    "dirección",
+    "nome",
+    "endereço",
+    "naam",
+    "gebruiker",
+    "nazwa",
+    "użytkownik",
+    "urządzenie",
+    "uživatel",
+    "användare",
+    "bruker",
+    "kullanıcı",
+    "kullanıcıadı",
+    "cihaz",
+    "имя",
+    "логин",
+    "пользователь",
+    "адрес",
+    "камера",
+    "устройство",
+    "用户名",
+    "用户",
+    "用戶名",
+    "帳號",
+    "账号",
+    "设备",
+    "地址",
+    "名称",
+    "ユーザー名",
+    "ユーザー",
+    "カメラ",
+    "アドレス",
+    "사용자",
+    "아이디",
+    "카메라",
+    "주소",
 ];
+/// Before each value.
+pub(crate) const COLUMN: &[u8] = b"column password=";
 const SEPARATORS: &[u8] = b";\t|,";
 
 /// `at` lies in the name of the column. Returns where the table ends.
 pub(crate) fn rows(bytes: &[u8], at: usize, emit: &mut dyn FnMut(Decoded)) -> usize {
-    let at = at + bytes[at..].iter().take(4).take_while(|byte| !byte.is_ascii_alphanumeric()).count();
+    let sign = |byte: &&u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
+    let at = at + bytes[at..].iter().take(4).take_while(sign).count();
     let from = at.saturating_sub(HEADING_MAX);
     let start = memchr::memrchr(b'\n', &bytes[from..at]).map_or(from, |end| from + end + 1);
     if let Some(end) = tuples(bytes, start, at, emit) {
@@ -213,7 +297,7 @@ fn tell(bytes: &[u8], cell: Range<usize>, emit: &mut dyn FnMut(Decoded)) {
         true if value.contains(&b'"') => b"'",
         true => b"\"",
     };
-    let text = [b"password=", quote, &value, quote, b"\n"].concat();
+    let text = [COLUMN, quote, &value, quote, b"\n"].concat();
     emit(Decoded { encoding: "table", place: cell, bytes: text, steps: Vec::new() });
 }
 
@@ -302,24 +386,37 @@ fn trimmed(cell: &[u8]) -> &[u8] {
     [b"\"".as_slice(), b"'", b"`"].into_iter().find_map(unquoted).unwrap_or(cell)
 }
 
-fn is_beside(cell: &[u8]) -> bool {
-    let name: Vec<u8> =
-        cell.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+/// Whether a cell is the name of a column that stands beside one of passwords.
+pub(crate) fn is_beside(cell: &[u8]) -> bool {
+    let name = letters(cell);
     // `HardwareAddress`.
     let words = cell.split(|byte| *byte == b' ').count();
-    let ends = |end: &&[u8]| words <= 2 && name.len() <= 24 && name.ends_with(end);
-    BESIDE.iter().any(|beside| beside.as_bytes() == name)
-        || [b"address".as_slice(), b"username"].iter().any(ends)
+    let ends = |end: &&str| words <= 2 && name.len() <= 24 && name.ends_with(end);
+    BESIDE.contains(&name.as_str()) || ["address", "username"].iter().any(ends)
 }
 
-fn is_name(cell: &[u8]) -> bool {
-    let name: Vec<u8> = trimmed(cell)
-        .iter()
-        .filter(|byte| !matches!(byte, b'_' | b'-' | b' ' | b'.' | b'`'))
-        .map(u8::to_ascii_lowercase)
-        .collect();
-    let letters = name.iter().all(u8::is_ascii_alphanumeric);
-    letters && name.len() <= 24 && NAMES.iter().any(|end| name.ends_with(end.as_bytes()))
+/// Whether a cell is the name of a column of passwords, or of a value beside it.
+pub(crate) fn is_name(cell: &[u8]) -> bool {
+    /// In bytes: of ASCII, and of other alphabets.
+    const NAME_MAX: [usize; 2] = [24, 48];
+    let cell = trimmed(cell);
+    if cell.len() > NAME_MAX[usize::from(!cell.is_ascii())] {
+        return false;
+    }
+    let name: String = match std::str::from_utf8(cell) {
+        Ok(text) => text.chars().filter(|c| !"_- .`".contains(*c)).flat_map(char::to_lowercase).collect(),
+        Err(_) => return false,
+    };
+    // Marks above and below letters are none by themselves.
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii();
+    name.chars().all(is_letter) && NAMES.iter().any(|end| name.ends_with(end))
+}
+
+/// Letters and digits of a cell, in lower case.
+fn letters(cell: &[u8]) -> String {
+    const CELL_MAX: usize = 64;
+    let text = String::from_utf8_lossy(&cell[..cell.len().min(CELL_MAX)]);
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -330,7 +427,7 @@ mod tests {
         let mut told = Vec::new();
         let at = text.find(at).expect("the name");
         rows(text.as_bytes(), at, &mut |row| {
-            let text = String::from_utf8_lossy(&row.bytes["password=".len()..]).trim_end().to_owned();
+            let text = String::from_utf8_lossy(&row.bytes[COLUMN.len()..]).trim_end().to_owned();
             let quote =
                 text.chars().next().filter(|first| ['"', '\''].contains(first) && text.ends_with(*first));
             told.push(quote.map_or(text.as_str(), |_| &text[1..text.len() - 1]).to_owned());

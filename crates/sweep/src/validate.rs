@@ -2,6 +2,7 @@
 //! be one, an example of a handbook, and a value that was masked are no findings.
 
 mod der;
+mod given;
 mod near;
 mod placeholder;
 mod token;
@@ -36,6 +37,9 @@ pub(crate) enum Check {
     Chosen,
     /// Words between which spaces may stand.
     Phrase,
+    /// What somebody gave a command or a setting that is named for it: a word counts, but for
+    /// those that handbooks print and names of variables.
+    Given,
     /// Where prose and code stand as well: a digit and a letter, and not like a term.
     Spoken,
     /// The name before it is no public key's, no digest's and no identifier's.
@@ -69,6 +73,8 @@ pub(crate) enum Check {
     NoDigest,
     /// None of its own: the literal is the name of a column, and the rows under it are told.
     Table,
+    /// None of its own: the literal stands in or beside a tag, and the text around it is told.
+    Markup,
     /// No line of a record of tests, `PASS: name`, and no end of another word, `bypass: 1`.
     NoTest,
     /// The name is no other word that ends like it: `bypass=`, `monkey=`.
@@ -117,6 +123,7 @@ impl TryFrom<String> for Check {
             "digit" => Check::Digit,
             "password" => Check::Password,
             "chosen" => Check::Chosen,
+            "given" => Check::Given,
             "phrase" => Check::Phrase,
             "spoken" => Check::Spoken,
             "secret-name" => Check::SecretName,
@@ -134,6 +141,7 @@ impl TryFrom<String> for Check {
             "crypt" => Check::Crypt,
             "no-digest" => Check::NoDigest,
             "table" => Check::Table,
+            "markup" => Check::Markup,
             "no-test" => Check::NoTest,
             "no-word" => Check::NoWord,
             "no-object" => Check::NoObject,
@@ -201,6 +209,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             }
             Check::Password => placeholder::is_password(secret),
             Check::Chosen => placeholder::is_chosen(secret),
+            Check::Given => given::is_given(secret),
             Check::Phrase => placeholder::is_phrase(secret),
             Check::Spoken => placeholder::is_spoken(secret),
             Check::SecretName => {
@@ -221,7 +230,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,
             Check::Settled => placeholder::is_printable(secret),
-            Check::Table => false,
+            Check::Table | Check::Markup => false,
             Check::NoTest => {
                 !placeholder::is_test_record(found.before, found.from) && !near::is_count(found.from)
             }

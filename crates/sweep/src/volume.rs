@@ -98,7 +98,7 @@ impl Volume {
     /// Counts a file of it.
     pub(crate) fn file(&mut self, path: &str, file: &File<'_>) {
         self.files += 1;
-        let Some(media) = media::of(file.head) else { return };
+        let Some(media) = media::of_file(path, file.head) else { return };
         if media == Media::Encrypted {
             self.encrypted += 1;
             return;

@@ -29,7 +29,7 @@ pub(crate) fn percent(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What one escape stands for: four bytes at most.
-struct Few([u8; 4], usize);
+pub(super) struct Few([u8; 4], usize);
 
 impl Few {
     fn byte(byte: u8) -> Few {
@@ -42,7 +42,7 @@ impl Few {
         few
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.0[..self.1]
     }
 }
@@ -97,7 +97,7 @@ fn is_document(rest: &[u8]) -> bool {
     memmem::find_iter(line, b"\\n").take(2).count() == 2
 }
 
-fn xml(rest: &[u8]) -> Option<(Few, usize)> {
+pub(super) fn xml(rest: &[u8]) -> Option<(Few, usize)> {
     let end = rest.iter().take(10).position(|byte| *byte == b';')?;
     let name = std::str::from_utf8(&rest[1..end]).ok()?;
     let c = match name {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::marks::{Marks, UTF16};
-use super::{Decoded, STEP};
+use super::{Decoded, STEP, Step};
 
 /// What everything else stands between: ASCII and what Latin-1 adds.
 const LATIN: u8 = 0;
@@ -51,12 +51,25 @@ pub(crate) fn utf16(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
             let is_odd = start % 2 == 1;
             let (place, is_big) = of(is_odd).or_else(|| of(!is_odd)).unwrap_or((start..end, false));
             end = end.max(place.end);
-            let units = bytes[place.clone()].chunks_exact(2).map(|two| unit([two[0], two[1]], is_big));
-            let text: String = char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect();
-            decoded(Decoded { encoding: "utf-16", place, bytes: text.into_bytes(), steps: Vec::new() });
+            let (text, steps) = text(&bytes[place.clone()], is_big);
+            decoded(Decoded { encoding: "utf-16", place, bytes: text.into_bytes(), steps });
         }
         at = end.max(at + STEP);
     }
+}
+
+/// With where its lines begin.
+fn text(bytes: &[u8], is_big: bool) -> (String, Vec<Step>) {
+    let units = bytes.chunks_exact(2).map(|two| unit([two[0], two[1]], is_big));
+    let (mut text, mut steps, mut at) = (String::new(), Vec::new(), 0);
+    for c in char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')) {
+        text.push(c);
+        at += 2 * c.len_utf16();
+        if c == '\n' {
+            steps.push(Step(text.len(), at));
+        }
+    }
+    (text, steps)
 }
 
 fn unit(bytes: [u8; 2], is_big: bool) -> u16 {

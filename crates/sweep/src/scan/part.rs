@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+use super::book::Book;
 use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
 use crate::unpack::{self, File, Format, Part, Skip, Visit};
@@ -81,10 +82,12 @@ impl Run<'_> {
             held: Vec::new(),
             open: Vec::new(),
             volumes: Vec::new(),
+            book: Book::default(),
         };
         let covered = unpack::unpack(format, &source, at, &limits, &mut visitor);
-        let Visitor { mut outcome, held, volumes, .. } = visitor;
+        let Visitor { mut outcome, held, volumes, book, .. } = visitor;
         outcome.covered = covered;
+        self.book(&book);
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
         // A magic number in the midst of something, from which nothing came, was none.
@@ -203,6 +206,7 @@ struct Visitor<'r, 'a> {
     /// Volumes that have begun, and those that have ended.
     open: Vec<Volume>,
     volumes: Vec<Volume>,
+    book: Book,
 }
 
 /// Of one container, told one by one.
@@ -227,6 +231,13 @@ impl Visit for Visitor<'_, '_> {
         self.run.chain.push(name);
         let flow = match self.run.is_spent() {
             true => ControlFlow::Break(()),
+            false if self.format == Format::Zip && self.book.wants(part.name) => {
+                let mut tee = self.book.tee(part.data);
+                let flow = self.run.part(&mut tee);
+                let kept = tee.kept;
+                self.book.keep(part.name, kept);
+                flow
+            }
             false => self.run.part(part.data),
         };
         self.run.chain.pop();

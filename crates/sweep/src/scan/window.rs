@@ -25,6 +25,15 @@ struct Candidate {
     verdict: Verdict,
 }
 
+/// Where literals lead that are names.
+#[derive(Default)]
+struct Leads {
+    /// That may head a column.
+    columns: Vec<usize>,
+    /// Of passwords, or tags of documents: what stands around them may be read in another way.
+    names: Vec<usize>,
+}
+
 /// Stretches that a rule has taken, by where they begin.
 #[derive(Default)]
 struct Taken(BTreeMap<usize, usize>);
@@ -75,7 +84,13 @@ impl Run<'_> {
 
     /// A small part from its start to its end, for what its name says of it.
     pub(super) fn named(&mut self, bytes: &[u8]) {
-        let Some(decoded) = self.chain.last().and_then(|name| named::setting(name, bytes)) else { return };
+        if let Some(decoded) = self.chain.last().and_then(|name| named::setting(name, bytes)) {
+            self.alone(bytes, decoded);
+        }
+    }
+
+    /// What a part holds that was read as a whole.
+    pub(super) fn alone(&mut self, bytes: &[u8], decoded: Decoded) {
         self.texts.clear();
         let outer = std::mem::take(&mut self.counted);
         let (own, hits) = (0..bytes.len(), Hits::default());
@@ -87,8 +102,8 @@ impl Run<'_> {
     }
 
     fn text(&mut self, window: &Window<'_>) {
-        let mut columns = Vec::new();
-        let mut candidates = self.literals(window, &mut columns);
+        let mut leads = Leads::default();
+        let mut candidates = self.literals(window, &mut leads);
         let marks = Marks::new(window.bytes, window.own.clone());
         let runs = self.runs(window, &marks, &mut candidates);
         let taken = self.report(window, candidates);
@@ -102,12 +117,23 @@ impl Run<'_> {
         }
         let mut texts = Vec::new();
         let mut end = 0;
-        for column in columns {
+        for column in leads.columns {
             if column >= end {
                 end = table::rows(window.bytes, column, &mut |row| texts.push(row));
             }
         }
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
+        for form in [decode::markup, decode::latin] {
+            let mut end = 0;
+            for at in &leads.names {
+                if *at >= end
+                    && let Some(decoded) = form(window.bytes, &window.own, *at)
+                {
+                    end = decoded.place.end;
+                    self.decoded(window, decoded);
+                }
+            }
+        }
         decode::utf16(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, &marks, |decoded| texts.push(decoded));
@@ -115,8 +141,8 @@ impl Run<'_> {
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 
-    /// What the rules say of their literals; `columns` gets those that head a column.
-    fn literals(&mut self, window: &Window<'_>, columns: &mut Vec<usize>) -> Vec<Candidate> {
+    /// What the rules say of their literals, and where those lead.
+    fn literals(&mut self, window: &Window<'_>, leads: &mut Leads) -> Vec<Candidate> {
         let rules = self.sweep.rules;
         let bytes = window.bytes;
         let mut candidates = Vec::new();
@@ -132,13 +158,19 @@ impl Run<'_> {
             if !window.own.contains(&at) {
                 continue;
             }
+            if rules.is_name[usize::from(*literal)] {
+                leads.names.push(at);
+            }
             for number in &rules.of_literal[usize::from(*literal)] {
                 let rule = rules.rule(*number);
                 if at < ends[usize::from(*number)] {
                     continue;
                 }
                 if rule.checks.contains(&Check::Table) {
-                    columns.push(at);
+                    leads.columns.push(at);
+                    continue;
+                }
+                if rule.checks.contains(&Check::Markup) {
                     continue;
                 }
                 searched += (at.min(rule.before) + (bytes.len() - at).min(rule.after)) as u64;
@@ -218,7 +250,9 @@ impl Run<'_> {
     fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
         let Candidate { rule, matched, verdict } = candidate;
         let secret = &window.bytes[matched.secret.clone()];
-        let identity = verdict.identity.clone().unwrap_or_else(|| secret.to_vec());
+        // In addresses it stands with escapes, and is told of once.
+        let plain = || (rule.kind == Kind::Password).then(|| decode::percent(secret)).flatten();
+        let identity = verdict.identity.clone().or_else(plain).unwrap_or_else(|| secret.to_vec());
         let digest = digest(rule.family(), &identity);
         let marks = [window.inner, self.told_since];
         let told_inside =
@@ -232,7 +266,12 @@ impl Run<'_> {
         let line = if window.origin.is_some() { self.line(outer, at) } else { line };
         let offset = outer.base + at as u64;
         let verdict = self.with_default(&rule, digest, &identity, verdict);
-        let is_text = !outer.bytes[at.saturating_sub(64)..at].contains(&0);
+        // A file in UTF-16 from its beginning has lines, too.
+        let of_file = |origin: &super::Origin<'_>| {
+            origin.window.base + origin.at as u64 <= 2 && !origin.steps.is_empty()
+        };
+        let is_text = window.origin.as_ref().is_some_and(of_file)
+            || !outer.bytes[at.saturating_sub(64)..at].contains(&0);
         let line = is_text.then_some(line);
         let parameter = match matched.name {
             Some(name) => Some(String::from_utf8_lossy(&window.bytes[name]).into_owned()),
@@ -318,7 +357,11 @@ fn name_before(before: &[u8]) -> Option<String> {
     }
     let rest = &rest[..trim(rest)];
     let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':' | b'/');
-    let len = rest.iter().rev().take(NAME_MAX).take_while(|byte| letter(byte)).count();
-    let name = &rest[rest.len() - len..];
-    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+    let name = |letter: &dyn Fn(&u8) -> bool| {
+        let len = rest.iter().rev().take(NAME_MAX).take_while(|byte| letter(byte)).count();
+        std::str::from_utf8(&rest[rest.len() - len..]).ok().filter(|name| !name.is_empty())
+    };
+    // Letters of other alphabets, where they are some.
+    let name = name(&|byte| letter(byte) || !byte.is_ascii()).or_else(|| name(&letter));
+    name.map(str::to_owned)
 }

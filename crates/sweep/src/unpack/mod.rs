@@ -31,6 +31,7 @@ mod seven;
 mod sevenzip;
 mod sink;
 mod sparse;
+mod sqlite;
 mod squashfs;
 mod stream;
 mod tar;
@@ -105,6 +106,8 @@ pub enum Format {
     Qcow2,
     Vmdk,
     Vhd,
+    /// Databases: a part for each table.
+    Sqlite,
 }
 
 /// One file, partition or direction of a connection.
@@ -248,6 +251,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Qcow2 => machine::qcow2(source, at, sink),
         Format::Vmdk => machine::vmdk(source, at, sink),
         Format::Vhd => machine::vhd(source, at, sink),
+        Format::Sqlite => sqlite::unpack(source, at, sink),
     };
     let why = match &covered {
         Err(Stop::Skip(why)) => Some(*why),

@@ -362,6 +362,8 @@ pub(super) fn is_expression(secret: &[u8]) -> bool {
         || index
         || member
         || constant
+        // `__mc68000__`, as C reserves names.
+        || name && body.starts_with(b"__") && body.ends_with(b"__")
         || words::is_path(body)
 }
 
@@ -498,6 +500,8 @@ pub(super) fn is_value(secret: &[u8]) -> bool {
         && (secret.is_ascii() || words::has_digits(secret))
         && secret.len() >= 3
         && !is_expression(secret)
+        // People choose one word behind a `k`, if any.
+        && !(is_constant(secret) && secret.iter().filter(|byte| byte.is_ascii_uppercase()).count() > 1)
         && !inside.iter().any(|part| memmem::find(secret, part).is_some())
 }
 

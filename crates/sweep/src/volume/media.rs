@@ -17,6 +17,8 @@ pub(crate) enum Media {
     Dahua,
     /// What Hikvision writes before its program streams (`IMKH`).
     Hikvision,
+    /// Pictures one after the other, which are a recording.
+    Mjpeg,
     Jpeg,
     Heif,
     /// A file of eCryptfs.
@@ -37,6 +39,7 @@ impl Media {
             Media::H265 => "H.265",
             Media::Dahua => "DHAV",
             Media::Hikvision => "IMKH",
+            Media::Mjpeg => "MJPEG",
             Media::Jpeg => "JPEG",
             Media::Heif => "HEIF",
             Media::Encrypted => "eCryptfs",
@@ -76,6 +79,16 @@ pub(crate) fn of(head: &[u8]) -> Option<Media> {
     }
 }
 
+/// The same, of a file with this name: whether more pictures follow the first, it says.
+pub(crate) fn of_file(path: &str, head: &[u8]) -> Option<Media> {
+    let lower = path.to_ascii_lowercase();
+    let is_stream = || [".mjpeg", ".mjpg", ".mjpe"].iter().any(|end| lower.ends_with(end));
+    match of(head)? {
+        Media::Jpeg if is_stream() => Some(Media::Mjpeg),
+        media => Some(media),
+    }
+}
+
 /// EBML, and the type of document that says which kind (RFC 9559).
 fn is_matroska(head: &[u8]) -> bool {
     let head = &head[..head.len().min(128)];
@@ -86,14 +99,24 @@ fn is_matroska(head: &[u8]) -> bool {
 /// no `moov` yet.
 fn boxes(head: &[u8]) -> Option<Media> {
     const FIRST: [&[u8]; 4] = [b"ftyp", b"styp", b"moof", b"moov"];
+    const ROOM: [&[u8]; 3] = [b"free", b"skip", b"wide"];
     const NEXT: [&[u8]; 13] = [
         b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"uuid", b"sidx", b"pdin", b"meta", b"mvhd",
         b"mfhd", b"udta",
     ];
     let kind = head.get(4..8)?;
     let bytes = u32::from_be_bytes(head.get(..4)?.try_into().ok()?) as usize;
-    if !FIRST.contains(&kind) || bytes < 8 {
+    if kind == b"mdat" {
+        return is_data(head, bytes).then_some(Media::Mp4);
+    }
+    let is_first = FIRST.contains(&kind) || ROOM.contains(&kind);
+    if !is_first || bytes < 8 {
         return None;
+    }
+    // Room at the beginning, in which a box was to be: what follows says what it is.
+    if ROOM.contains(&kind) {
+        let follows = head.get(bytes..).filter(|rest| rest.len() >= 16).and_then(boxes);
+        return follows.filter(|media| *media == Media::Mp4);
     }
     let next = if matches!(kind, b"moof" | b"moov") { 8 } else { bytes };
     if !NEXT.contains(&head.get(next.checked_add(4)?..next.checked_add(8)?)?) {
@@ -105,6 +128,24 @@ fn boxes(head: &[u8]) -> Option<Media> {
         (b"ftyp", Some(b"M4A " | b"M4B ")) => None,
         _ => Some(Media::Mp4),
     }
+}
+
+/// Whether a box `mdat` at the beginning, as recorders write that add the rest at the end,
+/// holds pictures: units of H.264 or H.265 with their lengths, of which the first fits in.
+fn is_data(head: &[u8], bytes: usize) -> bool {
+    let start = match bytes {
+        // To the end of the file.
+        0 => 8,
+        // The length stands behind.
+        1 => 16,
+        _ => 8,
+    };
+    let Some(first) = head.get(start..start + 6) else { return false };
+    let unit = u32::from_be_bytes([first[0], first[1], first[2], first[3]]) as usize;
+    // No bit that is forbidden, and none of a kind that no coder writes first.
+    let is_unit = first[4] & 0x80 == 0 && first[4] != 0;
+    let is_within = bytes < 16 || unit < bytes - 8;
+    is_unit && is_within && (2..16 << 20).contains(&unit)
 }
 
 /// Packets of MPEG-TS, or a pack of MPEG-PS (ISO 13818-1) behind which something begins.
@@ -204,7 +245,12 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_footage_is_none() {
-        let near: [&[u8]; 14] = [
+        let near: [&[u8]; 19] = [
+            b"\0\0\0\x08free and a text that follows it",
+            b"    mdat is a box of films, says this text",
+            b"\0\0\0\x18mdat\0\0\0\0\0\0\0\0",
+            b"\0\0\0\x08wide\0\0\0\x08free",
+            b"\0\0\0\x08free\0\0\0\x18ftypM4A \0\0\0\0isomM4A \0\0\0\x08free",
             b"",
             b"    ftypography is the art of letters, and this is a text about it",
             b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2 and then a text",
@@ -234,6 +280,29 @@ mod tests {
         assert_eq!(of(&h265), Some(Media::H265));
         let ps = [0, 0, 1, 0xba, 0x44, 0, 4, 0, 4, 1, 0, 0, 3, 0xf8, 0, 0, 1, 0xbb];
         assert_eq!(of(&ps), Some(Media::ProgramStream));
+    }
+
+    #[test]
+    fn films_that_begin_with_room_or_with_their_pictures_are_known() {
+        let ftyp = b"\0\0\0\x18ftypisom\0\0\x02\0isommp41\0\0\0\x08free";
+        let unit = b"\0\0\0\x20\x67\x64\0\x28";
+        for head in [
+            [b"\0\0\0\x10free\0\0\0\0\0\0\0\0".as_slice(), ftyp].concat(),
+            [b"\0\0\0\x08wide\0\x10\0\0mdat".as_slice(), unit].concat(),
+            [b"\0\x10\0\0mdat".as_slice(), unit].concat(),
+            [b"\0\0\0\0mdat".as_slice(), unit].concat(),
+            [b"\0\0\0\x01mdat\0\0\0\x01\0\0\0\0".as_slice(), unit].concat(),
+        ] {
+            assert_eq!(of(&head), Some(Media::Mp4), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn pictures_one_after_the_other_are_a_recording() {
+        let head = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
+        assert_eq!(of_file("A/20261128.MJPEG", head), Some(Media::Mjpeg));
+        assert_eq!(of_file("A/20261128.jpg", head), Some(Media::Jpeg));
+        assert_eq!(of_file("A/20261128.mjpeg", b"text"), None);
     }
 
     #[test]

@@ -36,6 +36,58 @@ pub(crate) fn with(template: &str, part: &mut dyn FnMut(&str, &str) -> Option<St
     out + rest
 }
 
+/// A word that a dictionary has, in half of the cases with a capital letter or a number.
+fn word(kind: &str, rng: &mut Rng) -> String {
+    let least = if kind == "plain8" { 8 } else { 5 };
+    let word = loop {
+        let word = WORDS[rng.usize(..WORDS.len())];
+        if word.len() >= least {
+            break word;
+        }
+    };
+    let capital = format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+    match rng.u8(..6) {
+        0 => capital,
+        1 => format!("{capital}{}", rng.u32(2010..2027)),
+        2 => format!("{word}{}", rng.u32(1..100)),
+        _ => word.to_owned(),
+    }
+}
+
+const WORDS: &[&str] = &[
+    "birke",
+    "sommer",
+    "garten",
+    "feuerwehr",
+    "kamera",
+    "einfahrt",
+    "schatzi",
+    "dragon",
+    "monkey",
+    "sunshine",
+    "baseball",
+    "superman",
+    "letmein",
+    "liverpool",
+    "apfelbaum",
+    "lagerhalle",
+    "weihnachten",
+    "kaninchen",
+    "soleil",
+    "chocolat",
+    "barcelona",
+    "princesa",
+    "estrella",
+    "zomerhuis",
+    "kerstboom",
+    "kwiatek",
+    "werkstatt",
+    "mustang",
+    "butterfly",
+    "eisenbahn",
+    "bluebird",
+];
+
 pub(crate) fn part(kind: &str, number: &str, rng: &mut Rng) -> Option<String> {
     let len = || number.parse::<usize>().ok();
     Some(match kind {
@@ -64,6 +116,7 @@ pub(crate) fn part(kind: &str, number: &str, rng: &mut Rng) -> Option<String> {
             )
         }
         "password" => password(rng),
+        "plain" | "plain2" | "plain8" => word(kind, rng),
         "pair" => base64(format!("admin:{}", password(rng)).as_bytes()),
         "crc" => crc(number, rng)?,
         "jwt" => {

@@ -32,7 +32,7 @@ const ENCODED: f64 = 0.984;
 const SEEDS: std::ops::Range<u64> = 700..703;
 
 pub(crate) struct Document {
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     pub(crate) text: String,
     /// Each in all forms that count as itself.
     secrets: Vec<Vec<String>>,

@@ -192,6 +192,60 @@ fn a_password_of_three_characters_in_an_address_is_found() {
     }
 }
 
+/// Beginnings of keys stand in anything long that chance made.
+#[test]
+fn keys_are_not_seen_in_what_chance_made() {
+    let rules = Rules::built_in();
+    let mut rng = Rng::with_seed(64);
+    let mut text = Vec::new();
+    for (number, begin) in ["K000", "K003", "AzFu", "AccountK"].iter().cycle().take(10_000).enumerate() {
+        let mut line = made::base64(&made::bytes(57, &mut rng)).into_bytes();
+        let at = number % (line.len() - begin.len());
+        line[at..at + begin.len()].copy_from_slice(begin.as_bytes());
+        text.extend(line);
+        text.push(b'\n');
+    }
+    let (found, _) = sweep(&rules, &text);
+    let told: Vec<_> =
+        found.iter().map(|one| (&one.rule.id, String::from_utf8_lossy(one.secret.reveal()))).collect();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// A password that an address has with escapes is told once.
+#[test]
+fn a_password_with_escapes_is_told_once() {
+    let rules = Rules::built_in();
+    for text in [
+        "rtsp://admin:Gar%74en77%21@10.0.0.2/live\n",
+        "http://10.0.0.2/cgi-bin/api.cgi?user=a&password=Gar%74en77%21\n",
+    ] {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        assert_eq!(found.len(), 1, "{text}: {:?}", ids(&found));
+    }
+}
+
+/// The name beside a value is told whole, whatever its alphabet.
+#[test]
+fn names_in_other_alphabets_are_told_whole() {
+    let rules = Rules::built_in();
+    for (text, name) in [("Hasło: Zebra77crossing\n", "Hasło"), ("Пароль=Zebra77crossing\n", "Пароль")]
+    {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        let told = found.first().and_then(|one| one.location.parameter.clone()).unwrap_or_default();
+        assert_eq!(told, name, "{text}");
+    }
+}
+
+/// Lines of a file in UTF-16 are counted.
+#[test]
+fn lines_of_a_file_in_utf_16_are_told() {
+    let rules = Rules::built_in();
+    let text = "\u{feff}[cam]\r\nuser=admin\r\npassword=Zebra77crossing\r\n";
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (found, _) = sweep(&rules, &bytes);
+    assert_eq!(found.iter().map(|one| one.location.line).collect::<Vec<_>>(), [Some(3)]);
+}
+
 /// A literal that leads to no match costs time and finds nothing. It stands in an example,
 /// or in one that is made of an example with it in the place of another literal.
 #[test]

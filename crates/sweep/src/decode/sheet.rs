@@ -1,0 +1,155 @@
+//! Sheets of a workbook (ECMA-376, part 1, 18.3 and 18.4): their cells name texts that stand
+//! in another file.
+
+use super::escapes::xml;
+use super::rows::Rows;
+
+/// Of a cell, in bytes; of a row; and of all that one sheet gives.
+const CELL_MAX: usize = 1 << 10;
+const CELLS_MAX: usize = 128;
+const TEXT_MAX: usize = 16 << 20;
+const STRINGS_MAX: usize = 1 << 20;
+
+/// What stands between one `<` and the next: the tag, and the text behind it.
+struct Piece<'a> {
+    at: usize,
+    tag: &'a [u8],
+    text: &'a [u8],
+}
+
+impl<'a> Piece<'a> {
+    /// Whether this is the beginning, or the end, of an element of that name.
+    fn begins(&self, name: &[u8]) -> bool {
+        let rest = self.tag.strip_prefix(name);
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
+    }
+
+    fn ends(&self, name: &[u8]) -> bool {
+        self.tag.strip_prefix(b"/") == Some(name)
+    }
+
+    fn attribute(&self, start: &[u8]) -> Option<&'a [u8]> {
+        let at = memchr::memmem::find(self.tag, start)? + start.len();
+        let rest = &self.tag[at..];
+        rest.get(..memchr::memchr(b'"', rest)?)
+    }
+}
+
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let open = at + memchr::memchr(b'<', &bytes[at..])?;
+        let close = open + memchr::memchr(b'>', &bytes[open..])?;
+        at = memchr::memchr(b'<', &bytes[close..]).map_or(bytes.len(), |len| close + len);
+        Some(Piece { at: open, tag: &bytes[open + 1..close], text: &bytes[close + 1..at] })
+    })
+}
+
+/// Appends text without its escapes, as far as there is room.
+fn append(text: &[u8], cell: &mut Vec<u8>) {
+    let mut at = 0;
+    while at < text.len() && cell.len() < CELL_MAX {
+        match xml(&text[at..]).filter(|_| text[at] == b'&') {
+            Some((few, len)) => {
+                cell.extend_from_slice(few.bytes());
+                at += len;
+            }
+            None => {
+                cell.push(text[at]);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// The texts of `sharedStrings.xml`, in order.
+pub(crate) fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (mut strings, mut one) = (Vec::new(), None::<Vec<u8>>);
+    let mut is_aloud = false;
+    for piece in pieces(bytes) {
+        // How a text of East Asia is read stands beside it.
+        is_aloud = piece.begins(b"rPh") || is_aloud && !piece.ends(b"rPh");
+        if piece.begins(b"si") {
+            one = Some(Vec::new());
+        } else if let Some(one) = one.as_mut().filter(|_| piece.begins(b"t") && !is_aloud) {
+            append(piece.text, one);
+        }
+        if piece.ends(b"si") || piece.begins(b"si") && piece.tag.ends_with(b"/") {
+            strings.extend(one.take());
+        }
+        if strings.len() == STRINGS_MAX {
+            break;
+        }
+    }
+    strings
+}
+
+/// The number of a column: `C7` is in the third.
+fn column(place: &[u8]) -> Option<usize> {
+    let letters = place.iter().take(4).take_while(|byte| byte.is_ascii_uppercase());
+    let number = letters.fold(0, |number, letter| number * 26 + usize::from(letter - b'A') + 1);
+    number.checked_sub(1).filter(|number| *number < CELLS_MAX)
+}
+
+/// The rows of a sheet.
+pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> Rows {
+    let (mut rows, mut cells) = (Rows::default(), Vec::<Vec<u8>>::new());
+    let (mut from, mut place, mut is_shared) = (0, 0, false);
+    for piece in pieces(bytes) {
+        if piece.begins(b"row") || piece.ends(b"sheetData") {
+            rows.push(&cells, from);
+            cells.clear();
+            from = piece.at;
+        } else if piece.begins(b"c") {
+            place = piece.attribute(b"r=\"").map_or(Some(cells.len()), column).unwrap_or(CELLS_MAX);
+            is_shared = piece.attribute(b"t=\"") == Some(b"s");
+            if place < CELLS_MAX && place >= cells.len() {
+                cells.resize(place + 1, Vec::new());
+            }
+        } else if piece.begins(b"v") || piece.begins(b"t") {
+            let Some(cell) = cells.get_mut(place) else { continue };
+            let number = || std::str::from_utf8(piece.text).ok()?.trim().parse::<usize>().ok();
+            match is_shared.then(number) {
+                Some(number) => {
+                    let text = number.and_then(|number| strings.get(number));
+                    cell.extend(text.into_iter().flatten().take(CELL_MAX));
+                }
+                None => append(piece.text, cell),
+            }
+        }
+        if rows.text.len() > TEXT_MAX {
+            break;
+        }
+    }
+    rows.push(&cells, from);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_put_where_they_say_with_the_texts_that_they_name() {
+        let strings = strings(
+            b"<sst><si><t>IP</t></si><si><r><t>Pass</t></r><r><t>wort</t></r></si><si/><si><t>a&amp;b1</t><rPh><t>x</t></rPh></si></sst>",
+        );
+        assert_eq!(strings, [b"IP".to_vec(), b"Passwort".to_vec(), Vec::new(), b"a&b1".to_vec()]);
+        let rows = sheet(
+            b"<sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"C1\" t=\"s\"><v>1</v></c></row>\
+              <row r=\"2\"><c r=\"A2\"><v>7</v></c><c r=\"B2\" t=\"inlineStr\"><is><t>x</t></is></c><c r=\"C2\" t=\"s\"><v>3</v></c>\
+              <c r=\"ZZZ2\"><v>1</v></c><c r=\"D2\" t=\"s\"><v>99</v></c></row></sheetData>",
+            &strings,
+        );
+        assert_eq!(String::from_utf8_lossy(&rows.text), "IP\t\tPasswort\n7\tx\ta&b1\t\n");
+    }
+
+    /// The attack: one long text that every cell names.
+    #[test]
+    fn a_text_that_every_cell_names_is_cut_and_counted() {
+        let strings = [vec![b'x'; 1 << 20]];
+        let row = format!("<row>{}</row>", "<c t=\"s\"><v>0</v></c>".repeat(200));
+        let rows = sheet(row.repeat(500).as_bytes(), &strings);
+        assert!(rows.text.len() <= TEXT_MAX + CELLS_MAX * (CELL_MAX + 1), "{}", rows.text.len());
+    }
+}

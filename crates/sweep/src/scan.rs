@@ -2,8 +2,8 @@
 //! the rules over all that comes out.
 //!
 //! Memory is bounded by one window, the parts that are held on the way down (one at
-//! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep at each
-//! depth (eight blocks of 16 MiB at most), and what was found.
+//! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep (16 MiB in
+//! all), and what was found.
 
 mod covered;
 mod named;
@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ use crate::finding::{Digest32, Finding, Severity};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
-use crate::unpack::{self, LOOK_AHEAD, Skip};
+use crate::unpack::{self, Account, LOOK_AHEAD, Skip};
 use crate::volume::{Lock, Volume};
 use covered::Covered;
 
@@ -129,6 +130,7 @@ impl Sweep<'_> {
             scanned: 0,
             entries: 0,
             steps: 0,
+            account: Rc::new(Account::new(source.len())),
             told_spent: false,
             is_loose: false,
             seen: HashSet::new(),
@@ -161,6 +163,8 @@ struct Run<'a> {
     entries: u64,
     /// Entries, nodes and packets of all containers that were tried.
     steps: u64,
+    /// What readers of packed disks spend and keep.
+    account: Rc<Account>,
     told_spent: bool,
     /// In a stream of zlib in the midst of something: it may end where that goes on.
     is_loose: bool,

@@ -4,10 +4,11 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
-use crate::unpack::{self, File, Format, Part, Skip, Visit};
+use crate::unpack::{self, Account, File, Format, Part, Skip, Visit};
 use crate::volume::Volume;
 
 const BLOCK: usize = 256 << 10;
@@ -71,6 +72,7 @@ impl Run<'_> {
         let limits = self.sweep.limits.clone();
         let source = Metered { source, left: Cell::new(self.work_left()) };
         let before = source.left.get();
+        self.settle();
         let outer = std::mem::replace(&mut self.is_loose, format == Format::Zlib && at > 0);
         self.depth += 1;
         let mut visitor = Visitor {
@@ -87,6 +89,7 @@ impl Run<'_> {
         outcome.covered = covered;
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
+        self.settle();
         // A magic number in the midst of something, from which nothing came, was none.
         // So was the beginning of a stream that something else holds in pieces, as PNG does.
         let is_sure = at == 0 || outcome.parts > 0 && !self.is_loose;
@@ -101,6 +104,12 @@ impl Run<'_> {
             }
         }
         outcome
+    }
+
+    /// Work that readers of packed disks did counts as reading does.
+    fn settle(&mut self) {
+        self.totals.worked += self.account.take_spent();
+        self.account.allow(self.work_left());
     }
 
     fn skipped_part(&mut self, name: &str, why: Skip) {
@@ -270,6 +279,10 @@ impl Visit for Visitor<'_, '_> {
         if (self.volumes.len() as u64) < VOLUMES_MAX {
             self.volumes.push(volume);
         }
+    }
+
+    fn account(&self) -> Option<Rc<Account>> {
+        Some(self.run.account.clone())
     }
 
     fn goes_on(&self) -> bool {

@@ -5,6 +5,7 @@
 //! behind what it cannot read. Links are told and never followed; names are told
 //! with control characters escaped.
 
+mod account;
 mod ar;
 mod bytes;
 mod cab;
@@ -44,11 +45,13 @@ mod zip;
 use std::fmt;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::volume::Volume;
 
+pub use account::Account;
 pub(crate) use crypt::{is_locked, is_unknown, unknown};
 pub use find::{LOOK_AHEAD, find};
 pub(crate) use find::{begins, find_at, literals};
@@ -178,6 +181,10 @@ pub trait Visit {
     fn file(&mut self, _name: &str, _file: &File<'_>) {}
     /// The volume that began last ends, before its end if there is a reason.
     fn volume_ends(&mut self, _why: Option<Skip>) {}
+    /// What blocks of packed disks are counted in; one of its own, if this has none.
+    fn account(&self) -> Option<Rc<Account>> {
+        None
+    }
     /// Whether files of volumes are told beyond a limit, which are no parts any more.
     fn goes_on(&self) -> bool {
         false

@@ -14,7 +14,7 @@ use ::sweep::journal::{Done, Journal};
 use ::sweep::read::ReadAt;
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
-use ::sweep::{Baseline, Finding, Limits, Notice, Rules, Severity, Sweep, Totals, Volume};
+use ::sweep::{Baseline, Defaults, Finding, Limits, Notice, Rules, Severity, Sweep, Totals, Volume};
 use anyhow::{Context as _, ensure};
 use container::{Container, Failed};
 
@@ -112,7 +112,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<bool> {
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
-    let Collected { mut findings, mut volumes, skipped, totals, progress, journal } = collected;
+    let Collected { mut findings, mut volumes, skipped, totals, progress, journal, .. } = collected;
     progress.end();
     if progress.is_stopped() {
         eprintln!("interrupted: this is what was found until then");
@@ -167,6 +167,8 @@ struct Collected {
     volumes: Vec<Volume>,
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
+    /// Hashes that were tried, for all inputs together.
+    defaults: Defaults,
     progress: Progress,
     journal: Option<Journal>,
 }
@@ -179,8 +181,8 @@ impl Collected {
             _ => None,
         };
         let progress = Progress::of(bytes)?;
-        let (findings, volumes, skipped, totals) = Default::default();
-        Ok(Collected { findings, volumes, skipped, totals, progress, journal })
+        let (findings, volumes, skipped, totals, defaults) = Default::default();
+        Ok(Collected { findings, volumes, skipped, totals, defaults, progress, journal })
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
@@ -246,7 +248,7 @@ impl Collected {
         let mut done = Done::default();
         let Done { findings, volumes, skipped, .. } = &mut done;
         let progress = &mut self.progress;
-        let totals = sweep.input(name, source, &mut |notice| {
+        let totals = sweep.input_with(&mut self.defaults, name, source, &mut |notice| {
             match notice {
                 Notice::Found(finding) => {
                     findings.push(finding);
@@ -275,6 +277,7 @@ impl Collected {
             return false;
         };
         self.progress.found(done.findings.len() as u64);
+        self.defaults.spent(done.totals.rounds);
         self.take(done);
         true
     }

@@ -37,6 +37,7 @@ mod validate;
 pub mod volume;
 
 pub use baseline::{BASELINE_BYTES_MAX, Baseline, BaselineError};
+pub use defaults::Defaults;
 pub use finding::{Finding, Fingerprint, Life, Location, Secret, Severity, shown};
 pub use limits::Limits;
 pub use rules::{Rule, Rules, RulesError};

@@ -3,13 +3,13 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
 use crate::unpack::{self, Account, File, Format, Part, Skip, Visit};
-use crate::volume::Volume;
+use crate::volume::{Lock, Volume};
 
 const BLOCK: usize = 256 << 10;
 
@@ -19,8 +19,10 @@ pub(super) struct Outcome {
     /// How many bytes it covers, if that is known.
     pub(super) covered: Option<u64>,
     pub(super) parts: u64,
-    /// Where partitions begin that were unpacked with it.
+    /// Where partitions and members begin that were unpacked with it.
     pub(super) opened: Vec<u64>,
+    /// Stretches of the source that are contents of parts.
+    pub(super) contents: Vec<Range<u64>>,
 }
 
 /// A source of which so much may be read. What leads nowhere is read as well as what
@@ -64,6 +66,11 @@ fn is_long_magic(format: Format) -> bool {
             | Format::UImage
             | Format::Cab
             | Format::Luks
+            | Format::Qcow2
+            | Format::Vmdk
+            | Format::Vhd
+            | Format::Vhdx
+            | Format::Rar
     )
 }
 
@@ -94,7 +101,9 @@ impl Run<'_> {
         // So was the beginning of a stream that something else holds in pieces, as PNG does.
         let is_sure = at == 0 || outcome.parts > 0 && !self.is_loose;
         self.is_loose = outer;
-        for volume in volumes.into_iter().filter(|_| is_sure || unpack::is_locked(format)) {
+        let is_closed = |volume: &Volume| volume.lock != Lock::Open && is_long_magic(format);
+        let is_told = |volume: &Volume| is_sure || unpack::is_locked(format) || is_closed(volume);
+        for volume in volumes.into_iter().filter(is_told) {
             self.volume(volume);
         }
         for (name, why) in held {
@@ -251,6 +260,10 @@ impl Visit for Visitor<'_, '_> {
         self.run.steps += count;
     }
 
+    fn contents(&mut self, range: Range<u64>) {
+        self.outcome.contents.push(range);
+    }
+
     fn opened(&mut self, at: u64) {
         self.outcome.opened.push(at);
     }
@@ -286,8 +299,8 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn goes_on(&self) -> bool {
-        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vmdk};
-        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd);
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vhdx, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx);
         has_volumes && !self.run.stopped
     }
 }

@@ -1,4 +1,4 @@
-//! Disks of virtual machines: QCOW2, VMDK and VHD, as recorders that run in one have
+//! Disks of virtual machines: QCOW2, VMDK and VHD, and `vhdx` beside them, as recorders that run in one have
 //! them. Unpacked in place: blocks are looked up as they are read, and none is kept but
 //! a few of those that are packed.
 
@@ -12,13 +12,16 @@ use super::{Account, Skip, inner};
 use crate::read::ReadAt;
 use crate::volume::{Lock, Volume};
 
-/// Of a block, in bytes. VHD has 2 MiB, and could say anything.
-const BLOCK_MAX: u64 = 16 << 20;
+/// Of a block, in bytes: VHDX allows as much.
+const BLOCK_MAX: u64 = 256 << 20;
 /// The same where blocks are packed, and so held in memory: QCOW2 allows as much.
 const PACKED_BLOCK_MAX: u64 = 2 << 20;
 
+pub(super) const ON_TOP: Stop =
+    Stop::Skip(Skip::Unsupported("a disk that lies on top of another file"));
+
 /// Where a block lies.
-enum Place {
+pub(super) enum Place {
     /// Nowhere: zeros.
     Hole,
     At(u64),
@@ -29,9 +32,9 @@ enum Place {
     },
 }
 
-type Map<'a> = Box<dyn Fn(u64) -> Result<Place, Stop> + 'a>;
+pub(super) type Map<'a> = Box<dyn Fn(u64) -> Result<Place, Stop> + 'a>;
 
-struct Disk<'a> {
+pub(super) struct Disk<'a> {
     source: &'a dyn ReadAt,
     bytes: u64,
     block: u64,
@@ -43,7 +46,7 @@ struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    fn new(
+    pub(super) fn new(
         source: &'a dyn ReadAt,
         bytes: u64,
         block: u64,
@@ -58,7 +61,7 @@ impl<'a> Disk<'a> {
         Ok(Disk { source, bytes, block, map, account, id })
     }
 
-    fn unpack(self, start: u64, sink: &mut Sink<'_>) -> Covered {
+    pub(super) fn unpack(self, start: u64, sink: &mut Sink<'_>) -> Covered {
         let result = inner("", &self, sink);
         self.account.forget(self.id);
         result?;
@@ -127,20 +130,20 @@ pub(super) fn qcow2(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cov
         _ => (0, false),
     };
     let (bits, bytes) = (be32(&head, 20)?, be64(&head, 24)?);
+    if !(9..=21).contains(&bits) {
+        return Err(Stop::damaged("the header of QCOW2"));
+    }
     if be32(&head, 32)? != 0 {
         let lock = Lock::Perhaps("by its header, as QEMU does".to_owned());
         sink.volume(Volume::new("QCOW2", None, bytes, lock));
         return Err(Stop::Skip(Skip::Encrypted));
     }
     if be64(&head, 8)? != 0 {
-        return Err(Stop::unsupported("a disk that lies on top of another file"));
+        return Err(ON_TOP);
     }
     // Data in another file, and clusters in pieces.
     if features & 0x14 != 0 || features >> 5 != 0 {
         return Err(Stop::unsupported("features of QCOW2"));
-    }
-    if !(9..=21).contains(&bits) {
-        return Err(Stop::damaged("the header of QCOW2"));
     }
     let codec = match has_type && byte(&head, 104) == 1 {
         true => Codec::Zstd,
@@ -226,15 +229,16 @@ pub(super) fn vmdk(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
 /// one is a disk as it is, with a footer.
 pub(super) fn vhd(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let head = take(source, start, 512)?;
-    match be32(&head, 60)? {
-        3 => {}
-        4 => return Err(Stop::unsupported("a disk that lies on top of another file")),
-        _ => return Err(Stop::damaged("the header of VHD")),
-    }
     let bytes = be64(&head, 48)?;
+    // None follows the copy that stands at the end.
     let more = take(source, start.saturating_add(be64(&head, 16)?), 1024)?;
     if !more.starts_with(b"cxsparse") {
         return Err(Stop::damaged("the header of VHD"));
+    }
+    match be32(&head, 60)? {
+        3 => {}
+        4 => return Err(ON_TOP),
+        _ => return Err(Stop::damaged("the header of VHD")),
     }
     let (table, entries, block) =
         (be64(&more, 16)?, u64::from(be32(&more, 28)?), u64::from(be32(&more, 32)?));

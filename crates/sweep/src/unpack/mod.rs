@@ -26,6 +26,7 @@ mod jffs2;
 mod lzop;
 mod lzw;
 mod machine;
+mod noise;
 mod pcap;
 mod romfs;
 mod seven;
@@ -39,12 +40,13 @@ mod tcp;
 mod ubi;
 mod ubifs;
 mod uimage;
+mod vhdx;
 mod yaffs;
 mod zip;
 
 use std::fmt;
 use std::io::Read;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use crate::limits::Limits;
@@ -108,6 +110,9 @@ pub enum Format {
     Qcow2,
     Vmdk,
     Vhd,
+    Vhdx,
+    /// Told, and read as it stands: what is stored in it lies open.
+    Rar,
 }
 
 /// One file, partition or direction of a connection.
@@ -173,7 +178,10 @@ pub trait Visit {
     fn skipped(&mut self, name: &str, why: Skip);
     /// At the end: how many entries, nodes or packets were looked at.
     fn entries(&mut self, _count: u64) {}
-    /// A partition at `_at` of the source was unpacked in place.
+    /// This stretch of the source came out of parts, as it is or unpacked. Where nothing
+    /// is said of contents, anything may stand among them.
+    fn contents(&mut self, _range: Range<u64>) {}
+    /// A partition or a member at `_at` of the source was unpacked with the container.
     fn opened(&mut self, _at: u64) {}
     /// A file system or a partition begins; `_name` is empty for the container itself.
     fn volume(&mut self, _name: &str, _volume: Volume) {}
@@ -255,6 +263,8 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Qcow2 => machine::qcow2(source, at, sink),
         Format::Vmdk => machine::vmdk(source, at, sink),
         Format::Vhd => machine::vhd(source, at, sink),
+        Format::Vhdx => vhdx::unpack(source, at, sink),
+        Format::Rar => Err(Stop::unsupported("what is packed in a RAR archive")),
     };
     let why = match &covered {
         Err(Stop::Skip(why)) => Some(*why),

@@ -169,11 +169,19 @@ impl<'a> Sink<'a> {
         if self.read > most { Err(Stop::Skip(Skip::TooMany)) } else { Ok(()) }
     }
 
+    /// A stretch of the source that came out of a part.
+    pub(super) fn contents(&mut self, at: u64, end: u64) {
+        if self.folders.is_empty() && at < end {
+            self.visit.contents(at..end);
+        }
+    }
+
     pub(super) fn account(&self) -> Rc<Account> {
         self.account.clone()
     }
 
-    /// Something in place was unpacked, at `at` of the source if this lies in no image.
+    /// Something in place, or a member, was unpacked, at `at` of the source if this lies in
+    /// no image.
     pub(super) fn opened(&mut self, at: u64) {
         if self.folders.is_empty() {
             self.visit.opened(at);

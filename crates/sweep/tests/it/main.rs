@@ -10,6 +10,7 @@ mod exfat;
 mod firmware;
 mod floods;
 mod fourth;
+mod hidden;
 mod hostile;
 mod images;
 mod imports;

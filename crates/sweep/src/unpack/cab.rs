@@ -125,7 +125,12 @@ fn open(
         let (packed, bytes) = (le16(&head, 4)?, usize::from(le16(&head, 6)?));
         let data = take(source, at + 8 + reserve, packed.into())?;
         at += 8 + reserve + u64::from(packed);
-        end += bytes as u64;
+        end += if packing == 0 { u64::from(packed) } else { bytes as u64 };
+        // Packed blocks reach back into those before.
+        let before_it = damage.get().filter(|_| packing == 1);
+        if let Some((_, why)) = before_it {
+            damage.set(Some((end, why)));
+        }
         // Those of others are of the reserve, too.
         let told = le32(&head, 0)?;
         if told != 0 && reserve == 0 && told != sum(&head[4..], sum(&data, 0)) {

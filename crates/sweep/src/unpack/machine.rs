@@ -17,8 +17,7 @@ const BLOCK_MAX: u64 = 256 << 20;
 /// The same where blocks are packed, and so held in memory: QCOW2 allows as much.
 const PACKED_BLOCK_MAX: u64 = 2 << 20;
 
-pub(super) const ON_TOP: Stop =
-    Stop::Skip(Skip::Unsupported("a disk that lies on top of another file"));
+pub(super) const ON_TOP: Stop = Stop::Skip(Skip::Unsupported("a disk that lies on top of another file"));
 
 /// Where a block lies.
 pub(super) enum Place {

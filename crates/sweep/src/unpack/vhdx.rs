@@ -82,7 +82,8 @@ fn item(source: &dyn ReadAt, metadata: u64, name: u128, bytes: u64) -> Result<Ve
     if !head.starts_with(b"metadata") {
         return Err(Stop::damaged("the metadata of VHDX"));
     }
-    let entries = take(source, metadata.saturating_add(32), u64::from(le16(&head, 10)?).min(ENTRIES_MAX) * 32)?;
+    let entries =
+        take(source, metadata.saturating_add(32), u64::from(le16(&head, 10)?).min(ENTRIES_MAX) * 32)?;
     let entry = entries.chunks(32).find(|entry| is_named(entry, name));
     let entry = entry.ok_or(Stop::damaged("the metadata of VHDX"))?;
     take(source, metadata.saturating_add(u64::from(le32(entry, 16)?)), bytes)

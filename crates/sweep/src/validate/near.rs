@@ -249,7 +249,7 @@ mod tests {
     /// The attack: an address that is looked for in all that follows, again and again.
     #[test]
     fn an_example_stands_near() {
-        let at = |before: usize, host: &str| [&b"x".repeat(before), b":abc@", host.as_bytes()].concat();
+        let at = |before: usize, host: &str| [&b"x".repeat(before)[..], b":abc@", host.as_bytes()].concat();
         assert!(is_example(&at(20, "www.example.com/"), b"abc"));
         assert!(!is_example(&at(2000, "www.example.com/"), b"abc"), "no further than a kibibyte");
         assert!(!is_example(&at(20, "www.example.com/"), b"abcd"));

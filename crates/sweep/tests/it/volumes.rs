@@ -471,8 +471,11 @@ fn a_film_is_not_called_encrypted_for_eight_bytes() {
 /// whoever puts the card in reads them.
 #[test]
 fn a_small_fat_of_32_bits_is_read() {
-    let line = "truncate -s 4M out; mkfs.fat -F 32 -s 1 out >/dev/null 2>&1; mcopy -i out -s tree/* ::";
-    let told = told("card", &image(&card(), line), Limits::default());
+    // Tools copy into none that is so small, so one that was larger is made shorter.
+    let mut small = image(&card(), FAT32);
+    small.truncate(4 << 20);
+    small[32..36].copy_from_slice(&8192_u32.to_le_bytes());
+    let told = told("card", &small, Limits::default());
     let [volume] = &told.volumes[..] else { panic!("{:?}", told.volumes) };
     assert_eq!((volume.kind.as_str(), volume.footage.recordings), ("FAT32", 3));
     assert_eq!(ids(&told.found), ["url-credentials"]);

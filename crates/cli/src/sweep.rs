@@ -15,7 +15,8 @@ use ::sweep::read::ReadAt;
 use ::sweep::report::{Form, Report};
 use ::sweep::source::{self, Entry};
 use ::sweep::{
-    Baseline, Finding, Limits, Notice, Places, Rules, Severity, Sweep, Totals, Volume, baseline, count,
+    Baseline, Defaults, Finding, Limits, Notice, Places, Rules, Severity, Sweep, Totals, Volume, baseline,
+    count,
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -134,7 +135,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
-    let Collected { mut findings, mut volumes, skipped, totals, progress, journal, inside, failures } =
+    let Collected { mut findings, mut volumes, skipped, totals, progress, journal, inside, failures, .. } =
         collected;
     progress.end();
     if progress.is_stopped() {
@@ -243,6 +244,8 @@ struct Collected {
     volumes: Vec<Volume>,
     skipped: Vec<(Vec<String>, String)>,
     totals: Totals,
+    /// Hashes that were tried, for all inputs together.
+    defaults: Defaults,
     progress: Progress,
     journal: Option<Journal>,
     /// What was skipped though somebody may have wanted it: no links, and no journal.
@@ -259,12 +262,13 @@ impl Collected {
             _ => None,
         };
         let progress = Progress::of(bytes)?;
-        let (findings, volumes, skipped, totals) = Default::default();
+        let (findings, volumes, skipped, totals, defaults) = Default::default();
         Ok(Collected {
             findings,
             volumes,
             skipped,
             totals,
+            defaults,
             progress,
             journal,
             inside: 0,
@@ -357,7 +361,7 @@ impl Collected {
         let mut done = Done::default();
         let Done { findings, volumes, skipped, .. } = &mut done;
         let progress = &mut self.progress;
-        let totals = sweep.input(name, source, &mut |notice| {
+        let totals = sweep.input_with(&mut self.defaults, name, source, &mut |notice| {
             match notice {
                 Notice::Found(finding) => {
                     findings.push(finding);
@@ -389,6 +393,7 @@ impl Collected {
         let done = self.journal.as_mut().and_then(|journal| journal.take(name, state))?;
         self.progress.found(done.findings.len() as u64);
         let totals = done.totals;
+        self.defaults.spent(totals.rounds);
         self.take(done);
         Some(totals)
     }

@@ -3,14 +3,23 @@
 /// Year, month, day, hour, minute and second as seconds since 1970; none is what no
 /// calendar has.
 pub(crate) fn seconds([year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
-    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !is_date || hour > 24 || minute > 59 || second > 60 {
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month);
+    if !is_date || !(1..=days(year, month)).contains(&day) || hour > 24 || minute > 59 || second > 60 {
         return None;
     }
     // Years that begin in March.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+fn days(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
 }
 
 /// The date of a time in seconds since 1970.
@@ -43,6 +52,11 @@ mod tests {
         assert_eq!(stamp(1_709_251_198), "2024-02-29 23:59:58");
         assert_eq!(stamp(-1), "1969-12-31 23:59:59");
         assert_eq!(seconds([2024, 0, 1, 0, 0, 0]), None);
+        // What no calendar has would be a date of the month that follows.
+        let has = |year, month, day| seconds([year, month, day, 0, 0, 0]).is_some();
+        assert!(has(2024, 2, 29) && has(2000, 2, 29) && has(2026, 12, 31) && has(2026, 4, 30));
+        assert!(!has(2026, 2, 29) && !has(2024, 2, 31) && !has(2100, 2, 29) && !has(2026, 4, 31));
+        assert!(!has(2026, 1, 32) && !has(2026, 1, 0));
         assert_eq!(seconds([2024, 1, 1, 25, 0, 0]), None);
     }
 }

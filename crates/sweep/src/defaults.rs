@@ -1,5 +1,5 @@
 //! Hashes of passwords that vendors deliver: tried with a short list, and no more work
-//! than a bound for each input.
+//! than a bound for each input, and one for all of them.
 //!
 //! DES, bcrypt and yescrypt are not computed: nobody keeps a library of the first, and
 //! the others are made to cost more than a sweep may spend. One hash of DES that stands
@@ -16,7 +16,9 @@ use crate::decode::base64;
 use crate::finding::Digest32;
 
 /// For all hashes of one input: some ten of SHA-512 with the usual rounds.
-const ROUNDS_MAX: u64 = 4_000_000;
+const ROUNDS_INPUT_MAX: u64 = 4_000_000;
+/// For all inputs of a sweep: some seconds.
+const ROUNDS_MAX: u64 = 4 * ROUNDS_INPUT_MAX;
 /// What asks for more is not tried.
 const ROUNDS_EACH_MAX: u32 = 10_000;
 /// Of an MD5-crypt.
@@ -37,10 +39,21 @@ const PASSWORDS: &str = "\
 /// DES of `xc3511`, the root of cameras by Xiongmai.
 const KNOWN: [&[u8]; 1] = [b"absxcfbgXtb3o"];
 
-/// Tries hashes of one input.
-pub(crate) struct Defaults {
+/// Tries hashes of the inputs of one sweep: each once, and within a bound for all.
+#[derive(Debug)]
+pub struct Defaults {
     left: u64,
+    /// For the input that is read now.
+    left_of_input: u64,
     tried: HashMap<Digest32, bool>,
+    /// That some were not tried.
+    told: bool,
+}
+
+impl Default for Defaults {
+    fn default() -> Defaults {
+        Defaults { left: ROUNDS_MAX, left_of_input: ROUNDS_INPUT_MAX, tried: HashMap::new(), told: false }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -53,8 +66,23 @@ pub(crate) enum Tried {
 }
 
 impl Defaults {
-    pub(crate) fn new() -> Defaults {
-        Defaults { left: ROUNDS_MAX, tried: HashMap::new() }
+    /// Rounds that inputs took which a journal knows ([`crate::Totals::rounds`]).
+    pub fn spent(&mut self, rounds: u64) {
+        self.left = self.left.saturating_sub(rounds);
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.left_of_input = ROUNDS_INPUT_MAX;
+    }
+
+    /// Rounds that the input took.
+    pub(crate) fn rounds(&self) -> u64 {
+        ROUNDS_INPUT_MAX - self.left_of_input
+    }
+
+    /// Whether it is to be told that some were not tried: once.
+    pub(crate) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
     }
 
     /// Whether a hash is of a password that everybody knows; `name` is the hash's own.
@@ -66,8 +94,11 @@ impl Defaults {
             return if KNOWN.contains(&hash) { Tried::Default } else { Tried::Other };
         };
         let cost = u64::from(kind.rounds()) * PASSWORDS.split(' ').count() as u64;
-        let Some(left) = self.left.checked_sub(cost) else { return Tried::Spent };
-        self.left = left;
+        if cost > self.left.min(self.left_of_input) {
+            return Tried::Spent;
+        }
+        self.left -= cost;
+        self.left_of_input -= cost;
         let is_default = PASSWORDS.split(' ').any(|password| kind.opens(password.as_bytes()));
         self.tried.insert(name, is_default);
         if is_default { Tried::Default } else { Tried::Other }
@@ -222,7 +253,7 @@ mod tests {
     use super::*;
 
     fn tried(hash: &str) -> Tried {
-        Defaults::new().try_all([0; 32], hash.as_bytes())
+        Defaults::default().try_all([0; 32], hash.as_bytes())
     }
 
     /// As `openssl passwd` and crypt(3) of glibc write them.
@@ -268,12 +299,30 @@ mod tests {
     fn work_ends() {
         let dear = "$6$rounds=900000$abc$aTRutDOVJk0DUG5l2Pe9pPzMik3ME99dn6EFzat/.6C5W/7aHOOEP6F2ivP49HzcoXuIsD4melgntSD/Ixl7P.";
         assert_eq!(tried(dear), Tried::Other, "it is of `vizxv`, and costs too much");
-        let mut defaults = Defaults::new();
+        let mut defaults = Defaults::default();
         let mut number = 0_u8;
-        while defaults.try_all([number; 32], b"$5$salt$x") != Tried::Spent {
-            number += 1;
-        }
-        assert_eq!(u64::from(number), ROUNDS_MAX / (5000 * PASSWORDS.split(' ').count() as u64));
+        let each = 5000 * PASSWORDS.split(' ').count() as u64;
+        let mut tried = |defaults: &mut Defaults| {
+            let before = number;
+            while defaults.try_all([number; 32], b"$5$salt$x") != Tried::Spent {
+                number += 1;
+            }
+            u64::from(number - before)
+        };
+        assert_eq!(tried(&mut defaults), ROUNDS_INPUT_MAX / each);
         assert_eq!(defaults.try_all([1; 32], b"$5$salt$x"), Tried::Other, "what was tried is known");
+        assert!(defaults.tell() && !defaults.tell());
+        // The next input may try some, and knows what the one before tried; ten thousand may not.
+        defaults.begin();
+        assert_eq!((defaults.try_all([1; 32], b"$5$salt$x"), defaults.rounds()), (Tried::Other, 0));
+        assert_eq!(
+            (tried(&mut defaults), defaults.rounds()),
+            (ROUNDS_INPUT_MAX / each, ROUNDS_INPUT_MAX / each * each)
+        );
+        defaults.spent(ROUNDS_MAX - 2 * ROUNDS_INPUT_MAX);
+        defaults.begin();
+        assert!(tried(&mut defaults) < 2);
+        defaults.begin();
+        assert_eq!(tried(&mut defaults), 0);
     }
 }

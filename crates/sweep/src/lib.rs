@@ -39,6 +39,7 @@ pub mod volume;
 mod words;
 
 pub use baseline::{BASELINE_BYTES_MAX, Baseline, BaselineError};
+pub use defaults::Defaults;
 pub use finding::{Finding, Fingerprint, Life, Location, Secret, Severity, shown};
 pub use limits::Limits;
 pub use places::Places;

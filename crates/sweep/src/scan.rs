@@ -2,8 +2,8 @@
 //! the rules over all that comes out.
 //!
 //! Memory is bounded by one window, the parts that are held on the way down (one at
-//! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep at each
-//! depth (eight blocks of 16 MiB at most), and what was found.
+//! each depth, [`Limits::part_bytes`] each), what readers of packed disks keep (16 MiB in
+//! all), and what was found.
 
 mod book;
 mod covered;
@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ use crate::finding::{Digest32, Finding, Severity};
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::rules::Rules;
-use crate::unpack::{self, LOOK_AHEAD, Skip};
+use crate::unpack::{self, Account, LOOK_AHEAD, Skip};
 use crate::volume::{Lock, Volume};
 use covered::Covered;
 
@@ -92,12 +93,15 @@ pub struct Totals {
     pub read: u64,
     /// Out of containers, in bytes.
     pub unpacked: u64,
-    /// Read by containers, and by what looked like one, in bytes.
+    /// Read by containers, and by what looked like one, and unpacked of packed disks, in
+    /// bytes.
     pub worked: u64,
     /// Texts that encodings gave, in bytes.
     pub decoded: u64,
     /// Given to expressions, in bytes.
     pub searched: u64,
+    /// Of hashes that were tried with passwords that vendors deliver.
+    pub rounds: u64,
     /// Inputs and parts.
     pub parts: u64,
     pub findings: u64,
@@ -118,13 +122,25 @@ pub struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Sweeps one input. `tell` may break, which ends it.
+    /// Sweeps one input by itself. `tell` may break, which ends it.
     pub fn input(
         &self,
         name: &str,
         source: &dyn ReadAt,
         tell: &mut dyn FnMut(Notice<'_>) -> ControlFlow<()>,
     ) -> Totals {
+        self.input_with(&mut Defaults::default(), name, source, tell)
+    }
+
+    /// Sweeps one input of several, which have `defaults` together.
+    pub fn input_with(
+        &self,
+        defaults: &mut Defaults,
+        name: &str,
+        source: &dyn ReadAt,
+        tell: &mut dyn FnMut(Notice<'_>) -> ControlFlow<()>,
+    ) -> Totals {
+        defaults.begin();
         let mut run = Run {
             sweep: self,
             tell,
@@ -135,6 +151,7 @@ impl Sweep<'_> {
             scanned: 0,
             entries: 0,
             steps: 0,
+            account: Rc::new(Account::new(source.len())),
             told_spent: false,
             is_loose: false,
             seen: HashSet::new(),
@@ -142,8 +159,7 @@ impl Sweep<'_> {
             told_since: None,
             found: HashMap::new(),
             counted: (0, 0),
-            defaults: Defaults::new(),
-            told_hashes: false,
+            defaults,
             volumes: 0,
             told_volumes: HashMap::new(),
             is_known: false,
@@ -154,7 +170,9 @@ impl Sweep<'_> {
         if run.volumes == 0 {
             run.sealed(source, &answered, 0, true);
         }
-        run.totals
+        let mut totals = run.totals;
+        totals.rounds = run.defaults.rounds();
+        totals
     }
 }
 
@@ -170,6 +188,8 @@ struct Run<'a> {
     entries: u64,
     /// Entries, nodes and packets of all containers that were tried.
     steps: u64,
+    /// What readers of packed disks spend and keep.
+    account: Rc<Account>,
     told_spent: bool,
     /// In a stream of zlib in the midst of something: it may end where that goes on.
     is_loose: bool,
@@ -184,8 +204,7 @@ struct Run<'a> {
     /// In the window: up to where ends of lines are counted, and how many there are.
     counted: (usize, u64),
     /// Tries hashes with passwords that everybody knows.
-    defaults: Defaults,
-    told_hashes: bool,
+    defaults: &'a mut Defaults,
     /// That were told.
     volumes: u64,
     /// By the numbers of the file systems.
@@ -234,6 +253,30 @@ struct Hits {
     literals: Vec<(u32, u16)>,
     /// Magic numbers: where from what it answers for on, and their numbers.
     magics: Vec<(usize, usize)>,
+}
+
+impl Hits {
+    /// Literals by where they are, for stretches of a window that follow each other.
+    fn apart(&self) -> Apart {
+        let mut literals = self.literals.clone();
+        literals.sort_unstable();
+        Apart { literals, used: 0 }
+    }
+}
+
+struct Apart {
+    literals: Vec<(u32, u16)>,
+    used: usize,
+}
+
+impl Apart {
+    /// What was found in the next stretch.
+    fn of(&mut self, own: &Range<usize>) -> Hits {
+        let rest = &self.literals[self.used..];
+        let from = self.used + rest.partition_point(|(at, _)| (*at as usize) < own.start);
+        self.used = from + self.literals[from..].partition_point(|(at, _)| (*at as usize) < own.end);
+        Hits { literals: self.literals[from..self.used].to_vec(), magics: Vec::new() }
+    }
 }
 
 impl Run<'_> {
@@ -320,9 +363,14 @@ impl Run<'_> {
             if !text.is_empty() {
                 answered = base + text.end as u64;
             }
-            for own in covered.rest(text, base) {
-                let inner = unpacked.then_some(mark);
-                self.window(&Window { bytes: buffer, own, hits: &hits, base, lines, origin: None, inner });
+            let inner = unpacked.then_some(mark);
+            let mut rest = covered.rest(text, base);
+            // Between members of an archive lie thousands of them.
+            let mut apart = (rest.len() > 1).then(|| hits.apart());
+            for own in rest.drain(..) {
+                let near = apart.as_mut().map(|apart| apart.of(&own));
+                let hits = near.as_ref().unwrap_or(&hits);
+                self.window(&Window { bytes: buffer, own, hits, base, lines, origin: None, inner });
             }
             if is_whole && len <= named::BYTES_MAX {
                 self.named(buffer);
@@ -367,13 +415,13 @@ impl Run<'_> {
             // What still lies among files that were told need not be told again.
             let outer = self.told_since;
             self.told_since = outer.or(covered.told_since(at));
-            let outcome = self.container(format, source, at);
+            let mut outcome = self.container(format, source, at);
             self.told_since = outer;
             any |= outcome.parts > 0;
             self.is_known |= self.depth == 0 && at == 0 && outcome.parts > 0;
-            covered.open(outcome.opened);
+            covered.open(std::mem::take(&mut outcome.opened));
             if let Some(len) = outcome.covered {
-                covered.take(format, at..at.saturating_add(len), outcome.parts > 0);
+                covered.take(format, at..at.saturating_add(len), outcome);
             }
         }
         any

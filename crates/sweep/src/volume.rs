@@ -31,6 +31,9 @@ pub enum Lock {
     Encrypted(String),
     /// Nothing says so for sure: the reason why it may be.
     Perhaps(String),
+    /// A file system that is known by its name and not read: whether it encrypts what it
+    /// holds, nobody looked.
+    Unread,
     /// Neither a file system that is known nor noise.
     Unknown,
 }
@@ -169,6 +172,7 @@ impl Volume {
             (_, _, Lock::Encrypted(_)) => "encrypted-volume",
             (_, _, Lock::Perhaps(_)) => "perhaps-encrypted-volume",
             (_, _, Lock::Open) => "open-volume",
+            (_, _, Lock::Unread) => "unread-volume",
             (_, _, Lock::Unknown) => "unknown-volume",
         }
     }
@@ -178,7 +182,8 @@ impl Volume {
         match (&self.lock, self.has_footage(), self.is_recorder) {
             (Lock::Open, true, _) => format!("{kind}, not encrypted: footage lies open"),
             (_, true, _) => format!("{kind}: footage lies open"),
-            (_, _, true) => format!("{kind}: disk of a recorder, not encrypted"),
+            (_, _, true) => format!("{kind}: disk of a recorder, known by its name and not read"),
+            (Lock::Unread, ..) => format!("{kind}: not read, so whether it is encrypted is unknown"),
             (Lock::Open, ..) if !self.unread.is_empty() => {
                 format!("{kind}, not encrypted: no footage found in what was looked at, which is not all")
             }
@@ -258,9 +263,9 @@ impl Volume {
         ["lenskeep sweep volume 1", &self.kind, &self.bytes.to_string()].into_iter().for_each(&mut add);
         match &self.id {
             Some(id) => add(id),
-            None => std::iter::once(input)
-                .chain(self.chain.iter().skip(1).map(String::as_str))
-                .for_each(&mut add),
+            None => {
+                std::iter::once(input).chain(self.chain.iter().skip(1).map(String::as_str)).for_each(&mut add)
+            }
         }
         hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }

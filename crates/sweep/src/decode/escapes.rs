@@ -1,8 +1,7 @@
 //! Escapes: percent, JSON, XML and quoted-printable.
 
+use std::collections::VecDeque;
 use std::ops::Range;
-
-use memchr::memmem;
 
 use super::marks::{ESCAPE, Marks, QUOTED};
 use super::{Decoded, Step, pair};
@@ -89,12 +88,31 @@ fn json(rest: &[u8]) -> Option<(Few, usize)> {
 }
 
 /// Strings of programs end with `\n`; a file inside a string has two or more, before the
-/// line ends.
-fn is_document(rest: &[u8]) -> bool {
-    const NEAR: usize = 1 << 10;
-    let near = &rest[..rest.len().min(NEAR)];
-    let line = &near[..memchr::memchr(b'\n', near).unwrap_or(near.len())];
-    memmem::find_iter(line, b"\\n").take(2).count() == 2
+/// line ends. Asked of one place after the other, and each byte is looked at once.
+#[derive(Default)]
+struct Documents {
+    looked: usize,
+    /// Where an escaped end of a line is, or a real one.
+    ends: VecDeque<(usize, bool)>,
+}
+
+impl Documents {
+    fn at(&mut self, bytes: &[u8], at: usize) -> bool {
+        const NEAR: usize = 1 << 10;
+        let (from, to) = (self.looked.max(at), bytes.len().min(at + NEAR - 1));
+        for sign in memchr::memchr2_iter(b'\n', b'\\', bytes.get(from..to).unwrap_or_default()) {
+            match &bytes[from + sign..] {
+                [b'\n', ..] => self.ends.push_back((from + sign, false)),
+                [_, b'n', ..] => self.ends.push_back((from + sign, true)),
+                _ => {}
+            }
+        }
+        self.looked = from.max(to);
+        while self.ends.front().is_some_and(|(end, _)| *end < at) {
+            self.ends.pop_front();
+        }
+        self.ends.len() >= 2 && self.ends.iter().take(2).all(|(_, is_escaped)| *is_escaped)
+    }
 }
 
 pub(super) fn xml(rest: &[u8]) -> Option<(Few, usize)> {
@@ -136,12 +154,10 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
             [_, high, low, ..] => Some((Few::byte(pair(*high, *low)?), 3)),
             _ => None,
         }),
-        ("json", b'\\', |rest| {
-            json(rest).filter(|(few, _)| few.bytes().trim_ascii() == few.bytes() || is_document(rest))
-        }),
+        ("json", b'\\', json),
         ("xml", b'&', xml),
     ];
-    let mut done = [0; 3];
+    let (mut done, mut documents) = ([0; 3], Documents::default());
     let signs = marks.stretches(ESCAPE).flat_map(|stretch| {
         let from = stretch.start;
         memchr::memchr3_iter(b'%', b'\\', b'&', &bytes[stretch]).map(move |at| from + at)
@@ -149,7 +165,9 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
     for at in signs {
         let kind = kinds.iter().position(|(_, byte, _)| *byte == bytes[at]).unwrap_or_default();
         let (encoding, byte, escape) = kinds[kind];
-        if at < done[kind] || escape(&bytes[at..]).is_none() {
+        let Some((few, _)) = escape(&bytes[at..]).filter(|_| at >= done[kind]) else { continue };
+        let is_blank = byte == b'\\' && few.bytes().trim_ascii() != few.bytes();
+        if is_blank && !documents.at(bytes, at) {
             continue;
         }
         let place = match byte {
@@ -158,11 +176,7 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
         };
         done[kind] = place.end;
         // Within the line, all escapes of the kind count.
-        let all = |rest: &[u8]| match (rest.first() == Some(&byte), byte) {
-            (false, _) => None,
-            (true, b'\\') => json(rest),
-            (true, _) => escape(rest),
-        };
+        let all = |rest: &[u8]| escape(rest).filter(|_| rest.first() == Some(&byte));
         if let Some((text, steps)) = unescape(&bytes[place.clone()], all) {
             decoded(Decoded { encoding, place, bytes: text, steps });
         }
@@ -237,4 +251,28 @@ fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>, most: usize) -> R
         place.end = next.end;
     }
     place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: a line of tabs, at each of which the next kibibyte would be looked at.
+    #[test]
+    fn each_byte_is_looked_at_once_for_documents() {
+        let near = |rest: &[u8]| {
+            let rest = &rest[..rest.len().min(1 << 10)];
+            let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            memchr::memmem::find_iter(line, b"\\n").take(2).count() == 2
+        };
+        let mut random = fastrand::Rng::with_seed(11);
+        let parts = ["\\t", "\\n", "\n", "word", "\\", &" ".repeat(300)];
+        let text: String = (0..4000).map(|_| parts[random.usize(..parts.len())]).collect();
+        let (text, mut documents) = (text.as_bytes(), Documents::default());
+        for at in memchr::memchr_iter(b'\\', text) {
+            let looked = documents.looked;
+            assert_eq!(documents.at(text, at), near(&text[at..]), "{at}");
+            assert!(documents.looked >= looked && documents.looked <= at.max(looked) + (1 << 10));
+        }
+    }
 }

@@ -3,32 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::part::Outcome;
 use crate::unpack::Format;
 
+#[derive(Default)]
 pub(super) struct Covered {
     /// How many findings there were before this source.
     mark: u64,
-    /// Read to the last byte: nothing in there is looked at again. Sorted; none overlaps
-    /// another.
-    whole: Vec<Range<u64>>,
+    /// Contents of parts, to the last byte: nothing in there is looked at again.
+    whole: Stretches,
+    /// Read, but with bytes among them that came out of no part, such as headers: text in
+    /// there is still looked at, and containers are not.
+    closed: Stretches,
     /// Read as files, between which deleted ones lie: text and other containers in there
     /// are still looked at. What is of the same format was met already; every block of
     /// UBI and every node of JFFS2 begins with a magic number.
     walked: BTreeMap<Format, Range<u64>>,
-    /// Where partitions begin, which were unpacked with their disk.
+    /// Where partitions and members begin, which were unpacked with what they are of.
     opened: BTreeSet<u64>,
 }
 
 impl Covered {
     pub(super) fn new(mark: u64) -> Covered {
-        Covered { mark, whole: Vec::new(), walked: BTreeMap::new(), opened: BTreeSet::new() }
+        Covered { mark, ..Covered::default() }
     }
 
-    pub(super) fn take(&mut self, format: Format, range: Range<u64>, any_parts: bool) {
+    /// What a container took, if it covers so much. A header may say that whatever lies
+    /// in it means nothing, and hide it: only contents are taken for read.
+    pub(super) fn take(&mut self, format: Format, range: Range<u64>, outcome: Outcome) {
         if keeps_deleted(format) {
             self.walked.insert(format, range);
-        } else if any_parts {
-            self.whole.push(range);
+        } else if outcome.parts > 0 && outcome.contents.is_empty() {
+            self.closed.add(range);
+        } else if outcome.parts > 0 {
+            let within = |part: Range<u64>| part.start.max(range.start)..part.end.min(range.end);
+            outcome.contents.into_iter().for_each(|part| self.whole.add(within(part)));
         }
     }
 
@@ -39,7 +48,8 @@ impl Covered {
     /// Whether `at` was read, as this format or with all that is there. Nothing before
     /// `at` is asked for later.
     pub(super) fn holds(&self, format: Format, at: u64) -> bool {
-        self.whole.last().is_some_and(|range| range.contains(&at))
+        self.whole.holds(at)
+            || self.closed.holds(at)
             || self.opened.contains(&at)
             || self.walked.get(&format).is_some_and(|range| range.contains(&at))
     }
@@ -51,20 +61,21 @@ impl Covered {
 
     /// Forgets what ends before `start`: windows go onwards.
     pub(super) fn forget(&mut self, start: u64) {
-        self.whole.retain(|range| range.end > start);
+        self.whole.forget(start);
+        self.closed.forget(start);
     }
 
     /// Whether all of a stretch was read.
     pub(super) fn is_whole(&self, range: &Range<u64>) -> bool {
-        self.whole.iter().any(|whole| whole.start <= range.start && range.end <= whole.end)
+        self.whole.end(range.start).is_some_and(|end| range.end <= end)
     }
 
     /// What of `own`, in bytes from `base` on, was not.
     pub(super) fn rest(&self, own: Range<usize>, base: u64) -> Vec<Range<usize>> {
         let (mut left, mut start) = (Vec::new(), own.start);
-        for range in &self.whole {
-            let from = usize::try_from(range.start.saturating_sub(base)).unwrap_or(usize::MAX);
-            let to = usize::try_from(range.end.saturating_sub(base)).unwrap_or(usize::MAX);
+        for (from, to) in self.whole.0.range(..base + own.end as u64) {
+            let from = usize::try_from(from.saturating_sub(base)).unwrap_or(usize::MAX);
+            let to = usize::try_from(to.saturating_sub(base)).unwrap_or(usize::MAX);
             left.push(start..own.end.min(from));
             start = start.max(to);
         }
@@ -74,10 +85,61 @@ impl Covered {
     }
 }
 
+/// Stretches that do not touch each other: where they begin, and where they end.
+#[derive(Default)]
+struct Stretches(BTreeMap<u64, u64>);
+
+impl Stretches {
+    fn add(&mut self, Range { mut start, mut end }: Range<u64>) {
+        if start >= end {
+            return;
+        }
+        while let Some((from, to)) = self.0.range(..=end).next_back().filter(|(_, to)| **to >= start) {
+            (start, end) = (start.min(*from), end.max(*to));
+            let from = *from;
+            self.0.remove(&from);
+        }
+        self.0.insert(start, end);
+    }
+
+    /// Where the stretch ends in which `at` lies.
+    fn end(&self, at: u64) -> Option<u64> {
+        self.0.range(..=at).next_back().map(|(_, end)| *end).filter(|end| at < *end)
+    }
+
+    fn holds(&self, at: u64) -> bool {
+        self.end(at).is_some()
+    }
+
+    fn forget(&mut self, start: u64) {
+        while self.0.first_entry().is_some_and(|first| *first.get() <= start) {
+            self.0.pop_first();
+        }
+    }
+}
+
 fn keeps_deleted(format: Format) -> bool {
     use Format::*;
     matches!(
         format,
-        Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Qcow2 | Vmdk | Vhd | Cab | Pcap | PcapNg
+        Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Qcow2 | Vmdk | Vhd | Vhdx | Cab | Pcap | PcapNg
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_grow_together_and_are_forgotten() {
+        let mut stretches = Stretches::default();
+        for range in [10..20, 30..40, 20..25, 5..5, 24..31, 50..60] {
+            stretches.add(range);
+        }
+        assert_eq!(stretches.0, BTreeMap::from([(10, 40), (50, 60)]));
+        let held: Vec<u64> = (0..70).filter(|at| stretches.holds(*at)).collect();
+        assert_eq!(held, (10..40).chain(50..60).collect::<Vec<u64>>());
+        stretches.forget(40);
+        assert_eq!(stretches.0, BTreeMap::from([(50, 60)]));
+    }
 }

@@ -3,13 +3,14 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use super::book::Book;
 use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
-use crate::unpack::{self, File, Format, Part, Skip, Visit};
-use crate::volume::Volume;
+use crate::unpack::{self, Account, File, Format, Part, Skip, Visit};
+use crate::volume::{Lock, Volume};
 
 const BLOCK: usize = 256 << 10;
 
@@ -19,8 +20,10 @@ pub(super) struct Outcome {
     /// How many bytes it covers, if that is known.
     pub(super) covered: Option<u64>,
     pub(super) parts: u64,
-    /// Where partitions begin that were unpacked with it.
+    /// Where partitions and members begin that were unpacked with it.
     pub(super) opened: Vec<u64>,
+    /// Stretches of the source that are contents of parts.
+    pub(super) contents: Vec<Range<u64>>,
 }
 
 /// A source of which so much may be read. What leads nowhere is read as well as what
@@ -64,6 +67,11 @@ fn is_long_magic(format: Format) -> bool {
             | Format::UImage
             | Format::Cab
             | Format::Luks
+            | Format::Qcow2
+            | Format::Vmdk
+            | Format::Vhd
+            | Format::Vhdx
+            | Format::Rar
     )
 }
 
@@ -72,6 +80,7 @@ impl Run<'_> {
         let limits = self.sweep.limits.clone();
         let source = Metered { source, left: Cell::new(self.work_left()) };
         let before = source.left.get();
+        self.settle();
         let outer = std::mem::replace(&mut self.is_loose, format == Format::Zlib && at > 0);
         self.depth += 1;
         let mut visitor = Visitor {
@@ -90,11 +99,14 @@ impl Run<'_> {
         self.book(&book);
         self.depth -= 1;
         self.totals.worked += before - source.left.get();
+        self.settle();
         // A magic number in the midst of something, from which nothing came, was none.
         // So was the beginning of a stream that something else holds in pieces, as PNG does.
         let is_sure = at == 0 || outcome.parts > 0 && !self.is_loose;
         self.is_loose = outer;
-        for volume in volumes.into_iter().filter(|_| is_sure || unpack::is_locked(format)) {
+        let is_closed = |volume: &Volume| volume.lock != Lock::Open && is_long_magic(format);
+        let is_told = |volume: &Volume| is_sure || unpack::is_locked(format) || is_closed(volume);
+        for volume in volumes.into_iter().filter(is_told) {
             self.volume(volume);
         }
         for (name, why) in held {
@@ -104,6 +116,12 @@ impl Run<'_> {
             }
         }
         outcome
+    }
+
+    /// Work that readers of packed disks did counts as reading does.
+    fn settle(&mut self) {
+        self.totals.worked += self.account.take_spent();
+        self.account.allow(self.work_left());
     }
 
     fn skipped_part(&mut self, name: &str, why: Skip) {
@@ -257,6 +275,10 @@ impl Visit for Visitor<'_, '_> {
         self.run.steps += count;
     }
 
+    fn contents(&mut self, range: Range<u64>) {
+        self.outcome.contents.push(range);
+    }
+
     fn opened(&mut self, at: u64) {
         self.outcome.opened.push(at);
     }
@@ -287,9 +309,13 @@ impl Visit for Visitor<'_, '_> {
         }
     }
 
+    fn account(&self) -> Option<Rc<Account>> {
+        Some(self.run.account.clone())
+    }
+
     fn goes_on(&self) -> bool {
-        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vmdk};
-        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd);
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vhdx, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx);
         has_volumes && !self.run.stopped
     }
 }

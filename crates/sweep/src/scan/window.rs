@@ -301,7 +301,7 @@ impl Run<'_> {
                 ..verdict
             },
             Tried::Spent => {
-                if !std::mem::replace(&mut self.told_hashes, true) {
+                if self.defaults.tell() {
                     self.skipped("more hashes than are tried with default passwords");
                 }
                 verdict

@@ -40,6 +40,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         };
         let path = name(path.strip_suffix(b"/").unwrap_or(&path).trim_ascii_end());
         sink.part(path.trim_end_matches("\\u{0}"), &mut Range::new(source, data, left))?;
+        sink.contents(data, data + left);
         at = next;
     }
     Ok(Some(at.min(source.len()) - start))

@@ -1,6 +1,7 @@
 //! Cabinets of Microsoft, as drivers and updates come in: folders of blocks, stored or in
 //! MSZIP, in which files lie one behind the other.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -112,7 +113,9 @@ fn open(
         3 => return Err(Stop::unsupported("LZX in a cabinet")),
         _ => return Err(Stop::unsupported("a way of packing in a cabinet")),
     }
-    let (mut at, mut left, mut before) = (folder.at, folder.blocks, Vec::new());
+    let (mut at, mut left, mut before, mut end) = (folder.at, folder.blocks, Vec::new(), 0);
+    // Where the last block ended that is damaged, in the folder, and why.
+    let damage = Cell::new(None);
     let mut blocks = Pieces::new(|| {
         if left == 0 {
             return Ok(None);
@@ -122,10 +125,25 @@ fn open(
         let (packed, bytes) = (le16(&head, 4)?, usize::from(le16(&head, 6)?));
         let data = take(source, at + 8 + reserve, packed.into())?;
         at += 8 + reserve + u64::from(packed);
+        end += if packing == 0 { u64::from(packed) } else { bytes as u64 };
+        // Packed blocks reach back into those before.
+        let before_it = damage.get().filter(|_| packing == 1);
+        if let Some((_, why)) = before_it {
+            damage.set(Some((end, why)));
+        }
+        // Those of others are of the reserve, too.
+        let told = le32(&head, 0)?;
+        if told != 0 && reserve == 0 && told != sum(&head[4..], sum(&data, 0)) {
+            damage.set(Some((end, "its sum is not right")));
+        }
         if packing == 0 {
             return Ok(Some(data));
         }
-        let block = mszip(&data, &before, bytes)?;
+        let block = mszip(&data, &before, bytes).unwrap_or_else(|()| {
+            damage.set(Some((end, "a block of MSZIP")));
+            // Files behind it lie where they should.
+            vec![0; bytes.min(BLOCK)]
+        });
         before.extend_from_slice(&block);
         before.drain(..before.len().saturating_sub(BLOCK));
         Ok(Some(block))
@@ -141,7 +159,11 @@ fn open(
         let mut part = blocks.by_ref().take(file.bytes.into());
         sink.part(&file.name, &mut part)?;
         let rest = part.limit() as u32;
-        skip(&mut blocks, rest, sink)?;
+        let is_short = skip(&mut blocks, rest, sink)? < rest.into();
+        let why = damage.get().filter(|(end, _)| *end > u64::from(file.at)).map(|(_, why)| why);
+        if let Some(why) = why.or(is_short.then_some("it ends too early")) {
+            sink.skip(&file.name, Skip::Damaged(why));
+        }
         read = file.at.saturating_add(file.bytes);
     }
     drop(blocks);
@@ -149,23 +171,28 @@ fn open(
 }
 
 /// What is unpacked and not told counts, too.
-fn skip(blocks: &mut impl Read, bytes: u32, sink: &mut Sink<'_>) -> Result<(), Stop> {
+fn skip(blocks: &mut impl Read, bytes: u32, sink: &mut Sink<'_>) -> Result<u64, Stop> {
     sink.read(bytes.into())?;
-    io::copy(&mut blocks.take(bytes.into()), &mut io::sink())?;
-    Ok(())
+    Ok(io::copy(&mut blocks.take(bytes.into()), &mut io::sink())?)
+}
+
+/// The sum of a block (3.1 of the format's description): of its data, and then of its sizes.
+fn sum(data: &[u8], seed: u32) -> u32 {
+    let (words, rest) = data.as_chunks::<4>();
+    let last = rest.iter().fold(0, |last, byte| last << 8 | u32::from(*byte));
+    words.iter().fold(seed, |sum, word| sum ^ u32::from_le_bytes(*word)) ^ last
 }
 
 /// One block: deflate, which reaches back into the block before.
-fn mszip(data: &[u8], before: &[u8], bytes: usize) -> Result<Vec<u8>, Stop> {
-    let wrong = || Stop::damaged("a block of MSZIP");
-    let data = data.strip_prefix(b"CK").filter(|_| bytes <= BLOCK).ok_or_else(wrong)?;
+fn mszip(data: &[u8], before: &[u8], bytes: usize) -> Result<Vec<u8>, ()> {
+    let data = data.strip_prefix(b"CK").filter(|_| bytes <= BLOCK).ok_or(())?;
     let mut decoder = Decompress::new(false);
     if !before.is_empty() {
-        decoder.set_dictionary(before).map_err(|_| wrong())?;
+        decoder.set_dictionary(before).map_err(|_| ())?;
     }
     let mut out = Vec::with_capacity(bytes.max(1));
     match decoder.decompress_vec(data, &mut out, FlushDecompress::Finish) {
         Ok(Status::StreamEnd) if out.len() == bytes => Ok(out),
-        _ => Err(wrong()),
+        _ => Err(()),
     }
 }

@@ -37,9 +37,11 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         if path == b"TRAILER!!!" {
             return Ok(Some(end.min(source.len()) - start));
         }
+        sink.opened(at);
         match entry.mode & 0o170_000 {
             0o100_000 => {
                 sink.part(&name(path), &mut Range::new(source, data, entry.bytes))?;
+                sink.contents(data, end);
                 if end > source.len() {
                     sink.skip(&name(path), super::Skip::Damaged("it ends too early"));
                 }

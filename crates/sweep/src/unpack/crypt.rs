@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::bytes::{be16, be32, be64, byte, take, until_zero};
+use super::noise::{Sampled, is_plain_between};
 use super::sink::{Covered, Sink, Stop};
 use super::{Format, Skip, format_of};
 use crate::read::ReadAt;
@@ -18,25 +19,14 @@ const TO_GO: [u8; 16] =
 /// Both headers of LUKS2 together, at most (2.1 of its specification).
 const LUKS2_MAX: u64 = 4 << 20;
 
-const SAMPLES: u64 = 64;
-const SAMPLE: u64 = 4096;
-/// Noise has so many samples at least.
-const NOISE_MIN: u32 = 16;
-/// A small file is called noise from so many bytes on.
-const NOISE_BYTES_MIN: u64 = 1024;
-/// Chi-square of noise is 255, give or take 23; more than this in a sample has one of
-/// ten million, and more than that in all of them together one of ten thousand.
-const SAMPLE_CHI_MAX: f64 = 400.0;
-const ALL_CHI_MAX: f64 = 350.0;
-
-/// Headers of LUKS take 2 or 16 MiB, as tools make them, and what lies between is not looked at.
+/// Headers of LUKS take 2 or 16 MiB, as tools make them.
 const PAYLOAD_MAX: u64 = 32 << 20;
 
 /// The header is not believed if its own sum is not right, nor if its fields are not
 /// sensible: nothing is told then.
 pub(super) fn luks(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let head = take(source, start, 592)?;
-    let (kind, cipher, payload) = match be16(&head, 6)? {
+    let Header { kind, cipher, end, payload } = match be16(&head, 6)? {
         1 => luks1(&head)?,
         2 => luks2(source, start)?,
         _ => return Err(Stop::damaged("the version of LUKS")),
@@ -46,6 +36,9 @@ pub(super) fn luks(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
     let behind = Sampled::of(source, start.saturating_add(payload));
     let lock = if cipher.contains("null") {
         Lock::Perhaps(format!("by its header, but with {cipher}, which is no encryption"))
+    } else if is_plain_between(source, start + end, start.saturating_add(payload)) {
+        let why = "but something else than noise lies before what is encrypted";
+        Lock::Perhaps(format!("by its header ({cipher}), {why}"))
     } else if behind.plain > 0 {
         Lock::Perhaps(format!("by its header ({cipher}), but what lies behind it is no noise"))
     } else if payload > PAYLOAD_MAX || behind.noise + behind.empty == 0 {
@@ -57,20 +50,31 @@ pub(super) fn luks(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
     Err(Stop::Skip(Skip::Encrypted))
 }
 
+/// What a header of LUKS says.
+struct Header {
+    kind: &'static str,
+    cipher: String,
+    /// Where it ends itself, and slots of keys begin.
+    end: u64,
+    /// Where what is encrypted begins.
+    payload: u64,
+}
+
 /// LUKS1 (on-disk format 1.2.3): a header of 592 bytes, without a sum.
-fn luks1(head: &[u8]) -> Result<(&'static str, String, u64), Stop> {
+fn luks1(head: &[u8]) -> Result<Header, Stop> {
     let damaged = || Stop::damaged("the header of LUKS1");
     let (cipher, mode) = (text(&head[8..40]).ok_or_else(damaged)?, text(&head[40..72]).ok_or_else(damaged)?);
     let is_slot = |slot: usize| matches!(be32(head, 208 + slot * 48), Ok(0x00ac_71f3 | 0x0000_dead));
     if !(16..=64).contains(&be32(head, 108)?) || !(0..8).all(is_slot) {
         return Err(damaged());
     }
-    Ok(("LUKS1", format!("{cipher}-{mode}"), u64::from(be32(head, 104)?) * 512))
+    let (cipher, payload) = (format!("{cipher}-{mode}"), u64::from(be32(head, 104)?) * 512);
+    Ok(Header { kind: "LUKS1", cipher, end: 592, payload })
 }
 
 /// LUKS2: a header of 4096 bytes and JSON, with a sum over both (2.1 of its
 /// specification).
-fn luks2(source: &dyn ReadAt, start: u64) -> Result<(&'static str, String, u64), Stop> {
+fn luks2(source: &dyn ReadAt, start: u64) -> Result<Header, Stop> {
     let damaged = || Stop::damaged("the header of LUKS2");
     let bytes = be64(&take(source, start, 16)?, 8)?;
     if !bytes.is_power_of_two() || !(16 << 10..=LUKS2_MAX).contains(&bytes) {
@@ -87,8 +91,10 @@ fn luks2(source: &dyn ReadAt, start: u64) -> Result<(&'static str, String, u64),
     let segments = json["segments"].as_object().ok_or_else(damaged)?;
     let segment = segments.values().find(|segment| segment["type"] == "crypt").ok_or_else(damaged)?;
     let cipher = segment["encryption"].as_str().filter(|name| name.len() <= 64).ok_or_else(damaged)?;
-    let offset = segment["offset"].as_str().and_then(|offset| offset.parse().ok()).ok_or_else(damaged)?;
-    Ok(("LUKS2", super::bytes::name(cipher.as_bytes()), offset))
+    let payload = segment["offset"].as_str().and_then(|offset| offset.parse().ok()).ok_or_else(damaged)?;
+    let cipher = super::bytes::name(cipher.as_bytes());
+    // A second header of the same size follows.
+    Ok(Header { kind: "LUKS2", cipher, end: 2 * bytes, payload })
 }
 
 /// BitLocker's boot sector is that of NTFS with another name.
@@ -107,15 +113,19 @@ pub(super) fn bitlocker(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) ->
 }
 
 /// How a FAT is locked: that of BitLocker To Go holds a reader and what it reads.
-pub(super) fn of_fat(boot: &[u8]) -> Lock {
-    match boot.get(424..440) == Some(&TO_GO) {
+pub(super) fn of_fat(source: &dyn ReadAt, start: u64, boot: &[u8]) -> Lock {
+    if boot.get(424..440) != Some(&TO_GO) {
+        return Lock::Open;
+    }
+    let behind = Sampled::of(source, start + 512);
+    match behind.noise > behind.plain {
         true => Lock::Encrypted("BitLocker To Go".to_owned()),
-        false => Lock::Open,
+        false => Lock::Perhaps("as BitLocker To Go, but what lies behind it is no noise".to_owned()),
     }
 }
 
-/// File systems that are not read, by their magic numbers. The last three are recorders'
-/// own, as those who recover footage describe them.
+/// File systems that are not read, by their magic numbers, some of which can encrypt what
+/// they hold. The last four are recorders' own, as those who recover footage describe them.
 const OTHERS: [(&str, usize, &[u8], bool); 11] = [
     ("NTFS", 3, b"NTFS    ", false),
     ("XFS", 0, b"XFSB", false),
@@ -137,7 +147,7 @@ pub(crate) fn unknown(source: &dyn ReadAt) -> Volume {
         take(source, at as u64, magic.len() as u64).is_ok_and(|found| found == magic)
     };
     if let Some((kind, .., is_recorder)) = OTHERS.into_iter().find(|(_, at, magic, _)| begins(*at, magic)) {
-        let mut volume = Volume::new(kind, None, bytes, Lock::Open);
+        let mut volume = Volume::new(kind, None, bytes, Lock::Unread);
         volume.is_recorder = is_recorder;
         volume.not_read("its files, since this file system is not unpacked");
         return volume;
@@ -164,86 +174,9 @@ pub(crate) fn is_unknown(source: &dyn ReadAt) -> bool {
     matches!(format_of(source), Ok(None))
 }
 
-/// Whether a file is nothing but noise, from its first byte to its last.
-pub(crate) fn is_noise(source: &dyn ReadAt) -> bool {
-    let bytes = source.len();
-    if bytes >= u64::from(NOISE_MIN) * SAMPLE {
-        return Sampled::of(source, 0).is_noise();
-    }
-    // Fewer say too little to be sure.
-    if bytes < NOISE_BYTES_MIN {
-        return false;
-    }
-    let Ok(data) = take(source, 0, bytes) else { return false };
-    let mut counts = [0_u32; 256];
-    data.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-    chi_square(&counts) < ALL_CHI_MAX
-}
-
 /// What begins with the boot sector of BitLocker, and is no text about it.
 pub(super) fn is_bitlocker(head: &[u8]) -> bool {
     byte(head, 0) == 0xeb && head.get(510..512) == Some(&[0x55, 0xaa])
-}
-
-/// What is in blocks that lie all over a source.
-#[derive(Default)]
-struct Sampled {
-    noise: u32,
-    /// One byte again and again: never written, or erased.
-    empty: u32,
-    plain: u32,
-    failed: u32,
-    /// How often each byte stands in those of noise.
-    counts: Vec<u32>,
-}
-
-impl Sampled {
-    /// Reads at most [`SAMPLES`] blocks from `start` on.
-    fn of(source: &dyn ReadAt, start: u64) -> Sampled {
-        let mut sampled = Sampled { counts: vec![0; 256], ..Sampled::default() };
-        let blocks = source.len().saturating_sub(start) / SAMPLE;
-        let samples = blocks.min(SAMPLES);
-        for sample in 0..samples {
-            // The first and the last block are among them.
-            let block = sample * (blocks - 1) / (samples - 1).max(1);
-            match take(source, start + block * SAMPLE, SAMPLE) {
-                Ok(data) => sampled.add(&data),
-                Err(_) => sampled.failed += 1,
-            }
-        }
-        sampled
-    }
-
-    fn add(&mut self, data: &[u8]) {
-        if data.iter().all(|byte| *byte == data[0]) {
-            self.empty += 1;
-            return;
-        }
-        let mut counts = [0_u32; 256];
-        data.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-        if chi_square(&counts) > SAMPLE_CHI_MAX {
-            self.plain += 1;
-            return;
-        }
-        self.noise += 1;
-        self.counts.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
-    }
-
-    fn is_noise(&self) -> bool {
-        self.noise >= NOISE_MIN && self.plain == 0 && chi_square(&self.counts) < ALL_CHI_MAX
-    }
-
-    /// Shannon's entropy of a byte of noise.
-    fn bits(&self) -> f64 {
-        let all = f64::from(self.counts.iter().sum::<u32>());
-        let shares = self.counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / all);
-        shares.map(|share| -share * share.log2()).sum()
-    }
-}
-
-fn chi_square(counts: &[u32]) -> f64 {
-    let expected = f64::from(counts.iter().sum::<u32>()) / 256.0;
-    counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
 }
 
 /// Printable text before the first zero.

@@ -14,6 +14,8 @@ const FOLDER_BYTES_MAX: u64 = 64 << 20;
 const FLAG_ENCRYPTED: u32 = 0x800;
 const FLAG_EXTENTS: u32 = 0x8_0000;
 const FLAG_INLINE: u32 = 0x1000_0000;
+/// Of a file system in which inodes may be encrypted; in others, that flag says nothing.
+const FEATURE_ENCRYPTED: u32 = 0x1_0000;
 
 struct Ext<'a> {
     source: Slice<'a>,
@@ -24,6 +26,7 @@ struct Ext<'a> {
     /// Where the descriptors of groups lie, and how large one is.
     groups: u64,
     descriptor: u64,
+    may_encrypt: bool,
 }
 
 struct Inode {
@@ -33,6 +36,8 @@ struct Inode {
     written: i64,
     flags: u32,
     map: [u8; 60],
+    /// What does not fit there of something small, and stands in an attribute.
+    more: Vec<u8>,
 }
 
 pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
@@ -53,6 +58,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         inode: if le32(&head, 76)? == 0 { 128 } else { le16(&head, 88)?.into() },
         groups: (u64::from(le32(&head, 20)?) + 1) * block,
         descriptor: if wide { u64::from(le16(&head, 254)?).max(64) } else { 32 },
+        may_encrypt: incompatible & FEATURE_ENCRYPTED != 0,
     };
     if fs.per_group == 0 || fs.inode < 128 || fs.inode > block {
         return Err(Stop::damaged("the superblock of ext"));
@@ -134,29 +140,37 @@ impl Ext<'_> {
         let high = if descriptor.len() >= 64 { u64::from(le32(&descriptor, 40)?) << 32 } else { 0 };
         let table = (u64::from(le32(&descriptor, 8)?) | high).checked_mul(self.block);
         let at = table.and_then(|table| table.checked_add(u64::from(index) * self.inode));
-        let inode = take(&self.source, at.ok_or(Stop::damaged("an inode of ext"))?, self.inode.min(160))?;
+        let inode = take(&self.source, at.ok_or(Stop::damaged("an inode of ext"))?, self.inode)?;
         let mode = le16(&inode, 0)?;
         let high = if mode & 0o170_000 == 0o100_000 { u64::from(le32(&inode, 108)?) << 32 } else { 0 };
+        let flags = le32(&inode, 32)?;
+        let more = if flags & FLAG_INLINE != 0 { in_attribute(&inode).unwrap_or_default() } else { &[] };
         Ok(Inode {
             mode,
             bytes: u64::from(le32(&inode, 4)?) | high,
             written: written(&inode)?,
-            flags: le32(&inode, 32)?,
+            flags,
             map: array(&inode, 40)?,
+            more: more.to_vec(),
         })
+    }
+
+    fn is_encrypted(&self, inode: &Inode) -> bool {
+        self.may_encrypt && inode.flags & FLAG_ENCRYPTED != 0
     }
 
     fn folder(&self, inode: &Inode, sink: &mut Sink<'_>) -> Result<Vec<(u32, String)>, Stop> {
         if inode.mode & 0o170_000 != 0o040_000 {
             return Err(Stop::damaged("a folder of ext"));
         }
-        if inode.flags & FLAG_ENCRYPTED != 0 {
+        if self.is_encrypted(inode) {
             return Err(Stop::Skip(Skip::Encrypted));
         }
         let mut entries = Vec::new();
         if inode.flags & FLAG_INLINE != 0 {
             // Four bytes of the parent come before the entries.
             list(&inode.map[4..], &mut entries)?;
+            list(&inode.more, &mut entries)?;
             return Ok(entries);
         }
         let bytes = inode.bytes.min(FOLDER_BYTES_MAX);
@@ -171,16 +185,17 @@ impl Ext<'_> {
     }
 
     fn file(&self, inode: &Inode, path: &str, sink: &mut Sink<'_>) -> Result<(), Stop> {
-        if inode.flags & FLAG_ENCRYPTED != 0 {
+        if self.is_encrypted(inode) {
             sink.count()?;
             return Err(Stop::Skip(Skip::Encrypted));
         }
         let about = About { bytes: inode.bytes, written: Some(inode.written) };
         if inode.flags & FLAG_INLINE != 0 {
-            let held = &inode.map[..inode.bytes.min(60) as usize];
-            sink.file(path, about, &mut &held[..])?;
-            return if inode.bytes > 60 {
-                Err(Stop::unsupported("a file in attributes of ext"))
+            let held = [&inode.map[..], &inode.more].concat();
+            let bytes = inode.bytes.min(held.len() as u64);
+            sink.file(path, about, &mut &held[..bytes as usize])?;
+            return if inode.bytes > bytes {
+                Err(Stop::damaged("a file in an inode of ext"))
             } else {
                 Ok(())
             };
@@ -269,6 +284,28 @@ impl Ext<'_> {
             depth = level - 1;
         }
     }
+}
+
+/// The value of `system.data` behind the fields of an inode.
+fn in_attribute(inode: &[u8]) -> Option<&[u8]> {
+    const MAGIC: u32 = 0xea02_0000;
+    const SYSTEM: u8 = 7;
+    let start = 128 + usize::from(le16(inode, 128).ok()?);
+    if le32(inode, start).ok()? != MAGIC {
+        return None;
+    }
+    let entries = &inode[start + 4..];
+    let mut at = 0;
+    // Each name is padded to four bytes; zeros end the list.
+    while le32(entries, at).ok()? != 0 {
+        let (name, bytes) = (usize::from(entries[at]), le32(entries, at + 8).ok()?);
+        if entries[at + 1] == SYSTEM && entries.get(at + 16..at + 16 + name) == Some(b"data") {
+            let from = usize::from(le16(entries, at + 2).ok()?);
+            return entries.get(from..from.checked_add(usize::try_from(bytes).ok()?)?);
+        }
+        at += (16 + name).next_multiple_of(4);
+    }
+    None
 }
 
 fn list(block: &[u8], entries: &mut Vec<(u32, String)>) -> Result<(), Stop> {

@@ -61,7 +61,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         16 => ("FAT16", le32(&head, 39)?),
         _ => ("FAT12", le32(&head, 39)?),
     };
-    sink.volume(Volume::new(kind, serial_number(serial), bytes, crypt::of_fat(&head)));
+    sink.volume(Volume::new(kind, serial_number(serial), bytes, crypt::of_fat(source, start, &head)));
     let first = if width == 32 {
         fat.folder(le32(&head, 44)?)?
     } else {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::bytes::{be16, be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, yaffs};
+use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, vhdx, yaffs};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -87,6 +87,8 @@ fn magics() -> Vec<Magic> {
         magic(Format::Vmdk, 0, b"KDMV", |head| le32(head, 4).is_ok_and(|version| (1..=3).contains(&version))),
         magic(Format::Vhd, 0, b"conectix", |head| be32(head, 60).is_ok_and(|kind| matches!(kind, 3 | 4))),
         magic(Format::Sqlite, 0, sqlite::MAGIC, sqlite::begins),
+        magic(Format::Vhdx, 0, vhdx::MAGIC, any),
+        magic(Format::Rar, 0, b"Rar!\x1a\x07", rar),
         magic(Format::BitLocker, 3, crypt::BITLOCKER, crypt::is_bitlocker),
     ];
     for kind in jffs2::KINDS {
@@ -184,6 +186,23 @@ fn lzma(head: &[u8]) -> bool {
 
 fn bzip2(head: &[u8]) -> bool {
     head.starts_with(b"BZh") && byte(head, 3).is_ascii_digit()
+}
+
+/// The header of the archive follows: of version 5 with its sum, of older ones with its size.
+fn rar(head: &[u8]) -> bool {
+    match head.get(6..) {
+        Some([1, 0, told @ ..]) => {
+            // The size, which takes one byte here, then as many.
+            let bytes = usize::from(byte(told, 4));
+            let mut sum = flate2::Crc::new();
+            told.get(4..5 + bytes).is_some_and(|head| {
+                sum.update(head);
+                bytes < 0x80 && le32(told, 0).is_ok_and(|told| told == sum.sum())
+            })
+        }
+        Some([0, rest @ ..]) => byte(rest, 2) == 0x73 && le16(rest, 5).is_ok_and(|bytes| bytes == 13),
+        _ => false,
+    }
 }
 
 fn cramfs(head: &[u8]) -> bool {

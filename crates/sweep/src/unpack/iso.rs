@@ -57,6 +57,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             } else {
                 let at = u64::from(entry.at) * SECTOR;
                 sink.part(&path, &mut Range::new(&disc, at, entry.bytes.into()))?;
+                sink.contents(start + at, start + at + u64::from(entry.bytes));
                 if at + u64::from(entry.bytes) > disc.len() {
                     sink.skip(&path, Skip::Damaged("it ends too early"));
                 }

@@ -1,28 +1,26 @@
-//! Disks of virtual machines: QCOW2, VMDK and VHD, as recorders that run in one have
+//! Disks of virtual machines: QCOW2, VMDK and VHD, and `vhdx` beside them, as recorders that run in one have
 //! them. Unpacked in place: blocks are looked up as they are read, and none is kept but
-//! those that are packed.
+//! a few of those that are packed.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
+use std::rc::Rc;
 
 use super::bytes::{be32, be64, byte, le16, le32, le64, take};
 use super::codec::{Codec, decode};
 use super::sink::{Covered, Sink, Stop, inside};
-use super::{Skip, inner};
+use super::{Account, Skip, inner};
 use crate::read::ReadAt;
 use crate::volume::{Lock, Volume};
 
-/// Of a block, in bytes: QCOW2 allows 2 MiB; VHD has that, and could say anything.
-const BLOCK_MAX: u64 = 16 << 20;
-/// Packed blocks that are kept once they are unpacked.
-const KEPT: usize = 8;
-/// Unpacked of packed blocks: so many times what the file has, beyond some.
-const UNPACKED_RATIO: u64 = 32;
-const UNPACKED_FREE: u64 = 1 << 30;
+/// Of a block, in bytes: VHDX allows as much.
+const BLOCK_MAX: u64 = 256 << 20;
+/// The same where blocks are packed, and so held in memory: QCOW2 allows as much.
+const PACKED_BLOCK_MAX: u64 = 2 << 20;
+
+pub(super) const ON_TOP: Stop = Stop::Skip(Skip::Unsupported("a disk that lies on top of another file"));
 
 /// Where a block lies.
-enum Place {
+pub(super) enum Place {
     /// Nowhere: zeros.
     Hole,
     At(u64),
@@ -33,45 +31,53 @@ enum Place {
     },
 }
 
-type Map<'a> = Box<dyn Fn(u64) -> Result<Place, Stop> + 'a>;
+pub(super) type Map<'a> = Box<dyn Fn(u64) -> Result<Place, Stop> + 'a>;
 
-struct Disk<'a> {
+pub(super) struct Disk<'a> {
     source: &'a dyn ReadAt,
     bytes: u64,
     block: u64,
     /// Of each block, by its number.
     map: Map<'a>,
-    kept: RefCell<VecDeque<(u64, Vec<u8>)>>,
-    /// Bytes that may still be unpacked.
-    left: Cell<u64>,
+    account: Rc<Account>,
+    /// Its number there.
+    id: u64,
 }
 
 impl<'a> Disk<'a> {
-    fn new(source: &'a dyn ReadAt, bytes: u64, block: u64, map: Map<'a>) -> Result<Disk<'a>, Stop> {
+    pub(super) fn new(
+        source: &'a dyn ReadAt,
+        bytes: u64,
+        block: u64,
+        map: Map<'a>,
+        sink: &Sink<'_>,
+    ) -> Result<Disk<'a>, Stop> {
         if !(512..=BLOCK_MAX).contains(&block) || !block.is_power_of_two() {
             return Err(Stop::damaged("the blocks of a disk"));
         }
-        let left = source.len().saturating_mul(UNPACKED_RATIO).saturating_add(UNPACKED_FREE);
-        let (kept, left) = (RefCell::default(), Cell::new(left));
-        Ok(Disk { source, bytes, block, map, kept, left })
+        let account = sink.account();
+        let id = account.disk();
+        Ok(Disk { source, bytes, block, map, account, id })
     }
 
-    fn unpack(self, start: u64, sink: &mut Sink<'_>) -> Covered {
-        inner("", &self, sink)?;
+    pub(super) fn unpack(self, start: u64, sink: &mut Sink<'_>) -> Covered {
+        let result = inner("", &self, sink);
+        self.account.forget(self.id);
+        result?;
         Ok(Some(self.source.len() - start))
     }
 
-    fn packed(&self, index: u64, at: u64, bytes: u64, codec: Codec) -> Result<Vec<u8>, Stop> {
-        let left = self.left.get().checked_sub(self.block).ok_or(Stop::Skip(Skip::TooLarge))?;
-        self.left.set(left);
+    fn packed(&self, at: u64, bytes: u64, codec: Codec) -> Result<Vec<u8>, Stop> {
+        // What cannot be packed takes little more than it has.
+        if self.block > PACKED_BLOCK_MAX || bytes > 2 * self.block + 512 {
+            return Err(Stop::damaged("a packed block of a disk"));
+        }
+        self.account.spend(self.block)?;
         // The last one may be shorter than it says.
         let data = take(self.source, at, bytes.min(self.source.len().saturating_sub(at)))?;
         let mut block = decode(codec, &data, self.block as usize)
             .map_err(|_| Stop::damaged("a packed block of a disk"))?;
         block.resize(self.block as usize, 0);
-        let mut kept = self.kept.borrow_mut();
-        kept.truncate(KEPT - 1);
-        kept.push_front((index, block.clone()));
         Ok(block)
     }
 }
@@ -90,16 +96,19 @@ impl ReadAt for Disk<'_> {
             return Ok(0);
         }
         let from = from as usize;
-        if let Some((_, block)) = self.kept.borrow().iter().find(|(kept, _)| *kept == index) {
-            buffer.copy_from_slice(&block[from..from + count]);
+        if self.account.copy(self.id, index, from, buffer) {
             return Ok(count);
         }
         match (self.map)(index).map_err(inside)? {
-            Place::Hole => buffer.fill(0),
+            Place::Hole => {
+                self.account.hole(count as u64).map_err(inside)?;
+                buffer.fill(0);
+            }
             Place::At(at) => return self.source.read_at(at.saturating_add(from as u64), buffer),
             Place::Packed { at, bytes, codec } => {
-                let block = self.packed(index, at, bytes, codec).map_err(inside)?;
+                let block = self.packed(at, bytes, codec).map_err(inside)?;
                 buffer.copy_from_slice(&block[from..from + count]);
+                self.account.keep(self.id, index, block);
             }
         }
         Ok(count)
@@ -120,20 +129,20 @@ pub(super) fn qcow2(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cov
         _ => (0, false),
     };
     let (bits, bytes) = (be32(&head, 20)?, be64(&head, 24)?);
+    if !(9..=21).contains(&bits) {
+        return Err(Stop::damaged("the header of QCOW2"));
+    }
     if be32(&head, 32)? != 0 {
         let lock = Lock::Perhaps("by its header, as QEMU does".to_owned());
         sink.volume(Volume::new("QCOW2", None, bytes, lock));
         return Err(Stop::Skip(Skip::Encrypted));
     }
     if be64(&head, 8)? != 0 {
-        return Err(Stop::unsupported("a disk that lies on top of another file"));
+        return Err(ON_TOP);
     }
     // Data in another file, and clusters in pieces.
     if features & 0x14 != 0 || features >> 5 != 0 {
         return Err(Stop::unsupported("features of QCOW2"));
-    }
-    if !(9..=21).contains(&bits) {
-        return Err(Stop::damaged("the header of QCOW2"));
     }
     let codec = match has_type && byte(&head, 104) == 1 {
         true => Codec::Zstd,
@@ -164,7 +173,7 @@ pub(super) fn qcow2(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cov
             (at, _) => Place::At(start + at),
         })
     };
-    Disk::new(source, bytes, 1 << bits, Box::new(map))?.unpack(start, sink)
+    Disk::new(source, bytes, 1 << bits, Box::new(map), sink)?.unpack(start, sink)
 }
 
 /// A sparse extent of VMDK (VMware's Virtual Disk Format 5.0), also one that is made to
@@ -188,6 +197,9 @@ pub(super) fn vmdk(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
     let sectors = |at| Ok::<_, Stop>(le64(&head, at)?.saturating_mul(512));
     let (bytes, grain, directory) = (sectors(12)?, sectors(20)?, sectors(56)?);
     let each = u64::from(le32(&head, 44)?);
+    if grain > PACKED_BLOCK_MAX {
+        return Err(Stop::damaged("the grains of VMDK"));
+    }
     if !(1..=1 << 16).contains(&each) {
         return Err(Stop::damaged("the tables of VMDK"));
     }
@@ -209,22 +221,23 @@ pub(super) fn vmdk(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cove
             at => Place::At(start + at * 512),
         })
     };
-    Disk::new(source, bytes, grain, Box::new(map))?.unpack(start, sink)
+    Disk::new(source, bytes, grain, Box::new(map), sink)?.unpack(start, sink)
 }
 
 /// A dynamic VHD (Microsoft's Virtual Hard Disk Image Format Specification 1.0). A fixed
 /// one is a disk as it is, with a footer.
 pub(super) fn vhd(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
     let head = take(source, start, 512)?;
-    match be32(&head, 60)? {
-        3 => {}
-        4 => return Err(Stop::unsupported("a disk that lies on top of another file")),
-        _ => return Err(Stop::damaged("the header of VHD")),
-    }
     let bytes = be64(&head, 48)?;
+    // None follows the copy that stands at the end.
     let more = take(source, start.saturating_add(be64(&head, 16)?), 1024)?;
     if !more.starts_with(b"cxsparse") {
         return Err(Stop::damaged("the header of VHD"));
+    }
+    match be32(&head, 60)? {
+        3 => {}
+        4 => return Err(ON_TOP),
+        _ => return Err(Stop::damaged("the header of VHD")),
     }
     let (table, entries, block) =
         (be64(&more, 16)?, u64::from(be32(&more, 28)?), u64::from(be32(&more, 32)?));
@@ -240,5 +253,5 @@ pub(super) fn vhd(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Cover
             at => Place::At(start + u64::from(at) * 512 + bitmap),
         })
     };
-    Disk::new(source, bytes, block, Box::new(map))?.unpack(start, sink)
+    Disk::new(source, bytes, block, Box::new(map), sink)?.unpack(start, sink)
 }

@@ -5,6 +5,7 @@
 //! behind what it cannot read. Links are told and never followed; names are told
 //! with control characters escaped.
 
+mod account;
 mod ar;
 mod bytes;
 mod cab;
@@ -25,6 +26,7 @@ mod jffs2;
 mod lzop;
 mod lzw;
 mod machine;
+mod noise;
 mod pcap;
 mod romfs;
 mod seven;
@@ -39,20 +41,24 @@ mod tcp;
 mod ubi;
 mod ubifs;
 mod uimage;
+mod vhdx;
 mod yaffs;
 mod zip;
 
 use std::fmt;
 use std::io::Read;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 
 use crate::limits::Limits;
 use crate::read::ReadAt;
 use crate::volume::Volume;
 
-pub(crate) use crypt::{is_locked, is_noise, is_unknown, unknown};
+pub use account::Account;
+pub(crate) use crypt::{is_locked, is_unknown, unknown};
 pub use find::{LOOK_AHEAD, find};
 pub(crate) use find::{begins, find_at, literals};
+pub(crate) use noise::is_noise;
 use sink::{Covered, Sink, Stop};
 
 /// What can be unpacked.
@@ -108,6 +114,9 @@ pub enum Format {
     Vhd,
     /// Databases: a part for each table.
     Sqlite,
+    Vhdx,
+    /// Told, and read as it stands: what is stored in it lies open.
+    Rar,
 }
 
 /// One file, partition or direction of a connection.
@@ -173,7 +182,10 @@ pub trait Visit {
     fn skipped(&mut self, name: &str, why: Skip);
     /// At the end: how many entries, nodes or packets were looked at.
     fn entries(&mut self, _count: u64) {}
-    /// A partition at `_at` of the source was unpacked in place.
+    /// This stretch of the source came out of parts, as it is or unpacked. Where nothing
+    /// is said of contents, anything may stand among them.
+    fn contents(&mut self, _range: Range<u64>) {}
+    /// A partition or a member at `_at` of the source was unpacked with the container.
     fn opened(&mut self, _at: u64) {}
     /// A file system or a partition begins; `_name` is empty for the container itself.
     fn volume(&mut self, _name: &str, _volume: Volume) {}
@@ -181,6 +193,10 @@ pub trait Visit {
     fn file(&mut self, _name: &str, _file: &File<'_>) {}
     /// The volume that began last ends, before its end if there is a reason.
     fn volume_ends(&mut self, _why: Option<Skip>) {}
+    /// What blocks of packed disks are counted in; one of its own, if this has none.
+    fn account(&self) -> Option<Rc<Account>> {
+        None
+    }
     /// Whether files of volumes are told beyond a limit, which are no parts any more.
     fn goes_on(&self) -> bool {
         false
@@ -252,6 +268,8 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Vmdk => machine::vmdk(source, at, sink),
         Format::Vhd => machine::vhd(source, at, sink),
         Format::Sqlite => sqlite::unpack(source, at, sink),
+        Format::Vhdx => vhdx::unpack(source, at, sink),
+        Format::Rar => Err(Stop::unsupported("what is packed in a RAR archive")),
     };
     let why = match &covered {
         Err(Stop::Skip(why)) => Some(*why),

@@ -2,9 +2,10 @@
 //! parts, and the way to whoever is told of them.
 
 use std::io::{self, Read};
+use std::rc::Rc;
 
 use super::bytes::join;
-use super::{File, HEAD, Part, Skip, Visit};
+use super::{Account, File, HEAD, Part, Skip, Visit};
 use crate::limits::Limits;
 use crate::volume::Volume;
 
@@ -59,6 +60,8 @@ pub(super) struct Sink<'a> {
     read: u64,
     /// Whether the total is what the ratio allows.
     by_ratio: bool,
+    /// Of blocks that are unpacked as they are asked for.
+    account: Rc<Account>,
     folders: Vec<String>,
     /// Volumes that have begun and not ended.
     volumes: u32,
@@ -70,6 +73,7 @@ impl<'a> Sink<'a> {
     /// `source` is how many bytes there are to unpack.
     pub(super) fn new(limits: &'a Limits, visit: &'a mut dyn Visit, source: u64) -> Self {
         let by_ratio = source.saturating_mul(limits.ratio).max(RATIO_FROM);
+        let account = visit.account().unwrap_or_else(|| Rc::new(Account::new(source)));
         Self {
             limits,
             visit,
@@ -79,6 +83,7 @@ impl<'a> Sink<'a> {
             source,
             read: 0,
             by_ratio: by_ratio < limits.total_bytes,
+            account,
             folders: Vec::new(),
             volumes: 0,
             heads_only: false,
@@ -164,7 +169,19 @@ impl<'a> Sink<'a> {
         if self.read > most { Err(Stop::Skip(Skip::TooMany)) } else { Ok(()) }
     }
 
-    /// Something in place was unpacked, at `at` of the source if this lies in no image.
+    /// A stretch of the source that came out of a part.
+    pub(super) fn contents(&mut self, at: u64, end: u64) {
+        if self.folders.is_empty() && at < end {
+            self.visit.contents(at..end);
+        }
+    }
+
+    pub(super) fn account(&self) -> Rc<Account> {
+        self.account.clone()
+    }
+
+    /// Something in place, or a member, was unpacked, at `at` of the source if this lies in
+    /// no image.
     pub(super) fn opened(&mut self, at: u64) {
         if self.folders.is_empty() {
             self.visit.opened(at);

@@ -8,7 +8,7 @@ use flate2::bufread::{GzDecoder, ZlibDecoder};
 use lz4_flex::frame::FrameDecoder;
 use lzma_rust2::{LzmaReader, XzReader};
 
-use super::bytes::{Range, fill, name};
+use super::bytes::{Range, fill, le16, name, take};
 use super::codec::{Zstd, window_kib, zstd as zstd_decoder};
 use super::sink::{Covered, Sink};
 use crate::read::ReadAt;
@@ -17,17 +17,18 @@ pub(super) fn gzip(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
     let decoder = GzDecoder::new(Range::new(source, at, u64::MAX));
     let named = decoder.header().and_then(|header| header.filename()).map(name).unwrap_or_default();
     let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(GzDecoder::new(range))) };
-    members(source, at, &named, |head| head[..3] == [0x1f, 0x8b, 8], &mut open, sink)
+    let kind = Kind { head: Some(gzip_head), goes_on: |head| head[..3] == [0x1f, 0x8b, 8] };
+    members(source, at, &named, kind, &mut open, sink)
 }
 
 pub(super) fn zlib(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(ZlibDecoder::new(range))) };
-    members(source, at, "", |_| false, &mut open, sink)
+    members(source, at, "", Kind { head: Some(|_, at| Some(at)), goes_on: |_| false }, &mut open, sink)
 }
 
 pub(super) fn bzip2(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(BzDecoder::new(range))) };
-    members(source, at, "", |head| head[..3] == *b"BZh", &mut open, sink)
+    members(source, at, "", Kind::closed(|head| head[..3] == *b"BZh"), &mut open, sink)
 }
 
 pub(super) fn xz(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
@@ -35,7 +36,7 @@ pub(super) fn xz(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let mut open = |range| -> io::Result<Box<dyn Member>> {
         Ok(Box::new(XzReader::new_mem_limit(range, false, memory_kib)))
     };
-    members(source, at, "", |head| head[..4] == [0xfd, b'7', b'z', b'X'], &mut open, sink)
+    members(source, at, "", Kind::closed(|head| *head == [0xfd, b'7', b'z', b'X']), &mut open, sink)
 }
 
 /// What tools made before there was xz, and kernels are still packed with.
@@ -44,7 +45,7 @@ pub(super) fn lzma(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
     let mut open = |range| -> io::Result<Box<dyn Member>> {
         Ok(Box::new(LzmaReader::new_mem_limit(range, memory_kib, None)?))
     };
-    members(source, at, "", |_| false, &mut open, sink)
+    members(source, at, "", Kind::closed(|_| false), &mut open, sink)
 }
 
 /// The window that a header of lzip tells of, in bytes.
@@ -68,7 +69,7 @@ pub(super) fn lzip(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
         }
         Ok(Box::new(Lzip(LzmaReader::new_with_props(range, u64::MAX, 0x5d, window, None)?)))
     };
-    members(source, at, "", |head| head == b"LZIP", &mut open, sink)
+    members(source, at, "", Kind::closed(|head| head == b"LZIP"), &mut open, sink)
 }
 
 /// One member, up to the mark that ends its codes.
@@ -90,19 +91,48 @@ pub(super) fn zstd(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered
     let window_bytes = sink.limits.part_bytes;
     let mut open =
         |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(zstd_decoder(range, window_bytes)?)) };
-    members(source, at, "", |head| head[..4] == [0x28, 0xb5, 0x2f, 0xfd], &mut open, sink)
+    let kind = Kind { head: Some(|_, at| Some(at)), goes_on: |head| *head == [0x28, 0xb5, 0x2f, 0xfd] };
+    members(source, at, "", kind, &mut open, sink)
 }
 
 pub(super) fn lz4(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Covered {
     let mut open = |range| -> io::Result<Box<dyn Member>> { Ok(Box::new(FrameDecoder::new(range))) };
-    members(
-        source,
-        at,
-        "",
-        |head| matches!(*head, [4, 0x22, 0x4d, 0x18] | [2, 0x21, 0x4c, 0x18]),
-        &mut open,
-        sink,
-    )
+    let goes_on = |head: &[u8; 4]| matches!(*head, [4, 0x22, 0x4d, 0x18] | [2, 0x21, 0x4c, 0x18]);
+    members(source, at, "", Kind { head: Some(|_, at| Some(at)), goes_on }, &mut open, sink)
+}
+
+/// Where the fields end that a header of gzip may have (RFC 1952, 2.3): anything may stand in
+/// them. None of those that are longer than anybody makes them.
+fn gzip_head(source: &dyn ReadAt, at: u64) -> Option<u64> {
+    const TEXT_MAX: u64 = 64 << 10;
+    let flags = take(source, at, 4).ok()?[3];
+    let mut at = at + 10;
+    if flags & 4 != 0 {
+        at += 2 + u64::from(le16(&take(source, at, 2).ok()?, 0).ok()?);
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let text = take(source, at, TEXT_MAX.min(source.len().saturating_sub(at))).ok()?;
+            at += memchr::memchr(0, &text)? as u64 + 1;
+        }
+    }
+    Some(at + if flags & 2 != 0 { 2 } else { 0 })
+}
+
+/// What members are like.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Where the contents begin of a member that begins here; none where a header may hide
+    /// something, and unpacking takes so long that what is packed is looked at, too.
+    head: Option<fn(&dyn ReadAt, u64) -> Option<u64>>,
+    /// Whether another member begins with this.
+    goes_on: fn(&[u8; 4]) -> bool,
+}
+
+impl Kind {
+    fn closed(goes_on: fn(&[u8; 4]) -> bool) -> Kind {
+        Kind { head: None, goes_on }
+    }
 }
 
 /// A decoder that tells where its stream ended.
@@ -142,22 +172,33 @@ fn members<'a>(
     source: &'a dyn ReadAt,
     at: u64,
     name: &str,
-    goes_on: fn(&[u8; 4]) -> bool,
+    kind: Kind,
     open: Open<'_, 'a>,
     sink: &mut Sink<'_>,
 ) -> Covered {
     let current = Some(open(Range::new(source, at, u64::MAX))?);
-    let mut members = Members { source, goes_on, open, current, end: None };
+    let mut members = Members { source, kind, open, current, at, end: None, contents: Vec::new() };
     sink.part(name, &mut members)?;
-    Ok(members.end.map(|end| end - at))
+    let Members { end, contents, .. } = members;
+    for (at, contents) in contents {
+        sink.opened(at);
+        sink.contents(contents.start, contents.end);
+    }
+    Ok(end.map(|end| end - at))
 }
+
+/// Members of one stream of which contents are told; what comes behind is looked at as well.
+const CONTENTS_MAX: usize = 100_000;
 
 struct Members<'f, 'a> {
     source: &'a dyn ReadAt,
-    /// Whether another member begins with this.
-    goes_on: fn(&[u8; 4]) -> bool,
+    kind: Kind,
     open: Open<'f, 'a>,
     current: Option<Box<dyn Member + 'a>>,
+    /// Where the current one begins.
+    at: u64,
+    /// Where members begin, and their contents.
+    contents: Vec<(u64, std::ops::Range<u64>)>,
     /// Where the last member that was read ended.
     end: Option<u64>,
 }
@@ -182,8 +223,13 @@ impl Members<'_, '_> {
         let end = self.current.take().map(|current| current.end());
         let Some(end) = end else { return Ok(()) };
         self.end = Some(end);
+        if let Some(head) = self.kind.head.filter(|_| self.contents.len() < CONTENTS_MAX) {
+            let from = head(self.source, self.at).unwrap_or(end);
+            self.contents.push((self.at, from..end));
+        }
+        self.at = end;
         let mut head = [0; 4];
-        if fill(self.source, end, &mut head).is_ok() && (self.goes_on)(&head) {
+        if fill(self.source, end, &mut head).is_ok() && (self.kind.goes_on)(&head) {
             self.current = Some((self.open)(Range::new(self.source, end, u64::MAX))?);
         }
         Ok(())

@@ -38,6 +38,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         let next = bytes.checked_next_multiple_of(BLOCK).and_then(|padded| data.checked_add(padded));
         let next = next.ok_or(Stop::damaged("a size in tar"))?;
         let kind = header[156];
+        sink.opened(at);
         match kind {
             b'L' | b'K' | b'x' | b'g' => {
                 sink.count()?;
@@ -72,6 +73,7 @@ fn entry(
         b'3'..=b'6' => sink.count(),
         _ => {
             sink.part(name, &mut Range::new(source, data, bytes))?;
+            sink.contents(data, data.saturating_add(bytes));
             if data.checked_add(bytes).is_none_or(|end| end > source.len()) {
                 sink.skip(name, super::Skip::Damaged("it ends too early"));
             }

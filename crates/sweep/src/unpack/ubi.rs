@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
 use super::bytes::{be16, be32, be64, byte, fill, name, take};
-use super::sink::{Covered, Sink, Stop};
-use super::{inner, ubifs};
+use super::sink::{self, Covered, Sink, Stop};
+use super::{Account, inner, ubifs};
 use crate::read::ReadAt;
 
 const TABLE: u32 = 0x7fff_efff;
@@ -23,6 +24,7 @@ struct Volume<'a> {
     leb: u64,
     /// By number: the sequence in which it was written, and its place.
     blocks: BTreeMap<u32, (u64, u64)>,
+    account: Rc<Account>,
 }
 
 impl ReadAt for Volume<'_> {
@@ -39,6 +41,7 @@ impl ReadAt for Volume<'_> {
             Some((_, at)) => self.source.read_at(at + inside, buffer),
             // What was never written is erased flash.
             None => {
+                self.account.hole(count as u64).map_err(sink::inside)?;
                 buffer.fill(0xff);
                 Ok(count)
             }
@@ -87,7 +90,7 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         if id >= INTERNAL {
             continue;
         }
-        let volume = Volume { source, leb: peb - data, blocks };
+        let volume = Volume { source, leb: peb - data, blocks, account: sink.account() };
         let named = names.get(&id).cloned().unwrap_or_else(|| format!("volume {id}"));
         let result = inner(&named, &volume, sink);
         sink.guard(&named, result)?;

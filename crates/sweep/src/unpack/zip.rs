@@ -216,6 +216,8 @@ fn by_headers(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Covered {
             sink.part(&text, &mut reader)?;
             sum = Some(reader.sum());
             at = reader.into_inner().into_inner().position();
+            sink.opened(entry.header);
+            sink.contents(entry.data, at);
         } else {
             if !is_sized {
                 (entry.packed, entry.sum) = until_descriptor(source, entry.data)?;
@@ -274,8 +276,16 @@ fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> 
         sink.skip(text, why);
         return Ok(());
     }
-    let range = Range::new(source, entry.data, entry.packed);
-    let reader: Box<dyn Read> = match entry.method {
+    let mut range = Range::new(source, entry.data, entry.packed);
+    // What follows the end of a stream, and counts as packed, is no contents.
+    give_from(&mut range, entry, text, sink)?;
+    sink.opened(entry.header);
+    sink.contents(entry.data, range.position());
+    Ok(())
+}
+
+fn give_from(range: &mut Range<'_>, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let reader: Box<dyn Read + '_> = match entry.method {
         0 => Box::new(range),
         8 => Box::new(flate2::bufread::DeflateDecoder::new(range)),
         12 => Box::new(bzip2::bufread::BzDecoder::new(range)),

@@ -241,3 +241,18 @@ pub(super) fn is_example(from: &[u8], secret: &[u8]) -> bool {
     };
     names.iter().any(is)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attack: an address that is looked for in all that follows, again and again.
+    #[test]
+    fn an_example_stands_near() {
+        let at = |before: usize, host: &str| [&b"x".repeat(before)[..], b":abc@", host.as_bytes()].concat();
+        assert!(is_example(&at(20, "www.example.com/"), b"abc"));
+        assert!(!is_example(&at(2000, "www.example.com/"), b"abc"), "no further than a kibibyte");
+        assert!(!is_example(&at(20, "www.example.com/"), b"abcd"));
+        assert!(!is_example(&at(20, "192.0.2.7/"), b"abc"));
+    }
+}

@@ -189,3 +189,21 @@ fn a_cabinet_covers_no_more_than_its_blocks() {
     data[8..12].copy_from_slice(&100_000_u32.to_le_bytes());
     assert_eq!(open(Format::Cab, &data).covered, Some(bytes));
 }
+
+/// What is stored stands there as it is, and is read; what is packed is told.
+#[test]
+fn a_rar_archive_is_told_and_what_is_stored_in_it_read() {
+    let secret = b"rtsp://admin:Zebra77crossing@10.0.0.1/live\n";
+    let main = [3, 1, 0, 0];
+    let mut sum = flate2::Crc::new();
+    sum.update(&main);
+    let five = [b"Rar!\x1a\x07\x01\0", &sum.sum().to_le_bytes()[..], &main, secret].concat();
+    let four = [b"Rar!\x1a\x07\0\xcf\x90\x73\0\0\x0d\0\0\0\0\0\0\0", &secret[..]].concat();
+    for archive in [five.clone(), four, [&[0x5a; 500][..], &five].concat()] {
+        let (found, skipped) = crate::sweep(&sweep::Rules::built_in(), &archive);
+        assert_eq!(found.len(), 1);
+        assert!(skipped[0].ends_with("not supported: what is packed in a RAR archive"), "{skipped:?}");
+    }
+    // Words about it are none.
+    assert_eq!(find(b"Rar!\x1a\x07\x01\0 is how it begins"), []);
+}

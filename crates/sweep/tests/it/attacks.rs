@@ -1,10 +1,12 @@
 //! Inputs that are made to cost, and rules that are.
 
 use std::io::Write as _;
+use std::ops::ControlFlow;
 
-use sweep::{Limits, Rules, RulesError, shown};
+use sweep::{Defaults, Limits, Notice, Rules, RulesError, Sweep, shown};
 
 use crate::made::base64;
+use crate::support::packed;
 use crate::{ids, sweep, totals};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -119,4 +121,41 @@ fn names_cannot_speak_to_a_terminal() {
     let shown = shown(name);
     assert!(shown.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{shown}");
     assert!(shown.contains("\\u{1b}"));
+}
+
+/// A sequence that says it is a key and is none, with one in it.
+#[test]
+fn a_key_that_is_none_hides_none_in_it() {
+    let key = packed(
+        "openssl genrsa -traditional 1024 2>/dev/null | openssl rsa -traditional -outform DER -out out 2>/dev/null",
+    );
+    let lie = [&[0x30, 0x82, 8, 0, 2, 1, 0, 2, 0x82, 1, 1][..], &[9; 16]].concat();
+    let (found, _) = sweep(&Rules::built_in(), &[lie, key.clone()].concat());
+    assert_eq!(found.len(), 1, "{:?}", ids(&found));
+    let secret = found[0].secret.reveal();
+    assert!(secret.len() > 100 && key.starts_with(secret));
+}
+
+/// The attack: ten thousand files of ten hashes each. What is known is not tried again, and
+/// what was not tried is told once.
+#[test]
+fn hashes_of_many_inputs_have_one_account() {
+    let rules = Rules::built_in();
+    let sweep = Sweep { rules: &rules, limits: Limits::default(), now: crate::NOW };
+    let (mut defaults, mut rounds, mut told) = (Defaults::default(), 0, 0);
+    // As if a journal knew of inputs before.
+    defaults.spent(15_000_000);
+    for file in 0..200 {
+        let line = |number: usize| {
+            format!("user{number}:$1$s{file:03}{number:03}$d5iRRVQ5ZeRTrJwGjRy.B1:0:0::/:/bin/sh\n")
+        };
+        let text: String = (0..10).map(line).collect();
+        let totals = sweep.input_with(&mut defaults, "passwd", &text.as_bytes(), &mut |notice| {
+            told += usize::from(matches!(&notice, Notice::Skipped { why, .. } if why.contains("hashes")));
+            ControlFlow::Continue(())
+        });
+        rounds += totals.rounds;
+    }
+    assert!((900_000..=1_000_000).contains(&rounds), "{rounds}");
+    assert_eq!(told, 1);
 }

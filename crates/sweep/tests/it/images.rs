@@ -1,8 +1,10 @@
 //! File systems and images of firmware and cards.
 
 use sweep::unpack::{Format, Skip, find};
+use sweep::{Limits, Rules};
 
 use crate::support::{files, open, packed, round_trip, same};
+use crate::totals;
 
 #[test]
 fn squashfs_with_each_codec() {
@@ -175,4 +177,75 @@ fn links_are_told_and_never_followed() {
         );
         assert!(!seen.parts.contains_key("link"), "{format:?}");
     }
+}
+
+/// Files of up to some hundred bytes stand in their inodes, and what does not fit beside the
+/// map of blocks in an attribute there.
+#[test]
+fn files_inside_inodes_of_ext_are_read() {
+    let text: Vec<u8> = (0..200).map(|n| b'a' + n % 26).collect();
+    let names: Vec<String> = (0..6).map(|n| format!("d/name-of-a-file-{n}")).collect();
+    let line = format!(
+        "mkdir t t/d; printf '{}' > t/inline; for n in 0 1 2 3 4 5; do printf $n > t/d/name-of-a-file-$n; done; \
+        mke2fs -q -t ext4 -O inline_data -I 512 -d t out 8M; debugfs -R 'stat inline' out 2>/dev/null | grep -q 'Flags: 0x10000000'",
+        String::from_utf8_lossy(&text)
+    );
+    let seen = open(Format::Ext, &packed(&line));
+    assert_eq!(seen.parts.get("inline"), Some(&text), "{:?}", seen.skipped);
+    for (number, name) in names.iter().enumerate() {
+        assert_eq!(seen.parts.get(name), Some(&number.to_string().into_bytes()), "{:?}", seen.parts.keys());
+    }
+    assert_eq!(seen.skipped, []);
+}
+
+/// A block that is damaged is told for the files in it, and those behind it are read.
+#[test]
+fn a_damaged_block_of_a_cabinet_is_told() {
+    let line = "mkdir t; head -c 300000 tree/var/log/large.log > t/a; cp tree/etc/camera.conf t/b; cd t; gcab -c -z ../out a b; cd ..";
+    for line in [line.to_owned(), line.replace("-c -z", "-c")] {
+        let whole = packed(&line);
+        let sound = open(Format::Cab, &whole);
+        assert_eq!((sound.skipped, sound.parts["b"].len()), (vec![], 700), "{line}");
+        let mut damaged = whole.clone();
+        let at = whole.len() / 2;
+        damaged[at] ^= 0x55;
+        let seen = open(Format::Cab, &damaged);
+        assert_eq!(seen.why("a").len(), 1, "{line}: {:?}", seen.skipped);
+        // Packed blocks reach back into those before.
+        assert_eq!(seen.why("b").len(), usize::from(line.contains("-z")), "{line}");
+        assert!(line.contains("-z") || seen.parts["b"] == sound.parts["b"], "{line}");
+        assert_eq!(seen.parts["a"].len(), 300_000);
+        // A file that is longer than what there is.
+        let mut long = whole.clone();
+        let entry = [700_u32.to_le_bytes(), 300_000_u32.to_le_bytes()].concat();
+        let at = long.windows(8).position(|eight| eight == entry).expect("an entry");
+        long[at..at + 4].copy_from_slice(&70_000_u32.to_le_bytes());
+        assert!(!open(Format::Cab, &long).why("b").is_empty(), "{line}");
+    }
+}
+
+/// The attack: two blocks of UBI, the second of which is number a million: all before it
+/// were never written, and are read.
+#[test]
+fn holes_of_ubi_are_work() {
+    let mut image = vec![0xff; 2 << 17];
+    for (block, number) in [(0, 0_u32), (1, (1 << 20) - 1)] {
+        let at = block << 17;
+        let mut head = vec![0; 64];
+        head[..5].copy_from_slice(b"UBI#\x01");
+        head[16..20].copy_from_slice(&2048_u32.to_be_bytes());
+        head[20..24].copy_from_slice(&4096_u32.to_be_bytes());
+        let mut sum = flate2::Crc::new();
+        sum.update(&head[..60]);
+        head[60..].copy_from_slice(&(!sum.sum()).to_be_bytes());
+        image[at..at + 64].copy_from_slice(&head);
+        let mut vid = vec![0; 64];
+        vid[..5].copy_from_slice(b"UBI!\x01");
+        vid[12..16].copy_from_slice(&number.to_be_bytes());
+        image[at + 2048..at + 2048 + 64].copy_from_slice(&vid);
+    }
+    let limits = Limits { ratio: u64::MAX, total_bytes: 32 << 20, ..Limits::default() };
+    let (_, _, totals) = totals(&Rules::built_in(), &image, limits);
+    // A hundred GB by its own word; what was never written costs an eighth of what is.
+    assert!(totals.unpacked > 16 << 20 && totals.worked >= totals.unpacked / 9, "{totals:?}");
 }

@@ -3,10 +3,11 @@
 
 use std::io::Write as _;
 
-use sweep::Limits;
 use sweep::unpack::{Format, Skip, find};
+use sweep::{Limits, Rules};
 
 use crate::support::{damage, open, open_at, packed, same};
+use crate::{sweep, totals};
 
 /// A file that is being written, in blocks of one size.
 struct Image {
@@ -155,6 +156,47 @@ fn vhd(disk: &[u8]) -> Vec<u8> {
     image.data
 }
 
+/// Blocks of 1 MiB (MS-VHDX, 2.2 to 2.6).
+fn vhdx(disk: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 1 << 20;
+    let guid = |name: &str| {
+        let hex: Vec<u8> =
+            (0..16).map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).expect("hex")).collect();
+        [&[hex[3], hex[2], hex[1], hex[0], hex[5], hex[4], hex[7], hex[6]], &hex[8..]].concat()
+    };
+    let mut image = Image::new(BLOCK);
+    image.add(&[0; 4 * BLOCK]);
+    image.be(0, b"vhdxfile");
+    let (metadata, table) = (2_u64 << 20, 3_u64 << 20);
+    let region = |name: &str, at: u64| {
+        [&guid(name)[..], &at.to_le_bytes(), &(BLOCK as u32).to_le_bytes(), &1_u32.to_le_bytes()].concat()
+    };
+    let regions = [
+        b"regi\0\0\0\0\x02\0\0\0\0\0\0\0".to_vec(),
+        region("2dc27766f62342009d64115e9bfd4a08", table),
+        region("8b7ca20647904b9ab8fe575f050f886e", metadata),
+    ]
+    .concat();
+    image.be(192 << 10, &regions);
+    let items: [(&str, Vec<u8>); 3] = [
+        ("caa16737fa364d43b3b633f0aa44e76b", [(BLOCK as u32).to_le_bytes(), [0; 4]].concat()),
+        ("2fa54224cd1b4876b2115dbed83bf4b8", (disk.len() as u64).to_le_bytes().to_vec()),
+        ("8141bf1da96f4709ba47f233a8faab5f", 512_u32.to_le_bytes().to_vec()),
+    ];
+    image.be(metadata as usize, b"metadata\0\0\x03\0");
+    for (index, (name, value)) in items.iter().enumerate() {
+        let at = (64 << 10) + index as u32 * 8;
+        let sizes = [at.to_le_bytes(), (value.len() as u32).to_le_bytes()].concat();
+        image.be(metadata as usize + 32 + index * 32, [guid(name), sizes].concat());
+        image.be(metadata as usize + at as usize, value);
+    }
+    for (index, block) in disk.chunks(BLOCK).enumerate().filter(|(_, block)| !is_zero(block)) {
+        let at = image.add(block);
+        image.be(table as usize + index * 8, (at | 6).to_le_bytes());
+    }
+    image.data
+}
+
 fn disk() -> Vec<u8> {
     packed("mke2fs -q -t ext4 -d tree out 16M")
 }
@@ -168,6 +210,7 @@ fn disks_of_machines_are_unpacked() {
         (Format::Vmdk, vmdk(&disk, false)),
         (Format::Vmdk, vmdk(&disk, true)),
         (Format::Vhd, vhd(&disk)),
+        (Format::Vhdx, vhdx(&disk)),
     ] {
         let name = format!("{format:?}");
         assert!(image.len() < disk.len(), "{name}: holes take no room");
@@ -195,6 +238,16 @@ fn what_lies_elsewhere_or_is_encrypted_is_told() {
     let mut differs = vhd(&disk());
     differs[63] = 4;
     assert_eq!(open(Format::Vhd, &differs).why(""), [on_top]);
+    let mut on_other = vhdx(&disk());
+    on_other[(2 << 20) + (64 << 10) + 4] = 2;
+    assert_eq!(open(Format::Vhdx, &on_other).why(""), [on_top]);
+    // Behind something else, where a magic number may be chance.
+    let mut encrypted = image.clone();
+    encrypted[32..36].copy_from_slice(&2_u32.to_be_bytes());
+    for (image, why) in [(encrypted, "encrypted"), (differs, "on top of another file")] {
+        let (_, skipped) = sweep(&Rules::built_in(), &[vec![0x5a; 1000], image].concat());
+        assert_eq!(skipped.iter().filter(|told| told.contains(why)).count(), 1, "{why}: {skipped:?}");
+    }
 }
 
 /// The attacks: a disk of eight exbibytes, tables that are each other, and one packed
@@ -221,4 +274,81 @@ fn disks_that_lie_end() {
     let seen = open_at(Format::Qcow2, &bomb, 0, &limits);
     assert!(seen.bytes <= 64 << 20, "{}", seen.bytes);
     assert_eq!(seen.skipped.len(), 1, "{:?}", seen.skipped);
+}
+
+/// Blocks of 2 MiB, each of them packed, of which the first holds a disk whose blocks lie
+/// all over the others: a few bytes of it take all of a block of the outer one.
+fn nested() -> Vec<u8> {
+    const OUTER: usize = 2 << 20;
+    const BLOCKS: u64 = 20;
+    let header = |bits: u32, bytes: u64| {
+        let mut head = vec![0; 512];
+        head[..8].copy_from_slice(b"QFI\xfb\0\0\0\x02");
+        head[20..24].copy_from_slice(&bits.to_be_bytes());
+        head[24..32].copy_from_slice(&bytes.to_be_bytes());
+        head[36..40].copy_from_slice(&64_u32.to_be_bytes());
+        head[40..48].copy_from_slice(&512_u64.to_be_bytes());
+        head
+    };
+    // Both have their first table at 512; those of the inner one lie from 1024 on.
+    let mut inner = header(9, 16384);
+    inner.extend((0..64).flat_map(|_| 1024_u64.to_be_bytes()));
+    inner.extend((0..64_u64).flat_map(|index| (index % BLOCKS * OUTER as u64 + 4096).to_be_bytes()));
+    inner.resize(4096, 0);
+    inner.extend(b"no secret at all ".repeat(40));
+    inner.resize(OUTER, 0);
+    let packed = deflated(&inner);
+    let mut outer = header(21, BLOCKS * OUTER as u64);
+    outer.extend(1024_u64.to_be_bytes());
+    outer.resize(1024, 0);
+    let entry = 1_u64 << 62 | (packed.len() as u64).div_ceil(512) << 49 | 2048;
+    outer.extend((0..BLOCKS).flat_map(|_| entry.to_be_bytes()));
+    outer.resize(2048, 0);
+    outer.extend(&packed);
+    outer.resize(outer.len().next_multiple_of(512), 0);
+    outer
+}
+
+/// The attack: disks inside disks, each of which unpacks as much as the one around it says
+/// that it has. All of it counts as work of the sweep.
+#[test]
+fn packed_disks_inside_each_other_have_one_account() {
+    let image = nested();
+    assert!(image.len() < 8 << 10, "{}", image.len());
+    let (_, skipped, totals) = totals(&Rules::built_in(), &image, Limits::default());
+    // A block of the outer one for each of the inner one's 32, and each is read twice.
+    assert!((64 << 20..257 << 20).contains(&totals.worked), "{totals:?}");
+    assert_eq!(totals.unpacked, 16384, "{skipped:?}");
+    // A disk that is larger goes on until there is no more to spend.
+    let mut vast = image;
+    let at = 2048;
+    let inner = inflated(&vast[at..]);
+    let mut inner = inner;
+    inner[24..32].copy_from_slice(&(1_u64 << 40).to_be_bytes());
+    inner[36..40].copy_from_slice(&u32::MAX.to_be_bytes());
+    let packed = deflated(&inner);
+    vast.truncate(at);
+    vast.extend(packed);
+    vast.resize(vast.len() + 1024, 0);
+    let (_, skipped, totals) = crate::totals(&Rules::built_in(), &vast, Limits::default());
+    assert!(totals.worked <= 64 * (totals.read + totals.unpacked) + (257 << 20), "{totals:?}");
+    assert!(!skipped.is_empty());
+}
+
+fn inflated(packed: &[u8]) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    flate2::bufread::DeflateDecoder::new(packed).read_to_end(&mut out).expect("memory");
+    out
+}
+
+/// The attack: grains of 16 MiB, eight of which each of eight disks would keep.
+#[test]
+fn grains_are_as_small_as_they_are_kept() {
+    let mut image = vmdk(&[b'x'; 1 << 20], true);
+    for sectors in [4097_u64, 32768] {
+        let at = image.len() - 1024 + 20;
+        image[at..at + 8].copy_from_slice(&sectors.next_power_of_two().to_le_bytes());
+        assert_eq!(open(Format::Vmdk, &image).why(""), [Skip::Damaged("the grains of VMDK")]);
+    }
 }

@@ -13,6 +13,7 @@ mod fifth;
 mod firmware;
 mod floods;
 mod fourth;
+mod hidden;
 mod hostile;
 mod images;
 mod imports;

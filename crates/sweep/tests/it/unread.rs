@@ -48,7 +48,7 @@ fn what_is_encrypted_is_told_and_by_what() {
         ("encrypted (age)", armour("AGE ENCRYPTED FILE", "YWdlLWVuY3J5cHRpb24").into_bytes()),
         ("encrypted (Ansible Vault)", b"$ANSIBLE_VAULT;1.1;AES256\n6162\n".to_vec()),
         ("encrypted (Microsoft Office)", office("EncryptedPackage")),
-        ("not supported: RAR", with(b"Rar!\x1a\x07\x01\0")),
+        ("not supported: WIM", with(b"MSWIM\0\0\0")),
         ("nothing but noise", noise(1024, 2)),
         ("nothing but noise", noise(70_001, 3)),
         ("nothing but noise", noise(300_000, 4)),

@@ -38,6 +38,19 @@ fn told(name: &str, source: &dyn ReadAt, limits: Limits) -> Told {
     Told { volumes, found, skipped, totals }
 }
 
+fn written(told: &Told, form: Form) -> String {
+    Report {
+        findings: &told.found,
+        volumes: &told.volumes,
+        skipped: &told.skipped,
+        totals: told.totals,
+        show_secrets: false,
+        is_whole: true,
+        places: &Places::default(),
+    }
+    .write(form)
+}
+
 fn volumes(bytes: &[u8]) -> Vec<Volume> {
     told("card", &bytes.to_vec(), Limits::default()).volumes
 }
@@ -82,6 +95,7 @@ fn image(files: &[(&str, Vec<u8>)], line: &str) -> Vec<u8> {
 }
 
 const EXT4: &str = "mke2fs -q -t ext4 -U 6c1f8a52-0b5d-4c3a-9a77-51d1e4b0c001 -d tree out 16M";
+const ENCRYPTING: &str = "mke2fs -q -t ext4 -O encrypt -d tree out 16M";
 const FAT32: &str =
     "truncate -s 40M out; mkfs.fat -F 32 -i 1234abcd out >/dev/null; mcopy -m -i out -s tree/* ::";
 
@@ -244,6 +258,24 @@ fn a_header_that_lies_hides_nothing() {
     assert!(matches!(&header.lock, Lock::Perhaps(why) if why.contains("no noise")), "{header:?}");
     assert_eq!((open.footage.recordings, open.severity()), (3, Severity::High));
     assert_eq!(ids(&told.found), ["url-credentials"]);
+    // Footage between header and noise.
+    let mut between = luks2("aes-xts-plain64", &noise(1 << 20));
+    between.splice(32 << 10..32 << 10, mkv());
+    let json = between.windows(5).position(|five| five == b"32768").expect("an offset");
+    between[json..json + 5].copy_from_slice(b"90112");
+    between.truncate(90_112 + (1 << 20));
+    let mut head = between[..16 << 10].to_vec();
+    head[448..512].fill(0);
+    between[448..480].copy_from_slice(&Sha256::digest(&head));
+    let told = volumes(&between);
+    assert!(matches!(&told[0].lock, Lock::Perhaps(why) if why.contains("lies before")), "{told:?}");
+    // Noise that does not follow the header, and a header with nothing behind it.
+    let mut far = luks1(&noise(1 << 20));
+    far[104..108].copy_from_slice(&(1_u32 << 20).to_be_bytes());
+    for card in [far, luks1(&[])] {
+        let told = volumes(&card);
+        assert!(matches!(&told[0].lock, Lock::Perhaps(why) if why.contains("does not follow")), "{told:?}");
+    }
     // No encryption by its own word.
     let null = volumes(&luks2("cipher_null-ecb", &noise(1 << 20)));
     assert!(matches!(&null[0].lock, Lock::Perhaps(why) if why.contains("no encryption")), "{null:?}");
@@ -273,18 +305,40 @@ fn bitlocker_and_file_systems_that_are_not_read_are_told() {
     let [volume] = &volumes(&sector(b"-FVE-FS-"))[..] else { panic!("one volume") };
     assert_eq!(volume.lock, Lock::Encrypted("BitLocker".to_owned()));
     let of = |bytes: &Vec<u8>| told("card.img", bytes, Limits::default()).volumes;
-    assert_eq!(of(&sector(b"NTFS    "))[0].kind, "NTFS");
+    // Nobody looked whether they encrypt what they hold.
+    let mut apfs = vec![1; 2 << 20];
+    apfs[32..36].copy_from_slice(b"NXSB");
+    for (kind, bytes) in [("NTFS", sector(b"NTFS    ")), ("APFS", apfs)] {
+        let told = told("card.img", &bytes, Limits::default());
+        let [volume] = &told.volumes[..] else { panic!("one volume") };
+        assert_eq!(
+            (volume.kind.as_str(), &volume.lock, volume.rule()),
+            (kind, &Lock::Unread, "unread-volume")
+        );
+        for form in [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html] {
+            let text = written(&told, form);
+            assert!(text.contains("whether it is encrypted is unknown"), "{form:?}: {text}");
+            assert!(!text.contains("not encrypted"), "{form:?}: {text}");
+        }
+    }
     let mut disk = vec![0; 2 << 20];
     disk[0x210..0x210 + 18].copy_from_slice(b"HIKVISION@HANGZHOU");
     let [recorder] = &of(&disk)[..] else { panic!("one volume") };
     assert_eq!((recorder.rule(), recorder.severity()), ("open-recorder-disk", Severity::Medium));
     assert!(recorder.facts().iter().any(|fact| fact.starts_with("not looked at")));
     // BitLocker To Go is a FAT, in which a program lies that reads the rest.
-    let mut to_go = image(&[("COV 0000. BL", noise(9000))], FAT32);
+    let line = "truncate -s 4M out; mkfs.fat out >/dev/null; mcopy -i out -s tree/* ::";
+    let mut to_go = image(&[("COV 0000. BL", noise(3 << 20))], line);
     to_go[424..440].copy_from_slice(&[
         0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3, 0xd0, 0x01,
     ]);
     assert_eq!(volumes(&to_go)[0].lock, Lock::Encrypted("BitLocker To Go".to_owned()));
+    // The attack: sixteen bytes on a card that lies open.
+    let mut lie = image(&card(), FAT32);
+    lie[424..440].copy_from_slice(&to_go[424..440]);
+    let [volume] = &volumes(&lie)[..] else { panic!("one volume") };
+    assert!(matches!(&volume.lock, Lock::Perhaps(why) if why.contains("no noise")), "{volume:?}");
+    assert_eq!((volume.footage.recordings, volume.severity()), (3, Severity::High));
 }
 
 #[test]
@@ -294,10 +348,18 @@ fn files_that_are_encrypted_one_by_one_are_counted() {
     ecryptfs.extend(noise(12_288));
     let card = image(
         &[("one", ecryptfs), ("two", noise(5000))],
-        &format!("{EXT4}; debugfs -w -R 'set_inode_field two flags 0x80800' out 2>/dev/null"),
+        &format!("{ENCRYPTING}; debugfs -w -R 'set_inode_field two flags 0x80800' out 2>/dev/null"),
     );
     let [volume] = &volumes(&card)[..] else { panic!("one volume") };
     assert_eq!((volume.encrypted, volume.has_footage()), (2, false), "{volume:?}");
+    // The attack: the flag in a file system that cannot encrypt.
+    let files = [("param.txt", [SECRET.as_bytes(), &[b' '; 5000]].concat()), ("etc/a.mkv", mkv())];
+    let flags = "debugfs -w -R 'set_inode_field param.txt flags 0x80800' out 2>/dev/null; \
+        debugfs -w -R 'set_inode_field etc flags 0x80800' out 2>/dev/null";
+    let told = told("card", &image(&files, &format!("{EXT4}; {flags}")), Limits::default());
+    let [volume] = &told.volumes[..] else { panic!("one volume") };
+    assert_eq!((volume.encrypted, volume.footage.recordings), (0, 1), "{volume:?}");
+    assert_eq!(told.found[0].location.chain, ["card", "param.txt"]);
 }
 
 #[test]
@@ -350,18 +412,7 @@ fn claims_of_a_file_system_stay_within_it() {
 fn every_report_tells_of_cards_and_of_names_that_mean_no_good() {
     let name = "\u{1b}[2J\u{202e}<script>\"=cmd,.mkv";
     let told = told("=card", &image(&[(name, mkv())], EXT4), Limits::default());
-    let write = |form| {
-        Report {
-            findings: &told.found,
-            volumes: &told.volumes,
-            skipped: &told.skipped,
-            totals: told.totals,
-            show_secrets: false,
-            is_whole: true,
-            places: &Places::default(),
-        }
-        .write(form)
-    };
+    let write = |form| written(&told, form);
     for form in [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html] {
         let text = write(form);
         assert!(text.contains("footage"), "{form:?}: {text}");
@@ -405,4 +456,50 @@ fn a_journal_keeps_what_was_said_of_a_card() {
     drop(journal);
     let mut journal = Journal::open(&path, &["x"], &rules, NOW).expect("its own");
     assert_eq!(journal.take("card", "1").expect("done").volumes, volumes);
+}
+
+/// The attack: a film that begins as a file of eCryptfs does, in eight bytes that are free
+/// there.
+#[test]
+fn a_film_is_not_called_encrypted_for_eight_bytes() {
+    let (mut lie, marker) = (mp4(), 0x1234_5678_u32);
+    lie.splice(8..16, [marker.to_be_bytes(), (marker ^ 0x3c81_b7f5).to_be_bytes()].concat());
+    let card = image(&[("a.mp4", lie)], EXT4);
+    let [volume] = &volumes(&card)[..] else { panic!("one volume") };
+    assert_eq!((volume.footage.recordings, volume.encrypted), (1, 0), "{volume:?}");
+}
+
+/// So few clusters are of FAT16 by the specification; tools write 32 bits all the same, and
+/// whoever puts the card in reads them.
+#[test]
+fn a_small_fat_of_32_bits_is_read() {
+    // Tools copy into none that is so small, so one that was larger is made shorter.
+    let mut small = image(&card(), FAT32);
+    small.truncate(4 << 20);
+    small[32..36].copy_from_slice(&8192_u32.to_le_bytes());
+    let told = told("card", &small, Limits::default());
+    let [volume] = &told.volumes[..] else { panic!("{:?}", told.volumes) };
+    assert_eq!((volume.kind.as_str(), volume.footage.recordings), ("FAT32", 3));
+    assert_eq!(ids(&told.found), ["url-credentials"]);
+}
+
+/// The attack: an image of QEMU that says it is encrypted, a boot sector of BitLocker, and
+/// plain text behind either.
+#[test]
+fn what_only_says_that_it_is_encrypted_is_so_perhaps() {
+    let mut disk = vec![b' '; 1 << 20];
+    disk[..72].fill(0);
+    disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+    disk[20..24].copy_from_slice(&16_u32.to_be_bytes());
+    disk[32..36].copy_from_slice(&1_u32.to_be_bytes());
+    let mut boot = vec![b' '; 1 << 20];
+    boot.chunks_mut(7).for_each(|some| some[0] = b'.');
+    boot[..11].copy_from_slice(b"\xeb\x58\x90-FVE-FS-");
+    boot[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for mut card in [disk, boot] {
+        card[5000..5000 + SECRET.len()].copy_from_slice(SECRET.as_bytes());
+        let told = told("card", &card, Limits::default());
+        assert!(matches!(told.volumes[..], [Volume { lock: Lock::Perhaps(_), .. }]), "{:?}", told.volumes);
+        assert_eq!(ids(&told.found), ["url-credentials"], "it hides nothing");
+    }
 }

@@ -1,8 +1,9 @@
 //! Images of YAFFS2, made here: no tool that makes them is at hand everywhere.
 
+use sweep::Limits;
 use sweep::unpack::{Format, Skip, find};
 
-use crate::support::{damage, files, open};
+use crate::support::{damage, files, open, open_with};
 
 /// Writes pages and what is behind them.
 struct Maker {
@@ -99,4 +100,14 @@ fn what_was_written_last_counts_and_circles_of_folders_end() {
     assert_eq!(seen.parts["settings"], b"new");
     assert_eq!(seen.parts["a/b/inside"], b"x");
     assert_eq!(seen.why("half"), [Skip::Damaged("pages are missing")]);
+}
+
+/// The attack: erased pages without end, each of which is looked at.
+#[test]
+fn erased_pages_count() {
+    let mut maker = Maker { page: 512, spare: 16, tags: 0, big: false, image: Vec::new() };
+    maker.file(300, 1, "settings", b"x");
+    maker.image.resize(528 * 200, 0xff);
+    let limits = Limits { entries: 100, ..Limits::default() };
+    assert_eq!(open_with(Format::Yaffs, &maker.image, &limits).why(""), [Skip::TooMany]);
 }

@@ -38,7 +38,7 @@ mod yaffs;
 
 use std::ops::ControlFlow;
 
-use sweep::{Finding, Limits, Notice, Rules, Sweep, Totals};
+use sweep::{Defaults, Finding, Limits, Notice, Rules, Sweep, Totals};
 
 /// 2026-11-28T00:00:00Z.
 const NOW: i64 = 1_795_824_000;
@@ -53,10 +53,28 @@ fn sweep_within(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, V
     (found, skipped)
 }
 
-/// The same, with what it took.
+/// Findings, where hashes are not tried with vendors' passwords: with thousands of documents that
+/// is most of the work, and does not decide whether a hash is found.
+fn found_untried(rules: &Rules, bytes: &[u8]) -> Vec<Finding> {
+    let mut defaults = Defaults::default();
+    defaults.spent(u64::MAX);
+    totals_with(&mut defaults, rules, bytes, Limits::default()).0
+}
+
+/// Findings, what was skipped, and what it took.
 fn totals(rules: &Rules, bytes: &[u8], limits: Limits) -> (Vec<Finding>, Vec<String>, Totals) {
+    totals_with(&mut Defaults::default(), rules, bytes, limits)
+}
+
+fn totals_with(
+    defaults: &mut Defaults,
+    rules: &Rules,
+    bytes: &[u8],
+    limits: Limits,
+) -> (Vec<Finding>, Vec<String>, Totals) {
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
-    let totals = Sweep { rules, limits, now: NOW }.input("input", &bytes.to_vec(), &mut |notice| {
+    let sweep = Sweep { rules, limits, now: NOW };
+    let totals = sweep.input_with(defaults, "input", &bytes.to_vec(), &mut |notice| {
         match notice {
             Notice::Found(finding) => found.push(finding),
             Notice::Skipped { chain, why } => skipped.push(format!("{}: {why}", chain.join("/"))),

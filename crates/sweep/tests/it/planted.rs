@@ -11,7 +11,7 @@ use sweep::{Finding, Rules};
 
 use crate::made::{self, base64, bytes, der};
 use crate::wraps::{self, WRAPS};
-use crate::{fourth, ids, sweep, third};
+use crate::{found_untried, fourth, ids, third};
 
 const PLANTED: &[&str] = &[
     include_str!("planted/cameras.txt"),
@@ -287,7 +287,7 @@ fn settings_backups_and_logs_lose_their_secrets() {
     let mut score = Score::default();
     for seed in SEEDS {
         for document in documents(&mut Rng::with_seed(seed)) {
-            let (found, _) = sweep(&rules, document.text.as_bytes());
+            let found = found_untried(&rules, document.text.as_bytes());
             score.add(&document, "plain", &found);
         }
     }
@@ -302,12 +302,12 @@ fn settings_lose_their_secrets_in_each_encoding_and_in_several() {
         let mut rng = Rng::with_seed(seed + 10);
         for document in documents(&mut rng) {
             for (name, wrap) in WRAPS {
-                let (found, _) = sweep(&rules, &wrap(document.text.as_bytes(), &mut rng));
+                let found = found_untried(&rules, &wrap(document.text.as_bytes(), &mut rng));
                 score.add(&document, name, &found);
             }
             for depth in 2..=4 {
                 let (names, wrapped) = wraps::nested(document.text.as_bytes(), depth, &mut rng);
-                let (found, _) = sweep(&rules, &wrapped);
+                let found = found_untried(&rules, &wrapped);
                 score.add(&document, &names, &found);
             }
         }
@@ -324,7 +324,7 @@ fn settings_of_unknown_makers_lose_their_secrets_too() {
         let mut rng = Rng::with_seed(seed);
         for (kind, text) in entries(include_str!("planted/others.txt")) {
             let document = document(kind, text, &mut rng);
-            score.add(&document, "plain", &sweep(&rules, document.text.as_bytes()).0);
+            score.add(&document, "plain", &found_untried(&rules, document.text.as_bytes()));
         }
     }
     score.check(RECALL);
@@ -338,7 +338,7 @@ fn what_looks_like_settings_without_secrets_has_no_findings() {
         let mut rng = Rng::with_seed(seed);
         for (kind, text) in entries(include_str!("planted/decoys.txt")) {
             let decoy = document(kind, text, &mut rng);
-            let (found, _) = sweep(&rules, decoy.text.as_bytes());
+            let found = found_untried(&rules, decoy.text.as_bytes());
             let told = |finding: &Finding| {
                 format!(
                     "{kind}: {:?} by {}",

@@ -6,8 +6,8 @@ use std::ops::Range;
 use fastrand::Rng;
 use sweep::Rules;
 
+use crate::found_untried;
 use crate::planted::{self, Document, Score};
-use crate::sweep;
 use crate::wraps::{self, WRAPS};
 
 /// Files in the form of [`planted`], what is near to a secret and none, and the seeds.
@@ -29,7 +29,7 @@ impl Corpus {
         let mut score = Score::default();
         for seed in self.seeds.clone() {
             for document in self.documents(&mut Rng::with_seed(seed)) {
-                score.add(&document, "plain", &sweep(&rules, document.text.as_bytes()).0);
+                score.add(&document, "plain", &found_untried(&rules, document.text.as_bytes()));
             }
         }
         score.check(recall);
@@ -42,11 +42,11 @@ impl Corpus {
         let mut rng = Rng::with_seed(self.seeds.start + 10);
         for document in self.documents(&mut rng) {
             for (name, wrap) in WRAPS {
-                let found = sweep(&rules, &wrap(document.text.as_bytes(), &mut rng)).0;
+                let found = found_untried(&rules, &wrap(document.text.as_bytes(), &mut rng));
                 score.add(&document, name, &found);
             }
             let (names, wrapped) = wraps::nested(document.text.as_bytes(), 3, &mut rng);
-            score.add(&document, &names, &sweep(&rules, &wrapped).0);
+            score.add(&document, &names, &found_untried(&rules, &wrapped));
         }
         score.check(recall);
     }
@@ -66,7 +66,7 @@ pub(crate) fn no_finding(documents: impl Fn(&mut Rng) -> Vec<Document>) {
     let mut wrong = BTreeSet::new();
     for seed in 0..20 {
         for near in documents(&mut Rng::with_seed(seed)) {
-            for finding in sweep(&rules, near.text.as_bytes()).0 {
+            for finding in found_untried(&rules, near.text.as_bytes()) {
                 let secret = String::from_utf8_lossy(finding.secret.reveal()).into_owned();
                 wrong.insert(format!("{}: {secret:?} by {} in {:?}", near.kind, finding.rule.id, near.text));
             }

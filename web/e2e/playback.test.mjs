@@ -157,10 +157,15 @@ describe('playback', { timeout: 900_000, skip: (!isReal || givenLink !== null) &
 
   describe('backward', () => {
     const falls = async (what) => {
-      // The picture that was asked for before may still be on its way.
+      // Pictures that were shown before the Worker was told may still be on their way to the page.
       const sent = await shownTime(page);
-      await until(`${what}: a first picture`, async () => (await shownTime(page)) !== sent);
-      let last = await shownTime(page);
+      let last = sent;
+      await until(`${what}: a first picture`, async () => {
+        const before = last;
+        last = await shownTime(page);
+        assert.ok(last <= sent + 500, `${last} after ${sent}`);
+        return last < before;
+      });
       const first = last;
       await until(what, async () => {
         const at = await shownTime(page);

@@ -119,12 +119,15 @@ fn gzip_head(source: &dyn ReadAt, at: u64) -> Option<u64> {
     Some(at + if flags & 2 != 0 { 2 } else { 0 })
 }
 
+/// Where the contents begin of the member that begins at an offset.
+type HeadEnd = fn(&dyn ReadAt, u64) -> Option<u64>;
+
 /// What members are like.
 #[derive(Clone, Copy)]
 struct Kind {
-    /// Where the contents begin of a member that begins here; none where a header may hide
-    /// something, and unpacking takes so long that what is packed is looked at, too.
-    head: Option<fn(&dyn ReadAt, u64) -> Option<u64>>,
+    /// Without one, what is packed is looked at as text like the header: unpacking takes so long
+    /// that this does not count.
+    head: Option<HeadEnd>,
     /// Whether another member begins with this.
     goes_on: fn(&[u8; 4]) -> bool,
 }

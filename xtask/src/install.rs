@@ -105,9 +105,10 @@ pub(crate) fn test() -> anyhow::Result<()> {
     debian(TEST)?;
     if !present("cargo-nextest") {
         step("Installing cargo-nextest (the test runner); this takes some minutes");
-        // Unoptimised: it waits for the tests, and is there sooner.
+        // Unoptimised, since it waits for the tests, and without what it updates itself by, which
+        // brings a TLS stack: so it is there sooner.
         run(Command::new("cargo")
-            .args(["install", "cargo-nextest", "--locked", "--debug"])
+            .args(["install", "cargo-nextest", "--locked", "--debug", "--no-default-features"])
             .env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
     }
     if !Path::new(AZURITE).join("node_modules/azurite/package.json").exists() {

@@ -58,7 +58,7 @@ pub fn document(bytes: &[u8]) {
         assert!(text.place.end <= document.len() && text.bytes.len() <= 4 * document.len() + 64);
     }
     let strings = crate::decode::strings(document);
-    let rows = crate::decode::sheet(document, &strings);
+    let (rows, _) = crate::decode::sheet(document, &strings);
     assert!(rows.text.len() <= (16 << 20) + (1 << 18));
 }
 

@@ -440,12 +440,14 @@ impl Run<'_> {
         }
     }
 
-    /// What nothing came out of, and of which nothing was told since `skipped`.
+    /// What is encrypted by how it begins, whatever else came out of it; and noise, if nothing
+    /// did, and nothing was told since `skipped`.
     fn sealed(&mut self, source: &dyn ReadAt, answered: &Answered, skipped: u64, is_whole: bool) {
-        if self.stopped || answered.inner.is_some() || self.totals.skipped > skipped {
+        if self.stopped {
             return;
         }
-        if let Some(sealed) = sealed::sealed(source, is_whole) {
+        let is_open = answered.inner.is_some() || self.totals.skipped > skipped;
+        if let Some(sealed) = sealed::sealed(source, is_whole && !is_open) {
             self.totals.locked += u64::from(sealed.is_locked());
             self.skipped(sealed.why());
         }

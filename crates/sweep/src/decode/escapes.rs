@@ -115,9 +115,11 @@ impl Documents {
     }
 }
 
+/// What `rest` begins with, and how long it is.
 pub(super) fn xml(rest: &[u8]) -> Option<(Few, usize)> {
-    let end = rest.iter().take(10).position(|byte| *byte == b';')?;
-    let name = std::str::from_utf8(&rest[1..end]).ok()?;
+    let name = rest.strip_prefix(b"&")?;
+    let end = name.iter().take(9).position(|byte| *byte == b';')?;
+    let name = std::str::from_utf8(&name[..end]).ok()?;
     let c = match name {
         "amp" => '&',
         "lt" => '<',
@@ -133,7 +135,7 @@ pub(super) fn xml(rest: &[u8]) -> Option<(Few, usize)> {
             char::from_u32(code.ok()?)?
         }
     };
-    Some((Few::letter(c), end + 1))
+    Some((Few::letter(c), end + 2))
 }
 
 /// RFC 2045, 6.7: `=3D`, and `=` at the end of a line.

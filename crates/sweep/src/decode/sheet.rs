@@ -18,21 +18,29 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// Whether this is the beginning, or the end, of an element of that name.
+    /// Whether this is the beginning of an element of that name, whatever its prefix is.
     fn begins(&self, name: &[u8]) -> bool {
-        let rest = self.tag.strip_prefix(name);
-        rest.is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
+        local(self.tag) == name
     }
 
     fn ends(&self, name: &[u8]) -> bool {
-        self.tag.strip_prefix(b"/") == Some(name)
+        self.tag.strip_prefix(b"/").is_some_and(|tag| local(tag) == name)
     }
 
-    fn attribute(&self, start: &[u8]) -> Option<&'a [u8]> {
-        let at = memchr::memmem::find(self.tag, start)? + start.len();
-        let rest = &self.tag[at..];
-        rest.get(..memchr::memchr(b'"', rest)?)
+    fn attribute(&self, name: u8) -> Option<&'a [u8]> {
+        let equals = memchr::memchr_iter(b'=', self.tag);
+        let is_it = |at: &usize| matches!(self.tag[..*at].trim_ascii_end(), [.., blank, last] if *last == name && blank.is_ascii_whitespace());
+        let (quote, rest) =
+            self.tag[equals.into_iter().find(is_it)? + 1..].trim_ascii_start().split_first()?;
+        matches!(quote, b'"' | b'\'').then(|| rest.get(..memchr::memchr(*quote, rest)?))?
     }
+}
+
+/// The name that a tag begins with, without its prefix.
+fn local(tag: &[u8]) -> &[u8] {
+    let letter = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-' | b'.');
+    let name = &tag[..tag.iter().take_while(letter).count()];
+    memchr::memchr(b':', name).map_or(name, |colon| &name[colon + 1..])
 }
 
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
@@ -49,7 +57,7 @@ fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
 fn append(text: &[u8], cell: &mut Vec<u8>) {
     let mut at = 0;
     while at < text.len() && cell.len() < CELL_MAX {
-        match xml(&text[at..]).filter(|_| text[at] == b'&') {
+        match xml(&text[at..]) {
             Some((few, len)) => {
                 cell.extend_from_slice(few.bytes());
                 at += len;
@@ -91,8 +99,8 @@ fn column(place: &[u8]) -> Option<usize> {
     number.checked_sub(1).filter(|number| *number < CELLS_MAX)
 }
 
-/// The rows of a sheet.
-pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> Rows {
+/// The rows of a sheet, and whether they are all.
+pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
     let (mut rows, mut cells) = (Rows::default(), Vec::<Vec<u8>>::new());
     let (mut from, mut place, mut is_shared) = (0, 0, false);
     for piece in pieces(bytes) {
@@ -101,8 +109,8 @@ pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> Rows {
             cells.clear();
             from = piece.at;
         } else if piece.begins(b"c") {
-            place = piece.attribute(b"r=\"").map_or(Some(cells.len()), column).unwrap_or(CELLS_MAX);
-            is_shared = piece.attribute(b"t=\"") == Some(b"s");
+            place = piece.attribute(b'r').map_or(Some(cells.len()), column).unwrap_or(CELLS_MAX);
+            is_shared = piece.attribute(b't') == Some(b"s");
             if place < CELLS_MAX && place >= cells.len() {
                 cells.resize(place + 1, Vec::new());
             }
@@ -112,17 +120,18 @@ pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> Rows {
             match is_shared.then(number) {
                 Some(number) => {
                     let text = number.and_then(|number| strings.get(number));
-                    cell.extend(text.into_iter().flatten().take(CELL_MAX));
+                    let room = CELL_MAX.saturating_sub(cell.len());
+                    cell.extend(text.into_iter().flatten().take(room));
                 }
                 None => append(piece.text, cell),
             }
         }
         if rows.text.len() > TEXT_MAX {
-            break;
+            return (rows, false);
         }
     }
     rows.push(&cells, from);
-    rows
+    (rows, true)
 }
 
 #[cfg(test)]
@@ -135,13 +144,19 @@ mod tests {
             b"<sst><si><t>IP</t></si><si><r><t>Pass</t></r><r><t>wort</t></r></si><si/><si><t>a&amp;b1</t><rPh><t>x</t></rPh></si></sst>",
         );
         assert_eq!(strings, [b"IP".to_vec(), b"Passwort".to_vec(), Vec::new(), b"a&b1".to_vec()]);
-        let rows = sheet(
+        let (rows, is_whole) = sheet(
             b"<sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"C1\" t=\"s\"><v>1</v></c></row>\
               <row r=\"2\"><c r=\"A2\"><v>7</v></c><c r=\"B2\" t=\"inlineStr\"><is><t>x</t></is></c><c r=\"C2\" t=\"s\"><v>3</v></c>\
               <c r=\"ZZZ2\"><v>1</v></c><c r=\"D2\" t=\"s\"><v>99</v></c></row></sheetData>",
             &strings,
         );
         assert_eq!(String::from_utf8_lossy(&rows.text), "IP\t\tPasswort\n7\tx\ta&b1\t\n");
+        assert!(is_whole);
+        let (prefixed, _) = sheet(
+            b"<x:sheetData><x:row r='1'><x:c r='A1' t='s'><x:v>3</x:v></x:c><x:c s=\"1\" r = \"B1\"><x:v>a;b</x:v></x:c></x:row></x:sheetData>",
+            &strings,
+        );
+        assert_eq!(String::from_utf8_lossy(&prefixed.text), "a&b1\ta;b\n");
     }
 
     /// The attack: one long text that every cell names.
@@ -149,7 +164,11 @@ mod tests {
     fn a_text_that_every_cell_names_is_cut_and_counted() {
         let strings = [vec![b'x'; 1 << 20]];
         let row = format!("<row>{}</row>", "<c t=\"s\"><v>0</v></c>".repeat(200));
-        let rows = sheet(row.repeat(500).as_bytes(), &strings);
-        assert!(rows.text.len() <= TEXT_MAX + CELLS_MAX * (CELL_MAX + 1), "{}", rows.text.len());
+        let (rows, is_whole) = sheet(row.repeat(500).as_bytes(), &strings);
+        assert!(!is_whole && rows.text.len() <= TEXT_MAX + CELLS_MAX * (CELL_MAX + 1));
+        // One cell that names it a thousand times.
+        let row = format!("<row><c t=\"s\">{}</c></row>", "<v>0</v>".repeat(1000));
+        let (rows, is_whole) = sheet(row.as_bytes(), &strings);
+        assert!(is_whole && rows.text.len() == CELL_MAX + 1, "{}", rows.text.len());
     }
 }

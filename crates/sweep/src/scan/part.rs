@@ -249,11 +249,11 @@ impl Visit for Visitor<'_, '_> {
         self.run.chain.push(name);
         let flow = match self.run.is_spent() {
             true => ControlFlow::Break(()),
-            false if self.format == Format::Zip && self.book.wants(part.name) => {
+            false if self.format == Format::Zip && Book::wants(part.name) => {
                 let mut tee = self.book.tee(part.data);
                 let flow = self.run.part(&mut tee);
-                let kept = tee.kept;
-                self.book.keep(part.name, kept);
+                let (kept, is_cut) = (tee.kept, tee.is_cut);
+                self.book.keep(part.name, kept, is_cut);
                 flow
             }
             false => self.run.part(part.data),

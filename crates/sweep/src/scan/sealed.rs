@@ -52,8 +52,8 @@ const PACKED: &[&[u8]] = &[
     b"\xff\xd8\xff",
 ];
 
-/// Asked of what nothing was unpacked from; `is_whole`: not only of its beginning.
-pub(super) fn sealed(source: &dyn ReadAt, is_whole: bool) -> Option<Sealed> {
+/// By how it begins; `may_be_noise`: also by what all of it is.
+pub(super) fn sealed(source: &dyn ReadAt, may_be_noise: bool) -> Option<Sealed> {
     let mut head = [0; HEAD];
     let bytes = read_full(source, 0, &mut head).ok()?;
     let head = &head[..bytes];
@@ -69,7 +69,7 @@ pub(super) fn sealed(source: &dyn ReadAt, is_whole: bool) -> Option<Sealed> {
     if is_office(source, head) {
         return Some(Sealed::Encrypted("Microsoft Office"));
     }
-    if !is_whole || !looks_random(head) {
+    if !may_be_noise || !looks_random(head) {
         return None;
     }
     let is_packed = PACKED.iter().any(|magic| head.starts_with(magic)) || media::of(head).is_some();

@@ -269,12 +269,29 @@ fn text(value: &[u8], encoding: u32) -> Vec<u8> {
     char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>().into_bytes()
 }
 
+/// The length of a comment that `sql` begins with.
+fn comment(sql: &[u8]) -> usize {
+    let end: &[u8] = match sql {
+        [b'-', b'-', ..] => b"\n",
+        [b'/', b'*', ..] => b"*/",
+        _ => return 0,
+    };
+    memchr::memmem::find(&sql[2..], end).map_or(sql.len(), |len| 2 + len + end.len())
+}
+
 /// The names of the columns in `CREATE TABLE t (a TEXT, "b c" INT, PRIMARY KEY (a))`.
 fn columns(sql: &[u8]) -> Vec<Vec<u8>> {
     const OTHERS: [&[u8]; 5] = [b"primary", b"unique", b"check", b"foreign", b"constraint"];
     let (mut columns, mut one) = (Vec::new(), Vec::new());
     let (mut depth, mut quote) = (0_u32, None);
-    for &byte in sql {
+    let mut rest = sql;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let comment = if quote.is_none() { comment(rest) } else { 0 };
+        if comment > 0 {
+            rest = &rest[comment..];
+            continue;
+        }
+        rest = behind;
         match (quote, byte) {
             (Some(open), _) if byte == open => quote = None,
             (None, b'"' | b'\'' | b'`') => quote = Some(byte),
@@ -328,7 +345,15 @@ mod tests {
             ),
             "c,d|e f|g|h"
         );
-        for hostile in ["", "(", ")))(", "CREATE TABLE x", "\"", "(((((", "(\"", ",,,,", "(,,,"] {
+        assert_eq!(
+            names(
+                "CREATE TABLE u ( -- who\n id INT, -- it's, (theirs\n name /* a, \"b */ TEXT, pw TEXT /* end"
+            ),
+            "id|name|pw"
+        );
+        for hostile in
+            ["", "(", "(--", "(/*/", ")))(", "CREATE TABLE x", "\"", "(((((", "(\"", ",,,,", "(,,,"]
+        {
             assert!(names(hostile).len() < 16, "{hostile}");
         }
     }

@@ -142,7 +142,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("interrupted: this is what was found until then");
     }
     let is_whole = failed.is_none() && !progress.is_stopped();
-    let baseline = known.with(&findings, &volumes);
+    let baseline = known.before.with(&findings, &volumes, failures.is_empty());
     findings.retain(|finding| !known.hides.knows(finding));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     volumes.retain(|volume| !known.hides.knows_volume(volume));
@@ -232,10 +232,6 @@ impl Known {
         }
         before.notes_of(&hides);
         Ok(Known { hides, before })
-    }
-
-    fn with(&self, findings: &[Finding], volumes: &[Volume]) -> String {
-        self.before.with(findings, volumes)
     }
 }
 
@@ -410,7 +406,7 @@ impl Collected {
         self.progress.done(totals.read);
         self.findings.extend(findings);
         self.volumes.extend(volumes);
-        self.inside += skipped.len();
+        self.inside += skipped.iter().filter(|(_, why)| why != source::LINK).count();
         self.skipped.extend(skipped);
         // A journal says what it likes.
         let Totals { read, unpacked, parts, .. } = &mut self.totals;

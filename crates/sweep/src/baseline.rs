@@ -26,7 +26,7 @@ pub enum BaselineError {
     Version(u32),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     rule: String,
@@ -51,7 +51,7 @@ struct File {
 }
 
 /// A card that may lie open. One on which footage is found later is another matter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
     rule: String,
@@ -77,15 +77,17 @@ pub struct Baseline {
 struct Entries<E> {
     live: HashSet<E>,
     notes: HashMap<E, Note>,
+    /// Of other baselines, for what is found again.
+    others: HashMap<E, Note>,
 }
 
 impl<E> Default for Entries<E> {
     fn default() -> Self {
-        Entries { live: HashSet::new(), notes: HashMap::new() }
+        Entries { live: HashSet::new(), notes: HashMap::new(), others: HashMap::new() }
     }
 }
 
-impl<E: Eq + Hash + Clone> Entries<E> {
+impl<E: Eq + Hash + Clone + Ord> Entries<E> {
     fn add(&mut self, entry: E, note: Note, now: i64) {
         if note.1.is_none_or(|until| now < until) {
             self.live.insert(entry.clone());
@@ -93,9 +95,22 @@ impl<E: Eq + Hash + Clone> Entries<E> {
         self.notes.entry(entry).or_insert(note);
     }
 
-    /// What stands beside the first of the names under which an entry may be known.
-    fn note(&self, names: &[E]) -> Note {
-        names.iter().find_map(|name| self.notes.get(name)).cloned().unwrap_or_default()
+    /// Those that were found, each once, and, if `keeps`, those that were known before, with
+    /// what stands beside them.
+    fn written(&self, found: impl Iterator<Item = E>, keeps: bool) -> Vec<(E, Note)> {
+        let mut seen = HashSet::new();
+        let mut entries: Vec<E> = found.filter(|entry| seen.insert(entry.clone())).collect();
+        if keeps {
+            let from = entries.len();
+            entries.extend(self.notes.keys().filter(|entry| !seen.contains(entry)).cloned());
+            entries[from..].sort();
+        }
+        let note = |entry: &E| self.notes.get(entry).or(self.others.get(entry)).cloned();
+        let noted = entries.into_iter().map(|entry| {
+            let note = note(&entry).unwrap_or_default();
+            (entry, note)
+        });
+        noted.collect()
     }
 }
 
@@ -129,72 +144,62 @@ impl Baseline {
 
     /// Has reasons and ends of another one, too, where it has none of its own.
     pub fn notes_of(&mut self, other: &Baseline) {
-        for (entry, note) in &other.findings.notes {
-            self.findings.notes.entry(entry.clone()).or_insert_with(|| note.clone());
-        }
-        for (known, note) in &other.volumes.notes {
-            self.volumes.notes.entry(known.clone()).or_insert_with(|| note.clone());
-        }
+        self.findings.others = other.findings.notes.clone();
+        self.volumes.others = other.volumes.notes.clone();
     }
 
     /// The file in which these are known, of volumes those that lie open, with the reasons
-    /// and ends that this baseline has of them. It holds no secrets.
-    pub fn with(&self, findings: &[Finding], volumes: &[Volume]) -> String {
-        let mut seen = HashSet::new();
-        let findings = findings.iter().map(|finding| {
-            let [entry, other] = self.entries(finding);
-            let (reason, until) = self.findings.note(&[entry.clone(), other]);
-            Entry { reason, until, ..entry }
-        });
-        let findings = findings.filter(|entry| seen.insert(entry.clone())).collect();
-        let mut seen = HashSet::new();
+    /// and ends that this baseline has of them. It holds no secrets. What was known before
+    /// and is not among these stays if they are not all that there may be.
+    pub fn with(&self, findings: &[Finding], volumes: &[Volume], are_all: bool) -> String {
+        let findings = findings.iter().map(|finding| self.entry(finding));
+        let findings = self.findings.written(findings, !are_all).into_iter();
         let open = volumes.iter().filter(|volume| volume.severity() > Severity::Info);
-        let volumes = open.map(|volume| {
-            let [known, other] = self.known(volume);
-            let (reason, until) = self.volumes.note(&[known.clone(), other]);
-            Known { reason, until, ..known }
-        });
-        let volumes = volumes.filter(|known| seen.insert(known.clone())).collect();
-        pretty(&File { version: VERSION, findings, volumes })
+        let volumes = open.map(|volume| self.known(volume));
+        let volumes = self.volumes.written(volumes, !are_all).into_iter();
+        pretty(&File {
+            version: VERSION,
+            findings: findings.map(|(entry, (reason, until))| Entry { reason, until, ..entry }).collect(),
+            volumes: volumes.map(|(known, (reason, until))| Known { reason, until, ..known }).collect(),
+        })
     }
 
     /// [`Baseline::with`] of none before.
     pub fn write(findings: &[Finding], volumes: &[Volume]) -> String {
-        Baseline::default().with(findings, volumes)
+        Baseline::default().with(findings, volumes, true)
     }
 
     pub fn knows(&self, finding: &Finding) -> bool {
-        self.entries(finding).iter().any(|entry| self.findings.live.contains(entry))
+        self.findings.live.contains(&self.entry(finding))
     }
 
     /// Whether what is said of a volume is known, wherever it is found now.
     pub fn knows_volume(&self, volume: &Volume) -> bool {
-        self.known(volume).iter().any(|known| self.volumes.live.contains(known))
+        self.volumes.live.contains(&self.known(volume))
     }
 
-    /// By the way from the folder of the sweep, and by that from what was named.
-    fn entries(&self, finding: &Finding) -> [Entry; 2] {
+    fn entry(&self, finding: &Finding) -> Entry {
         let chain = &finding.location.chain;
-        self.names(chain).map(|first| Entry {
+        Entry {
             rule: finding.rule.id.clone(),
             fingerprint: finding.fingerprint.clone(),
-            place: first.into_iter().chain(chain.iter().skip(1).cloned()).collect(),
+            place: self.name(chain).into_iter().chain(chain.iter().skip(1).cloned()).collect(),
             reason: None,
             until: None,
-        })
+        }
     }
 
-    fn known(&self, volume: &Volume) -> [Known; 2] {
-        self.names(&volume.chain).map(|first| Known {
+    fn known(&self, volume: &Volume) -> Known {
+        Known {
             rule: volume.rule().to_owned(),
-            fingerprint: volume.fingerprint_at(&first.unwrap_or_default()),
+            fingerprint: volume.fingerprint_at(&self.name(&volume.chain).unwrap_or_default()),
             reason: None,
             until: None,
-        })
+        }
     }
 
-    fn names(&self, chain: &[String]) -> [Option<String>; 2] {
-        [Places::name, Places::below].map(|name| chain.first().map(|first| name(&self.places, first)))
+    fn name(&self, chain: &[String]) -> Option<String> {
+        chain.first().map(|first| self.places.name(first))
     }
 }
 

@@ -40,7 +40,7 @@ impl Places {
     }
 
     /// The way from what was named alone; of a file that was named itself, its name.
-    pub fn below(&self, input: &str) -> String {
+    fn below(&self, input: &str) -> String {
         match self.named(input) {
             Some((_, rest)) if !rest.as_os_str().is_empty() => text(rest),
             Some((named, _)) => {

@@ -18,6 +18,8 @@ const DEPTH_MAX: usize = 256;
 const HELD_MAX: u64 = 256 << 20;
 /// What standard input may hold, in bytes: it is kept in memory.
 pub const STDIN_MAX: u64 = 1 << 30;
+/// Why a link was skipped, in a folder or an archive: nothing is lost by it.
+pub const LINK: &str = "a link, not followed";
 
 /// One thing that a walk came to.
 #[derive(Debug)]
@@ -101,7 +103,7 @@ impl Walk<'_> {
                 (self.tell)(self::open(&path, name))?;
             } else {
                 let why = match (kind.is_symlink(), kind.is_dir()) {
-                    (true, _) => "a link, not followed",
+                    (true, _) => LINK,
                     (_, true) => "folders too deep",
                     _ => "no regular file",
                 };

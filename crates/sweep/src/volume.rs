@@ -133,8 +133,7 @@ impl Volume {
     pub(crate) fn skipped(&mut self, why: Skip) {
         match why {
             Skip::Encrypted if self.lock == Lock::Open => self.encrypted += 1,
-            // A link leads to what is told by itself, or out of the volume.
-            Skip::Encrypted | Skip::Unsupported(_) => {}
+            Skip::Encrypted | Skip::Link | Skip::Unsupported(_) => {}
             _ => self.not_read(&why.to_string()),
         }
     }

@@ -43,9 +43,18 @@ pub(crate) fn html(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// The text of a message of SARIF (2.1.0, 3.11.6), in which brackets would make a link.
+/// The text of a message of SARIF (2.1.0, 3.11.5 and 3.11.6), in which brackets would make a
+/// link, unless a backslash stands before them, and braces a placeholder.
 pub(super) fn message(text: &str) -> String {
-    shown(text).replace('[', "\\[").replace(']', "\\]")
+    let mut message = String::new();
+    for c in shown(text).chars() {
+        match c {
+            '[' | ']' | '\\' => message.extend(['\\', c]),
+            '{' | '}' => message.extend([c, c]),
+            _ => message.push(c),
+        }
+    }
+    message
 }
 
 /// A path as the address of an artifact: all but unreserved characters escaped.

@@ -52,6 +52,7 @@ use std::rc::Rc;
 
 use crate::limits::Limits;
 use crate::read::ReadAt;
+use crate::source::LINK;
 use crate::volume::Volume;
 
 pub use account::Account;
@@ -153,6 +154,8 @@ pub const HEAD: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
     Encrypted,
+    /// What it leads to is read by itself, or lies outside.
+    Link,
     TooLarge,
     TooMany,
     /// It unpacks to so much more than it is that it must be a bomb.
@@ -165,6 +168,7 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encrypted => f.write_str("encrypted"),
+            Self::Link => f.write_str(LINK),
             Self::TooLarge => f.write_str("larger than the limit"),
             Self::TooMany => f.write_str("more entries than the limit"),
             Self::Ratio => f.write_str("unpacks to far more than it is"),

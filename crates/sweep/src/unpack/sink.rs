@@ -200,7 +200,7 @@ impl<'a> Sink<'a> {
     /// Tells of a link, which is not followed.
     pub(super) fn link(&mut self, name: &str) -> Result<(), Stop> {
         self.count()?;
-        self.skip(name, Skip::Unsupported("a link, which is not followed"));
+        self.skip(name, Skip::Link);
         Ok(())
     }
 

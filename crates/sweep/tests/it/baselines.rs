@@ -27,7 +27,7 @@ fn a_baseline_knows_a_file_however_its_path_is_spelt() {
         (Places::new(folder.path(), &[typed.to_owned()]), found(&name))
     };
     let (places, first) = at(Path::new("./cams"));
-    let text = Baseline::default().at(&places).with(&first, &[]);
+    let text = Baseline::default().at(&places).with(&first, &[], true);
     assert!(text.contains("\"cams/a/cam.conf\""), "{text}");
     let knows = |(places, found): (Places, Vec<Finding>)| {
         Baseline::read(&text, NOW).expect("its own form").at(&places).knows(&found[0])
@@ -40,6 +40,9 @@ fn a_baseline_knows_a_file_however_its_path_is_spelt() {
     assert!(knows((Places::new(folder.path(), std::slice::from_ref(&file)), found("./cams/a/cam.conf"))));
     assert!(knows((Places::new(folder.path(), &[".".into()]), found("./cams/a/cam.conf"))));
     assert!(!knows((Places::new(folder.path(), &[".".into()]), found("./cams/b/cam.conf"))));
+    // The attack: the same name and password below a folder that is named by itself.
+    let inner = PathBuf::from("b");
+    assert!(!knows((Places::new(folder.path(), std::slice::from_ref(&inner)), found("b/cams/a/cam.conf"))));
 }
 
 /// The card is known at another place where it is mounted.
@@ -55,7 +58,7 @@ fn a_baseline_of_what_lies_elsewhere_goes_by_what_was_named() {
         (Places::new(&folder.path().join("home"), &[card]), found(&name))
     };
     let (places, first) = at("one");
-    let text = Baseline::default().at(&places).with(&first, &[]);
+    let text = Baseline::default().at(&places).with(&first, &[], true);
     assert!(text.contains("\"etc/cam.conf\"") && !text.contains("media"), "{text}");
     let (places, other) = at("two");
     assert!(Baseline::read(&text, NOW).expect("its own form").at(&places).knows(&other[0]));
@@ -68,7 +71,7 @@ fn reasons_and_ends_stay_when_a_baseline_is_written_again() {
         .replace("\"place\"", "\"reason\": \"being replaced\", \"until\": 1795824001, \"place\"");
     for now in [NOW, NOW + 100] {
         let before = Baseline::read(&noted, now).expect("its own form");
-        let text = before.with(&both, &[]);
+        let text = before.with(&both, &[], true);
         assert_eq!(text.matches("being replaced").count(), 1, "{text}");
         assert_eq!(text.matches("1795824001").count(), 1, "{text}");
         assert_eq!(text.matches("fingerprint").count(), 2, "{text}");
@@ -79,8 +82,12 @@ fn reasons_and_ends_stay_when_a_baseline_is_written_again() {
     // Notes of the one that hides are taken as well; what was found no more is not kept.
     let mut before = Baseline::default();
     before.notes_of(&Baseline::read(&noted, NOW).expect("its own form"));
-    assert!(before.with(&both, &[]).contains("being replaced"));
-    assert!(!before.with(&both[1..], &[]).contains("being replaced"));
+    assert!(before.with(&both, &[], true).contains("being replaced"));
+    assert!(!before.with(&both[1..], &[], true).contains("being replaced"));
+    // What could not be read this time stays known, with its reason.
+    let before = Baseline::read(&noted, NOW).expect("its own form");
+    let text = before.with(&both[1..], &[], false);
+    assert!(text.contains("being replaced") && text.matches("fingerprint").count() == 2, "{text}");
     // One that stands twice in a file is one entry.
     assert_eq!(Baseline::write(&[found("a.conf"), found("a.conf")].concat(), &[]).matches("rule").count(), 1);
 }

@@ -5,7 +5,7 @@ use sweep::{Finding, Limits, Places, Rules, Totals};
 
 const FORMS: [Form; 5] = [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html];
 /// What a terminal, a page, a sheet or a viewer would obey.
-const EVIL: &str = "=cmd|' /C calc'!A0 \u{1b}[2J\u{7}\u{8}\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}<script>alert(1)</script>\"'[x](//e)";
+const EVIL: &str = "=cmd|' /C calc'!A0 \u{1b}[2J\u{7}\u{8}\u{7f}\u{9b}31m\u{9d}0;x\u{9c}\u{202e}\u{2066}\u{200b}\u{61c}\u{e0041}<script>alert(1)</script>\"'[x](//e)\\[y](//f)";
 /// Of a maker that nobody knows.
 const RULE: &str = r#"
 [[rule]]
@@ -59,8 +59,8 @@ fn foreign_text_is_obeyed_by_nobody_in_any_form() {
         let mut told = Told::of(&rules, format!("{{{evil}}}acme_{evil}}}\n").as_bytes());
         let finding = told.findings.iter_mut().find(|finding| finding.rule.id == "evil").expect("found");
         assert_eq!(finding.location.parameter.as_deref(), Some(evil.as_str()));
-        finding.location.chain = vec![evil.clone(), evil.clone()];
-        told.skipped.push((vec![evil.clone()], evil.clone()));
+        finding.location.chain = vec![evil.clone(), format!("{evil}{{0}}")];
+        told.skipped.push((vec![evil.clone()], format!("{evil}{{0}}")));
         for form in FORMS {
             let text = told.write(form, true);
             let obeyed = |c: &char| {
@@ -86,10 +86,11 @@ fn foreign_text_is_obeyed_by_nobody_in_any_form() {
             &run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"],
         ] {
             let text = text.as_str().expect("a message");
-            assert!(
-                text.contains("\\[x\\](//e)") && !text.replace("\\]", "").contains(']'),
-                "a link: {text}"
-            );
+            assert!(text.contains("\\[x\\](//e)"), "{text}");
+            // What no backslash takes its meaning from, and what is not doubled.
+            let bare = text.replace("\\\\", "").replace("\\[", "").replace("\\]", "");
+            assert!(!bare.contains(['\\', '[', ']']), "a link: {text}");
+            assert!(!bare.replace("{{", "").replace("}}", "").contains(['{', '}']), "a placeholder: {text}");
         }
         // And without being asked, no form shows the secret.
         told.findings[0].location.parameter = None;

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{File, Format, HEAD, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 39] = [
+const FORMATS: [Format; 41] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -47,6 +47,8 @@ const FORMATS: [Format; 39] = [
     Format::Qcow2,
     Format::Vmdk,
     Format::Vhd,
+    Format::Vhdx,
+    Format::Rar,
     Format::Sqlite,
 ];
 

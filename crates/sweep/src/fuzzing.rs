@@ -57,7 +57,7 @@ pub fn document(bytes: &[u8]) {
         let Some(text) = (at < own.end).then(|| form(document, &own, at)).flatten() else { continue };
         assert!(text.place.end <= document.len() && text.bytes.len() <= 4 * document.len() + 64);
     }
-    let strings = crate::decode::strings(document);
+    let (strings, _) = crate::decode::strings(document);
     let (rows, _) = crate::decode::sheet(document, &strings);
     assert!(rows.text.len() <= (16 << 20) + (1 << 18));
 }

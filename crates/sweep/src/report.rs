@@ -141,9 +141,9 @@ impl Report<'_> {
                 let rule = &finding.rule;
                 json!({
                     "id": rule.id,
-                    "shortDescription": { "text": rule.title },
-                    "fullDescription": { "text": rule.opens },
-                    "help": { "text": rule.remedy },
+                    "shortDescription": { "text": message(&rule.title) },
+                    "fullDescription": { "text": message(&rule.opens) },
+                    "help": { "text": message(&rule.remedy) },
                 })
             })
             .chain(volumes::rules(self.volumes))

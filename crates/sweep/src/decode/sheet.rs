@@ -70,26 +70,27 @@ fn append(text: &[u8], cell: &mut Vec<u8>) {
     }
 }
 
-/// The texts of `sharedStrings.xml`, in order.
-pub(crate) fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
+/// The texts of `sharedStrings.xml`, in order, and whether they are all.
+pub(crate) fn strings(bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let (mut strings, mut one) = (Vec::new(), None::<Vec<u8>>);
     let mut is_aloud = false;
     for piece in pieces(bytes) {
         // How a text of East Asia is read stands beside it.
-        is_aloud = piece.begins(b"rPh") || is_aloud && !piece.ends(b"rPh");
+        let is_alone = piece.tag.ends_with(b"/");
+        is_aloud = piece.begins(b"rPh") && !is_alone || is_aloud && !piece.ends(b"rPh");
         if piece.begins(b"si") {
-            one = Some(Vec::new());
+            (one, is_aloud) = (Some(Vec::new()), false);
         } else if let Some(one) = one.as_mut().filter(|_| piece.begins(b"t") && !is_aloud) {
             append(piece.text, one);
         }
-        if piece.ends(b"si") || piece.begins(b"si") && piece.tag.ends_with(b"/") {
+        if piece.ends(b"si") || piece.begins(b"si") && is_alone {
+            if strings.len() == STRINGS_MAX {
+                return (strings, false);
+            }
             strings.extend(one.take());
         }
-        if strings.len() == STRINGS_MAX {
-            break;
-        }
     }
-    strings
+    (strings, true)
 }
 
 /// The number of a column: `C7` is in the third.
@@ -102,7 +103,7 @@ fn column(place: &[u8]) -> Option<usize> {
 /// The rows of a sheet, and whether they are all.
 pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
     let (mut rows, mut cells) = (Rows::default(), Vec::<Vec<u8>>::new());
-    let (mut from, mut place, mut is_shared) = (0, 0, false);
+    let (mut from, mut place, mut is_shared, mut is_whole) = (0, 0, false, true);
     for piece in pieces(bytes) {
         if piece.begins(b"row") || piece.ends(b"sheetData") {
             rows.push(&cells, from);
@@ -115,7 +116,10 @@ pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
                 cells.resize(place + 1, Vec::new());
             }
         } else if piece.begins(b"v") || piece.begins(b"t") {
-            let Some(cell) = cells.get_mut(place) else { continue };
+            let Some(cell) = cells.get_mut(place) else {
+                is_whole = false;
+                continue;
+            };
             let number = || std::str::from_utf8(piece.text).ok()?.trim().parse::<usize>().ok();
             match is_shared.then(number) {
                 Some(number) => {
@@ -131,7 +135,7 @@ pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
         }
     }
     rows.push(&cells, from);
-    (rows, true)
+    (rows, is_whole)
 }
 
 #[cfg(test)]
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn cells_are_put_where_they_say_with_the_texts_that_they_name() {
-        let strings = strings(
+        let (strings, _) = strings(
             b"<sst><si><t>IP</t></si><si><r><t>Pass</t></r><r><t>wort</t></r></si><si/><si><t>a&amp;b1</t><rPh><t>x</t></rPh></si></sst>",
         );
         assert_eq!(strings, [b"IP".to_vec(), b"Passwort".to_vec(), Vec::new(), b"a&b1".to_vec()]);
@@ -151,12 +155,15 @@ mod tests {
             &strings,
         );
         assert_eq!(String::from_utf8_lossy(&rows.text), "IP\t\tPasswort\n7\tx\ta&b1\t\n");
-        assert!(is_whole);
+        assert!(!is_whole, "of a column that is too far to the right");
         let (prefixed, _) = sheet(
             b"<x:sheetData><x:row r='1'><x:c r='A1' t='s'><x:v>3</x:v></x:c><x:c s=\"1\" r = \"B1\"><x:v>a;b</x:v></x:c></x:row></x:sheetData>",
             &strings,
         );
         assert_eq!(String::from_utf8_lossy(&prefixed.text), "a&b1\ta;b\n");
+        let (texts, is_whole) =
+            super::strings(b"<si><t>a</t><rPh/></si><si><rPh><t>b</t></si><si><t>c</t></si>");
+        assert!(is_whole && texts == [b"a".to_vec(), Vec::new(), b"c".to_vec()], "{texts:?}");
     }
 
     /// The attack: one long text that every cell names.

@@ -66,8 +66,8 @@ impl Run<'_> {
         if book.strings.is_empty() && !book.is_cut || book.sheets.is_empty() {
             return;
         }
-        let mut is_cut = book.is_cut;
-        let strings = decode::strings(&book.strings);
+        let (strings, is_whole) = decode::strings(&book.strings);
+        let mut is_cut = book.is_cut || !is_whole;
         for (name, sheet) in &book.sheets {
             if self.stopped {
                 return;

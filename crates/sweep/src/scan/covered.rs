@@ -17,8 +17,9 @@ pub(super) struct Covered {
     closed: Stretches,
     /// Read as files, between which deleted ones lie: text and other containers in there
     /// are still looked at. What is of the same format was met already; every block of
-    /// UBI and every node of JFFS2 begins with a magic number.
-    walked: BTreeMap<Format, Range<u64>>,
+    /// UBI and every node of JFFS2 begins with a magic number. Of a disk of a machine, it is
+    /// what was read of it alone: others may lie behind, or between.
+    walked: BTreeMap<Format, Stretches>,
     /// Where partitions and members begin, which were unpacked with what they are of.
     opened: BTreeSet<u64>,
 }
@@ -31,12 +32,15 @@ impl Covered {
     /// What a container took, if it covers so much. A header may say that whatever lies
     /// in it means nothing, and hide it: only contents are taken for read.
     pub(super) fn take(&mut self, format: Format, range: Range<u64>, outcome: Outcome) {
-        if keeps_deleted(format) {
-            self.walked.insert(format, range);
+        let within = |part: Range<u64>| part.start.max(range.start)..part.end.min(range.end);
+        if is_disk(format) {
+            let walked = self.walked.entry(format).or_default();
+            outcome.contents.into_iter().for_each(|part| walked.add(within(part)));
+        } else if keeps_deleted(format) {
+            self.walked.entry(format).or_default().add(range);
         } else if outcome.parts > 0 && outcome.contents.is_empty() {
             self.closed.add(range);
         } else if outcome.parts > 0 {
-            let within = |part: Range<u64>| part.start.max(range.start)..part.end.min(range.end);
             outcome.contents.into_iter().for_each(|part| self.whole.add(within(part)));
         }
     }
@@ -51,12 +55,12 @@ impl Covered {
         self.whole.holds(at)
             || self.closed.holds(at)
             || self.opened.contains(&at)
-            || self.walked.get(&format).is_some_and(|range| range.contains(&at))
+            || self.walked.get(&format).is_some_and(|walked| walked.holds(at))
     }
 
     /// Where findings begin of the files, or of the capture, among which `at` lies.
     pub(super) fn told_since(&self, at: u64) -> Option<u64> {
-        self.walked.values().any(|range| range.contains(&at)).then_some(self.mark)
+        self.walked.values().any(|walked| walked.holds(at)).then_some(self.mark)
     }
 
     /// Forgets what ends before `start`: windows go onwards.
@@ -120,10 +124,11 @@ impl Stretches {
 
 fn keeps_deleted(format: Format) -> bool {
     use Format::*;
-    matches!(
-        format,
-        Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Qcow2 | Vmdk | Vhd | Vhdx | Cab | Pcap | PcapNg
-    )
+    matches!(format, Jffs2 | Yaffs | Ubi | Ext | Fat | ExFat | Gpt | Mbr | Cab | Pcap | PcapNg)
+}
+
+fn is_disk(format: Format) -> bool {
+    matches!(format, Format::Qcow2 | Format::Vmdk | Format::Vhd | Format::Vhdx)
 }
 
 #[cfg(test)]

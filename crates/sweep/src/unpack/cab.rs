@@ -11,6 +11,8 @@ use super::bytes::{Pieces, byte, le16, le32, name, take, until_zero};
 use super::sink::{Covered, Sink, Stop};
 use crate::read::ReadAt;
 
+/// Between folders, in bytes: less than a cabinet takes.
+const GAP_MAX: u64 = 32;
 const HEADER: u64 = 36;
 const WITH_PREVIOUS: u16 = 1;
 const WITH_NEXT: u16 = 2;
@@ -60,15 +62,16 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         all.push(Folder { at: start + u64::from(offset), blocks, packing });
         at += 8 + of_folder;
     }
-    let mut files = list(source, start + u64::from(le32(&head, 16)?), files, sink)?;
-    // What the header says of its size is a claim.
-    let mut end = Some(at);
+    let (mut files, listed) = list(source, start + u64::from(le32(&head, 16)?), files, sink)?;
+    // What the header says of its size is a claim; and so is where folders lie. Only so far as
+    // nothing lies between them they are of one cabinet.
+    let (mut end, mut taken) = (Some(at.max(listed)), Vec::new());
     files.sort_by_key(|file| (file.folder, file.at));
     for files in files.chunk_by(|a, b| a.folder == b.folder) {
         // Others are of a folder that goes on in another cabinet.
         if let Some(folder) = all.get(usize::from(files[0].folder)) {
             match open(source, folder, of_block, files, sink) {
-                Ok(last) => end = end.map(|end| end.max(last)),
+                Ok(last) => taken.push(folder.at..last),
                 Err(stop) => {
                     end = None;
                     sink.guard("", Err(stop))?;
@@ -76,10 +79,15 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
             }
         }
     }
+    taken.sort_by_key(|folder| folder.start);
+    for folder in taken {
+        end = end.map(|end| if folder.start <= end + GAP_MAX { end.max(folder.end) } else { end });
+    }
     Ok(end.map(|end| end - start))
 }
 
-fn list(source: &dyn ReadAt, mut at: u64, count: u16, sink: &mut Sink<'_>) -> Result<Vec<File>, Stop> {
+/// The files, and where the list of them ends.
+fn list(source: &dyn ReadAt, mut at: u64, count: u16, sink: &mut Sink<'_>) -> Result<(Vec<File>, u64), Stop> {
     let mut files = Vec::new();
     for _ in 0..count {
         sink.count()?;
@@ -89,7 +97,7 @@ fn list(source: &dyn ReadAt, mut at: u64, count: u16, sink: &mut Sink<'_>) -> Re
         let (bytes, from, folder) = (le32(&entry, 0)?, le32(&entry, 4)?, le16(&entry, 8)?);
         files.push(File { folder, at: from, bytes, name: name(&text).replace('\\', "/") });
     }
-    Ok(files)
+    Ok((files, at))
 }
 
 fn text(source: &dyn ReadAt, at: u64) -> Result<Vec<u8>, Stop> {

@@ -1,8 +1,10 @@
-//! Disks of virtual machines: QCOW2, VMDK and VHD, and `vhdx` beside them, as recorders that run in one have
-//! them. Unpacked in place: blocks are looked up as they are read, and none is kept but
-//! a few of those that are packed.
+//! Disks of virtual machines, as recorders that run in one have them: QCOW2, VMDK and VHD;
+//! VHDX has a module of its own. Unpacked in place: blocks are looked up as they are read, and
+//! none is kept but a few of those that are packed.
 
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::bytes::{be32, be64, byte, le16, le32, le64, take};
@@ -16,6 +18,8 @@ use crate::volume::{Lock, Volume};
 const BLOCK_MAX: u64 = 256 << 20;
 /// The same where blocks are packed, and so held in memory: QCOW2 allows as much.
 const PACKED_BLOCK_MAX: u64 = 2 << 20;
+/// Stretches that are known to have been read; what lies in others may be read twice.
+const RANGES_MAX: usize = 1 << 16;
 
 pub(super) const ON_TOP: Stop = Stop::Skip(Skip::Unsupported("a disk that lies on top of another file"));
 
@@ -42,6 +46,10 @@ pub(super) struct Disk<'a> {
     account: Rc<Account>,
     /// Its number there.
     id: u64,
+    /// What was read of the source, as it came.
+    read: RefCell<Vec<Range<u64>>>,
+    /// A block that was to be read lies behind the end of the source.
+    is_short: Cell<bool>,
 }
 
 impl<'a> Disk<'a> {
@@ -57,14 +65,43 @@ impl<'a> Disk<'a> {
         }
         let account = sink.account();
         let id = account.disk();
-        Ok(Disk { source, bytes, block, map, account, id })
+        let (read, is_short) = (RefCell::default(), Cell::new(false));
+        Ok(Disk { source, bytes, block, map, account, id, read, is_short })
     }
 
     pub(super) fn unpack(self, start: u64, sink: &mut Sink<'_>) -> Covered {
         let result = inner("", &self, sink);
         self.account.forget(self.id);
+        if self.is_short.get() {
+            sink.skip("", Skip::Damaged("blocks of a disk behind the end of the file"));
+        }
+        for Range { start, end } in self.read.into_inner() {
+            sink.contents(start, end);
+        }
         result?;
         Ok(Some(self.source.len() - start))
+    }
+
+    /// A block that is not packed. Files end in the midst of the last one, if there are zeros
+    /// behind.
+    fn at(&self, at: u64, from: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let start = at.saturating_add(from);
+        let read = self.source.read_at(start, buffer)?;
+        if read == 0 {
+            self.is_short.set(self.is_short.get() || at >= self.source.len());
+            self.account.hole(buffer.len() as u64).map_err(inside)?;
+            buffer.fill(0);
+            return Ok(buffer.len());
+        }
+        let end = start + read as u64;
+        let mut ranges = self.read.borrow_mut();
+        let has_room = ranges.len() < RANGES_MAX;
+        match ranges.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ if has_room => ranges.push(start..end),
+            _ => {}
+        }
+        Ok(read)
     }
 
     fn packed(&self, at: u64, bytes: u64, codec: Codec) -> Result<Vec<u8>, Stop> {
@@ -104,7 +141,7 @@ impl ReadAt for Disk<'_> {
                 self.account.hole(count as u64).map_err(inside)?;
                 buffer.fill(0);
             }
-            Place::At(at) => return self.source.read_at(at.saturating_add(from as u64), buffer),
+            Place::At(at) => return self.at(at, from as u64, buffer),
             Place::Packed { at, bytes, codec } => {
                 let block = self.packed(at, bytes, codec).map_err(inside)?;
                 buffer.copy_from_slice(&block[from..from + count]);

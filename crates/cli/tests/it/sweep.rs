@@ -56,7 +56,7 @@ fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
     write("param.txt", format!("root.SMTP.Password={SECRET}\n").as_bytes());
     write("clean.txt", b"nothing\n");
     write("backups/locked", b"Salted__\x9c\xf3\x10\xe2\x07\xa1\xd3\xb4\x88\x91\xaa\xf0\x03\x04\x99\xe1");
-    std::os::unix::fs::symlink("clean.txt", folder.path().join("backups/link")).unwrap();
+    std::os::unix::fs::symlink("../clean.txt", folder.path().join("backups/link")).unwrap();
     let missing = "not read: nowhere: No such file or directory";
     for (arguments, code, part) in [
         (&["clean.txt"][..], 0, "0 findings; 0 skipped"),

@@ -19,6 +19,7 @@ use ::sweep::{
     count,
 };
 use anyhow::{Context as _, bail, ensure};
+use camera::Unread;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use container::{Container, Failed};
 
@@ -38,8 +39,8 @@ Exit codes:
   2  an error: wrong arguments, rules or baseline, a sweep that broke off or was interrupted,
      or nothing of what was named could be read
   3  nothing found that counts, but something that was named could not be read (missing,
-     refused by the system, or encrypted as a whole); with --fail-on-unread, also if
-     something inside was not read";
+     refused by the system, encrypted as a whole, or of a kind that is not read); with
+     --fail-on-unread, also if something inside was not read, or a card is encrypted";
 
 #[derive(clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -131,7 +132,8 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Ok(bytes) => {
                 collected.input(&sweep, &name, None, &bytes);
             }
-            Err(why) => collected.skip(&name, why),
+            Err(Unread { why, is_absent: true }) => collected.skip(&name, why),
+            Err(Unread { why, .. }) => collected.failed(&name, why),
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
@@ -279,7 +281,7 @@ impl Collected {
                 self.failed("-", format!("longer than {} bytes", source::STDIN_MAX));
             }
             let totals = self.input(sweep, "-", None, &bytes);
-            self.locked("-", totals);
+            self.closed("-", totals);
             return Ok(());
         }
         let named = path.to_string_lossy().into_owned();
@@ -291,21 +293,26 @@ impl Collected {
                 Entry::File { name, source } => {
                     let totals = self.input(sweep, &name, source.state().as_deref(), &source);
                     if name == named {
-                        self.locked(&name, totals);
+                        self.closed(&name, totals);
                     }
                 }
                 Entry::Skipped { name, why, failed: true } => self.failed(&name, why),
-                Entry::Skipped { name, why, .. } => self.skip(&name, why),
+                Entry::Skipped { name, why, .. } => {
+                    self.inside += usize::from(why != source::LINK);
+                    self.skip(&name, why);
+                }
             }
             self.progress.go_on()
         });
         Ok(())
     }
 
-    /// A file that was named itself, and of which nothing but an encrypted whole was seen.
-    fn locked(&mut self, name: &str, totals: Totals) {
+    /// A file that was named itself, and of which nothing was seen but that it is closed.
+    fn closed(&mut self, name: &str, totals: Totals) {
         if totals.parts <= 1 && totals.locked > 0 {
             self.failures.push((name.to_owned(), "encrypted, as far as can be seen".to_owned()));
+        } else if totals.closed {
+            self.failures.push((name.to_owned(), "encrypted, or not of a kind that is read".to_owned()));
         }
     }
 
@@ -407,6 +414,7 @@ impl Collected {
         self.findings.extend(findings);
         self.volumes.extend(volumes);
         self.inside += skipped.iter().filter(|(_, why)| why != source::LINK).count();
+        self.inside += usize::try_from(totals.unread).unwrap_or(usize::MAX);
         self.skipped.extend(skipped);
         // A journal says what it likes.
         let Totals { read, unpacked, parts, .. } = &mut self.totals;

@@ -110,6 +110,11 @@ pub struct Totals {
     pub locked: u64,
     /// Of those, what the system would not read.
     pub failed: u64,
+    /// File systems of which not all was looked at, or that are encrypted.
+    pub unread: u64,
+    /// The input itself, from its first byte on, is encrypted or of a kind that is not read.
+    /// A card that is encrypted is as it should be, and none of these.
+    pub closed: bool,
 }
 
 /// A sweep with these rules and limits.
@@ -167,9 +172,7 @@ impl Sweep<'_> {
         };
         let answered = run.source(source, true);
         run.as_a_whole(source);
-        if run.volumes == 0 {
-            run.sealed(source, &answered, 0, true);
-        }
+        run.sealed(source, &answered, 0, run.volumes == 0);
         let mut totals = run.totals;
         totals.rounds = run.defaults.rounds();
         totals
@@ -449,6 +452,7 @@ impl Run<'_> {
         let is_open = answered.inner.is_some() || self.totals.skipped > skipped;
         if let Some(sealed) = sealed::sealed(source, is_whole && !is_open) {
             self.totals.locked += u64::from(sealed.is_locked());
+            self.totals.closed |= self.depth == 0;
             self.skipped(sealed.why());
         }
     }
@@ -460,6 +464,7 @@ impl Run<'_> {
             return;
         }
         self.volumes += 1;
+        self.totals.unread += u64::from(volume.lock != Lock::Open || !volume.unread.is_empty());
         match self.volumes {
             ..VOLUMES_MAX => self.tell(Notice::Volume(volume)),
             VOLUMES_MAX => self.skipped("more file systems than are told"),

@@ -27,7 +27,13 @@ pub(super) struct Access {
     certificate: Option<Hash>,
 }
 
-type Read = (String, Result<Vec<u8>, String>);
+type Read = (String, Result<Vec<u8>, Unread>);
+
+pub(super) struct Unread {
+    pub(super) why: String,
+    /// The camera has no such document.
+    pub(super) is_absent: bool,
+}
 
 /// By name, what was read, or why it was not. None without a camera.
 pub(super) fn documents(access: &Access) -> anyhow::Result<Vec<Read>> {
@@ -52,7 +58,10 @@ pub(super) fn documents(access: &Access) -> anyhow::Result<Vec<Read>> {
         let mut documents = Documents::of_axis(&access, &Limits::default(), DOCUMENT_BYTES_MAX)?;
         let mut read = Vec::new();
         while let Some(document) = documents.next().await? {
-            let bytes = document.read.map_err(|error| error.to_string());
+            let bytes = document.read.map_err(|error| Unread {
+                is_absent: matches!(error, OnvifError::Status { status: 404 | 501, .. }),
+                why: error.to_string(),
+            });
             read.push((format!("{name}: {}", document.name), bytes));
         }
         Ok::<_, OnvifError>(read)

@@ -57,6 +57,11 @@ fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
     write("clean.txt", b"nothing\n");
     write("backups/locked", b"Salted__\x9c\xf3\x10\xe2\x07\xa1\xd3\xb4\x88\x91\xaa\xf0\x03\x04\x99\xe1");
     std::os::unix::fs::symlink("../clean.txt", folder.path().join("backups/link")).unwrap();
+    let mut sector = vec![0x5a; 1 << 20];
+    sector[..11].copy_from_slice(b"\xeb\x58\x90NTFS    ");
+    sector[510..512].copy_from_slice(b"\x55\xaa");
+    write("ntfs.img", &sector);
+    write("old.wim", b"MSWIM\0\0\0");
     let missing = "not read: nowhere: No such file or directory";
     for (arguments, code, part) in [
         (&["clean.txt"][..], 0, "0 findings; 0 skipped"),
@@ -71,6 +76,9 @@ fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
         (&["--fail-on-unread", "backups"], 3, "skipped   backups/locked: encrypted (OpenSSL)"),
         (&["--fail-on-unread", "backups/link"], 0, "0 skipped"),
         (&["backups/locked"], 3, "not read: backups/locked: encrypted"),
+        (&["old.wim"], 3, "not read: old.wim: encrypted, or not of a kind that is read"),
+        (&["ntfs.img"], 0, "whether it is encrypted is unknown"),
+        (&["--fail-on-unread", "ntfs.img"], 3, "whether it is encrypted is unknown"),
         (&["--fail-on", "grave", "clean.txt"], 2, "[possible values: info, low, medium, high, critical]"),
         (&["--help"], 0, "3  nothing found that counts, but something that was named could not be read"),
     ] {

@@ -112,6 +112,9 @@ impl Run<'_> {
         for (name, why) in held {
             let is_closed = matches!(why, Skip::Encrypted | Skip::Unsupported(_)) && is_long_magic(format);
             if is_sure || is_closed {
+                let is_all = self.depth == 0 && at == 0 && name.is_empty() && outcome.parts == 0;
+                let is_unread = matches!(why, Skip::Encrypted | Skip::Unsupported(_));
+                self.totals.closed |= is_all && is_unread && self.volumes == 0;
                 self.skipped_part(&name, why);
             }
         }

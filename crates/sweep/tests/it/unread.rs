@@ -9,6 +9,7 @@ use sweep::{Limits, Rules, Totals};
 
 use crate::made;
 use crate::support::sh;
+use crate::wraps;
 
 /// Its totals, and what was not read of it.
 fn unread(bytes: &[u8]) -> (Totals, Vec<String>) {
@@ -56,7 +57,17 @@ fn what_is_encrypted_is_told_and_by_what() {
         let (totals, skipped) = unread(&bytes);
         assert!(skipped.len() == 1 && skipped[0].starts_with(&format!("input: {why}")), "{why}: {skipped:?}");
         assert_eq!(totals.locked, u64::from(!why.starts_with("not supported")), "{why}");
+        assert!(totals.closed, "{why}");
     }
+    // The attack: something behind it that can be read, or that looks like a card.
+    let kee = with(b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5");
+    let luks = [&b"LUKS\xba\xbe\0\x01"[..], &[0; 584], &noise(4096, 9)].concat();
+    for tail in [wraps::gzip(b"nothing\n"), luks] {
+        let (totals, skipped) = unread(&[&kee[..], &tail].concat());
+        assert!(skipped.iter().any(|told| told == "input: encrypted (KeePass)"), "{skipped:?}");
+        assert!(totals.closed);
+    }
+    assert!(!unread(b"nothing\n").0.closed);
 }
 
 /// Archives that are encrypted, and what is encrypted inside of one that is not.

@@ -315,6 +315,7 @@ fn bitlocker_and_file_systems_that_are_not_read_are_told() {
             (volume.kind.as_str(), &volume.lock, volume.rule()),
             (kind, &Lock::Unread, "unread-volume")
         );
+        assert!(told.totals.unread == 1 && !told.totals.closed, "{:?}", told.totals);
         for form in [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html] {
             let text = written(&told, form);
             assert!(text.contains("whether it is encrypted is unknown"), "{form:?}: {text}");

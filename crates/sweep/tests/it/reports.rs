@@ -1,6 +1,6 @@
 //! Reports: what each form says, and that foreign text cannot speak in it.
 
-use sweep::report::{Form, Report};
+use sweep::report::{Form, Report, Swept};
 use sweep::{Finding, Limits, Places, Rules, Totals};
 
 const FORMS: [Form; 5] = [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html];
@@ -42,6 +42,7 @@ impl Told {
             show_secrets,
             is_whole: self.skipped.is_empty(),
             places: &Places::default(),
+            swept: Swept::default(),
         }
         .write(form)
     }
@@ -190,17 +191,25 @@ fn what_is_wrong_with_a_file_of_rules_is_said_with_line_and_remedy() {
             "another rule has this id",
         ),
         ("severity = \"low\"", "severity = \"grave\"", "mine.toml, line 5", "expected one of `info`, `low`"),
-        ("severity = \"low\"", "", "mine.toml, line 2", "missing field `severity`"),
+        ("severity = \"low\"", "", "mine.toml, line 2: rule x: ", "missing field `severity`"),
+        ("id = \"x\"", "", "mine.toml, line 2: missing", "missing field `id`"),
+        (
+            "regex = \"acme\"",
+            "regex = '(?=x)acme'",
+            "rule x: its expression is refused: look-around",
+            "at byte 1 of it",
+        ),
         ("title = \"X\"", "name = \"X\"", "mine.toml, line 4", "unknown field `name`, expected one of"),
         ("title = \"X\"", "checks = [\"luhn\"]", "mine.toml, line 4", "there is no check \"luhn\""),
         ("[[rule]]", "[[rules]]\nentropy = true", "mine.toml, line 3", "expected f64"),
         (rule, "no rules at all", "mine.toml, line 1", "[[rule]]"),
-        (rule, "", "mine.toml, line 1", "[[rule]]"),
+        (rule, "", "mine.toml, line 1: it holds no rules", "[[rule]]"),
     ] {
         let Err(error) = Rules::with_files([("mine.toml", rule.replacen(from, to, 1).as_str())]) else {
             panic!("{to}")
         };
         let told = error.to_string();
         assert!(told.contains(place) && told.contains(remedy), "{to}: {told}");
+        assert!(!told.contains('\n'), "{told}");
     }
 }

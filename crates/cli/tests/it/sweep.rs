@@ -153,6 +153,13 @@ fn a_report_that_nobody_got_is_an_error_unless_nobody_wanted_it() {
     let audit = ["firmware", "audit", "--format", "json", "clean.txt"];
     assert_eq!(run(&audit, full()).status.code(), Some(2));
     assert_eq!(run(&audit, closed()).status.code(), Some(0));
+    // Commands that print line by line.
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let check = ["policy", "check", policies.to_str().unwrap()];
+    let lost = run(&check, full());
+    assert_eq!(lost.status.code(), Some(1), "{}", said(&lost));
+    assert!(said(&lost).contains("standard output could not be written: No space"), "{}", said(&lost));
+    assert_eq!(run(&check, closed()).status.code(), Some(0));
 }
 
 #[test]

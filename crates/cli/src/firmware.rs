@@ -15,6 +15,7 @@ use ::sweep::source::{self, Entry};
 use ::sweep::{Limits, Rules, Severity, Sweep, count, shown};
 use anyhow::{Context as _, ensure};
 
+use crate::output::print;
 use crate::progress::Progress;
 use crate::sweep::{FAILED, FOUND, now, read, severity};
 
@@ -110,7 +111,7 @@ fn audit(arguments: &AuditArguments) -> anyhow::Result<bool> {
         Format::Html => report.html(),
         Format::Cyclonedx => pretty(&report.cyclonedx()),
     };
-    print!("{text}");
+    print(&text)?;
     Ok(report.worst().is_some_and(|worst| worst >= arguments.fail_on))
 }
 
@@ -162,9 +163,5 @@ fn compare(older: &Path, newer: &Path, json: bool) -> anyhow::Result<()> {
         Report::read(&json).with_context(|| path.display().to_string())
     };
     let comparison = Comparison::of(&report(older)?, &report(newer)?);
-    match json {
-        true => print!("{}", pretty(&comparison)),
-        false => print!("{}", comparison.text()),
-    }
-    Ok(())
+    print(&if json { pretty(&comparison) } else { comparison.text() })
 }

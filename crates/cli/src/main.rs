@@ -21,6 +21,7 @@ mod leaks;
 mod local;
 mod mp4;
 mod orders;
+mod output;
 mod pairing;
 mod past;
 mod persons;
@@ -43,6 +44,7 @@ mod verify;
 mod watch;
 mod witnesses;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -310,14 +312,19 @@ fn main() -> ExitCode {
 }
 
 /// `lenskeep recording list | head`: `println!` panics when the reader has gone,
-/// which is no fault to report.
+/// which is no fault to report. Any other error is one, such as a disk that is full.
 fn end_quietly_when_nobody_reads() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to stdout")) {
-            std::process::exit(0);
+        match panic.payload_as_str().and_then(|text| text.strip_prefix("failed printing to stdout: ")) {
+            Some(why) if why.starts_with("Broken pipe") => std::process::exit(0),
+            Some(why) => {
+                // Not `eprintln!`, which panics in turn where nobody reads that either.
+                let _ = writeln!(std::io::stderr(), "error: standard output could not be written: {why}");
+                std::process::exit(1);
+            }
+            None => report(panic),
         }
-        report(panic);
     }));
 }
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use ::sweep::journal::{Done, Journal};
 use ::sweep::read::ReadAt;
-use ::sweep::report::{Form, Report};
+use ::sweep::report::{Form, Report, Swept};
 use ::sweep::source::{self, Entry};
 use ::sweep::{
     Baseline, Defaults, Finding, Limits, Notice, Places, Rules, Severity, Sweep, Totals, Volume, baseline,
@@ -23,6 +23,7 @@ use camera::Unread;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use container::{Container, Failed};
 
+use crate::output::print;
 use crate::progress::Progress;
 
 /// Something was found that counts; errors are 2, so that a check can tell them apart.
@@ -39,8 +40,11 @@ Exit codes:
   2  an error: wrong arguments, rules or baseline, a sweep that broke off or was interrupted,
      or nothing of what was named could be read
   3  nothing found that counts, but something that was named could not be read (missing,
-     refused by the system, encrypted as a whole, or of a kind that is not read); with
+     empty, refused by the system, encrypted as a whole, or of a kind that is not read); with
      --fail-on-unread, also if something inside was not read, or a card is encrypted";
+
+/// Why what was named and is there counts as not read.
+const NOTHING: &str = "there is nothing in it to read";
 
 #[derive(clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -119,6 +123,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = std::env::current_dir().context("this folder")?;
     let places = Places::new(&folder, &arguments.paths);
     let known = Known::read(arguments, &places, now)?;
+    let named = named(arguments, &documents, container.as_ref());
     let sweep = Sweep { rules: &rules, limits: Limits::default(), now };
     let mut collected = Collected::new(&arguments.paths, journal)?;
     for (rule, why) in rules.left_out() {
@@ -126,6 +131,9 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     for path in &arguments.paths {
         collected.path(&sweep, path)?;
+        if collected.progress.is_stopped() {
+            break;
+        }
     }
     for (name, document) in documents {
         match document {
@@ -137,6 +145,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     let failed = container.and_then(|container| collected.container(&sweep, &container).err());
+    collected.broke_off(failed.as_ref());
     let Collected { mut findings, mut volumes, skipped, totals, progress, journal, inside, failures, .. } =
         collected;
     progress.end();
@@ -157,6 +166,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         show_secrets: arguments.show_secrets,
         is_whole: is_whole && failures.is_empty(),
         places: &places,
+        swept: Swept { named: &named, at: now, is_interrupted: progress.is_stopped() },
     };
     let form = match arguments.format {
         Format::Text => Form::Text,
@@ -166,7 +176,7 @@ fn swept(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Html => Form::Html,
     };
     // Before anything that may fail: it took long to make.
-    print!("{}", report.write(form));
+    print(&report.write(form))?;
     if let Some(failed) = failed {
         return Err(failed.context("not everything was read"));
     }
@@ -228,13 +238,31 @@ impl Known {
                     )?;
                 }
                 Ok(_) => bail!("--write-baseline: {} is no regular file", path.display()),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                        bail!("--write-baseline: there is no folder {}", folder.display());
+                    }
+                }
                 Err(error) => return Err(error).with_context(|| path.display().to_string()),
             }
         }
         before.notes_of(&hides);
         Ok(Known { hides, before })
     }
+}
+
+/// What is swept, as it was named.
+fn named(
+    arguments: &Arguments,
+    documents: &[(String, Result<Vec<u8>, String>)],
+    container: Option<&Container>,
+) -> Vec<String> {
+    let paths = arguments.paths.iter().map(|path| path.to_string_lossy().into_owned());
+    let camera = documents.first().and_then(|(name, _)| name.split_once(": "));
+    let camera = camera.map(|(host, _)| format!("camera {host}"));
+    let container = container.map(|container| format!("container {}", container.name()));
+    paths.chain(camera).chain(container).collect()
 }
 
 struct Collected {
@@ -246,6 +274,8 @@ struct Collected {
     defaults: Defaults,
     progress: Progress,
     journal: Option<Journal>,
+    /// What is read, or was read last.
+    input: String,
     /// What was skipped though somebody may have wanted it: no links, and no journal.
     inside: usize,
     /// What was named and could not be read, or what the system refused below it.
@@ -269,6 +299,7 @@ impl Collected {
             defaults,
             progress,
             journal,
+            input: String::new(),
             inside: 0,
             failures: Vec::new(),
         })
@@ -276,7 +307,14 @@ impl Collected {
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
         if path == Path::new("-") {
-            let (bytes, cut) = source::stdin().context("standard input")?;
+            self.input = "-".to_owned();
+            let stop = self.progress.stop();
+            let read = source::stdin(&|| stop.is_stopped()).context("standard input")?;
+            let Some((bytes, cut)) = read else { return Ok(()) };
+            if bytes.is_empty() {
+                self.failed("-", NOTHING.to_owned());
+                return Ok(());
+            }
             if cut {
                 self.failed("-", format!("longer than {} bytes", source::STDIN_MAX));
             }
@@ -285,7 +323,9 @@ impl Collected {
             return Ok(());
         }
         let named = path.to_string_lossy().into_owned();
+        let mut is_empty = true;
         let _ = source::walk(path, &mut |entry| {
+            is_empty &= matches!(entry, Entry::Skipped { failed: false, .. });
             match entry {
                 Entry::File { name, .. } if self.is_journal(&name) => {
                     self.skip(&name, "the journal of this sweep".to_owned());
@@ -304,7 +344,24 @@ impl Collected {
             }
             self.progress.go_on()
         });
+        // A card that was not mounted is no clean card.
+        if is_empty && !self.progress.is_stopped() {
+            self.failed(&named, NOTHING.to_owned());
+        }
         Ok(())
+    }
+
+    /// Says in the report, whatever its form, where it was ended before its end.
+    fn broke_off(&mut self, failed: Option<&anyhow::Error>) {
+        let input = std::mem::take(&mut self.input);
+        if self.progress.is_stopped() {
+            self.skip(
+                &input,
+                "interrupted: what was left of it and what comes after it was not read".to_owned(),
+            );
+        } else if let Some(error) = failed {
+            self.skip(&input, format!("what comes after it was not read: {error:#}"));
+        }
     }
 
     /// A file that was named itself, and of which nothing was seen but that it is closed.
@@ -319,6 +376,7 @@ impl Collected {
     /// The blobs of a container. What was found until an error is told all the same.
     fn container(&mut self, sweep: &Sweep<'_>, container: &Container) -> anyhow::Result<()> {
         let place = container.name();
+        self.input.clone_from(&place);
         let stop = self.progress.stop();
         container.each(&stop, |blob| {
             let name = format!("{place}/{}", blob.name);
@@ -358,6 +416,7 @@ impl Collected {
 
     /// An input; `state` says what it holds, if it can be known again by that.
     fn input(&mut self, sweep: &Sweep<'_>, name: &str, state: Option<&str>, source: &dyn ReadAt) -> Totals {
+        name.clone_into(&mut self.input);
         if let Some(totals) = state.and_then(|state| self.known(name, state)) {
             return totals;
         }

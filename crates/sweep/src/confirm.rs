@@ -35,10 +35,20 @@ pub(crate) fn compile(regex: &str) -> Result<Regex, String> {
         .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(64))
         .build(regex)
         .map_err(|error| match (error.syntax_error(), error.size_limit()) {
-            (Some(error), _) => error.to_string(),
+            (Some(error), _) => in_a_line(error),
             (None, Some(most)) => format!("it would take more than {most} bytes"),
             (None, None) => error.to_string(),
         })
+}
+
+/// What is wrong with an expression, and where, without the expression itself.
+pub(crate) fn in_a_line(error: &regex_syntax::Error) -> String {
+    let (why, span) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span()),
+        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span()),
+        other => return other.to_string(),
+    };
+    format!("{why} (at byte {} of it)", span.start.offset + 1)
 }
 
 /// An expression, and which bytes its matches may have behind their first, and before their
@@ -54,7 +64,7 @@ impl Expression {
     pub(crate) fn new(regex: &str) -> Result<Expression, String> {
         let compiled = compile(regex)?;
         let parsed = ParserBuilder::new().unicode(false).utf8(false).nest_limit(64).build().parse(regex);
-        let parsed = parsed.map_err(|error| error.to_string())?;
+        let parsed = parsed.map_err(|error| in_a_line(&error))?;
         let (mut later, mut earlier) = ([false; 256], [false; 256]);
         add_bytes(&parsed, But::First, &mut later);
         add_bytes(&parsed, But::Last, &mut earlier);

@@ -43,6 +43,18 @@ pub struct Report<'a> {
     /// All that was named was read. What is not read inside of that leaves it so.
     pub is_whole: bool,
     pub places: &'a Places,
+    pub swept: Swept<'a>,
+}
+
+/// What a sweep was of, for whoever reads its report later.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Swept<'a> {
+    /// What was named, as it was typed.
+    pub named: &'a [String],
+    /// When it began, in seconds since 1970.
+    pub at: i64,
+    /// Somebody ended it before its end.
+    pub is_interrupted: bool,
 }
 
 impl Report<'_> {

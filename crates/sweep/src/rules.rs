@@ -253,7 +253,7 @@ pub enum RulesError {
     #[error("rules could not be read: {0}")]
     Yaml(String),
     #[error(
-        "{0}: give it 1 to 64 `literals` of 4 to 256 bytes, one of which stands in each match, or a `base64_run` and none"
+        "{0}: give it 1 to 64 `literals` of 4 to 256 bytes, one of which stands in each match, or a `base64_run` (docs/sweep.md) and none"
     )]
     Literal(String),
     #[error("{0}: `before` is at most 1024, `after` at most 16384")]
@@ -359,9 +359,14 @@ impl Rules {
             // Its own words would quote the line.
             Err(_) => {
                 let error = import::gitleaks_error(text).unwrap_or(error);
-                let line = error.span().map_or(1, |span| line_at(text, span.start));
+                let at = error.span().map_or(0, |span| span.start);
+                let why = match error.message() {
+                    "missing field `rule`" => "it holds no rules",
+                    other => other,
+                };
+                let rule = id_at(text, at).map(|id| format!("rule {id}: ")).unwrap_or_default();
                 let hint = "rules stand under [[rule]], those of Gitleaks under [[rules]]; docs/sweep.md has the form";
-                Err(RulesError::Toml(format!("{name}, line {line}: {} ({hint})", error.message())))
+                Err(RulesError::Toml(format!("{name}, line {}: {rule}{why} ({hint})", line_at(text, at))))
             }
         }
     }
@@ -430,6 +435,20 @@ fn place(name: &str, text: &str, id: &str) -> String {
         Some(at) => format!("{name}, line {}", at + 1),
         None => name.to_owned(),
     }
+}
+
+/// What the rule calls itself that stands at `at` in a file of TOML.
+fn id_at(text: &str, at: usize) -> Option<&str> {
+    let is_head = |line: &&str| line.trim_start().starts_with("[[rule");
+    let line = line_at(text, at);
+    let lines: Vec<&str> = text.lines().collect();
+    let head = lines[..line.min(lines.len())].iter().rposition(|line| is_head(&line))?;
+    let own = lines[head + 1..].iter().take_while(|line| !is_head(line));
+    let values =
+        own.filter_map(|line| Some(line.trim_start().strip_prefix("id")?.trim_start().strip_prefix('=')?));
+    let id = values.map(str::trim_start).next()?;
+    let quote = id.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    id[1..].split_once(quote).map(|(id, _)| id)
 }
 
 fn line_at(text: &str, at: usize) -> usize {

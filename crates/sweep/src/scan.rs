@@ -7,6 +7,7 @@
 
 mod book;
 mod covered;
+mod label;
 mod named;
 mod part;
 mod sealed;
@@ -167,6 +168,7 @@ impl Sweep<'_> {
             defaults,
             volumes: 0,
             told_volumes: HashMap::new(),
+            damaged: HashSet::new(),
             is_known: false,
             stopped: false,
         };
@@ -212,6 +214,8 @@ struct Run<'a> {
     volumes: u64,
     /// By the numbers of the file systems.
     told_volumes: HashMap<String, Severity>,
+    /// Where something damaged was told.
+    damaged: HashSet<u64>,
     /// Something was unpacked that begins where the input does.
     is_known: bool,
     stopped: bool,
@@ -306,8 +310,20 @@ impl Run<'_> {
 
     fn skipped(&mut self, why: impl Into<String>) {
         self.totals.skipped += 1;
-        let notice = Notice::Skipped { chain: &self.chain, why: why.into() };
+        let why = why.into();
+        // Of one entry the first thing that is damaged says enough: others follow from it.
+        if why.starts_with("damaged") && !self.damaged.insert(self.shown_place()) {
+            return;
+        }
+        let notice = Notice::Skipped { chain: &self.chain, why };
         self.stopped |= (self.tell)(notice).is_break();
+    }
+
+    /// A name for where this is, as reports tell it.
+    fn shown_place(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.chain.iter().filter(|name| !name.is_empty()).for_each(|name| name.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// A name for where this is, without encodings.

@@ -7,6 +7,9 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use crate::read::FileSource;
 
@@ -18,6 +21,8 @@ const DEPTH_MAX: usize = 256;
 const HELD_MAX: u64 = 256 << 20;
 /// What standard input may hold, in bytes: it is kept in memory.
 pub const STDIN_MAX: u64 = 1 << 30;
+/// How often whoever waits for standard input looks whether it is to go on.
+const WAIT: Duration = Duration::from_millis(100);
 /// Why a link was skipped, in a folder or an archive: nothing is lost by it.
 pub const LINK: &str = "a link, not followed";
 
@@ -140,10 +145,30 @@ impl Walk<'_> {
 }
 
 /// All of standard input, in memory; the flag says whether it was cut off at [`STDIN_MAX`].
-pub fn stdin() -> io::Result<(Vec<u8>, bool)> {
+/// None, once `is_stopped` says so: whoever waits for a pipe may wait for ever.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn stdin(is_stopped: &dyn Fn() -> bool) -> io::Result<Option<(Vec<u8>, bool)>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // Not waited for: it ends with the program.
+    thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let _ = sender.send(held_stdin());
+    })?;
+    loop {
+        match receiver.recv_timeout(WAIT) {
+            Ok(read) => return read.map(Some),
+            Err(RecvTimeoutError::Timeout) if is_stopped() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("its reader has ended")),
+        }
+    }
+}
+
+fn held_stdin() -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(STDIN_MAX + 1).read_to_end(&mut bytes)?;
-    let cut = bytes.as_slice().len() as u64 > STDIN_MAX;
+    let cut = bytes.len() as u64 > STDIN_MAX;
     bytes.truncate(STDIN_MAX as usize);
     Ok((bytes, cut))
 }

@@ -53,6 +53,7 @@ fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
     std::fs::create_dir(folder.path().join("backups")).unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
     write("param.txt", format!("root.SMTP.Password={SECRET}\n").as_bytes());
     write("clean.txt", b"nothing\n");
     write("backups/locked", b"Salted__\x9c\xf3\x10\xe2\x07\xa1\xd3\xb4\x88\x91\xaa\xf0\x03\x04\x99\xe1");
@@ -70,6 +71,10 @@ fn what_was_named_and_cannot_be_read_is_told_and_changes_the_exit_code() {
         (&["nowhere", "param.txt"], 1, missing),
         (&["nowhere", "param.txt"], 1, "root.SMTP.Password"),
         (&["nowhere"], 2, "nothing of what was named could be read"),
+        (&["empty"], 2, "nothing of what was named could be read"),
+        (&["-"], 2, "nothing of what was named could be read"),
+        (&["empty", "clean.txt"], 3, "not read: empty: there is nothing in it to read"),
+        (&["empty", "param.txt"], 1, "skipped   empty: there is nothing in it to read"),
         (&["/proc/self/mem", "clean.txt"], 3, "not read: /proc/self/mem: "),
         (&["/proc/self/status"], 0, "1 file or part"),
         (&["backups"], 0, "skipped   backups/locked: encrypted (OpenSSL)"),
@@ -100,9 +105,17 @@ fn a_baseline_overwrites_nothing_else_and_never_costs_the_report() {
     assert!(said(&refused).contains("overwrites nothing but a baseline"), "{}", said(&refused));
     assert_eq!(said(&refused).matches("notes.json").count(), 1, "{}", said(&refused));
     assert_eq!(std::fs::read_to_string(path("notes.json")).unwrap(), "[1, 2");
-    let lost = sweep(&["--write-baseline", "none/known.json", "param.txt"]);
+    let nowhere = sweep(&["--write-baseline", "none/known.json", "param.txt"]);
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+    assert!(
+        said(&nowhere).contains("there is no folder none") && nowhere.stdout.is_empty(),
+        "before it began"
+    );
+    // With what is added while it is written, no file may be called that.
+    let long = format!("{}.json", "k".repeat(250));
+    let lost = sweep(&["--write-baseline", &long, "param.txt"]);
     assert_eq!(lost.status.code(), Some(2), "{}", said(&lost));
-    for part in ["root.SMTP.Password", "1 finding: ", "none/known.json was not written: No such file"] {
+    for part in ["root.SMTP.Password", "1 finding: ", ".json was not written: File name too long"] {
         assert!(said(&lost).contains(part), "{part}: {}", said(&lost));
     }
     assert_eq!(sweep(&["--write-baseline", "known.json", "./param.txt"]).status.code(), Some(1));
@@ -118,6 +131,90 @@ fn a_baseline_overwrites_nothing_else_and_never_costs_the_report() {
     // A slip of the pen does not empty it.
     assert_eq!(sweep(&["--write-baseline", "known.json", "parma.txt"]).status.code(), Some(2));
     assert!(std::fs::read_to_string(path("known.json")).unwrap().contains("being replaced"));
+}
+
+#[test]
+fn a_report_that_nobody_got_is_an_error_unless_nobody_wanted_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("param.txt"), format!("root.SMTP.Password={SECRET}\n")).unwrap();
+    std::fs::write(folder.path().join("clean.txt"), "nothing\n").unwrap();
+    let run = |arguments: &[&str], stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lenskeep"));
+        command.args(arguments).current_dir(folder.path()).stdout(stdout).stderr(Stdio::piped());
+        command.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    for format in ["text", "json", "html"] {
+        for name in ["param.txt", "clean.txt"] {
+            let lost = run(&["sweep", "--format", format, name], full());
+            assert_eq!(lost.status.code(), Some(2), "{format} {name}: {}", said(&lost));
+            let why = "the report could not be written: No space left on device";
+            assert!(said(&lost).contains(why), "{}", said(&lost));
+        }
+    }
+    for (name, code) in [("param.txt", 1), ("clean.txt", 0), ("nowhere", 2)] {
+        let unread = run(&["sweep", name], closed());
+        assert_eq!(unread.status.code(), Some(code), "{name}: {}", said(&unread));
+        assert!(!said(&unread).contains("pipe"), "{}", said(&unread));
+    }
+    let audit = ["firmware", "audit", "--format", "json", "clean.txt"];
+    assert_eq!(run(&audit, full()).status.code(), Some(2));
+    assert_eq!(run(&audit, closed()).status.code(), Some(0));
+    // Commands that print line by line.
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let check = ["policy", "check", policies.to_str().unwrap()];
+    let lost = run(&check, full());
+    assert_eq!(lost.status.code(), Some(1), "{}", said(&lost));
+    assert!(said(&lost).contains("standard output could not be written: No space"), "{}", said(&lost));
+    assert_eq!(run(&check, closed()).status.code(), Some(0));
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_says_so_in_each_form_and_tells_what_it_found() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("param.txt"), format!("root.SMTP.Password={SECRET}\n")).unwrap();
+    let waiting = |format: &'static str| {
+        let child = Command::new(env!("CARGO_BIN_EXE_lenskeep"))
+            .args(["sweep", "--format", format, "param.txt", "-"])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (format, child)
+    };
+    for (format, mut child) in ["text", "json", "sarif", "csv", "html"].map(waiting) {
+        // Nobody writes, and nobody closes it.
+        let pipe = child.stdin.take();
+        let about =
+            |what: &str| std::fs::read_to_string(format!("/proc/{}/{what}", child.id())).unwrap_or_default();
+        let waits = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+            let mut names = tasks
+                .flatten()
+                .map(|task| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default());
+            let caught = about("status");
+            let caught = caught.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+            let is_caught = u64::from_str_radix(caught.trim(), 16).is_ok_and(|mask| mask & 2 != 0);
+            is_caught && names.any(|name| name == "stdin\n")
+        };
+        let began = Instant::now();
+        while !waits() {
+            assert!(began.elapsed() < Duration::from_secs(300), "{format}: it does not wait");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        drop(pipe);
+        assert_eq!(output.status.code(), Some(2), "{format}: {}", said(&output));
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(report.contains("interrupted: what was left of it"), "{format}: {report}");
+        assert!(report.contains("root.SMTP.Password") || format == "sarif", "{format}: {report}");
+        assert!(report.contains("param.txt"), "{format}: {report}");
+    }
 }
 
 #[test]

@@ -5,17 +5,21 @@ use std::fmt::Write as _;
 
 use super::groups::{Group, groups};
 use super::{Report, html, life, place, volumes};
+use crate::date::stamp;
 use crate::finding::{Finding, shown};
 use crate::scan::Totals;
 use crate::words::count;
 
 /// Places of one secret that are named; other forms have all.
 const PLACES_MAX: usize = 50;
+/// Inputs that are named at its head.
+const NAMED_MAX: usize = 20;
 
 impl Report<'_> {
     pub(super) fn html(&self) -> String {
         let groups = groups(self.findings);
         let mut out = format!("{HEAD}<title>Credential sweep</title>\n{STYLE}<h1>Credential sweep</h1>\n");
+        self.swept(&mut out);
         self.summary(groups.len(), &mut out);
         if !groups.is_empty() {
             let _ = writeln!(out, "<h2>Keys and passwords <small>{}</small></h2>", groups.len());
@@ -27,6 +31,25 @@ impl Report<'_> {
         self.unread(&mut out);
         out.push_str("</html>\n");
         out
+    }
+
+    /// What this is a report of, and when by what it was made.
+    fn swept(&self, out: &mut String) {
+        let stamp = stamp(self.swept.at);
+        let machine = format!("{}Z", stamp.replace(' ', "T"));
+        let mut named: Vec<String> = Vec::new();
+        for name in self.swept.named.iter().take(NAMED_MAX) {
+            named.push(format!("<code>{}</code>", text(name)));
+        }
+        if let Some(more) = self.swept.named.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+            named.push(format!("{more} more"));
+        }
+        let _ = writeln!(
+            out,
+            "<p class=\"more\">{} · <time datetime=\"{machine}\">{stamp} UTC</time> · lenskeep {}</p>",
+            named.join(", "),
+            env!("CARGO_PKG_VERSION")
+        );
     }
 
     fn summary(&self, secrets: usize, out: &mut String) {
@@ -48,14 +71,39 @@ impl Report<'_> {
             count(parts, "file or part of one", "files and parts of files"),
             count(read, "byte", "bytes")
         );
-        if !self.is_whole {
+        if self.swept.is_interrupted {
+            out.push_str("<p class=\"lead\"><strong>It was interrupted: this is what was found until then.</strong></p>\n");
+        } else if !self.is_whole {
             out.push_str("<p class=\"lead\"><strong>Not all that was named could be read.</strong></p>\n");
         }
+        self.counts(out);
+    }
+
+    /// How many there are of each severity; whoever picks one sees it alone. There is no
+    /// script for that: the page's style looks at what is picked.
+    fn counts(&self, out: &mut String) {
+        let counts = self.by_severity();
+        let has_several = counts.iter().filter(|(_, number)| *number > 0).count() > 1;
         out.push_str("<ul class=\"counts\">");
-        for (severity, number) in self.by_severity() {
+        let pick = |value: &str, is_picked: bool| {
+            let checked = if is_picked { " checked" } else { "" };
+            format!("<input type=\"radio\" name=\"show\" id=\"show-{value}\"{checked}>")
+        };
+        if has_several {
+            let all: usize = counts.iter().map(|(_, number)| number).sum();
+            let _ = write!(out, "<li><label>{}<b>{all}</b> all</label>", pick("all", true));
+        }
+        for (severity, number) in counts {
             let name = severity.name();
-            let class = if number > 0 { name } else { "none" };
-            let _ = write!(out, "<li class=\"{class}\"><b>{number}</b> {name}");
+            let _ = match (number, has_several) {
+                (0, _) => write!(out, "<li class=\"none\"><b>0</b> {name}"),
+                (_, false) => write!(out, "<li class=\"{name}\"><b>{number}</b> {name}"),
+                (_, true) => write!(
+                    out,
+                    "<li class=\"{name}\"><label>{}<b>{number}</b> {name}</label>",
+                    pick(name, false)
+                ),
+            };
         }
         out.push_str("</ul>\n");
     }
@@ -64,23 +112,22 @@ impl Report<'_> {
         let Some(first) = group.first() else { return };
         let severity = first.severity.name();
         let rule = &first.rule;
-        let what = format!("{}<p class=\"more\">{}</p>", text(&rule.title), text(&rule.opens));
         let mut places: String = group.iter().take(PLACES_MAX).map(|finding| where_of(finding)).collect();
         if let Some(more) = group.len().checked_sub(PLACES_MAX).filter(|more| *more > 0) {
             let _ = write!(places, "<p class=\"more\">and {more} more</p>");
         }
         let secret = format!(
-            "<code>{}</code><p class=\"more\">{}{}</p>",
+            "<code>{}</code> <span class=\"more\">{}{}</span>",
             text(&self.secret(first)),
             text(first.fingerprint.as_str()),
             text(&life(first))
         );
         let cells = [
             cell("Severity", severity),
-            cell("What it is", &what),
+            cell("What it is", &text(&rule.title)),
             cell("Where it stands", &places),
             cell("Secret", &secret),
-            cell("What to do", &text(&rule.remedy)),
+            cell("What to do", &to_do(&text(&rule.opens), &text(&rule.remedy))),
         ];
         let _ = writeln!(out, "<tr class=\"{severity}\">{}</tr>", cells.concat());
     }
@@ -105,6 +152,13 @@ fn where_of(finding: &Finding) -> String {
     let line = location.line.map(|line| format!(", line {line}")).unwrap_or_default();
     let name = location.parameter.as_ref().map(|name| format!(" <code>{}</code>", text(name)));
     format!("<div>{}{line}{}</div>", text(&place(&location.chain)), name.unwrap_or_default())
+}
+
+/// What it opens, and the remedy; folded on a phone.
+fn to_do(opens: &str, remedy: &str) -> String {
+    format!(
+        "<details><summary>What it opens, what to do</summary><p>{remedy}</p><p class=\"more\">Opens: {opens}</p></details>"
+    )
 }
 
 fn text(foreign: &str) -> String {
@@ -145,10 +199,25 @@ code { font: .93em ui-monospace, monospace }
 .counts { list-style: none; display: flex; flex-wrap: wrap; gap: .5rem; padding: 0; margin: 1rem 0 }
 .counts li { border: 1px solid #8886; border-radius: .5rem; padding: .3rem .8rem }
 .counts .none { opacity: .55 }
+.counts label { cursor: pointer }
+.counts input { margin: 0 .4rem 0 0; vertical-align: -.1em; accent-color: currentColor }
+body:has(#show-critical:checked) tr:is(.high, .medium, .low, .info),
+body:has(#show-high:checked) tr:is(.critical, .medium, .low, .info),
+body:has(#show-medium:checked) tr:is(.critical, .high, .low, .info),
+body:has(#show-low:checked) tr:is(.critical, .high, .medium, .info),
+body:has(#show-info:checked) tr:is(.critical, .high, .medium, .low) { display: none }
+summary { cursor: pointer }
+details p { margin: 0 }
 .critical td:first-child, .high td:first-child { font-weight: 700 }
 .counts .critical, tr.critical { background: color-mix(in srgb, var(--bad) 14%, transparent) }
 .counts .high, tr.high { background: color-mix(in srgb, var(--poor) 12%, transparent) }
 @media (min-width: 44rem) { th, td { min-width: 4.5rem } }
+@supports selector(::details-content) {
+  @media print, (min-width: 44rem) {
+    summary { display: none }
+    details::details-content { content-visibility: visible; block-size: auto; opacity: 1 }
+  }
+}
 @media (max-width: 44rem) {
   body { margin: 1rem auto }
   thead { display: none }

@@ -142,7 +142,7 @@ impl Run<'_> {
             Ok(whole) => whole,
             Err(error) => {
                 if !self.is_loose {
-                    self.skipped(format!("damaged from byte {} on: {error}", held.len()));
+                    self.skipped(damaged_from(held.len() as u64, &error));
                 }
                 true
             }
@@ -198,7 +198,7 @@ impl Run<'_> {
             let whole = match self.fill(data, &mut held, (own.end + MARGIN) as u64) {
                 Ok(whole) => whole,
                 Err(error) => {
-                    self.skipped(format!("damaged from byte {} on: {error}", base + held.len() as u64));
+                    self.skipped(damaged_from(base + held.len() as u64, &error));
                     true
                 }
             };
@@ -216,6 +216,12 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Up to where a part could be read, and what was wrong there.
+fn damaged_from(byte: u64, error: &io::Error) -> String {
+    let why = error.to_string();
+    format!("damaged from byte {byte} on: {}", why.strip_prefix("damaged: ").unwrap_or(&why))
 }
 
 struct Visitor<'r, 'a> {

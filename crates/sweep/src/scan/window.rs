@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::covered::Covered;
-use super::{DECODED_FREE, DECODED_RATIO, Hits, Notice, Origin, Run, Window, is_zero, named};
+use super::{DECODED_FREE, DECODED_RATIO, Hits, Notice, Origin, Run, Window, is_zero, label, named};
 use crate::confirm::{self, Match};
 use crate::decode::{self, Decoded, Marks};
 use crate::defaults::Tried;
@@ -15,9 +15,6 @@ use crate::rules::{Kind, Rule};
 use crate::table;
 use crate::unpack;
 use crate::validate::{Check, Found, Verdict, validate};
-
-/// A name beside a value is no longer than this, in bytes.
-const NAME_MAX: usize = 128;
 
 struct Candidate {
     rule: Arc<Rule>,
@@ -273,10 +270,7 @@ impl Run<'_> {
         let is_text = window.origin.as_ref().is_some_and(of_file)
             || !outer.bytes[at.saturating_sub(64)..at].contains(&0);
         let line = is_text.then_some(line);
-        let parameter = match matched.name {
-            Some(name) => Some(String::from_utf8_lossy(&window.bytes[name]).into_owned()),
-            None => name_before(&window.bytes[..matched.secret.start]),
-        };
+        let parameter = label::of(window.bytes, &matched);
         let finding = Finding {
             severity: verdict.severity.unwrap_or(rule.severity),
             fingerprint: Fingerprint::new(rule.kind, rule.family(), &identity),
@@ -344,24 +338,4 @@ impl Run<'_> {
         self.depth -= 1;
         self.chain.pop();
     }
-}
-
-/// The name in `name = "`, `name: '`, `"name": "`, `<name>` or `--name ` before a value.
-fn name_before(before: &[u8]) -> Option<String> {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`');
-    let trim = |bytes: &[u8]| bytes.len() - bytes.iter().rev().take(8).take_while(|byte| blank(byte)).count();
-    let end = trim(before);
-    let (last, rest) = before[..end].split_last()?;
-    if !matches!(last, b'=' | b':' | b'>') {
-        return None;
-    }
-    let rest = &rest[..trim(rest)];
-    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':' | b'/');
-    let name = |letter: &dyn Fn(&u8) -> bool| {
-        let len = rest.iter().rev().take(NAME_MAX).take_while(|byte| letter(byte)).count();
-        std::str::from_utf8(&rest[rest.len() - len..]).ok().filter(|name| !name.is_empty())
-    };
-    // Letters of other alphabets, where they are some.
-    let name = name(&|byte| letter(byte) || !byte.is_ascii()).or_else(|| name(&letter));
-    name.map(str::to_owned)
 }

@@ -1,6 +1,6 @@
 //! Reports: what each form says, and that foreign text cannot speak in it.
 
-use sweep::report::{Form, Report};
+use sweep::report::{Form, Report, Swept};
 use sweep::{Finding, Limits, Places, Rules, Totals};
 
 const FORMS: [Form; 5] = [Form::Text, Form::Json, Form::Sarif, Form::Csv, Form::Html];
@@ -42,6 +42,7 @@ impl Told {
             show_secrets,
             is_whole: self.skipped.is_empty(),
             places: &Places::default(),
+            swept: Swept::default(),
         }
         .write(form)
     }
@@ -129,6 +130,74 @@ fn every_form_says_what_was_not_read() {
 }
 
 #[test]
+fn a_page_says_what_was_swept_when_and_by_what_and_picks_a_severity() {
+    let text = "rtsp://admin:Zebra77crossing@10.0.0.1/a\n";
+    let Told { findings, skipped, totals } = Told::of(&Rules::built_in(), text.as_bytes());
+    let named = ["/media/<card>\u{1b}".to_owned(), "-".to_owned()];
+    let page = |findings: &[Finding], is_interrupted| {
+        let swept = Swept { named: &named, at: 1_709_251_198, is_interrupted };
+        let (volumes, places) = (&[][..], &Places::default());
+        let report = Report {
+            findings,
+            volumes,
+            skipped: &skipped,
+            totals,
+            show_secrets: false,
+            is_whole: true,
+            places,
+            swept,
+        };
+        report.write(Form::Html)
+    };
+    let whole = page(&findings, false);
+    for part in [
+        "<time datetime=\"2024-02-29T23:59:58Z\">2024-02-29 23:59:58 UTC</time>",
+        "<code>/media/&lt;card&gt;\\u{1b}</code>, <code>-</code>",
+        concat!("lenskeep ", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(whole.contains(part), "{part}: {whole}");
+    }
+    assert!(!whole.contains("interrupted") && page(&findings, true).contains("It was interrupted"));
+    // With one severity there is nothing to pick.
+    let mut mixed = findings.clone();
+    let mut low = mixed[0].clone();
+    low.severity = sweep::Severity::Low;
+    mixed.retain(|finding| finding.severity == sweep::Severity::High);
+    assert!(!page(&mixed, false).contains("<input"), "one severity");
+    mixed.push(low);
+    let several = page(&mixed, false);
+    for id in ["show-all\" checked", "show-high\"", "show-low\""] {
+        assert!(
+            several.contains(&format!("<input type=\"radio\" name=\"show\" id=\"{id}")),
+            "{id}: {several}"
+        );
+    }
+}
+
+/// The first damage says enough, and says it once.
+#[test]
+fn what_is_damaged_is_told_once_and_in_no_doubled_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    crate::support::sh(
+        folder.path(),
+        "for n in 1 2 3 4 5 6 7 8; do echo kitelamp$n; done > a.txt; zip -q0 bad.zip a.txt
+         sed -i s/kitelamp3/kitelamp7/ bad.zip; seq 1000 | gzip -nc | head -c 150 > cut.gz",
+    );
+    for (name, expected) in [
+        ("bad.zip", &["input/a.txt: damaged from byte 80 on: its sum is not right"][..]),
+        ("cut.gz", &["input/: damaged from byte "]),
+    ] {
+        let bytes = std::fs::read(folder.path().join(name)).expect("a file");
+        let (_, skipped, _) = crate::totals(&Rules::built_in(), &bytes, Limits::default());
+        let damaged: Vec<_> = skipped.iter().filter(|told| told.contains("damaged")).collect();
+        assert_eq!(damaged.len(), expected.len(), "{name}: {skipped:?}");
+        for (told, expected) in damaged.iter().zip(expected) {
+            assert!(told.starts_with(expected) && !told.contains(": damaged: "), "{name}: {told}");
+        }
+    }
+}
+
+#[test]
 fn a_secret_in_several_places_is_told_once_with_all_of_them() {
     let rules = Rules::built_in();
     let text = "rtsp://admin:Zebra77crossing@10.0.0.1/a\n\nrtsp://admin:Giraffe12neck@10.0.0.2/\n";
@@ -190,17 +259,25 @@ fn what_is_wrong_with_a_file_of_rules_is_said_with_line_and_remedy() {
             "another rule has this id",
         ),
         ("severity = \"low\"", "severity = \"grave\"", "mine.toml, line 5", "expected one of `info`, `low`"),
-        ("severity = \"low\"", "", "mine.toml, line 2", "missing field `severity`"),
+        ("severity = \"low\"", "", "mine.toml, line 2: rule x: ", "missing field `severity`"),
+        ("id = \"x\"", "", "mine.toml, line 2: missing", "missing field `id`"),
+        (
+            "regex = \"acme\"",
+            "regex = '(?=x)acme'",
+            "rule x: its expression is refused: look-around",
+            "at byte 1 of it",
+        ),
         ("title = \"X\"", "name = \"X\"", "mine.toml, line 4", "unknown field `name`, expected one of"),
         ("title = \"X\"", "checks = [\"luhn\"]", "mine.toml, line 4", "there is no check \"luhn\""),
         ("[[rule]]", "[[rules]]\nentropy = true", "mine.toml, line 3", "expected f64"),
         (rule, "no rules at all", "mine.toml, line 1", "[[rule]]"),
-        (rule, "", "mine.toml, line 1", "[[rule]]"),
+        (rule, "", "mine.toml, line 1: it holds no rules", "[[rule]]"),
     ] {
         let Err(error) = Rules::with_files([("mine.toml", rule.replacen(from, to, 1).as_str())]) else {
             panic!("{to}")
         };
         let told = error.to_string();
         assert!(told.contains(place) && told.contains(remedy), "{to}: {told}");
+        assert!(!told.contains('\n'), "{told}");
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use sha2::{Digest as _, Sha256};
 use sweep::journal::{Done, Journal};
 use sweep::read::ReadAt;
-use sweep::report::{Form, Report};
+use sweep::report::{Form, Report, Swept};
 use sweep::{Baseline, Finding, Limits, Lock, Notice, Places, Rules, Severity, Sweep, Totals, Volume};
 
 use crate::exfat;
@@ -47,6 +47,7 @@ fn written(told: &Told, form: Form) -> String {
         show_secrets: false,
         is_whole: true,
         places: &Places::default(),
+        swept: Swept::default(),
     }
     .write(form)
 }

@@ -34,7 +34,7 @@ fn is_two_words(secret: &[u8]) -> bool {
             && word[1..].iter().all(u8::is_ascii_lowercase)
             // `shadow` is a term of programs, and what people choose.
             && (!words::is_of_programs(&lower) || lower == b"shadow")
-            && !HANDBOOKS.iter().chain(IN_NAMES).any(|other| other.as_bytes() == lower)
+            && (lower == b"tiger" || !HANDBOOKS.iter().chain(IN_NAMES).any(|other| other.as_bytes() == lower))
     })
 }
 

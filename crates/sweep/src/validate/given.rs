@@ -32,9 +32,9 @@ fn is_two_words(secret: &[u8]) -> bool {
         (4..=16).contains(&word.len())
             && word.iter().all(u8::is_ascii_alphabetic)
             && word[1..].iter().all(u8::is_ascii_lowercase)
-            // `shadow` is a term of programs, and what people choose.
-            && (!words::is_of_programs(&lower) || lower == b"shadow")
-            && (lower == b"tiger" || !HANDBOOKS.iter().chain(IN_NAMES).any(|other| other.as_bytes() == lower))
+            && (FAVOURITES.contains(&lower.as_slice())
+                || !words::is_of_programs(&lower)
+                    && !HANDBOOKS.iter().chain(IN_NAMES).any(|other| other.as_bytes() == lower))
     })
 }
 
@@ -48,13 +48,74 @@ pub(super) fn is_model(secret: &[u8]) -> bool {
         && parts.into_iter().all(|part| (1..=10).contains(&part.len()) && of_great(part))
 }
 
+/// Begin as terms of programs do, and are what people choose.
+const FAVOURITES: &[&[u8]] = &[b"shadow", b"tiger", b"princess", b"princesa", b"prinzessin", b"phoenix"];
+
 /// Of names that settings refer to.
 const IN_NAMES: &[&str] = &[
-    "camera", "cameras", "shared", "site", "grafana", "redis", "postgres", "backup", "auth", "cluster", "docker",
-    "home", "main", "prod", "staging", "this", "that", "with", "only", "less", "long", "very", "some", "same",
-    "base", "free", "based", "safe", "side", "case", "sensitive", "more", "less", "line", "file", "files", "user",
-    "self", "auto", "also", "such", "step", "plus", "minus", "unix", "linux", "windows", "text", "look", "over",
-    "into", "when", "will", "have", "does", "each", "once", "none", "true", "false", "test", "tests", "demo",
+    "camera",
+    "cameras",
+    "shared",
+    "site",
+    "grafana",
+    "redis",
+    "postgres",
+    "backup",
+    "auth",
+    "cluster",
+    "docker",
+    "home",
+    "main",
+    "prod",
+    "staging",
+    "this",
+    "that",
+    "with",
+    "only",
+    "less",
+    "long",
+    "very",
+    "some",
+    "same",
+    "base",
+    "free",
+    "based",
+    "safe",
+    "side",
+    "case",
+    "sensitive",
+    "more",
+    "less",
+    "line",
+    "file",
+    "files",
+    "user",
+    "self",
+    "auto",
+    "also",
+    "such",
+    "step",
+    "plus",
+    "minus",
+    "unix",
+    "linux",
+    "windows",
+    "text",
+    "look",
+    "over",
+    "into",
+    "when",
+    "will",
+    "have",
+    "does",
+    "each",
+    "once",
+    "none",
+    "true",
+    "false",
+    "test",
+    "tests",
+    "demo",
 ];
 
 /// What handbooks print where somebody is to put a password of their own, and what else may
@@ -95,6 +156,7 @@ const HANDBOOKS: &[&str] = &[
     "open",
     "options",
     "param",
+    "protection",
     "result",
     "root",
     "server",
@@ -133,12 +195,18 @@ mod tests {
         for set in ["werder-river", "Apfel-baum", "tulip-dragon"] {
             assert!(is_set(set.as_bytes()) && is_given(set.as_bytes()), "{set}");
         }
-        for other in ["user-defined", "grafana-token", "one-two", "a-long-name", "utf-8", "auto-generated", "word"] {
+        for other in
+            ["user-defined", "grafana-token", "one-two", "a-long-name", "utf-8", "auto-generated", "word"]
+        {
             assert!(!is_set(other.as_bytes()), "{other}");
         }
-        for (text, is) in
-            [("DS-2CD2143G0", true), ("P3245-LVE", true), ("Garten-77", false), ("SOMMER77", false), ("a-1", false)]
-        {
+        for (text, is) in [
+            ("DS-2CD2143G0", true),
+            ("P3245-LVE", true),
+            ("Garten-77", false),
+            ("SOMMER77", false),
+            ("a-1", false),
+        ] {
             assert_eq!(is_model(text.as_bytes()), is, "{text}");
         }
     }

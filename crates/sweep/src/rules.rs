@@ -16,6 +16,7 @@ use crate::validate::Check;
 
 const BUILT_IN: &[(&str, &str)] = &[
     ("azure", include_str!("../rules/secrets/azure.toml")),
+    ("calls", include_str!("../rules/secrets/calls.toml")),
     ("cameras", include_str!("../rules/secrets/cameras.toml")),
     ("clouds", include_str!("../rules/secrets/clouds.toml")),
     ("commands", include_str!("../rules/secrets/commands.toml")),
@@ -25,10 +26,12 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("keys", include_str!("../rules/secrets/keys.toml")),
     ("network", include_str!("../rules/secrets/network.toml")),
     ("programs", include_str!("../rules/secrets/programs.toml")),
+    ("plain", include_str!("../rules/secrets/plain.toml")),
     ("services", include_str!("../rules/secrets/services.toml")),
     ("tongues", include_str!("../rules/secrets/tongues.toml")),
     ("tokens", include_str!("../rules/secrets/tokens.toml")),
     ("notes", include_str!("../rules/secrets/notes.toml")),
+    ("spoken", include_str!("../rules/secrets/spoken.toml")),
     ("words", include_str!("../rules/secrets/words.toml")),
 ];
 

@@ -40,6 +40,10 @@ pub(crate) enum Check {
     /// What somebody gave a command or a setting that is named for it: a word counts, but for
     /// those that handbooks print and names of variables.
     Given,
+    /// What [`Check::Chosen`] says, or two words with a hyphen.
+    Set,
+    /// Not what a maker calls a model.
+    NoModel,
     /// Where prose and code stand as well: a digit and a letter, and not like a term.
     Spoken,
     /// The name before it is no public key's, no digest's and no identifier's.
@@ -124,6 +128,8 @@ impl TryFrom<String> for Check {
             "password" => Check::Password,
             "chosen" => Check::Chosen,
             "given" => Check::Given,
+            "set" => Check::Set,
+            "no-model" => Check::NoModel,
             "phrase" => Check::Phrase,
             "spoken" => Check::Spoken,
             "secret-name" => Check::SecretName,
@@ -210,6 +216,8 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Password => placeholder::is_password(secret),
             Check::Chosen => placeholder::is_chosen(secret),
             Check::Given => given::is_given(secret),
+            Check::Set => given::is_set(secret),
+            Check::NoModel => !given::is_model(secret),
             Check::Phrase => placeholder::is_phrase(secret),
             Check::Spoken => placeholder::is_spoken(secret),
             Check::SecretName => {

@@ -108,6 +108,9 @@ const TERMS: &[&str] = &[
     "node",
     "item",
     "attr",
+    "todo",
+    "partition",
+    "benutzer",
     "type",
     "name",
     "ntlmv",
@@ -185,8 +188,13 @@ pub(super) fn is_names(secret: &[u8]) -> bool {
         name.len() >= 5
             && name[0].is_ascii_uppercase()
             && name[1..].iter().all(u8::is_ascii_lowercase)
-            && !OF_PROGRAMS.iter().any(|term| name.to_ascii_lowercase().starts_with(term.as_bytes()))
+            && !is_of_programs(&name.to_ascii_lowercase())
     })
+}
+
+/// A word of small letters that begins as names of types and fields do.
+pub(super) fn is_of_programs(word: &[u8]) -> bool {
+    OF_PROGRAMS.iter().any(|term| word.starts_with(term.as_bytes()))
 }
 
 /// Beginnings of words of which names of types, fields and messages are made.

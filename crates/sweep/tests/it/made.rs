@@ -54,6 +54,11 @@ fn word(kind: &str, rng: &mut Rng) -> String {
     }
 }
 
+fn words(count: usize, between: &str, rng: &mut Rng) -> String {
+    let words: Vec<&str> = (0..count).map(|_| WORDS[rng.usize(..WORDS.len())]).collect();
+    words.join(between)
+}
+
 const WORDS: &[&str] = &[
     "birke",
     "sommer",
@@ -117,6 +122,8 @@ pub(crate) fn part(kind: &str, number: &str, rng: &mut Rng) -> Option<String> {
         }
         "password" => password(rng),
         "plain" | "plain2" | "plain8" => word(kind, rng),
+        "two" => words(2, "-", rng),
+        "three" => words(3, " ", rng),
         "pair" => base64(format!("admin:{}", password(rng)).as_bytes()),
         "crc" => crc(number, rng)?,
         "jwt" => {

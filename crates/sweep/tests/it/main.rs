@@ -26,6 +26,7 @@ mod paragraphs;
 mod planted;
 mod reports;
 mod rules;
+mod sixth;
 mod sources;
 mod strangers;
 mod support;

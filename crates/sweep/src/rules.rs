@@ -94,6 +94,10 @@ pub struct Rule {
     pub(crate) base64_run: Option<usize>,
     #[serde(default)]
     pub(crate) checks: Vec<Check>,
+    /// The match is base64 of a user and a password, of which the password is told; the
+    /// check `basic` reads it.
+    #[serde(default)]
+    pub(crate) pair: bool,
     /// Gives way to any other rule at the same place.
     #[serde(default)]
     pub(crate) general: bool,
@@ -144,6 +148,7 @@ impl Rule {
             regex,
             base64_run: None,
             checks,
+            pair: false,
             general: true,
             matches: Vec::new(),
             rejects: Vec::new(),
@@ -218,6 +223,9 @@ impl Rule {
         if self.base64_run.is_some() != self.literals.is_empty() || self.literals.len() > LITERALS_MAX {
             return Err(RulesError::Literal(id()));
         }
+        if self.pair && !self.checks.contains(&Check::Basic) {
+            return Err(RulesError::Pair(id()));
+        }
         if self.before > BEFORE_MAX || self.after > AFTER_MAX {
             return Err(RulesError::Window(id()));
         }
@@ -261,6 +269,8 @@ pub enum RulesError {
     Literal(String),
     #[error("{0}: `before` is at most 1024, `after` at most 16384")]
     Window(String),
+    #[error("{0}: `pair` needs the check `basic`, which reads the password")]
+    Pair(String),
     #[error("{0}: its expression is refused: {1}")]
     Regex(String, String),
     #[error("{0}: another rule has this id; give it one of its own")]
@@ -276,6 +286,7 @@ impl RulesError {
         match self {
             RulesError::Literal(rule) => RulesError::Literal(at(rule)),
             RulesError::Window(rule) => RulesError::Window(at(rule)),
+            RulesError::Pair(rule) => RulesError::Pair(at(rule)),
             RulesError::Regex(rule, why) => RulesError::Regex(at(rule), why),
             RulesError::Twice(rule) => RulesError::Twice(at(rule)),
             other => other,

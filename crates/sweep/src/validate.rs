@@ -10,10 +10,11 @@ mod words;
 
 use serde::Deserialize;
 
-use crate::decode::base64;
+pub(crate) use crate::decode::base64;
 use crate::finding::{Life, Severity};
 pub(crate) use der::len as der_len;
 pub(crate) use placeholder::is_placeholder;
+pub(crate) use token::pair_password;
 
 /// What a rule has checked of its matches, in its file `name` or `name:number`.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -233,7 +234,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Pem => der::pem(secret, &mut verdict),
             Check::Der => der::key(found.from),
             Check::Crc32 => token::crc32(secret, &mut verdict),
-            Check::Basic => base64(secret).is_some_and(|pair| token::is_pair(&pair)),
+            Check::Basic => base64(secret).is_some_and(|pair| token::pair(&pair, &mut verdict)),
             Check::Crypt => token::is_crypt(secret),
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,

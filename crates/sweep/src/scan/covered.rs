@@ -37,7 +37,11 @@ impl Covered {
             let walked = self.walked.entry(format).or_default();
             outcome.contents.into_iter().for_each(|part| walked.add(within(part)));
         } else if keeps_deleted(format) {
-            self.walked.entry(format).or_default().add(range);
+            self.walked.entry(format).or_default().add(range.clone());
+            // A packet's bytes in the midst of a word are no word of their own.
+            if matches!(format, Format::Pcap | Format::PcapNg) {
+                outcome.contents.into_iter().for_each(|part| self.whole.add(within(part)));
+            }
         } else if outcome.parts > 0 && outcome.contents.is_empty() {
             self.closed.add(range);
         } else if outcome.parts > 0 {

@@ -220,7 +220,8 @@ impl Run<'_> {
         candidates.sort_by_key(|Candidate { rule, matched, .. }| {
             // Of general ones, several often know the same.
             let graver = std::cmp::Reverse(rule.general.then_some(rule.severity));
-            (rule.general, graver, matched.secret.start)
+            // What a pair of user and password is, nobody knows better.
+            (rule.general, !rule.pair, graver, matched.secret.start)
         });
         candidates.retain(|Candidate { rule, matched, .. }| {
             let secret = &matched.secret;
@@ -274,7 +275,8 @@ impl Run<'_> {
         let finding = Finding {
             severity: verdict.severity.unwrap_or(rule.severity),
             fingerprint: Fingerprint::new(rule.kind, rule.family(), &identity),
-            secret: Secret::new(secret),
+            // Of a pair, the identity is its password.
+            secret: Secret::new(if rule.pair { &identity } else { secret }),
             life: verdict.life,
             permits: verdict.permits,
             location: Location { chain: self.chain.clone(), offset, line, parameter },

@@ -21,6 +21,7 @@ mod fat;
 mod find;
 mod fit;
 mod flash;
+mod fragments;
 mod iso;
 mod jffs2;
 mod lzop;
@@ -42,6 +43,7 @@ mod ubi;
 mod ubifs;
 mod uimage;
 mod vhdx;
+mod wire;
 mod yaffs;
 mod zip;
 

@@ -140,15 +140,28 @@ fn has_crc32(token: &[u8]) -> bool {
     sum == Some(u64::from(crc.sum()))
 }
 
-/// `user:password` of HTTP Basic (RFC 7617), printable and with something on both sides;
-/// SASL's PLAIN (RFC 4616) has zero bytes in front and between.
-pub(super) fn is_pair(pair: &[u8]) -> bool {
-    let pair = pair.strip_prefix(b"\0").unwrap_or(pair).trim_ascii_end();
-    let Some(at) = pair.iter().position(|byte| matches!(byte, b':' | 0)) else { return false };
+/// The password of `user:password` of HTTP Basic (RFC 7617), printable and with something on
+/// both sides; SASL's PLAIN (RFC 4616) has zero bytes between for whom, by whom and it.
+pub(crate) fn pair_password(pair: &[u8]) -> Option<&[u8]> {
+    let pair = pair.trim_ascii_end();
+    let at = match memchr::memrchr(0, pair) {
+        Some(last) => last,
+        None => memchr::memchr(b':', pair)?,
+    };
     let (user, password) = (&pair[..at], &pair[at + 1..]);
+    // It may be for nobody else than whom it is by.
+    let user = user.strip_prefix(b"\0").unwrap_or(user);
     let printable =
         |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f);
-    printable(user) && printable(password) && !super::is_placeholder(password)
+    let is_pair = user.split(|byte| *byte == 0).count() <= 2 && user.split(|byte| *byte == 0).all(printable);
+    (is_pair && printable(password)).then_some(password)
+}
+
+/// The same, if it is none of a handbook.
+pub(super) fn pair(pair: &[u8], verdict: &mut Verdict) -> bool {
+    let password = pair_password(pair).filter(|password| !super::is_placeholder(password));
+    verdict.identity = password.map(<[u8]>::to_vec);
+    password.is_some()
 }
 
 /// Characters of the hash of each kind (crypt(5)).

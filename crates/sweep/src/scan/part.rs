@@ -71,6 +71,7 @@ fn is_long_magic(format: Format) -> bool {
             | Format::Vmdk
             | Format::Vhd
             | Format::Vhdx
+            | Format::Vdi
             | Format::Rar
     )
 }
@@ -111,7 +112,8 @@ impl Run<'_> {
         }
         for (name, why) in held {
             let is_closed = matches!(why, Skip::Encrypted | Skip::Unsupported(_)) && is_long_magic(format);
-            if is_sure || is_closed {
+            let is_told = self.is_again && matches!(why, Skip::Damaged(_));
+            if (is_sure || is_closed) && !is_told {
                 self.skipped_part(&name, why);
             }
         }
@@ -138,7 +140,7 @@ impl Run<'_> {
         let whole = match self.fill(data, &mut held, self.sweep.limits.part_bytes) {
             Ok(whole) => whole,
             Err(error) => {
-                if !self.is_loose {
+                if !self.is_loose && !self.is_again {
                     self.skipped(format!("damaged from byte {} on: {error}", held.len()));
                 }
                 true
@@ -314,8 +316,8 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn goes_on(&self) -> bool {
-        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vhdx, Vmdk};
-        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx);
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vdi, Vhd, Vhdx, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx | Vdi);
         has_volumes && !self.run.stopped
     }
 }

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{File, Format, HEAD, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 41] = [
+const FORMATS: [Format; 42] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -50,6 +50,7 @@ const FORMATS: [Format; 41] = [
     Format::Vhdx,
     Format::Rar,
     Format::Sqlite,
+    Format::Vdi,
 ];
 
 struct Count(u64);

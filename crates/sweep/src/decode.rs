@@ -8,6 +8,7 @@
 
 mod apart;
 mod base64;
+mod dump;
 mod escapes;
 mod lanes;
 mod latin;
@@ -23,6 +24,7 @@ use std::ops::Range;
 
 pub(crate) use apart::apart;
 pub(crate) use base64::{base64, base64_runs, decode_run};
+pub(crate) use dump::{dumps, numbers};
 pub(crate) use escapes::{escapes, percent};
 pub(crate) use latin::latin;
 pub(crate) use marks::Marks;

@@ -160,6 +160,7 @@ impl Sweep<'_> {
             account: Rc::new(Account::new(source.len())),
             told_spent: false,
             is_loose: false,
+            is_again: false,
             seen: HashSet::new(),
             texts: HashSet::new(),
             told_since: None,
@@ -198,6 +199,9 @@ struct Run<'a> {
     told_spent: bool,
     /// In a stream of zlib in the midst of something: it may end where that goes on.
     is_loose: bool,
+    /// In what was read as blocks of a disk before, where it lies in pieces: what is missing
+    /// was told then.
+    is_again: bool,
     /// Secrets and the part in which each was told of.
     seen: HashSet<(Digest32, u64)>,
     /// Texts that decoders gave in this window.
@@ -434,7 +438,10 @@ impl Run<'_> {
             // What still lies among files that were told need not be told again.
             let outer = self.told_since;
             self.told_since = outer.or(covered.told_since(at));
+            let again = self.is_again;
+            self.is_again |= covered.is_block(at);
             let mut outcome = self.container(format, source, at);
+            self.is_again = again;
             self.told_since = outer;
             any |= outcome.parts > 0;
             self.is_known |= self.depth == 0 && at == 0 && outcome.parts > 0;

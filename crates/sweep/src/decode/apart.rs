@@ -41,7 +41,7 @@ pub(crate) fn apart(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
             end += 2;
             end += gap(&bytes[end..], between);
         }
-        if out.len() >= APART_MIN && plausible(&out, |_| false) {
+        if out.len() >= APART_MIN && plausible(&out, crate::unpack::begins) {
             decoded(Decoded { encoding: "hex", place: start..end, bytes: out, steps: Vec::new() });
         }
         at = end.max(at);
@@ -50,7 +50,7 @@ pub(crate) fn apart(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
 
 /// How long the gap between two bytes is: as all are, or with the end of a line in it.
 fn gap(rest: &[u8], between: &[u8]) -> usize {
-    if rest.starts_with(between) {
+    if rest.starts_with(between) && rest.get(between.len()).is_some_and(|next| is(*next, HEX)) {
         return between.len();
     }
     let sign = between.iter().take_while(|byte| matches!(byte, b',' | b':')).count();
@@ -58,6 +58,9 @@ fn gap(rest: &[u8], between: &[u8]) -> usize {
     if !rest.starts_with(&between[..sign]) {
         return 0;
     }
+    // As exports of the registry go on.
+    let more = usize::from(rest.get(sign) == Some(&b'\\'));
+    let sign = sign + more;
     let blank = blanks(&rest[sign..]);
     let prefix = if between.ends_with(b"0x") { b"0x".as_slice() } else { b"" };
     match blank > 0 && rest[sign + blank..].starts_with(prefix) {

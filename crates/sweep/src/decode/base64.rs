@@ -75,7 +75,7 @@ pub(crate) fn base64_runs(bytes: &[u8], marks: &Marks, mut run: impl FnMut(Range
         let back = bytes[done..inside].iter().rev().take_while(|byte| is(**byte, BASE64)).count();
         let start = inside - back;
         let mut end = inside + count(&bytes[inside..]);
-        if end - start >= LINE_MIN && (end - start).is_multiple_of(4) {
+        if end - start >= LINE_MIN {
             end = join_lines(bytes, start, end);
         }
         end += bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
@@ -93,26 +93,65 @@ fn count(bytes: &[u8]) -> usize {
     whole + bytes[whole..].iter().take_while(|byte| is(**byte, BASE64)).count()
 }
 
-/// The end of the last line that goes on a run whose first line is `start..end`.
+/// The end of the last line that goes on a run whose first line is `start..end`. Lines are as
+/// long as the first and the last one shorter; those of LDIF after the first are longer. One
+/// whose length is no multiple of four is gone on by a line of its own length alone: more
+/// than one such stand beside each other in any list of words.
 pub(super) fn join_lines(bytes: &[u8], start: usize, mut end: usize) -> usize {
-    let width = end - start;
+    let is_entry = bytes[..start].ends_with(b":: ");
+    let mut width = end - start;
+    let is_whole = width.is_multiple_of(4);
+    let mut lines = 1;
     loop {
-        let rest = &bytes[end..];
-        let ends = rest.iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        if ends == 0 {
-            return end;
-        }
-        let blanks = rest[ends..].iter().take(16).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let next = end + ends + blanks;
+        let Some(next) = next_line(bytes, end) else { return end };
         let len = count(&bytes[next..]);
-        if len == 0 || len > width {
+        if is_entry && lines == 1 && bytes[next - 1] == b' ' {
+            width = len;
+        }
+        if len == 0 || len > width || len < width && lines == 1 && !is_whole && !is_entry {
             return end;
         }
+        lines += 1;
         end = next + len;
         if len < width {
             return end;
         }
     }
+}
+
+/// Where the letters of the next line begin, after those that end at `end`: behind blanks, or
+/// what stands between strings of a program.
+fn next_line(bytes: &[u8], end: usize) -> Option<usize> {
+    let skip = |from: usize, most: usize, what: &[u8]| {
+        from + bytes[from..].iter().take(most).take_while(|byte| what.contains(byte)).count()
+    };
+    let quote = bytes.get(end).copied().filter(|byte| matches!(byte, b'"' | b'\''));
+    let ends = match quote {
+        Some(_) => skip(end + 1, 4, b" \t,+\\."),
+        None => end,
+    };
+    let line = skip(ends, 2, b"\r\n");
+    let from = skip(line, 64, b" \t");
+    let next = match quote {
+        Some(quote) => {
+            let from = skip(from, 2, b"+b ");
+            (bytes.get(from) == Some(&quote)).then_some(from + 1)?
+        }
+        None => from,
+    };
+    (line > ends && (quote.is_some() || from - line <= 16)).then_some(next)
+}
+
+/// A run without what stands between the strings of a program that it is in.
+fn unquoted(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'"' | b'\'')) {
+        return text.into();
+    }
+    let lines = text.split(|byte| *byte == b'\n').map(|line| {
+        let quoted = line.split(|byte| matches!(byte, b'"' | b'\'')).max_by_key(|part| part.len());
+        quoted.unwrap_or_default()
+    });
+    lines.collect::<Vec<_>>().concat().into()
 }
 
 /// What a run of base64 characters holds, as hex or as base64.
@@ -121,7 +160,13 @@ pub(crate) fn decode_run(
     run: Range<usize>,
     is_container: impl Fn(&[u8]) -> bool,
 ) -> Option<Decoded> {
-    let text = &bytes[run.clone()];
+    let text = &*unquoted(&bytes[run.clone()]);
+    // As databases write it: `0x6d79`, `\\x6d79`.
+    let mark = [&b"0x"[..], b"0X", b"x"].into_iter().find(|mark| text.starts_with(mark));
+    let text = match mark.and_then(|mark| text.strip_prefix(mark)) {
+        Some(rest) if rest.len() >= 32 && rest[..32].iter().all(|byte| is(*byte, HEX)) => rest,
+        _ => text,
+    };
     // Of zlib, a few bytes tell nothing but that it may be.
     let zlib = |decoded: &[u8]| matches!(decoded, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
     let looks = |decoded: &[u8]| decoded.len() >= 12 && plausible(decoded, &is_container);

@@ -74,12 +74,22 @@ fn unescape(text: &[u8], escape: impl Fn(&[u8]) -> Option<(Few, usize)>) -> Opti
 fn json(rest: &[u8]) -> Option<(Few, usize)> {
     let plain = |byte: u8| Some((Few::byte(byte), 2));
     match rest.get(1)? {
+        b'u' if rest.get(2) == Some(&b'{') => {
+            let digits = &rest[3..3 + rest[3..].iter().take(7).position(|byte| *byte == b'}')?];
+            let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+            Some((Few::letter(char::from_u32(code)?), digits.len() + 4))
+        }
         b'u' => {
             let [a, b, c, d] = rest.get(2..)?.first_chunk()?;
             let c = char::from_u32(u32::from(u16::from_be_bytes([pair(*a, *b)?, pair(*c, *d)?])))?;
             Some((Few::letter(c), 6))
         }
         b'x' => Some((Few::byte(pair(*rest.get(2)?, *rest.get(3)?)?), 4)),
+        // Octal digits, as C has them.
+        high @ b'0'..=b'3' => {
+            let [middle @ b'0'..=b'7', low @ b'0'..=b'7', ..] = rest.get(2..)? else { return None };
+            Some((Few::byte((*high - b'0') << 6 | (*middle - b'0') << 3 | (*low - b'0')), 4))
+        }
         b'n' | b'r' => plain(b'\n'),
         b't' => plain(b'\t'),
         byte @ (b'/' | b'"' | b'\\' | b'\'') => plain(*byte),
@@ -138,6 +148,13 @@ pub(super) fn xml(rest: &[u8]) -> Option<(Few, usize)> {
     Some((Few::letter(c), end + 2))
 }
 
+/// A file in a form (`application/x-www-form-urlencoded`): its blanks are `+`.
+fn form_blanks(bytes: &[u8]) -> Option<Vec<u8>> {
+    let has = |end: &[u8]| memchr::memmem::find(bytes, end).is_some();
+    let is_form = bytes.contains(&b'+') && (has(b"%0A") || has(b"%0a"));
+    is_form.then(|| bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect())
+}
+
 /// RFC 2045, 6.7: `=3D`, and `=` at the end of a line.
 fn quoted_printable(rest: &[u8]) -> Option<(Few, usize)> {
     match rest {
@@ -179,7 +196,9 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
         done[kind] = place.end;
         // Within the line, all escapes of the kind count.
         let all = |rest: &[u8]| escape(rest).filter(|_| rest.first() == Some(&byte));
-        if let Some((text, steps)) = unescape(&bytes[place.clone()], all) {
+        let form = if byte == b'%' { form_blanks(&bytes[place.clone()]) } else { None };
+        let escaped = form.as_deref().unwrap_or(&bytes[place.clone()]);
+        if let Some((text, steps)) = unescape(escaped, all) {
             decoded(Decoded { encoding, place, bytes: text, steps });
         }
     }

@@ -67,6 +67,14 @@ impl Lanes {
         })
     }
 
+    /// Digits, commas and blanks.
+    #[inline(always)]
+    pub(super) fn numbers(&self) -> u64 {
+        self.which(|bytes| {
+            within(bytes, b'0', b'9') | is(bytes, b',') | is(bytes, b' ') | within(bytes, b'\t', b'\r')
+        })
+    }
+
     /// Signs and blanks of ASCII.
     #[inline(always)]
     pub(super) fn text(&self) -> u64 {
@@ -110,6 +118,8 @@ mod tests {
             assert_eq!(lanes.hex(), of(&|byte| byte.is_ascii_hexdigit()), "block {number}");
             let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
             assert_eq!(lanes.base64(), of(&base64), "block {number}");
+            let number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b' ' | b'\t'..=b'\r');
+            assert_eq!(lanes.numbers(), of(&number), "block {}", block[0]);
             let text = |byte: u8| matches!(byte, b' '..=b'~' | b'\t'..=b'\r');
             assert_eq!(lanes.text(), of(&text), "block {number}");
             let mut other = *block;

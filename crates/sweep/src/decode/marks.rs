@@ -23,6 +23,10 @@ pub(super) const APART: u8 = 8;
 pub(super) const UTF16: u8 = 16;
 /// Eight characters of text side by side.
 const TEXT: u8 = 32;
+/// A line that begins with four digits of hex, or as a record of bytes does.
+pub(super) const LINES: u8 = 64;
+/// Nothing but digits, commas and blanks.
+pub(super) const NUMBERS: u8 = 128;
 
 /// The marks of a window.
 pub(crate) struct Marks {
@@ -140,11 +144,20 @@ fn encodings(seen: &[u8; SEEN]) -> u8 {
         let sign = lanes.are(b'x');
         sign & (sign >> 5 | sign >> 6) != 0
     };
+    let end = lanes.are(b'\n');
+    let is_line = end != 0 && {
+        let hex = lanes.hex();
+        let four = hex >> 2 & hex >> 3 & hex >> 4;
+        end & four & (hex >> 1 | lanes.are(b':') >> 1 | lanes.are(b'S') >> 1) != 0
+    };
+    let is_array = lanes.has(b',') && lanes.numbers() == u64::MAX;
     let mark = |is: bool, mark: u8| if is { mark } else { 0 };
     mark(is_run, BASE64)
         | mark(is_escape, ESCAPE)
         | mark(is_quoted, QUOTED)
         | mark(is_same || is_prefix, APART)
+        | mark(is_line, LINES)
+        | mark(is_array, NUMBERS)
 }
 
 /// The first place from `at` on, before the end, that may be inside a run of base64 which is

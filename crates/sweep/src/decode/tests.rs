@@ -6,7 +6,7 @@ fn plain_runs(bytes: &[u8]) -> Vec<Range<usize>> {
     let (mut runs, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let mut end = at + bytes[at..].iter().take_while(|byte| is(**byte, BASE64)).count();
-        if end - at >= LINE_MIN && (end - at).is_multiple_of(4) {
+        if end - at >= LINE_MIN {
             end = join_lines(bytes, at, end);
         }
         let padded = end + bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();

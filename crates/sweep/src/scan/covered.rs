@@ -67,6 +67,12 @@ impl Covered {
         self.walked.values().any(|walked| walked.holds(at)).then_some(self.mark)
     }
 
+    /// Whether `at` was read as a block of a disk of a machine. What begins there is met again,
+    /// and not in one piece.
+    pub(super) fn is_block(&self, at: u64) -> bool {
+        self.walked.iter().any(|(format, walked)| is_disk(*format) && walked.holds(at))
+    }
+
     /// Forgets what ends before `start`: windows go onwards.
     pub(super) fn forget(&mut self, start: u64) {
         self.whole.forget(start);
@@ -132,7 +138,7 @@ fn keeps_deleted(format: Format) -> bool {
 }
 
 fn is_disk(format: Format) -> bool {
-    matches!(format, Format::Qcow2 | Format::Vmdk | Format::Vhd | Format::Vhdx)
+    matches!(format, Format::Qcow2 | Format::Vmdk | Format::Vhd | Format::Vhdx | Format::Vdi)
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ fn is_long_magic(format: Format) -> bool {
             | Format::Vmdk
             | Format::Vhd
             | Format::Vhdx
+            | Format::Vdi
             | Format::Rar
     )
 }
@@ -111,7 +112,8 @@ impl Run<'_> {
         }
         for (name, why) in held {
             let is_closed = matches!(why, Skip::Encrypted | Skip::Unsupported(_)) && is_long_magic(format);
-            if is_sure || is_closed {
+            let is_told = self.is_again && matches!(why, Skip::Damaged(_));
+            if (is_sure || is_closed) && !is_told {
                 let is_all = self.depth == 0 && at == 0 && name.is_empty() && outcome.parts == 0;
                 let is_unread = matches!(why, Skip::Encrypted | Skip::Unsupported(_));
                 self.totals.closed |= is_all && is_unread && self.volumes == 0;
@@ -141,7 +143,7 @@ impl Run<'_> {
         let whole = match self.fill(data, &mut held, self.sweep.limits.part_bytes) {
             Ok(whole) => whole,
             Err(error) => {
-                if !self.is_loose {
+                if !self.is_loose && !self.is_again {
                     self.skipped(damaged_from(held.len() as u64, &error));
                 }
                 true
@@ -323,8 +325,8 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn goes_on(&self) -> bool {
-        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vhd, Vhdx, Vmdk};
-        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx);
+        use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vdi, Vhd, Vhdx, Vmdk};
+        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx | Vdi);
         has_volumes && !self.run.stopped
     }
 }

@@ -135,6 +135,8 @@ impl Run<'_> {
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, &marks, |decoded| texts.push(decoded));
         decode::apart(window.bytes, &marks, |decoded| texts.push(decoded));
+        decode::dumps(window.bytes, &marks, |decoded| texts.push(decoded));
+        decode::numbers(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
     }
 

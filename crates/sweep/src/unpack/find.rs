@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::bytes::{be16, be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, vhdx, yaffs};
+use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, vdi, vhdx, yaffs};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -86,6 +86,7 @@ fn magics() -> Vec<Magic> {
         }),
         magic(Format::Vmdk, 0, b"KDMV", |head| le32(head, 4).is_ok_and(|version| (1..=3).contains(&version))),
         magic(Format::Vhd, 0, b"conectix", |head| be32(head, 60).is_ok_and(|kind| matches!(kind, 3 | 4))),
+        magic(Format::Vdi, vdi::MAGIC_AT, vdi::MAGIC, vdi::begins),
         magic(Format::Sqlite, 0, sqlite::MAGIC, sqlite::begins),
         magic(Format::Vhdx, 0, vhdx::MAGIC, any),
         magic(Format::Rar, 0, b"Rar!\x1a\x07", rar),

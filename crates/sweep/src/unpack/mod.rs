@@ -42,6 +42,7 @@ mod tcp;
 mod ubi;
 mod ubifs;
 mod uimage;
+mod vdi;
 mod vhdx;
 mod wire;
 mod yaffs;
@@ -115,6 +116,7 @@ pub enum Format {
     Qcow2,
     Vmdk,
     Vhd,
+    Vdi,
     /// Databases: a part for each table.
     Sqlite,
     Vhdx,
@@ -273,6 +275,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Qcow2 => machine::qcow2(source, at, sink),
         Format::Vmdk => machine::vmdk(source, at, sink),
         Format::Vhd => machine::vhd(source, at, sink),
+        Format::Vdi => vdi::unpack(source, at, sink),
         Format::Sqlite => sqlite::unpack(source, at, sink),
         Format::Vhdx => vhdx::unpack(source, at, sink),
         Format::Rar => Err(Stop::unsupported("what is packed in a RAR archive")),

@@ -24,6 +24,7 @@ struct Entry {
     flags: u16,
     method: u16,
     packed: u64,
+    unpacked: u64,
     /// Of the contents; not known from a header that is followed by its sum.
     sum: Option<u32>,
     mode: u32,
@@ -153,6 +154,7 @@ fn central(source: &dyn ReadAt, base: u64, at: u64) -> Result<(Entry, u64), Stop
         flags: le16(&fixed, 8)?,
         method: le16(&fixed, 10)?,
         packed,
+        unpacked,
         sum: Some(le32(&fixed, 16)?),
         mode: if fixed[5] == 3 { le32(&fixed, 38)? >> 16 } else { 0 },
         header,
@@ -194,6 +196,7 @@ fn local(source: &dyn ReadAt, at: u64) -> Result<(Entry, bool), Stop> {
         flags,
         method: le16(&fixed, 8)?,
         packed,
+        unpacked,
         sum: if flags & 8 == 0 { Some(le32(&fixed, 14)?) } else { None },
         mode: 0,
         header: at,
@@ -267,8 +270,7 @@ fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> 
         _ if is_folder => return sink.count(),
         _ if entry.flags & 1 != 0 => Some(Skip::Encrypted),
         _ if entry.data == entry.header => Some(Skip::Damaged("a header of a zip archive")),
-        0 | 8 | 12 | 93 | 95 => None,
-        14 => Some(Skip::Unsupported("LZMA in a zip archive")),
+        0 | 8 | 12 | 14 | 93 | 95 => None,
         _ => Some(Skip::Unsupported("a way of packing in a zip archive")),
     };
     if let Some(why) = skip {
@@ -284,11 +286,35 @@ fn give(source: &dyn ReadAt, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> 
     Ok(())
 }
 
+/// LZMA (APPNOTE 5.8): a version, the properties, and codes that end with a mark if a flag says
+/// so, and otherwise where the contents do.
+fn lzma<'r, 'a>(
+    range: &'r mut Range<'a>,
+    entry: &Entry,
+    window_bytes: u64,
+) -> Result<lzma_rust2::LzmaReader<&'r mut Range<'a>>, Stop> {
+    let mut head = [0; 9];
+    range.read_exact(&mut head)?;
+    let window = le32(&head, 5)?;
+    if le16(&head, 2)? != 5 {
+        return Err(Stop::damaged("LZMA in a zip archive"));
+    }
+    if u64::from(window) > window_bytes {
+        return Err(Stop::Skip(Skip::TooLarge));
+    }
+    let bytes = if entry.flags & 2 != 0 { u64::MAX } else { entry.unpacked };
+    Ok(lzma_rust2::LzmaReader::new_with_props(range, bytes, head[4], window, None)?)
+}
+
 fn give_from(range: &mut Range<'_>, entry: &Entry, text: &str, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let reader: Box<dyn Read + '_> = match entry.method {
         0 => Box::new(range),
         8 => Box::new(flate2::bufread::DeflateDecoder::new(range)),
         12 => Box::new(bzip2::bufread::BzDecoder::new(range)),
+        14 => match lzma(range, entry, sink.limits.part_bytes) {
+            Ok(reader) => Box::new(reader),
+            Err(stop) => return sink.guard(text, Err(stop)),
+        },
         93 => match zstd(range, sink.limits.part_bytes) {
             Ok(reader) => Box::new(reader),
             Err(err) => return sink.guard(text, Err(err.into())),

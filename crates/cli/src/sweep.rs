@@ -38,7 +38,7 @@ Exit codes:
   1  something found of the severity of --fail-on or above (low, unless it is given),
      also if not all could be read
   2  an error: wrong arguments, rules or baseline, a sweep that broke off or was interrupted,
-     or nothing of what was named could be read
+     nothing of what was named could be read, or the report could not be written
   3  nothing found that counts, but something that was named could not be read (missing,
      empty, refused by the system, encrypted as a whole, or of a kind that is not read); with
      --fail-on-unread, also if something inside was not read, or a card is encrypted";
@@ -306,8 +306,9 @@ impl Collected {
     }
 
     fn path(&mut self, sweep: &Sweep<'_>, path: &Path) -> anyhow::Result<()> {
+        let named = path.to_string_lossy().into_owned();
+        self.input.clone_from(&named);
         if path == Path::new("-") {
-            self.input = "-".to_owned();
             let stop = self.progress.stop();
             let read = source::stdin(&|| stop.is_stopped()).context("standard input")?;
             let Some((bytes, cut)) = read else { return Ok(()) };
@@ -322,7 +323,6 @@ impl Collected {
             self.closed("-", totals);
             return Ok(());
         }
-        let named = path.to_string_lossy().into_owned();
         let mut is_empty = true;
         let _ = source::walk(path, &mut |entry| {
             is_empty &= matches!(entry, Entry::Skipped { failed: false, .. });

@@ -33,6 +33,7 @@ mod third;
 mod unread;
 mod volumes;
 mod work;
+mod wire;
 mod wraps;
 mod yaffs;
 

@@ -32,8 +32,8 @@ mod support;
 mod third;
 mod unread;
 mod volumes;
-mod work;
 mod wire;
+mod work;
 mod wraps;
 mod yaffs;
 

@@ -62,6 +62,11 @@ pub fn document(bytes: &[u8]) {
     assert!(rows.text.len() <= (16 << 20) + (1 << 18));
 }
 
+/// A conversation, or datagrams of it, each with its length in a byte before it.
+pub fn wire(bytes: &[u8]) {
+    crate::unpack::fuzz_wire(bytes);
+}
+
 /// Reads a file of rules in any form, and sweeps the file with them.
 pub fn rules(text: &str) {
     if let Ok(rules) = Rules::with_file(text) {

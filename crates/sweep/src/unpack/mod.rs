@@ -64,6 +64,7 @@ pub use find::{LOOK_AHEAD, find};
 pub(crate) use find::{begins, find_at, literals};
 pub(crate) use noise::is_noise;
 use sink::{Covered, Sink, Stop};
+pub(crate) use wire::fuzz as fuzz_wire;
 
 /// What can be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -103,7 +103,8 @@ impl Flows {
                 end = offset as u64 + whole;
                 let place = be16(head, offset + 6)?;
                 if place & 0x3fff != 0 {
-                    fragment = Some((be16(head, offset + 4)?.into(), (place & 0x1fff) << 3, place & 0x2000 != 0));
+                    fragment =
+                        Some((be16(head, offset + 4)?.into(), (place & 0x1fff) << 3, place & 0x2000 != 0));
                 }
             }
             0x86dd => {

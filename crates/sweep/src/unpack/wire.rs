@@ -9,6 +9,7 @@ mod framing;
 mod lines;
 
 pub(super) use binary::pap;
+use framing::UNPACKED_MAX;
 
 /// Before a protocol and a password, and between them.
 const BEFORE: &[u8] = b"sign-in of ";
@@ -63,6 +64,26 @@ impl Heard {
         let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
         self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end])
     }
+}
+
+/// Both directions in turns, in segments that each have their length in a byte; of the first
+/// byte, the lowest bit says whether they are datagrams, and the next which port.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Some((first, mut rest)) = bytes.split_first() else { return };
+    let (mut heard, mut back, mut at) = (Heard::default(), Heard::default(), 0);
+    while let Some((length, data)) = rest.split_first() {
+        let (data, behind) = data.split_at(data.len().min((length & 0x7f).into()));
+        at += 1;
+        if length & 0x80 == 0 { &mut heard } else { &mut back }.add(data, at, true);
+        rest = behind;
+    }
+    let port = [23, 143, 6379, 80][usize::from(first >> 1 & 3)];
+    let (text, signs) = told(&heard, &back, (5000, port), first & 1 == 0);
+    assert!(text.len() <= heard.bytes.len() + UNPACKED_MAX + heard.bytes.len() + 64);
+    assert!(signs.len() <= SIGNS_MAX * (PASSWORD_MAX + 64));
+    let mut of_link = Vec::new();
+    pap(bytes, &mut of_link);
+    assert!(of_link.len() <= PASSWORD_MAX + 64);
 }
 
 /// Sign-ins of one direction as text.

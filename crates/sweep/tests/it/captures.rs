@@ -4,10 +4,10 @@ use sweep::unpack::{Format, Skip};
 
 use crate::support::{damage, open};
 
-const SYN: u8 = 2;
-const ACK: u8 = 16;
+pub(crate) const SYN: u8 = 2;
+pub(crate) const ACK: u8 = 16;
 
-fn tcp(from: u16, to: u16, number: u32, flags: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn tcp(from: u16, to: u16, number: u32, flags: u8, data: &[u8]) -> Vec<u8> {
     let mut packet = vec![0; 12];
     packet.extend([8, 0]);
     let length = 40 + data.len() as u16;
@@ -22,7 +22,7 @@ fn tcp(from: u16, to: u16, number: u32, flags: u8, data: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn pcap(packets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn pcap(packets: &[Vec<u8>]) -> Vec<u8> {
     let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
     for packet in packets {
         file.extend([0; 8]);

@@ -89,7 +89,11 @@ fn planted_secrets_are_found_in_all_encodings() {
                         .concat();
                     let found = found_untried(&rules, &wrap(&text, &mut rng));
                     planted += 1;
-                    let in_it = |bytes: &[u8]| secret.contains(String::from_utf8_lossy(bytes).as_ref());
+                    // Of a user and a password in base64, the password is told.
+                    let in_it = |bytes: &[u8]| {
+                        let pair = base64(&[b"admin:", bytes].concat());
+                        secret.contains(String::from_utf8_lossy(bytes).as_ref()) || secret.contains(&pair)
+                    };
                     if !found.iter().any(|finding| in_it(finding.secret.reveal())) {
                         missed.push(format!("{} in {name}: {:?}", rule.id, ids(&found)));
                     }

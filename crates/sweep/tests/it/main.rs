@@ -33,6 +33,7 @@ mod support;
 mod third;
 mod unread;
 mod volumes;
+mod wire;
 mod work;
 mod wraps;
 mod yaffs;

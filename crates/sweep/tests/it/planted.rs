@@ -101,7 +101,15 @@ fn part(name: &str, number: &str, rng: &mut Rng) -> Option<String> {
         "azfunction" => {
             format!("{}AzFu{}==", made::any(made::ALNUM, 44, rng), made::any(made::ALNUM, 6, rng))
         }
-        "authplain" => base64(format!("\0{}\0{}", pick(USERS, rng), chosen(rng)).as_bytes()),
+        // Of a user and a password in base64, the password is told.
+        "authplain" => {
+            let (user, password) = (pick(USERS, rng), chosen(rng));
+            format!("{}¦{password}", base64(format!("\0{user}\0{password}").as_bytes()))
+        }
+        "pair" => {
+            let password = made::password(rng);
+            format!("{}¦{password}", base64(format!("admin:{password}").as_bytes()))
+        }
         "cftunnel" => base64(
             format!(
                 r#"{{"a":"{}","t":"{}","s":"{}"}}"#,

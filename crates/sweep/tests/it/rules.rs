@@ -57,8 +57,10 @@ fn with_longest(template: &str, rng: &mut Rng) -> (String, String) {
 fn tells(finding: &Finding, rule: &Rule, part: &str) -> bool {
     let same = finding.rule.id == rule.id;
     let secret = String::from_utf8_lossy(finding.secret.reveal()).into_owned();
-    let whole =
-        secret.contains(part.trim_end()) || part.contains(&secret) && secret.len() * 4 >= part.len() * 3;
+    let whole = secret.contains(part.trim_end())
+            // Of a user and a password in base64, the password is told.
+            || part == made::base64(format!("admin:{secret}").as_bytes())
+            || part.contains(&secret) && secret.len() * 4 >= part.len() * 3;
     whole
         && (same
             || finding.rule.severity >= rule.severity && (rule.is_general() || !finding.rule.is_general()))

@@ -7,7 +7,7 @@ use flate2::{Decompress, FlushDecompress};
 use memchr::memchr;
 
 /// What packed frames and bodies of one direction may come to, in bytes.
-const UNPACKED_MAX: usize = 16 << 20;
+pub(super) const UNPACKED_MAX: usize = 16 << 20;
 /// Of a line of a header, and of the one before a chunk.
 const LINE_MAX: usize = 8 << 10;
 
@@ -52,19 +52,23 @@ pub(super) fn undone(said: &[u8]) -> Vec<u8> {
 struct Out {
     text: Vec<u8>,
     behind: Vec<u8>,
-    /// That may still be unpacked.
+    /// That may still be unpacked, or read for it.
     left: usize,
 }
 
 impl Out {
     /// A body of `Content-Encoding: deflate` that has no header of zlib, as some send it.
     fn deflated(&mut self, body: &[u8]) {
+        if self.left == 0 {
+            return;
+        }
         let is_zlib = body.first().is_some_and(|first| first & 15 == 8 && first >> 4 <= 7)
             && body.get(..2).is_some_and(|two| u16::from_be_bytes([two[0], two[1]]).is_multiple_of(31));
         if !is_zlib {
             let mut inflate = Decompress::new(false);
             let unpacked = inflated(&mut inflate, body, self.left);
-            self.left -= unpacked.len();
+            // Any header may say so again: what was read counts as well.
+            self.left = self.left.saturating_sub(unpacked.len() + inflate.total_in() as usize + 64);
             self.behind.extend(unpacked);
             self.behind.push(b'\n');
         }
@@ -150,7 +154,7 @@ fn frames(said: &[u8], out: &mut Out) -> usize {
             if is_packed {
                 message.extend([0, 0, 0xff, 0xff]);
                 let unpacked = inflated(&mut inflate, &message, out.left);
-                out.left -= unpacked.len();
+                out.left = out.left.saturating_sub(unpacked.len());
                 out.text.extend(unpacked);
             } else {
                 out.text.append(&mut message);

@@ -1,5 +1,5 @@
 //! Sign-ins in lines: SMTP (RFC 4954), POP3 (RFC 1939, RFC 5034) and IMAP (RFC 9051) with
-//! SASL's PLAIN (RFC 4616) and LOGIN, FTP (RFC 959), Redis (its protocol, RESP), and Telnet.
+//! SASL's PLAIN (RFC 4616) and LOGIN, FTP (RFC 959), IRC (RFC 2812), Redis (its protocol, RESP), and Telnet.
 
 use memchr::{memchr, memchr_iter};
 
@@ -50,6 +50,8 @@ pub(super) fn sign_ins(said: &[u8], back: &[u8], port: u16, signs: &mut Signs) {
             if !matches!(name.to_ascii_lowercase().as_slice(), b"anonymous" | b"ftp") {
                 signs.add("mail or files", password);
             }
+        } else if let (Some(password), true) = (after(this, "PASS "), after(next, "NICK ").is_some()) {
+            signs.add("irc", password.strip_prefix(b":").unwrap_or(password));
         } else if is_imap && let Some(password) = imap(this, next) {
             signs.add("imap", &password);
         } else if let Some(password) = redis(this, next, is_redis) {

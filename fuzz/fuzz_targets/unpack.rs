@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use sweep::Limits;
 use sweep::unpack::{File, Format, HEAD, Part, Skip, Visit, find, unpack};
 
-const FORMATS: [Format; 42] = [
+const FORMATS: [Format; 43] = [
     Format::Gzip,
     Format::Zlib,
     Format::Bzip2,
@@ -51,6 +51,7 @@ const FORMATS: [Format; 42] = [
     Format::Rar,
     Format::Sqlite,
     Format::Vdi,
+    Format::Wal,
 ];
 
 struct Count(u64);

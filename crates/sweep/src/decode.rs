@@ -14,7 +14,9 @@ mod lanes;
 mod latin;
 mod marks;
 mod markup;
+mod page;
 mod rows;
+mod rtf;
 mod sheet;
 #[cfg(test)]
 mod tests;
@@ -25,12 +27,14 @@ use std::ops::Range;
 pub(crate) use apart::apart;
 pub(crate) use base64::{base64, base64_runs, decode_run};
 pub(crate) use dump::{dumps, numbers};
-pub(crate) use escapes::{escapes, percent};
+pub(crate) use escapes::{escapes, headers, is_quoted, percent};
 pub(crate) use latin::latin;
 pub(crate) use marks::Marks;
 pub(crate) use markup::markup;
+pub(crate) use page::{Codes, Font, page, reference, references, streams};
 pub(crate) use rows::Rows;
-pub(crate) use sheet::{sheet, strings};
+pub(crate) use rtf::{MAGIC as RTF, rtf};
+pub(crate) use sheet::{names, sheet, strings};
 pub(crate) use utf16::utf16;
 
 /// Runs shorter than this are left: nothing that a rule knows fits in.
@@ -52,6 +56,13 @@ pub(crate) struct Decoded {
 /// Where a line begins: in what was decoded, and from the start of what was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step(usize, usize);
+
+impl Step {
+    /// From the start of what was encoded.
+    pub(crate) fn place(&self) -> usize {
+        self.1
+    }
+}
 
 /// Where the line begins in which `at` of what was decoded stands, from the start of what
 /// was encoded.

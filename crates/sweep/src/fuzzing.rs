@@ -57,6 +57,18 @@ pub fn document(bytes: &[u8]) {
         let Some(text) = (at < own.end).then(|| form(document, &own, at)).flatten() else { continue };
         assert!(text.place.end <= document.len() && text.bytes.len() <= 4 * document.len() + 64);
     }
+    assert!(crate::decode::rtf(document).bytes.len() <= 6 * document.len() + 64);
+    let codes = crate::decode::Codes::new(document);
+    for is_coded in [false, true] {
+        let font = |_: &[u8], text: &[u8]| match is_coded && codes.knows(text) {
+            true => crate::decode::Font::Coded(&codes),
+            false => crate::decode::Font::Simple,
+        };
+        let (text, _) = crate::decode::page(document, &font);
+        assert!(text.len() <= 32 * document.len() + 64);
+    }
+    let _ = (crate::decode::references(document), crate::decode::streams(document));
+    let _ = crate::decode::names(document, document);
     let (strings, _) = crate::decode::strings(document);
     let (rows, _) = crate::decode::sheet(document, &strings);
     assert!(rows.text.len() <= (16 << 20) + (1 << 18));

@@ -9,6 +9,7 @@ mod book;
 mod covered;
 mod label;
 mod named;
+mod paper;
 mod part;
 mod sealed;
 mod window;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::Step;
+use crate::decode::{self, Step};
 use crate::defaults::Defaults;
 use crate::finding::{Digest32, Finding, Severity};
 use crate::limits::Limits;
@@ -159,6 +160,7 @@ impl Sweep<'_> {
             steps: 0,
             account: Rc::new(Account::new(source.len())),
             told_spent: false,
+            paper: None,
             is_loose: false,
             is_again: false,
             seen: HashSet::new(),
@@ -197,6 +199,8 @@ struct Run<'a> {
     /// What readers of packed disks spend and keep.
     account: Rc<Account>,
     told_spent: bool,
+    /// What is read now is a document of PDF.
+    paper: Option<paper::Paper>,
     /// In a stream of zlib in the midst of something: it may end where that goes on.
     is_loose: bool,
     /// In what was read as blocks of a disk before, where it lies in pieces: what is missing
@@ -351,6 +355,7 @@ impl Run<'_> {
         let mut unpacked = false;
         let (mut start, mut lines) = (behind_hole(source, 0), 0_u64);
         let mut held = Vec::new();
+        let outer = self.paper.take();
         while start < len && !self.stopped {
             let before = start.min(BEFORE as u64);
             let base = start - before;
@@ -370,6 +375,9 @@ impl Run<'_> {
             if base + (own.end as u64) < len {
                 own.end = border(buffer, own.clone());
             }
+            if base == 0 && buffer.starts_with(paper::MAGIC) {
+                self.paper = Some(paper::Paper::default());
+            }
             covered.forget(start);
             let mut hits = Hits::default();
             if !covered.is_whole(&(start..start + own.len() as u64)) {
@@ -388,6 +396,10 @@ impl Run<'_> {
             }
             let inner = unpacked.then_some(mark);
             let mut rest = covered.rest(text, base);
+            if is_whole && base == 0 && len <= WINDOW as u64 && buffer.starts_with(decode::RTF) {
+                self.alone(buffer, decode::rtf(buffer));
+                rest.clear();
+            }
             // Between members of an archive lie thousands of them.
             let mut apart = (rest.len() > 1).then(|| hits.apart());
             for own in rest.drain(..) {
@@ -408,6 +420,9 @@ impl Run<'_> {
                 self.totals.read = start;
             }
             self.tell(Notice::Read(self.totals.read));
+        }
+        if let Some(paper) = std::mem::replace(&mut self.paper, outer) {
+            self.paper(source, &paper);
         }
         Answered { end: answered, inner: unpacked.then_some(mark) }
     }

@@ -196,7 +196,8 @@ fn read<'a>(
         }
         let Some(here) = address(line.text).and_then(|(digits, _)| number(digits, radix)) else { break };
         let gap = expected.map_or(Some(0), |expected| here.checked_sub(expected));
-        let Some(gap) = gap.filter(|gap| *gap == 0 || is_repeat && repeated + gap <= REPEATED_MAX as u64) else {
+        let Some(gap) = gap.filter(|gap| *gap == 0 || is_repeat && repeated + gap <= REPEATED_MAX as u64)
+        else {
             break;
         };
         repeated += gap;
@@ -359,5 +360,164 @@ pub(crate) fn numbers(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
         if out.len() >= NUMBERS_MIN && plausible(&out, crate::unpack::begins) {
             decoded(Decoded { encoding: "numbers", place, bytes: out, steps: Vec::new() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "login=admin\npassword=Kasta77nie\n";
+
+    fn all(dump: &str) -> Vec<(String, Vec<Step>)> {
+        let (bytes, mut found) = (dump.as_bytes(), Vec::new());
+        let marks = Marks::new(bytes, 0..bytes.len());
+        dumps(bytes, &marks, |decoded| {
+            assert!(decoded.place.end <= bytes.len());
+            found.push((String::from_utf8_lossy(&decoded.bytes).into_owned(), decoded.steps));
+        });
+        found
+    }
+
+    fn lines_of(width: usize, line: impl Fn(usize, &[u8]) -> String) -> String {
+        TEXT.as_bytes().chunks(width).enumerate().map(|(at, chunk)| line(at * width, chunk) + "\n").collect()
+    }
+
+    fn joined(chunk: &[u8], size: usize, between: &str) -> String {
+        let group = |group: &[u8]| group.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        chunk.chunks(size).map(group).collect::<Vec<_>>().join(between)
+    }
+
+    fn ascii(chunk: &[u8]) -> String {
+        chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect()
+    }
+
+    #[test]
+    fn each_tool_s_dump_is_read() {
+        let sum = |bytes: &[u8]| bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        for (tool, dump) in [
+            (
+                "hexdump -C",
+                lines_of(16, |at, c| {
+                    format!(
+                        "{at:08x}  {}  {}  |{}|",
+                        joined(&c[..8], 1, " "),
+                        joined(&c[8..], 1, " "),
+                        ascii(c)
+                    )
+                }),
+            ),
+            ("xxd", lines_of(16, |at, c| format!("{at:08x}: {}  {}", joined(c, 2, " "), ascii(c)))),
+            ("xxd -c 20", lines_of(20, |at, c| format!("{at:08x}: {:49}  {}", joined(c, 2, " "), ascii(c)))),
+            ("xxd -p", lines_of(16, |_, c| joined(c, 1, ""))),
+            ("od -A x -t x1", lines_of(16, |at, c| format!("{at:06x} {}", joined(c, 1, " "))) + "000020\n"),
+            ("od -t x1", lines_of(16, |at, c| format!("{at:07o} {}", joined(c, 1, " "))) + "0000040\n"),
+            (
+                "od -t o1",
+                lines_of(16, |at, c| {
+                    c.iter().fold(format!("{at:07o}"), |line, byte| line + &format!(" {byte:03o}"))
+                }) + "0000040\n",
+            ),
+            (
+                "od",
+                lines_of(16, |at, c| {
+                    c.chunks(2).fold(format!("{at:07o}"), |line, two| {
+                        line + &format!(" {:06o}", u16::from_le_bytes([two[0], two[1]]))
+                    })
+                }) + "0000040\n",
+            ),
+            (
+                "od -c",
+                lines_of(16, |at, c| {
+                    c.iter().fold(format!("{at:07o}"), |line, byte| {
+                        line + &match byte {
+                            b'\n' => "  \\n".to_owned(),
+                            byte => format!("{:>4}", char::from(*byte)),
+                        }
+                    })
+                }) + "0000040\n",
+            ),
+            (
+                "md.b",
+                lines_of(16, |at, c| {
+                    format!("{:08x}: {}    {}", 0x8200_0000 + at, joined(c, 1, " "), ascii(c))
+                }),
+            ),
+            (
+                "md.l",
+                lines_of(16, |at, c| {
+                    c.chunks(4).fold(format!("{:08x}:", 0x8200_0000 + at), |line, four| {
+                        line + &format!(" {:08x}", u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                    }) + "    "
+                        + &ascii(c)
+                }),
+            ),
+            (
+                "Intel",
+                lines_of(16, |at, c| {
+                    let mut record = vec![c.len() as u8, 0, at as u8, 0];
+                    record.extend_from_slice(c);
+                    record.push(0_u8.wrapping_sub(sum(&record)));
+                    format!(":{}", joined(&record, 1, "").to_uppercase())
+                }) + ":00000001FF\n",
+            ),
+            (
+                "Motorola",
+                lines_of(16, |at, c| {
+                    let mut record = vec![c.len() as u8 + 3, 0, at as u8];
+                    record.extend_from_slice(c);
+                    record.push(!sum(&record));
+                    format!("S1{}", joined(&record, 1, "").to_uppercase())
+                }),
+            ),
+        ] {
+            for before in ["", "=> md 0x82000000\n", "\n\n"] {
+                let found = all(&format!("{before}{dump}\nprompt> "));
+                assert!(found.iter().any(|(text, _)| text == TEXT), "{tool}: {found:?} of\n{dump}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_a_star_stands_for_are_there_and_bounded() {
+        let zeros = "00 ".repeat(16);
+        let dump = |next: usize| {
+            format!(
+                "00000000  70 61 73 73 77 6f 72 64  3d 4b 61 73 74 61 37 37  |password=Kasta77|\n00000010  {zeros} |................|\n*\n{next:08x}  70 61 73 73 77 6f 72 64  3d 4b 61 73 74 61 37 37  |password=Kasta77|\n"
+            )
+        };
+        let near = all(&dump(0x40));
+        assert!(near.iter().any(|(text, _)| text.len() == 0x50 && text.ends_with("Kasta77")), "{near:?}");
+        let far = all(&dump(0xffff_ff00));
+        assert!(far.iter().all(|(text, _)| text.len() <= 0x40), "{far:?}");
+    }
+
+    #[test]
+    fn texts_that_begin_with_numbers_are_none() {
+        for text in [
+            "1234 5678 91 12\n1238 5678 91 12\n2000 items in the list of cameras\n",
+            "deadbeef fixes the build of the camera\ncafebabe adds a password\n",
+            "2024-05-15 10:00:00 login of admin\n2024-05-15 10:00:16 login of admin\n",
+            ":10zz\nS1\n:\nabcd:\n0000:\n",
+        ] {
+            assert_eq!(all(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn arrays_of_numbers_are_read_if_they_are_text() {
+        let found = |text: &str| {
+            let mut found = Vec::new();
+            let marks = Marks::new(text.as_bytes(), 0..text.len());
+            numbers(text.as_bytes(), &marks, |decoded| found.push(decoded.bytes));
+            found
+        };
+        let text = TEXT.repeat(3);
+        let array = text.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>();
+        for between in [", ", ",", ",\n  "] {
+            assert_eq!(found(&format!("x = {{{}}};", array.join(between))), [text.as_bytes()], "{between:?}");
+        }
+        assert_eq!(found(&format!("[{}]", array.join(", ").replace("61", "961"))), [[0; 0]; 0]);
+        assert_eq!(found(&"1, 2, 3, 200, ".repeat(40)), [[0; 0]; 0]);
     }
 }

@@ -225,6 +225,76 @@ pub(crate) fn escapes(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decod
     }
 }
 
+/// Lines with words of headers of mails (RFC 2047), `=?utf-8?Q?…?=`, that begin in what is marked.
+pub(crate) fn headers(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded)) {
+    let mut end = marks.own.start;
+    for at in marks.stretches(QUOTED).flatten() {
+        if at < end || !bytes[at..].starts_with(b"=?") || word(&bytes[at..]).is_none() {
+            continue;
+        }
+        let place = line(bytes, at);
+        end = place.end;
+        let line = &bytes[place.clone()];
+        let (mut text, mut from) = (Vec::with_capacity(line.len()), 0);
+        while from < line.len() {
+            match word(&line[from..]) {
+                Some((letters, len)) => {
+                    text.extend(letters);
+                    from += len;
+                    // Blanks between two words are none.
+                    let blanks = line[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                    from += if line[from + blanks..].starts_with(b"=?") { blanks } else { 0 };
+                }
+                None => {
+                    text.push(line[from]);
+                    from += 1;
+                }
+            }
+        }
+        decoded(Decoded { encoding: "header", place, bytes: text, steps: Vec::new() });
+    }
+}
+
+/// What an encoded word says, and how long it is.
+fn word(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    const WORD_MAX: usize = 400;
+    let inner = rest.strip_prefix(b"=?")?;
+    let inner = &inner[..inner.len().min(WORD_MAX)];
+    let charset = memchr::memchr(b'?', inner).filter(|len| (2..=32).contains(len))?;
+    let [kind, b'?', text @ ..] = &inner[charset + 1..] else { return None };
+    let len = memchr::memmem::find(text, b"?=")?;
+    let text = &text[..len];
+    let letters = match kind {
+        b'Q' | b'q' => {
+            let blanks: Vec<u8> = text.iter().map(|byte| if *byte == b'_' { b' ' } else { *byte }).collect();
+            unescape(&blanks, quoted_printable).map_or(blanks, |(letters, _)| letters)
+        }
+        b'B' | b'b' => super::base64(text)?,
+        _ => return None,
+    };
+    let is_utf8 = inner[..charset].eq_ignore_ascii_case(b"utf-8");
+    let letters = match is_utf8 {
+        true => letters,
+        false => letters.iter().map(|byte| super::latin::letter(*byte)).collect::<String>().into_bytes(),
+    };
+    Some((letters, 2 + charset + 3 + len + 2))
+}
+
+/// Whether this stands in quoted-printable or in a word of a header, which are read by
+/// themselves: as it stands here, it is none.
+pub(crate) fn is_quoted(bytes: &[u8], secret: &Range<usize>) -> bool {
+    let text = &bytes[secret.clone()];
+    let before = line(bytes, secret.start).start;
+    if memchr::memmem::find(text, b"?=").is_some() {
+        let open = memchr::memmem::rfind(&bytes[before..secret.start], b"=?");
+        return open.is_some_and(|open| word(&bytes[before + open..]).is_some());
+    }
+    let is_letter =
+        |four: &[u8]| matches!(four, [b'=', b'C' | b'D' | b'E', _, b'=', b'8' | b'9' | b'A' | b'B', _]);
+    text.windows(6).any(is_letter)
+        && unescape(text, quoted_printable).is_some_and(|(text, _)| std::str::from_utf8(&text).is_ok())
+}
+
 fn line(bytes: &[u8], at: usize) -> Range<usize> {
     let ends = |byte: &u8| matches!(byte, b'\n' | 0);
     let before = bytes[..at].iter().rev().take(SEGMENT_BEFORE).take_while(|byte| !ends(byte)).count();
@@ -277,6 +347,26 @@ fn paragraph(bytes: &[u8], at: usize, mut place: Range<usize>, most: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_headers_are_read() {
+        let read = |text: &str| {
+            let (bytes, mut found) = (text.as_bytes(), Vec::new());
+            headers(bytes, &Marks::new(bytes, 0..bytes.len()), |decoded| found.push(decoded.bytes));
+            found.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(
+            read("Subject: =?utf-8?Q?Zugang_Passwort=3A_K=C3=A4se5?=\n"),
+            "Subject: Zugang Passwort: Käse5"
+        );
+        assert_eq!(read("Subject: =?iso-8859-1?q?K=E4?= =?UTF-8?B?c2U1?= x\n"), "Subject: Käse5 x");
+        for none in ["a =?b", "=?x?Q", "=?utf-8?X?a?=", "=?utf-8?B?*?=", "=??Q?a?=", "? =? ?="] {
+            assert_eq!(read(&format!("{none} and more of the line here\n")), "", "{none}");
+        }
+        let line = b"Subject: =?utf-8?Q?Passwort=3A_Heide5?=\nKennwort: K=C3=A4sekuchen4 a=3D=3D";
+        assert!(is_quoted(line, &(27..39)) && is_quoted(line, &(50..66)));
+        assert!(!is_quoted(line, &(67..74)) && !is_quoted(line, &(50..53)));
+    }
 
     /// The attack: a line of tabs, at each of which the next kibibyte would be looked at.
     #[test]

@@ -118,8 +118,8 @@ mod tests {
             assert_eq!(lanes.hex(), of(&|byte| byte.is_ascii_hexdigit()), "block {number}");
             let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
             assert_eq!(lanes.base64(), of(&base64), "block {number}");
-            let number = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b' ' | b'\t'..=b'\r');
-            assert_eq!(lanes.numbers(), of(&number), "block {}", block[0]);
+            let of_array = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b' ' | b'\t'..=b'\r');
+            assert_eq!(lanes.numbers(), of(&of_array), "block {number}");
             let text = |byte: u8| matches!(byte, b' '..=b'~' | b'\t'..=b'\r');
             assert_eq!(lanes.text(), of(&text), "block {number}");
             let mut other = *block;

@@ -45,7 +45,7 @@ fn is_latin(line: &[u8]) -> bool {
     high * 4 <= line.len() && std::str::from_utf8(line).is_err() && line.iter().all(is_letter)
 }
 
-fn letter(byte: u8) -> char {
+pub(super) fn letter(byte: u8) -> char {
     match byte {
         0x80..0xa0 => HIGH[usize::from(byte - 0x80)],
         _ => char::from(byte),

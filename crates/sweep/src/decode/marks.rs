@@ -128,6 +128,7 @@ fn encodings(seen: &[u8; SEEN]) -> u8 {
         let next = Lanes::new(behind(1));
         let known = next.are(b'3')
             | next.are(b'0')
+            | next.are(b'?')
             | next.are(b'\r')
             | next.are(b'\n')
             | Lanes::new(behind(3)).are(b'=');

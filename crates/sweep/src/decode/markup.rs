@@ -139,6 +139,9 @@ const KINDS: &[(Kind, &[&str])] = &[
 const OFFICE: &[&str] =
     &["w", "a", "text", "table", "style", "draw", "wp", "mc", "o", "v", "w14", "w15", "office"];
 
+/// Prefixes of the properties of a document, each of which is a line.
+const PROPERTIES: &[&[u8]] = &[b"dc", b"cp"];
+
 /// An element's beginning or end.
 struct Tag<'a> {
     kind: Kind,
@@ -173,6 +176,7 @@ fn tag(bytes: &[u8], at: usize, close: usize) -> Option<Tag<'_>> {
     let kind = match known {
         Some((kind, _)) if prefix.is_empty() || is_office || *kind != Kind::Code => *kind,
         _ if is_office => Kind::Inline,
+        _ if PROPERTIES.contains(&prefix) => Kind::Line,
         _ => Kind::Unknown,
     };
     Some(Tag { kind, is_end, is_office, name: local, end })
@@ -411,6 +415,7 @@ mod tests {
             ("<pre>Pass\n a\n</pre>", "Pass\na\n"),
             ("<p>Pass</p><script>if (a<b) c>d</script><p>e</p>", "Pass\ne\n"),
             ("<p>Pass</p><p>;&;&#;</p><script", "Pass\n;&;&#;\n"),
+            ("<dc:title>a</dc:title><dc:description>Pass: b</dc:description>", "a\nPass: b\n"),
             ("<i>a\0<p>Pass</p>", "Pass\n"),
         ] {
             let at = if document.contains("Contr") { "Contr" } else { "Pass" };

@@ -8,11 +8,12 @@ use super::rows::Rows;
 const CELL_MAX: usize = 1 << 10;
 const CELLS_MAX: usize = 128;
 const TEXT_MAX: usize = 16 << 20;
+/// Rows of a sheet.
+const ROWS_MAX: usize = 1 << 20;
 const STRINGS_MAX: usize = 1 << 20;
 
 /// What stands between one `<` and the next: the tag, and the text behind it.
 struct Piece<'a> {
-    at: usize,
     tag: &'a [u8],
     text: &'a [u8],
 }
@@ -49,7 +50,7 @@ fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
         let open = at + memchr::memchr(b'<', &bytes[at..])?;
         let close = open + memchr::memchr(b'>', &bytes[open..])?;
         at = memchr::memchr(b'<', &bytes[close..]).map_or(bytes.len(), |len| close + len);
-        Some(Piece { at: open, tag: &bytes[open + 1..close], text: &bytes[close + 1..at] })
+        Some(Piece { tag: &bytes[open + 1..close], text: &bytes[close + 1..at] })
     })
 }
 
@@ -100,15 +101,43 @@ fn column(place: &[u8]) -> Option<usize> {
     number.checked_sub(1).filter(|number| *number < CELLS_MAX)
 }
 
-/// The rows of a sheet, and whether they are all.
+fn row_number(digits: &[u8]) -> Option<usize> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The names of sheets by the files that they are in: of `workbook.xml`, and of the relations
+/// that it names.
+pub(crate) fn names(workbook: &[u8], relations: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let text = |text: &[u8]| {
+        let mut held = Vec::new();
+        append(text, &mut held);
+        held
+    };
+    let named = |piece: &Piece<'_>, name: &[u8]| {
+        let at = memchr::memmem::find_iter(piece.tag, name)
+            .find(|at| at.checked_sub(1).is_some_and(|before| piece.tag[before].is_ascii_whitespace()))?;
+        let (quote, rest) = piece.tag[at + name.len()..].split_first()?;
+        matches!(quote, b'"' | b'\'').then(|| rest.get(..memchr::memchr(*quote, rest)?))?.map(text)
+    };
+    let files: std::collections::HashMap<Vec<u8>, Vec<u8>> = pieces(relations)
+        .filter(|piece| piece.begins(b"Relationship"))
+        .filter_map(|piece| Some((named(&piece, b"Id=")?, named(&piece, b"Target=")?)))
+        .collect();
+    pieces(workbook)
+        .filter(|piece| piece.begins(b"sheet"))
+        .filter_map(|piece| Some((files.get(&named(&piece, b"r:id=")?)?.clone(), named(&piece, b"name=")?)))
+        .collect()
+}
+
+/// The rows of a sheet, each with its number less one as the place, and whether they are all.
 pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
     let (mut rows, mut cells) = (Rows::default(), Vec::<Vec<u8>>::new());
-    let (mut from, mut place, mut is_shared, mut is_whole) = (0, 0, false, true);
+    let (mut row, mut place, mut is_shared, mut is_whole) = (0_usize, 0, false, true);
     for piece in pieces(bytes) {
         if piece.begins(b"row") || piece.ends(b"sheetData") {
-            rows.push(&cells, from);
+            rows.push(&cells, row.saturating_sub(1));
             cells.clear();
-            from = piece.at;
+            row = piece.attribute(b'r').and_then(row_number).unwrap_or(row + 1).min(ROWS_MAX);
         } else if piece.begins(b"c") {
             place = piece.attribute(b'r').map_or(Some(cells.len()), column).unwrap_or(CELLS_MAX);
             is_shared = piece.attribute(b't') == Some(b"s");
@@ -134,7 +163,7 @@ pub(crate) fn sheet(bytes: &[u8], strings: &[Vec<u8>]) -> (Rows, bool) {
             return (rows, false);
         }
     }
-    rows.push(&cells, from);
+    rows.push(&cells, row.saturating_sub(1));
     (rows, is_whole)
 }
 
@@ -164,6 +193,21 @@ mod tests {
         let (texts, is_whole) =
             super::strings(b"<si><t>a</t><rPh/></si><si><rPh><t>b</t></si><si><t>c</t></si>");
         assert!(is_whole && texts == [b"a".to_vec(), Vec::new(), b"c".to_vec()], "{texts:?}");
+    }
+
+    #[test]
+    fn sheets_have_names_and_rows_have_numbers() {
+        let names = names(
+            b"<workbook><sheets><sheet name=\"A &amp; B\" sheetId=\"1\" r:id=\"rId2\"/><sheet r:id='rId9'/></sheets></workbook>",
+            b"<Relationships><Relationship Id=\"rId2\" Target=\"worksheets/sheet1.xml\"/></Relationships>",
+        );
+        assert_eq!(names, [(b"worksheets/sheet1.xml".to_vec(), b"A & B".to_vec())]);
+        let (rows, _) = sheet(
+            b"<row r=\"7\"><c><v>a</v></c></row><row><c><v>b</v></c></row><row r=\"99999999999\"><c><v>c</v></c></row>",
+            &[],
+        );
+        let lines: Vec<usize> = (0..3).map(|row| super::super::line_start(&rows.steps, 2 * row)).collect();
+        assert_eq!((rows.text.as_slice(), lines.as_slice()), (&b"a\nb\nc\n"[..], &[6, 7, ROWS_MAX - 1][..]));
     }
 
     /// The attack: one long text that every cell names.

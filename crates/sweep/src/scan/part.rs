@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
-use super::book::Book;
+use super::book::{Book, Tee};
+use super::paper::Paper;
 use super::{Answered, BEFORE, MARGIN, Notice, Run, VOLUMES_MAX, WINDOW, Window, border};
 use crate::read::ReadAt;
 use crate::unpack::{self, Account, File, Format, Part, Skip, Visit};
@@ -267,6 +268,16 @@ impl Visit for Visitor<'_, '_> {
                 self.book.keep(part.name, kept, is_cut);
                 flow
             }
+            false if self.format == Format::Zlib && self.run.paper.is_some() => {
+                let room = self.run.paper.as_ref().map_or(0, Paper::room);
+                let mut tee = Tee::new(part.data, room);
+                let flow = self.run.part(&mut tee);
+                let (kept, is_cut) = (tee.kept, tee.is_cut);
+                if let Some(paper) = &mut self.run.paper {
+                    paper.keep(self.at, kept, is_cut);
+                }
+                flow
+            }
             false => self.run.part(part.data),
         };
         self.run.chain.pop();
@@ -326,7 +337,8 @@ impl Visit for Visitor<'_, '_> {
 
     fn goes_on(&self) -> bool {
         use Format::{ExFat, Ext, Fat, Gpt, Mbr, Qcow2, Vdi, Vhd, Vhdx, Vmdk};
-        let has_volumes = matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx | Vdi);
+        let has_volumes =
+            matches!(self.format, Gpt | Mbr | Ext | Fat | ExFat | Qcow2 | Vmdk | Vhd | Vhdx | Vdi);
         has_volumes && !self.run.stopped
     }
 }

@@ -135,6 +135,7 @@ impl Run<'_> {
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, &marks, |decoded| texts.push(decoded));
         decode::apart(window.bytes, &marks, |decoded| texts.push(decoded));
+        decode::headers(window.bytes, &marks, |decoded| texts.push(decoded));
         decode::dumps(window.bytes, &marks, |decoded| texts.push(decoded));
         decode::numbers(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
@@ -209,6 +210,9 @@ impl Run<'_> {
             now: self.sweep.now,
         };
         let verdict = validate(&rule.checks, &found)?;
+        if rule.kind == Kind::Password && decode::is_quoted(bytes, &matched.secret) {
+            return None;
+        }
         Some(Candidate { rule: rule.clone(), matched, verdict })
     }
 

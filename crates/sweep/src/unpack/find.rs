@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::bytes::{be16, be32, byte, le16, le32, le64};
 use super::deflate::Trials;
-use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, vdi, vhdx, yaffs};
+use super::{Format, cab, crypt, jffs2, lzop, lzw, sqlite, stream, tar, ubi, uimage, vdi, vhdx, wal, yaffs};
 use crate::prefilter::Prefilter;
 
 /// How far behind its beginning a format may have its magic number; windows that
@@ -98,6 +98,7 @@ fn magics() -> Vec<Magic> {
         magics.push(magic(Format::Jffs2, 0, &[0x19, 0x85, high, low], check));
     }
     magics.extend(yaffs::MAGICS.map(|bytes| magic(Format::Yaffs, 0, bytes, yaffs::begins)));
+    magics.extend(wal::MAGICS.map(|bytes| magic(Format::Wal, 0, bytes, wal::begins)));
     // Codes of at most so many bits, in blocks.
     magics.extend((9..=16).map(|bits| magic(Format::Lzw, 0, &[0x1f, 0x9d, 0x80 | bits], lzw::begins)));
     // The state follows: bits for clean, errors and orphans.

@@ -44,6 +44,7 @@ mod ubifs;
 mod uimage;
 mod vdi;
 mod vhdx;
+mod wal;
 mod wire;
 mod yaffs;
 mod zip;
@@ -118,6 +119,8 @@ pub enum Format {
     Vmdk,
     Vhd,
     Vdi,
+    /// What databases wrote last.
+    Wal,
     /// Databases: a part for each table.
     Sqlite,
     Vhdx,
@@ -276,6 +279,7 @@ fn open(format: Format, source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Co
         Format::Qcow2 => machine::qcow2(source, at, sink),
         Format::Vmdk => machine::vmdk(source, at, sink),
         Format::Vhd => machine::vhd(source, at, sink),
+        Format::Wal => wal::unpack(source, at, sink),
         Format::Vdi => vdi::unpack(source, at, sink),
         Format::Sqlite => sqlite::unpack(source, at, sink),
         Format::Vhdx => vhdx::unpack(source, at, sink),

@@ -19,6 +19,7 @@ const COLUMNS_MAX: usize = 128;
 const TABLES_MAX: usize = 10_000;
 /// Known and not read yet.
 const PAGES_MAX: usize = 1 << 20;
+const PAGES_SEEN: u64 = 1 << 32;
 /// A cell and its pointer take so much at least, beside the record.
 const CELL_MIN: u64 = 4;
 /// Longer cells stand in lines of their own, in which nothing is quoted.
@@ -28,7 +29,7 @@ const CELL_MAX: usize = 256;
 type Each<'e> = dyn FnMut(&[Vec<u8>], &mut Sink<'_>) -> Result<bool, Stop> + 'e;
 
 /// Where pages lie, and what was read of them.
-struct Pages<'a> {
+pub(super) struct Pages<'a> {
     source: &'a dyn ReadAt,
     at: u64,
     bytes: u64,
@@ -54,10 +55,7 @@ pub(super) fn unpack(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Cover
     };
     let usable = bytes.checked_sub(head[20].into()).filter(|usable| *usable >= 480);
     let usable = usable.ok_or(Stop::damaged("the header of a database"))?;
-    let there = source.len().saturating_sub(at) / bytes;
-    // A bit for each page that there is.
-    let seen = vec![0; (there.min(1 << 32) / 64 + 1) as usize];
-    let mut pages = Pages { source, at, bytes, usable, seen, encoding: be32(&head, 56)? };
+    let mut pages = Pages::new(source, at, bytes, usable, be32(&head, 56)?);
     let mut tables = Vec::new();
     let walked = pages.walk(1, sink, &mut |row, _| {
         let text = |column: usize| row.get(column).map(|cell| cell.as_slice()).unwrap_or_default();
@@ -76,7 +74,25 @@ pub(super) fn unpack(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Cover
     Ok(None)
 }
 
-impl Pages<'_> {
+impl<'a> Pages<'a> {
+    pub(super) fn new(source: &'a dyn ReadAt, at: u64, bytes: u64, usable: u64, encoding: u32) -> Pages<'a> {
+        let there = source.len().saturating_sub(at) / bytes;
+        // A bit for each page that there is, of a file that may have holes.
+        let seen = vec![0; (there.min(PAGES_SEEN) / 64 + 1) as usize];
+        Pages { source, at, bytes, usable, seen, encoding }
+    }
+
+    /// The rows of one leaf, without the names of their columns.
+    pub(super) fn rows(&mut self, number: u64, sink: &mut Sink<'_>) -> Result<Vec<u8>, Stop> {
+        let mut rows = Rows::default();
+        let walked = self.walk(number, sink, &mut |row, _| {
+            push(&mut rows, row);
+            Ok(rows.text.len() <= TEXT_MAX)
+        });
+        sink.guard("", walked)?;
+        Ok(rows.text)
+    }
+
     /// A page that was not read before: trees have no circles.
     fn page(&mut self, number: u64) -> Result<Vec<u8>, Stop> {
         let (word, bit) = ((number / 64) as usize, 1 << (number % 64));

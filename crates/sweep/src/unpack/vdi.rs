@@ -23,7 +23,8 @@ pub(super) fn unpack(source: &dyn ReadAt, start: u64, sink: &mut Sink<'_>) -> Co
         _ => return Err(ON_TOP),
     }
     let (map, data) = (u64::from(le32(&head, 340)?), u64::from(le32(&head, 344)?));
-    let (bytes, block, extra) = (le64(&head, 368)?, u64::from(le32(&head, 376)?), u64::from(le32(&head, 380)?));
+    let (bytes, block, extra) =
+        (le64(&head, 368)?, u64::from(le32(&head, 376)?), u64::from(le32(&head, 380)?));
     let count = u64::from(le32(&head, 384)?);
     if extra > block {
         return Err(Stop::damaged("the header of VDI"));

@@ -72,6 +72,10 @@ fn archives_of_each_tool() {
         Format::Zip,
         "cd tree; 7zz a -bd -tzip -mm=BZip2 ../out.zip . >/dev/null; mv ../out.zip ../out",
     );
+    round_trip(
+        Format::Zip,
+        "cd tree; 7zz a -bd -tzip -mm=LZMA ../out.zip . >/dev/null; mv ../out.zip ../out",
+    );
     for method in ["LZMA", "LZMA2", "Deflate", "BZip2", "Copy"] {
         round_trip(
             Format::SevenZip,

@@ -197,6 +197,35 @@ fn vhdx(disk: &[u8]) -> Vec<u8> {
     image.data
 }
 
+/// Blocks of a MiB; each other one of zeros has no place, and the rest one that says so.
+fn vdi(disk: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 1 << 20;
+    let mut image = Image::new(BLOCK);
+    image.add(b"<<< Oracle VM VirtualBox Disk Image >>>\n");
+    let count = disk.len().div_ceil(BLOCK) as u32;
+    for (at, number) in [
+        (64, 0xbeda_107f),
+        (68, 0x0001_0001),
+        (72, 400),
+        (76, 1),
+        (340, 512),
+        (344, 1 << 20),
+        (376, 1 << 20),
+        (384, count),
+    ] {
+        image.be(at, u32::to_le_bytes(number));
+    }
+    image.be(368, (disk.len() as u64).to_le_bytes());
+    for (index, block) in disk.chunks(BLOCK).enumerate() {
+        let entry = match is_zero(block) {
+            true => u32::MAX - (index as u32 & 1),
+            false => (image.add(block) >> 20) as u32 - 1,
+        };
+        image.be(512 + 4 * index, entry.to_le_bytes());
+    }
+    image.data
+}
+
 fn disk() -> Vec<u8> {
     packed("mke2fs -q -t ext4 -d tree out 16M")
 }
@@ -211,6 +240,7 @@ fn disks_of_machines_are_unpacked() {
         (Format::Vmdk, vmdk(&disk, true)),
         (Format::Vhd, vhd(&disk)),
         (Format::Vhdx, vhdx(&disk)),
+        (Format::Vdi, vdi(&disk)),
     ] {
         let name = format!("{format:?}");
         assert!(image.len() < disk.len(), "{name}: holes take no room");
@@ -220,6 +250,9 @@ fn disks_of_machines_are_unpacked() {
         shifted.extend(&image);
         same(&open_at(format, &shifted, 1000, &Limits::default()), &name, "");
         damage(format, &image);
+        // Its file system is met again in the blocks, where it lies in pieces.
+        let (_, skipped) = sweep(&Rules::built_in(), &image);
+        assert!(!skipped.iter().any(|told| told.contains("damaged")), "{name}: {skipped:?}");
     }
 }
 
@@ -238,6 +271,9 @@ fn what_lies_elsewhere_or_is_encrypted_is_told() {
     let mut differs = vhd(&disk());
     differs[63] = 4;
     assert_eq!(open(Format::Vhd, &differs).why(""), [on_top]);
+    let mut snapshot = vdi(&disk());
+    snapshot[76] = 4;
+    assert_eq!(open(Format::Vdi, &snapshot).why(""), [on_top]);
     let mut on_other = vhdx(&disk());
     on_other[(2 << 20) + (64 << 10) + 4] = 2;
     assert_eq!(open(Format::Vhdx, &on_other).why(""), [on_top]);

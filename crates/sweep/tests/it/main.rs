@@ -22,6 +22,7 @@ mod labels;
 mod machine;
 mod made;
 mod others;
+mod papers;
 mod paragraphs;
 mod planted;
 mod reports;

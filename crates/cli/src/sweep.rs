@@ -253,11 +253,7 @@ impl Known {
 }
 
 /// What is swept, as it was named.
-fn named(
-    arguments: &Arguments,
-    documents: &[(String, Result<Vec<u8>, String>)],
-    container: Option<&Container>,
-) -> Vec<String> {
+fn named(arguments: &Arguments, documents: &[camera::Read], container: Option<&Container>) -> Vec<String> {
     let paths = arguments.paths.iter().map(|path| path.to_string_lossy().into_owned());
     let camera = documents.first().and_then(|(name, _)| name.split_once(": "));
     let camera = camera.map(|(host, _)| format!("camera {host}"));

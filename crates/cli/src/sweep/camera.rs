@@ -27,7 +27,7 @@ pub(super) struct Access {
     certificate: Option<Hash>,
 }
 
-type Read = (String, Result<Vec<u8>, Unread>);
+pub(super) type Read = (String, Result<Vec<u8>, Unread>);
 
 pub(super) struct Unread {
     pub(super) why: String,

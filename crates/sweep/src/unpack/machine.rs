@@ -93,7 +93,11 @@ impl<'a> Disk<'a> {
             buffer.fill(0);
             return Ok(buffer.len());
         }
-        let end = start + read as u64;
+        self.took(start, start + read as u64);
+        Ok(read)
+    }
+
+    fn took(&self, start: u64, end: u64) {
         let mut ranges = self.read.borrow_mut();
         let has_room = ranges.len() < RANGES_MAX;
         match ranges.last_mut() {
@@ -101,7 +105,6 @@ impl<'a> Disk<'a> {
             _ if has_room => ranges.push(start..end),
             _ => {}
         }
-        Ok(read)
     }
 
     fn packed(&self, at: u64, bytes: u64, codec: Codec) -> Result<Vec<u8>, Stop> {
@@ -115,6 +118,8 @@ impl<'a> Disk<'a> {
         let mut block = decode(codec, &data, self.block as usize)
             .map_err(|_| Stop::damaged("a packed block of a disk"))?;
         block.resize(self.block as usize, 0);
+        // Where it begins alone: how long it is, a table claims.
+        self.took(at, at.saturating_add(1));
         Ok(block)
     }
 }

@@ -7,6 +7,7 @@
 
 mod book;
 mod covered;
+mod hits;
 mod label;
 mod named;
 mod paper;
@@ -31,6 +32,7 @@ use crate::rules::Rules;
 use crate::unpack::{self, Account, LOOK_AHEAD, Skip};
 use crate::volume::{Lock, Volume};
 use covered::Covered;
+use hits::Hits;
 
 /// Looked at in one piece, in bytes.
 const WINDOW: usize = 8 << 20;
@@ -261,57 +263,7 @@ struct Answered {
     inner: Option<u64>,
 }
 
-/// What the filter found in a window.
-#[derive(Default)]
-struct Hits {
-    /// Literals of rules: where in its bytes, and their numbers.
-    literals: Vec<(u32, u16)>,
-    /// Magic numbers: where from what it answers for on, and their numbers.
-    magics: Vec<(usize, usize)>,
-}
-
-impl Hits {
-    /// Literals by where they are, for stretches of a window that follow each other.
-    fn apart(&self) -> Apart {
-        let mut literals = self.literals.clone();
-        literals.sort_unstable();
-        Apart { literals, used: 0 }
-    }
-}
-
-struct Apart {
-    literals: Vec<(u32, u16)>,
-    used: usize,
-}
-
-impl Apart {
-    /// What was found in the next stretch.
-    fn of(&mut self, own: &Range<usize>) -> Hits {
-        let rest = &self.literals[self.used..];
-        let from = self.used + rest.partition_point(|(at, _)| (*at as usize) < own.start);
-        self.used = from + self.literals[from..].partition_point(|(at, _)| (*at as usize) < own.end);
-        Hits { literals: self.literals[from..self.used].to_vec(), magics: Vec::new() }
-    }
-}
-
 impl Run<'_> {
-    fn hits(&self, bytes: &[u8], own: Range<usize>) -> Hits {
-        let rules = self.sweep.rules;
-        let mut hits = Hits::default();
-        let end = bytes.len().min(own.end + LOOK_AHEAD);
-        if is_zero(&bytes[own.start..end]) {
-            return hits;
-        }
-        rules.prefilter.scan(&bytes[own.start..end], |at, literal| {
-            if let Some(magic) = literal.checked_sub(rules.of_literal.len()) {
-                hits.magics.push((at, magic));
-            } else if own.start + at < own.end {
-                hits.literals.push(((own.start + at) as u32, literal as u16));
-            }
-        });
-        hits
-    }
-
     fn tell(&mut self, notice: Notice<'_>) {
         self.stopped |= (self.tell)(notice).is_break();
     }
@@ -487,7 +439,7 @@ impl Run<'_> {
         if self.stopped {
             return;
         }
-        let is_open = answered.inner.is_some() || self.totals.skipped > skipped;
+        let is_open = answered.inner.is_some() || self.totals.skipped > skipped || self.is_again;
         if let Some(sealed) = sealed::sealed(source, is_whole && !is_open) {
             self.totals.locked += u64::from(sealed.is_locked());
             self.totals.closed |= self.depth == 0;

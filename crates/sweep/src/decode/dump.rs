@@ -9,10 +9,11 @@ use std::ops::Range;
 use super::marks::{self, Marks};
 use super::{Decoded, HEX, Step, is, pair, plausible};
 
-/// Of a line, in bytes; of what it stands for; and of a dump, with lines that a `*` stands for.
+/// Of a line, in bytes; of what it stands for; and what lines stand for in whose place there is
+/// a `*`, of all dumps of a window.
 const LINE_MAX: usize = 400;
 const BYTES_MAX: usize = 64;
-const REPEATED_MAX: usize = 64 << 10;
+const REPEATED_MAX: u64 = 64 << 10;
 /// Shorter ones hold nothing.
 const DUMP_MIN: usize = 16;
 /// Hex that is broken into lines has so many digits in the first.
@@ -38,8 +39,8 @@ struct Line<'a> {
 /// since only the machine knows which it was.
 pub(crate) fn dumps(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded)) {
     let own = marks.own.clone();
-    let mut done = own.start;
-    let first = (own.start == 0).then_some(0..1);
+    let (mut done, mut room) = (own.start, REPEATED_MAX);
+    let first = (own.start == 0 && !own.is_empty()).then_some(0..1);
     for stretch in first.into_iter().chain(marks.stretches(marks::LINES)) {
         let ends = memchr::memchr_iter(b'\n', &bytes[stretch.clone()]).map(|end| stretch.start + end + 1);
         for at in (stretch.start == 0).then_some(0).into_iter().chain(ends) {
@@ -47,18 +48,19 @@ pub(crate) fn dumps(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
                 continue;
             }
             done = at + 1;
-            if let Some(end) = dump(bytes, at, &mut decoded) {
+            if let Some(end) = dump(bytes, at, &mut room, &mut decoded) {
                 done = end;
             }
         }
     }
 }
 
-/// Where the dump ends that begins with the line at `at`, if there is one.
-fn dump(bytes: &[u8], at: usize, decoded: &mut impl FnMut(Decoded)) -> Option<usize> {
+/// Where the dump ends that begins with the line at `at`, if there is one. Lines that are
+/// repeated take from `room`.
+fn dump(bytes: &[u8], at: usize, room: &mut u64, decoded: &mut impl FnMut(Decoded)) -> Option<usize> {
     let (out, steps, end, width) = match bytes.get(at)? {
         b':' | b'S' => records(bytes, at)?,
-        byte if is(*byte, HEX) => plain(bytes, at).or_else(|| addressed(bytes, at))?,
+        byte if is(*byte, HEX) => plain(bytes, at).or_else(|| addressed(bytes, at, room))?,
         _ => return None,
     };
     if out.len() < DUMP_MIN {
@@ -157,7 +159,7 @@ fn plain(bytes: &[u8], at: usize) -> Option<Read> {
 }
 
 /// Lines that begin with their address.
-fn addressed(bytes: &[u8], at: usize) -> Option<Read> {
+fn addressed(bytes: &[u8], at: usize, room: &mut u64) -> Option<Read> {
     let mut rows = lines(bytes, at).peekable();
     let first = rows.peek()?;
     let (address, _) = address(first.text)?;
@@ -177,7 +179,7 @@ fn addressed(bytes: &[u8], at: usize) -> Option<Read> {
         })
         .max_by_key(|(form, radix)| (matches!(form, Form::Hex(..)), *radix));
     let (form, radix) = form?;
-    read(rows, at, form, radix)
+    read(rows, at, form, radix, room)
 }
 
 fn read<'a>(
@@ -185,9 +187,10 @@ fn read<'a>(
     at: usize,
     form: Form,
     radix: u32,
+    room: &mut u64,
 ) -> Option<Read> {
     let (mut out, mut steps, mut end) = (Vec::new(), Vec::new(), at);
-    let (mut column, mut repeated, mut expected) = (usize::MAX, 0, None::<u64>);
+    let (mut column, mut expected) = (usize::MAX, None::<u64>);
     let (mut before, mut is_repeat) = (Vec::new(), false);
     while let Some(line) = rows.next() {
         if line.text == b"*" && !before.is_empty() {
@@ -196,11 +199,8 @@ fn read<'a>(
         }
         let Some(here) = address(line.text).and_then(|(digits, _)| number(digits, radix)) else { break };
         let gap = expected.map_or(Some(0), |expected| here.checked_sub(expected));
-        let Some(gap) = gap.filter(|gap| *gap == 0 || is_repeat && repeated + gap <= REPEATED_MAX as u64)
-        else {
-            break;
-        };
-        repeated += gap;
+        let Some(gap) = gap.filter(|gap| *gap == 0 || is_repeat && *gap <= *room) else { break };
+        *room -= gap;
         out.extend(before.iter().copied().cycle().take(gap as usize));
         is_repeat = false;
         let next = rows.peek().and_then(|next| number(address(next.text)?.0, radix));
@@ -219,8 +219,9 @@ fn read<'a>(
         column = if column == usize::MAX { to } else { column.max(to) };
         steps.push(Step(out.len(), line.at - at));
         out.extend_from_slice(&data);
-        expected = Some(here + data.len() as u64);
         end = line.at + line.text.len();
+        let Some(next) = here.checked_add(data.len() as u64) else { break };
+        expected = Some(next);
         before = data;
     }
     let width = match form {
@@ -490,6 +491,12 @@ mod tests {
         assert!(near.iter().any(|(text, _)| text.len() == 0x50 && text.ends_with("Kasta77")), "{near:?}");
         let far = all(&dump(0xffff_ff00));
         assert!(far.iter().all(|(text, _)| text.len() <= 0x40), "{far:?}");
+        // The attacks: many that repeat as much as one may, an address that is the last, nothing.
+        let many = all(&dump(0xf000).repeat(100));
+        assert!(many.iter().map(|(text, _)| text.len()).sum::<usize>() < 100 * 0x60 + 4 * (64 << 10));
+        let bytes = "70 61 73 73 77 6f 72 64  3d 4b 61 73 74 61 37 37";
+        all(&format!("fffffffffffffff0  {bytes}\nffffffffffffffff  {bytes}\n*\n0000000000000000  {bytes}\n"));
+        assert_eq!(all(""), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::latin::letter;
 use super::pair;
 
-/// Letters that one font has, and text that one page gives, in bytes.
+/// Letters that the table of one font says, also again; and text that one page gives, in bytes.
 const CODES_MAX: usize = 1 << 16;
 const TEXT_MAX: usize = 1 << 20;
 /// Operands of an operator, and strings of one.
@@ -17,11 +17,13 @@ const OPERANDS_MAX: usize = 1 << 12;
 const BLANK: f32 = -180.0;
 
 /// What codes of a font stand for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Codes {
     /// Bytes of a code.
     width: usize,
     letters: HashMap<u32, String>,
+    /// How many more may be said.
+    left: usize,
 }
 
 /// What a page was read with.
@@ -146,9 +148,10 @@ fn number(code: &[u8]) -> u32 {
 }
 
 impl Codes {
-    /// What a table `ToUnicode` says.
-    pub(crate) fn new(table: &[u8]) -> Codes {
-        let mut codes = Codes { width: 1, letters: HashMap::new() };
+    /// What a table `ToUnicode` says; the letters are taken from `room`.
+    pub(crate) fn new(table: &[u8], room: &mut usize) -> Codes {
+        let most = CODES_MAX.min(*room);
+        let mut codes = Codes { width: 1, letters: HashMap::new(), left: most };
         let (mut texts, mut in_list) = (Vec::new(), false);
         for token in (Tokens { bytes: table, at: 0 }) {
             match token {
@@ -169,12 +172,13 @@ impl Codes {
                 _ => {}
             }
         }
+        *room -= most - codes.left;
         codes
     }
 
     /// From, to, and what the first of them is, or a list of what each is.
     fn ranges(&mut self, mut texts: &[(bool, Vec<u8>)]) {
-        while let [(_, from), (_, to), rest @ ..] = texts {
+        while let ([(_, from), (_, to), rest @ ..], true) = (texts, self.left > 0) {
             let (from, to) = (number(from), number(to));
             let list = rest.iter().take_while(|(in_list, _)| *in_list).count();
             for (more, (_, text)) in (0..).zip(&rest[..list]) {
@@ -190,9 +194,8 @@ impl Codes {
     }
 
     fn add(&mut self, code: u32, text: &[u8], more: u32) {
-        if self.letters.len() >= CODES_MAX {
-            return;
-        }
+        let Some(left) = self.left.checked_sub(1) else { return };
+        self.left = left;
         let mut units: Vec<u16> =
             text.chunks_exact(2).take(8).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
         if let Some(last) = units.last_mut() {
@@ -380,11 +383,20 @@ mod tests {
         let codes = Codes::new(
             b"1 begincodespacerange <0000> <ffff> endcodespacerange 1 beginbfchar <0003> <0020> endbfchar\n\
               2 beginbfrange <0024> <0026> <0041> <0044> <0045> [<0061> <0062>] endbfrange",
+            &mut 100,
         );
         assert!(codes.knows(&[0, 0x24, 0, 3]) && !codes.knows(&[0, 0x27]) && !codes.knows(&[0]));
         let (text, is_cut) = page(b"<00250026000300440045> Tj", &|_, _| Font::Coded(&codes));
         assert_eq!((String::from_utf8_lossy(&text).as_ref(), is_cut), ("BC ab\n", false));
         assert_eq!(page(b"<0001> Tj", &|_, _| Font::Unknown), (Vec::new(), true));
+        // The attack: all codes, said again and again.
+        let all =
+            format!("<0000> <ffff> endcodespacerange {} endbfrange", "<0000> <ffff> <0041> ".repeat(20_000));
+        let mut room = CODES_MAX + (1 << 15);
+        let codes = Codes::new(all.as_bytes(), &mut room);
+        assert_eq!((codes.letters.len(), room), (CODES_MAX, 1 << 15));
+        assert_eq!(Codes::new(all.as_bytes(), &mut room).letters.len(), 1 << 15);
+        assert!(Codes::new(all.as_bytes(), &mut room).letters.is_empty() && room == 0);
         assert_eq!(
             references(b"<< /F1 5 0 R /F2 << /A 7 0 R >> /N 3 /L [1 0 R] >>"),
             [(&b"F1"[..], 5), (b"A", 7)]

@@ -13,6 +13,8 @@ const FILE_MAX: u64 = 32 << 20;
 const KEPT_MAX: usize = 32 << 20;
 /// Fonts of one name that are tried, one for each page.
 const FONTS_MAX: usize = 8;
+/// Letters of all fonts.
+const LETTERS_MAX: usize = 1 << 19;
 /// Of a number of an object, and of what it is.
 const NUMBER_MAX: usize = 10;
 const OBJECT_MAX: usize = 64 << 10;
@@ -170,7 +172,7 @@ fn fonts<'a>(objects: &HashMap<u32, &'a [u8]>, streams: &[Stream<'_>]) -> Fonts<
     let known_fonts: HashMap<u32, &[u8]> =
         objects.iter().filter(is_font).map(|(number, object)| (*number, *object)).collect();
     let mut fonts: Fonts<'a> = HashMap::new();
-    let mut room = KEPT_MAX;
+    let (mut room, mut letters) = (KEPT_MAX, LETTERS_MAX);
     for dictionary in objects.values() {
         for (name, number) in decode::references(dictionary) {
             let Some(font) = known_fonts.get(&number) else { continue };
@@ -182,9 +184,9 @@ fn fonts<'a>(objects: &HashMap<u32, &'a [u8]>, streams: &[Stream<'_>]) -> Fonts<
             known.push((
                 number,
                 match table {
-                    Some(table) if <[u8]>::len(table) <= room => {
+                    Some(table) if <[u8]>::len(table) <= room && letters > 0 => {
                         room -= <[u8]>::len(table);
-                        Known::Coded(Codes::new(table))
+                        Known::Coded(Codes::new(table, &mut letters))
                     }
                     Some(_) => Known::Unknown,
                     None if has(font, b"/Type0") => Known::Unknown,

@@ -14,6 +14,8 @@ pub(super) const MAGICS: [&[u8]; 2] = [&[0x37, 0x7f, 0x06, 0x82], &[0x37, 0x7f, 
 const HEAD: u64 = 32;
 const FRAME_HEAD: u64 = 24;
 const FRAMES_MAX: usize = 1 << 20;
+/// Numbers of pages that a database has, at most.
+const PAGES_MAX: u64 = 1 << 26;
 const ELSEWHERE: Stop = Stop::Skip(super::Skip::Unsupported("a page that stands in the database of a -wal"));
 
 pub(super) fn begins(head: &[u8]) -> bool {
@@ -57,7 +59,7 @@ pub(super) fn unpack(source: &dyn ReadAt, at: u64, sink: &mut Sink<'_>) -> Cover
             break;
         }
         let number = u64::from(be32(&of, 0)?);
-        if number > 0 {
+        if (1..=PAGES_MAX).contains(&number) {
             wal.places.insert(number, frame + FRAME_HEAD);
         }
         frame += FRAME_HEAD + bytes;

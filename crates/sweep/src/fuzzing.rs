@@ -58,7 +58,7 @@ pub fn document(bytes: &[u8]) {
         assert!(text.place.end <= document.len() && text.bytes.len() <= 4 * document.len() + 64);
     }
     assert!(crate::decode::rtf(document).bytes.len() <= 6 * document.len() + 64);
-    let codes = crate::decode::Codes::new(document);
+    let codes = crate::decode::Codes::new(document, &mut 1000);
     for is_coded in [false, true] {
         let font = |_: &[u8], text: &[u8]| match is_coded && codes.knows(text) {
             true => crate::decode::Font::Coded(&codes),

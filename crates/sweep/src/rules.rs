@@ -456,10 +456,9 @@ fn id_at(text: &str, at: usize) -> Option<&str> {
     let is_head = |line: &&str| line.trim_start().starts_with("[[rule");
     let line = line_at(text, at);
     let lines: Vec<&str> = text.lines().collect();
-    let head = lines[..line.min(lines.len())].iter().rposition(|line| is_head(&line))?;
+    let head = lines[..line.min(lines.len())].iter().rposition(is_head)?;
     let own = lines[head + 1..].iter().take_while(|line| !is_head(line));
-    let values =
-        own.filter_map(|line| Some(line.trim_start().strip_prefix("id")?.trim_start().strip_prefix('=')?));
+    let values = own.filter_map(|line| line.trim_start().strip_prefix("id")?.trim_start().strip_prefix('='));
     let id = values.map(str::trim_start).next()?;
     let quote = id.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     id[1..].split_once(quote).map(|(id, _)| id)

@@ -213,9 +213,9 @@ impl Codes {
 
 /// The text of a page, and whether there was some that could not be read. `font` says how the
 /// strings of a font are written, by its name and one of them.
-pub(crate) fn page<'f>(contents: &[u8], font: &dyn Fn(&[u8], &[u8]) -> Font<'f>) -> (Vec<u8>, bool) {
+pub(crate) fn page<'a, 'f>(contents: &'a [u8], font: &dyn Fn(&[u8], &[u8]) -> Font<'f>) -> (Vec<u8>, bool) {
     let mut page = Page { text: String::new(), is_cut: false, y: None };
-    let (mut operands, mut name): (Vec<Token<'_>>, &[u8]) = (Vec::new(), b"");
+    let (mut operands, mut name): (Vec<Token<'a>>, &[u8]) = (Vec::new(), b"");
     let mut base = 0.0;
     for token in (Tokens { bytes: contents, at: 0 }) {
         let operator = match token {
@@ -233,10 +233,9 @@ pub(crate) fn page<'f>(contents: &[u8], font: &dyn Fn(&[u8], &[u8]) -> Font<'f>)
         };
         match operator {
             b"Tf" => {
-                let names = operands
-                    .iter()
-                    .filter_map(|token| if let Token::Name(name) = token { Some(*name) } else { None });
-                name = names.last().unwrap_or(name);
+                let is_name =
+                    |token: &Token<'a>| if let Token::Name(name) = token { Some(*name) } else { None };
+                name = operands.iter().rev().find_map(is_name).unwrap_or(name);
             }
             b"cm" => base = last(1),
             b"Tm" => page.moves(base + last(1)),
@@ -430,9 +429,13 @@ mod tests {
         for _ in 0..500 {
             let text: String = (0..80).map(|_| parts[random.usize(..parts.len())]).collect();
             assert!(simple(&text).len() <= 4 * text.len() + 8);
-            let _ = (Codes::new(text.as_bytes()), references(text.as_bytes()), streams(text.as_bytes()));
+            let _ = (
+                Codes::new(text.as_bytes(), &mut 1000),
+                references(text.as_bytes()),
+                streams(text.as_bytes()),
+            );
         }
-        let codes = Codes::new(&b"<00> <ffffffff> <0041> endbfrange ".repeat(1000));
+        let codes = Codes::new(&b"<00> <ffffffff> <0041> endbfrange ".repeat(1000), &mut (1 << 20));
         assert!(codes.letters.len() <= CODES_MAX);
     }
 }

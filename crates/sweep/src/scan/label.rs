@@ -59,7 +59,7 @@ fn is_of_a_secret(name: &[u8]) -> bool {
 fn whole(bytes: &[u8], mut name: Range<usize>) -> Range<usize> {
     let is_sign = |byte: &u8| matches!(byte, b':' | b'/' | b'.' | b'-' | b'_');
     let signs = bytes[name.clone()].iter().take_while(|byte| matches!(byte, b':' | b'.')).count();
-    if signs < name.len() && !bytes[name.clone()].iter().all(|byte| is_sign(byte)) {
+    if signs < name.len() && !bytes[name.clone()].iter().all(is_sign) {
         name.start += signs;
     }
     // A name of a file stands behind numbers of its container.

@@ -164,11 +164,6 @@ impl Baseline {
         })
     }
 
-    /// [`Baseline::with`] of none before.
-    pub fn write(findings: &[Finding], volumes: &[Volume]) -> String {
-        Baseline::default().with(findings, volumes, true)
-    }
-
     pub fn knows(&self, finding: &Finding) -> bool {
         self.findings.live.contains(&self.entry(finding))
     }
@@ -192,7 +187,7 @@ impl Baseline {
     fn known(&self, volume: &Volume) -> Known {
         Known {
             rule: volume.rule().to_owned(),
-            fingerprint: volume.fingerprint_at(&self.name(&volume.chain).unwrap_or_default()),
+            fingerprint: volume.fingerprint(&self.name(&volume.chain).unwrap_or_default()),
             reason: None,
             until: None,
         }

@@ -1,5 +1,7 @@
-//! Encodings in which a secret may stand, undone in memory: base64, hex, percent,
-//! UTF-16, and the escapes of JSON, XML and quoted-printable.
+//! Encodings in which a secret may stand, undone in memory: base64, hex, dumps of bytes,
+//! arrays of numbers, percent, UTF-16, Windows-1252, and the escapes of C, JSON, XML,
+//! quoted-printable and headers of mails; and the text of documents: HTML and what is like it,
+//! sheets, pages of PDF, RTF.
 //!
 //! Bytes in hex may be apart: `52:54`, `52 54`, `0x52, 0x54`.
 //!

@@ -244,16 +244,11 @@ impl Volume {
         facts
     }
 
-    /// [`Volume::fingerprint_at`] of the name that the input has in the chain.
-    pub fn fingerprint(&self) -> String {
-        self.fingerprint_at(self.chain.first().map(String::as_str).unwrap_or_default())
-    }
-
     /// The same in each run, whatever the card is called: SHA-256 of `lenskeep sweep
     /// volume 1`, kind, size, and the number that the file system has (or, if it has
     /// none, its place, with `input` as the first name), each ended by a zero byte; 128 bits
     /// of it.
-    pub fn fingerprint_at(&self, input: &str) -> String {
+    pub fn fingerprint(&self, input: &str) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
             hash.update(part);

@@ -112,5 +112,5 @@ pub(super) fn page(volumes: &[Volume]) -> String {
 }
 
 fn fingerprint(volume: &Volume, places: &Places) -> String {
-    volume.fingerprint_at(&places.name(volume.chain.first().map(String::as_str).unwrap_or_default()))
+    volume.fingerprint(&places.name(volume.chain.first().map(String::as_str).unwrap_or_default()))
 }

@@ -3,6 +3,7 @@
 //! in it.
 
 use super::read_full;
+use crate::decode::base64;
 use crate::read::ReadAt;
 use crate::unpack::is_noise;
 use crate::volume::media;
@@ -34,7 +35,8 @@ const KNOWN: &[(&[u8], Sealed)] = &[
     (b"xar!\0\x1c\0\x01", Sealed::Unsupported("XAR")),
 ];
 
-/// Media and fonts, which are packed well and hold no settings.
+/// Media and fonts, which are packed well and hold no settings; and PDF, of which more is told
+/// where it is read.
 const PACKED: &[&[u8]] = &[
     b"\x89PNG",
     b"GIF8",
@@ -161,23 +163,10 @@ fn armoured(head: &[u8]) -> Option<Vec<u8>> {
     let text = head.trim_ascii_start().strip_prefix(b"-----BEGIN PGP MESSAGE-----")?;
     let text = std::str::from_utf8(text).ok()?;
     let body = text.split_once("\n\n").or_else(|| text.split_once("\r\n\r\n"))?.1;
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for digit in body.bytes().filter(|byte| !byte.is_ascii_whitespace()).take_while(|byte| is_base64(*byte)) {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            _ => 63,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    Some(bytes)
+    let digits = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).take_while(|byte| is_base64(*byte));
+    let digits: Vec<u8> = digits.collect();
+    // What is cut off, by the end of the head or by the sum behind, is left out.
+    base64(&digits[..digits.len() / 4 * 4])
 }
 
 /// An OLE file with a package that is encrypted (MS-OFFCRYPTO 2.3.4): a document of Word,

@@ -120,7 +120,10 @@ impl Run<'_> {
             }
         }
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
-        for form in [decode::markup, decode::latin] {
+        // Without a letter beyond ASCII, no line is in Windows-1252.
+        let forms = [decode::markup, decode::latin];
+        let count = if window.bytes.is_ascii() { 1 } else { forms.len() };
+        for form in &forms[..count] {
             let mut end = 0;
             for at in &leads.names {
                 if *at >= end

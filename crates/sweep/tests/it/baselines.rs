@@ -67,7 +67,8 @@ fn a_baseline_of_what_lies_elsewhere_goes_by_what_was_named() {
 #[test]
 fn reasons_and_ends_stay_when_a_baseline_is_written_again() {
     let both = [found("a.conf"), found("b.conf")].concat();
-    let noted = Baseline::write(&both[..1], &[])
+    let noted = Baseline::default()
+        .with(&both[..1], &[], true)
         .replace("\"place\"", "\"reason\": \"being replaced\", \"until\": 1795824001, \"place\"");
     for now in [NOW, NOW + 100] {
         let before = Baseline::read(&noted, now).expect("its own form");
@@ -89,7 +90,13 @@ fn reasons_and_ends_stay_when_a_baseline_is_written_again() {
     let text = before.with(&both[1..], &[], false);
     assert!(text.contains("being replaced") && text.matches("fingerprint").count() == 2, "{text}");
     // One that stands twice in a file is one entry.
-    assert_eq!(Baseline::write(&[found("a.conf"), found("a.conf")].concat(), &[]).matches("rule").count(), 1);
+    assert_eq!(
+        Baseline::default()
+            .with(&[found("a.conf"), found("a.conf")].concat(), &[], true)
+            .matches("rule")
+            .count(),
+        1
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The second stage: one regular expression, in a bounded stretch around a literal.
 //! `regex-automata` takes time in proportion to the stretch, whatever the expression.
 
+pub(crate) mod around;
+
 use std::ops::Range;
 
 use regex_automata::meta::{Config, Regex};
@@ -51,6 +53,12 @@ pub(crate) fn in_a_line(error: &regex_syntax::Error) -> String {
     format!("{why} (at byte {} of it)", span.start.offset + 1)
 }
 
+/// Of bytes, not text, as [`compile`] reads it.
+fn parse(regex: &str) -> Result<Hir, String> {
+    let parsed = ParserBuilder::new().unicode(false).utf8(false).nest_limit(64).build().parse(regex);
+    parsed.map_err(|error| in_a_line(&error))
+}
+
 /// An expression, and which bytes its matches may have behind their first, and before their
 /// last.
 #[derive(Debug)]
@@ -63,8 +71,7 @@ pub(crate) struct Expression {
 impl Expression {
     pub(crate) fn new(regex: &str) -> Result<Expression, String> {
         let compiled = compile(regex)?;
-        let parsed = ParserBuilder::new().unicode(false).utf8(false).nest_limit(64).build().parse(regex);
-        let parsed = parsed.map_err(|error| in_a_line(&error))?;
+        let parsed = parse(regex)?;
         let (mut later, mut earlier) = ([false; 256], [false; 256]);
         add_bytes(&parsed, But::First, &mut later);
         add_bytes(&parsed, But::Last, &mut earlier);

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
+use crate::confirm::around::Around;
 use crate::confirm::{self, Expression};
 use crate::decode;
 use crate::finding::Severity;
@@ -106,8 +107,14 @@ pub struct Rule {
     pub matches: Vec<String>,
     #[serde(default)]
     pub rejects: Vec<String>,
+    /// It comes with the program, and tests know that each of its literals leads to its
+    /// matches.
+    #[serde(skip)]
+    pub(crate) is_built_in: bool,
     #[serde(skip)]
     compiled: OnceLock<Option<Expression>>,
+    #[serde(skip)]
+    around: Around,
 }
 
 fn after_default() -> usize {
@@ -152,13 +159,22 @@ impl Rule {
             general: true,
             matches: Vec::new(),
             rejects: Vec::new(),
+            is_built_in: false,
             compiled: OnceLock::new(),
+            around: Around::default(),
         }
     }
 
-    /// Compiled when a literal of it is first seen; most sweeps need few of them.
+    /// Compiled when it may match for the first time; most sweeps need few of them.
     pub(crate) fn compiled(&self) -> Option<&Expression> {
         self.compiled.get_or_init(|| Expression::new(&self.regex).ok()).as_ref()
+    }
+
+    /// Whether it may match with its literal with this number at `at`, which is known sooner
+    /// than whether it does.
+    #[inline]
+    pub(crate) fn may_match(&self, bytes: &[u8], literal: usize, at: usize) -> bool {
+        self.around.fits(self, bytes, literal, at)
     }
 
     /// As the rule says them.
@@ -168,13 +184,16 @@ impl Rule {
 
     /// Those that lead to a match somewhere in a text.
     pub fn leading(&self, text: &[u8]) -> Vec<&str> {
+        let mut number = 0;
         let leads = |literal: &&String| {
             let spelled = spelled(literal, self.ignore_case).unwrap_or_default();
+            let first = number;
+            number += spelled.len();
             let there = |at: usize, one: &[u8]| match text.get(at..at + one.len()) {
                 Some(there) if self.ignore_case => there.eq_ignore_ascii_case(one),
                 there => there == Some(one),
             };
-            let found = |at: usize| {
+            let found = |literal: usize, at: usize| {
                 if self.checks.contains(&Check::Markup) {
                     return decode::markup(text, &(0..text.len()), at).is_some();
                 }
@@ -183,15 +202,18 @@ impl Rule {
                     table::rows(text, at, &mut |_| any = true);
                     return any;
                 }
-                confirm::confirm(self, text, at).is_some()
+                self.may_match(text, literal, at) && confirm::confirm(self, text, at).is_some()
             };
-            spelled.iter().any(|one| (0..text.len()).any(|at| there(at, one) && found(at)))
+            let leads = |(literal, one): (usize, &Vec<u8>)| {
+                (0..text.len()).any(|at| there(at, one) && found(first + literal, at))
+            };
+            spelled.iter().enumerate().any(leads)
         };
         self.literals.iter().filter(leads).map(String::as_str).collect()
     }
 
     /// In every spelling.
-    fn spelled(&self) -> Result<Vec<Vec<u8>>, RulesError> {
+    pub(crate) fn spelled(&self) -> Result<Vec<Vec<u8>>, RulesError> {
         let spelled = |literal: &String| {
             spelled(literal, self.ignore_case)
                 .filter(|all| all.iter().all(|one| (LITERAL_MIN..=256).contains(&one.len())))
@@ -300,6 +322,9 @@ struct File {
     rule: Vec<Rule>,
 }
 
+/// The number of a rule, and which of its literals a literal is.
+pub(crate) type Owner = (u16, u16);
+
 /// A set of rules, ready to sweep with.
 #[derive(Debug)]
 pub struct Rules {
@@ -307,8 +332,8 @@ pub struct Rules {
     /// Finds literals of rules and, with the numbers behind those, magic numbers of
     /// containers: one pass for both.
     pub(crate) prefilter: Prefilter,
-    /// Of each literal, by its number: the rules that have it.
-    pub(crate) of_literal: Vec<Vec<u16>>,
+    /// Of each literal, by its number: whose it is.
+    pub(crate) of_literal: Vec<Vec<Owner>>,
     /// Of each literal: whether it may name a password wherever it stands.
     pub(crate) is_name: Vec<bool>,
     pub(crate) of_runs: Vec<u16>,
@@ -394,14 +419,14 @@ impl Rules {
         let mut rules = Vec::new();
         for (name, text) in BUILT_IN {
             let file: File = toml::from_str(text).map_err(|e| RulesError::Toml(format!("{name}: {e}")))?;
-            rules.extend(file.rule);
+            rules.extend(file.rule.into_iter().map(|rule| Rule { is_built_in: true, ..rule }));
         }
         rules.extend(more);
         if rules.len() > RULES_MAX {
             return Err(RulesError::Many);
         }
         let mut ids = std::collections::HashSet::new();
-        let mut literals: std::collections::BTreeMap<(Vec<u8>, bool), Vec<u16>> = Default::default();
+        let mut literals: std::collections::BTreeMap<(Vec<u8>, bool), Vec<Owner>> = Default::default();
         let mut of_runs = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
             rule.check()?;
@@ -411,20 +436,21 @@ impl Rules {
             if rule.base64_run.is_some() {
                 of_runs.push(number as u16);
             }
-            for mut literal in rule.spelled()? {
+            for (own, mut literal) in rule.spelled()?.into_iter().enumerate() {
                 if rule.ignore_case {
                     literal.make_ascii_lowercase();
                 }
-                literals.entry((literal, rule.ignore_case)).or_default().push(number as u16);
+                literals.entry((literal, rule.ignore_case)).or_default().push((number as u16, own as u16));
             }
         }
         if literals.len() + unpack::literals().count() > usize::from(u16::MAX) {
             return Err(RulesError::Many);
         }
-        let (literals, of_literal): (Vec<_>, Vec<Vec<u16>>) = literals.into_iter().unzip();
+        let (literals, of_literal): (Vec<_>, Vec<Vec<_>>) = literals.into_iter().unzip();
         let prefilter = Prefilter::new(literals.into_iter().chain(unpack::literals()));
         let names = |rule: &Rule| rule.kind == Kind::Password && rule.general;
-        let is_name = of_literal.iter().map(|of| of.iter().any(|rule| names(&rules[usize::from(*rule)])));
+        let is_name =
+            of_literal.iter().map(|of| of.iter().any(|(rule, _)| names(&rules[usize::from(*rule)])));
         let is_name = is_name.collect();
         let rules = rules.into_iter().map(Arc::new).collect();
         Ok(Rules { rules, prefilter, of_literal, is_name, of_runs, left_out: Vec::new() })

@@ -164,7 +164,7 @@ impl Run<'_> {
             if rules.is_name[usize::from(*literal)] {
                 leads.names.push(at);
             }
-            for number in &rules.of_literal[usize::from(*literal)] {
+            for (number, own) in &rules.of_literal[usize::from(*literal)] {
                 let rule = rules.rule(*number);
                 if at < ends[usize::from(*number)] {
                     continue;
@@ -174,6 +174,9 @@ impl Run<'_> {
                     continue;
                 }
                 if rule.checks.contains(&Check::Markup) {
+                    continue;
+                }
+                if !rule.may_match(bytes, usize::from(*own), at) {
                     continue;
                 }
                 searched += (at.min(rule.before) + (bytes.len() - at).min(rule.after)) as u64;

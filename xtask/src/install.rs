@@ -54,6 +54,7 @@ const TEST: &[(&str, &str)] = &[
     ("mcopy", "mtools"),
     ("mkimage", "u-boot-tools"),
     ("mksquashfs", "squashfs-tools"),
+    ("/usr/sbin/mkfs.exfat", "exfatprogs"),
     ("/usr/sbin/mkfs.fat", "dosfstools"),
     ("/usr/sbin/mkfs.jffs2", "mtd-utils"),
     ("/usr/sbin/sfdisk", "fdisk"),

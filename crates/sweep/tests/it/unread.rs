@@ -77,7 +77,7 @@ fn what_is_encrypted_in_archives_is_told_with_its_name() {
     sh(
         folder.path(),
         "echo text > a.txt; zip -q -P lighthouse locked.zip a.txt
-         7z a -bso0 -plighthouse -mhe=on locked.7z a.txt
+         7zz a -bso0 -plighthouse -mhe=on locked.7z a.txt
          openssl enc -aes-256-cbc -pbkdf2 -pass pass:lighthouse -in a.txt -out backup.enc
          tar -cf all.tar backup.enc locked.zip",
     );

@@ -1,5 +1,5 @@
 //! Encodings in which a secret may stand, undone in memory: base64, hex, dumps of bytes,
-//! arrays of numbers, percent, UTF-16, Windows-1252, and the escapes of C, JSON, XML,
+//! arrays of numbers, percent, UTF-16, UTF-32, Windows-1252, and the escapes of C, JSON, XML,
 //! quoted-printable and headers of mails; and the text of documents: HTML and what is like it,
 //! sheets, pages of PDF, RTF.
 //!
@@ -23,11 +23,12 @@ mod sheet;
 #[cfg(test)]
 mod tests;
 mod utf16;
+mod utf32;
 
 use std::ops::Range;
 
 pub(crate) use apart::apart;
-pub(crate) use base64::{base64, base64_runs, decode_run};
+pub(crate) use base64::{base64, base64_runs, decode_run, password};
 pub(crate) use dump::{dumps, numbers};
 pub(crate) use escapes::{escapes, headers, is_quoted, percent};
 pub(crate) use latin::latin;
@@ -38,6 +39,7 @@ pub(crate) use rows::Rows;
 pub(crate) use rtf::{MAGIC as RTF, rtf};
 pub(crate) use sheet::{names, sheet, strings};
 pub(crate) use utf16::utf16;
+pub(crate) use utf32::utf32;
 
 /// Runs shorter than this are left: nothing that a rule knows fits in.
 const RUN_MIN: usize = 24;
@@ -97,7 +99,7 @@ fn is(byte: u8, class: u8) -> bool {
     CLASS[usize::from(byte)] & class != 0
 }
 
-fn hex(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     pairs.iter().map(|[high, low]| pair(*high, *low)).collect()
 }

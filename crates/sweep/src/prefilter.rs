@@ -18,6 +18,7 @@ pub(crate) const LITERAL_MIN: usize = 4;
 const SHORT: usize = 3;
 const FIRST_BITS: u32 = 16;
 const HASH_BITS: u32 = 13;
+const BITMAP_BITS: u32 = 16;
 /// All classes of bytes.
 const ANY: u8 = 0xff;
 const FACTOR: u32 = 0x9e37_79b1;
@@ -50,6 +51,9 @@ struct Entry {
 /// Entries by a hash. Those of one hash are neighbours.
 #[derive(Debug)]
 struct Table {
+    /// A bit for each longer hash that an entry has: most of what is looked up has none, and
+    /// these lie closer together than the heads.
+    bits: Box<[u64; 1 << (BITMAP_BITS - 6)]>,
     /// Where the entries of each hash begin; those of the next begin where they end.
     heads: Vec<u32>,
     entries: Vec<Entry>,
@@ -59,19 +63,26 @@ impl Table {
     fn new(mut placed: Vec<(u32, Entry)>) -> Table {
         placed.sort_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
         placed.dedup_by_key(|(hash, entry)| (*hash, entry.literal, entry.back));
+        let mut bits = Box::new([0; 1 << (BITMAP_BITS - 6)]);
         let mut heads = vec![0; (1 << HASH_BITS) + 1];
         for (hash, _) in &placed {
-            heads[*hash as usize + 1] += 1;
+            let bit = hash >> (32 - BITMAP_BITS);
+            bits[(bit >> 6) as usize] |= 1 << (bit & 63);
+            heads[(hash >> (32 - HASH_BITS)) as usize + 1] += 1;
         }
         for at in 1..heads.len() {
             heads[at] += heads[at - 1];
         }
-        Table { heads, entries: placed.into_iter().map(|(_, entry)| entry).collect() }
+        Table { bits, heads, entries: placed.into_iter().map(|(_, entry)| entry).collect() }
     }
 
     #[inline(always)]
     fn get(&self, hash: u32) -> &[Entry] {
-        let hash = hash as usize;
+        let bit = hash >> (32 - BITMAP_BITS);
+        if self.bits[(bit >> 6) as usize] & 1 << (bit & 63) == 0 {
+            return &[];
+        }
+        let hash = (hash >> (32 - HASH_BITS)) as usize;
         &self.entries[self.heads[hash] as usize..self.heads[hash + 1] as usize]
     }
 }
@@ -243,7 +254,7 @@ fn class(byte: u8) -> u8 {
 #[inline(always)]
 fn hash([a, b, c]: [u8; 3], next: u8) -> u32 {
     let four = u32::from_le_bytes([a, b, c, next]) | FOLD;
-    four.wrapping_mul(FACTOR) >> (32 - HASH_BITS)
+    four.wrapping_mul(FACTOR)
 }
 
 /// What two bytes cost more because they often stand together.

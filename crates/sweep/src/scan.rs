@@ -359,7 +359,7 @@ impl Run<'_> {
                 let hits = near.as_ref().unwrap_or(&hits);
                 self.window(&Window { bytes: buffer, own, hits, base, lines, origin: None, inner });
             }
-            if is_whole && len <= named::BYTES_MAX {
+            if is_whole && len == buffer.len() as u64 {
                 self.named(buffer);
             }
             // The next buffer begins `BEFORE` before the next window.

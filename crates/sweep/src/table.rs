@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::decode::Decoded;
+use crate::decode::{self, Decoded};
 
 /// Of a heading, in bytes.
 const HEADING_MAX: usize = 1024;
@@ -188,21 +188,26 @@ pub(crate) fn rows(bytes: &[u8], at: usize, emit: &mut dyn FnMut(Decoded)) -> us
     }
     for &separator in SEPARATORS {
         let (cells, heading) = record(bytes, start, separator, at - start + HEADING_MAX);
-        let Some(column) = cells.iter().position(|cell| cell.contains(&at)) else { continue };
+        let Some(cell) = cells.iter().find(|cell| cell.contains(&at)) else { continue };
         let beside = || cells.iter().any(|cell| is_beside(&bytes[cell.clone()]));
-        if cells.len() >= 2 && cells.len() <= 64 && is_name(&bytes[cells[column].clone()]) && beside() {
-            return below(bytes, heading, separator, column, cells.len(), emit);
+        if cells.len() >= 2 && cells.len() <= 64 && is_name(&bytes[cell.clone()]) && beside() {
+            return below(bytes, heading, separator, &columns(bytes, &cells), cells.len(), emit);
         }
     }
     at
+}
+
+/// Which cells of a heading are names of passwords.
+fn columns(bytes: &[u8], cells: &[Range<usize>]) -> Vec<usize> {
+    (0..cells.len()).filter(|column| is_name(&bytes[cells[*column].clone()])).collect()
 }
 
 fn below(
     bytes: &[u8],
     heading: usize,
     separator: u8,
-    column: usize,
-    columns: usize,
+    columns: &[usize],
+    count: usize,
     emit: &mut dyn FnMut(Decoded),
 ) -> usize {
     let (mut end, mut others) = (heading, 0);
@@ -214,7 +219,7 @@ fn below(
         let cells;
         (cells, end) = record(bytes, start, separator, ROW_MAX);
         // A comment, or a comma in a cell without quotes.
-        if cells.len() != columns {
+        if cells.len() != count {
             others += 1;
             if others > OTHERS_MAX {
                 break;
@@ -222,7 +227,7 @@ fn below(
             continue;
         }
         others = 0;
-        tell(bytes, cells[column].clone(), emit);
+        columns.iter().for_each(|column| tell(bytes, cells[*column].clone(), emit));
     }
     end
 }
@@ -231,14 +236,15 @@ fn below(
 fn tuples(bytes: &[u8], start: usize, at: usize, emit: &mut dyn FnMut(Decoded)) -> Option<usize> {
     let open = start + memchr::memrchr(b'(', &bytes[start..at])?;
     let close = at + memchr::memchr(b')', &bytes[at..bytes.len().min(at + HEADING_MAX)])?;
-    let column = cells(bytes, open + 1..close, b',')
-        .position(|cell| cell.contains(&at) && is_name(&bytes[cell.clone()]))?;
+    let heading: Vec<_> = cells(bytes, open + 1..close, b',').collect();
+    let columns = columns(bytes, &heading);
+    columns.iter().find(|column| heading[**column].contains(&at))?;
     let after = &bytes[close + 1..bytes.len().min(close + 32)];
     let word = after.trim_ascii_start();
     // A dump of PostgreSQL: `COPY cameras (host, password) FROM stdin;`.
     if word.get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"from stdin")) {
-        let columns = cells(bytes, open + 1..close, b',').count();
-        return Some(below(bytes, line_end(bytes, close, HEADING_MAX), b'\t', column, columns, emit));
+        let heading_end = line_end(bytes, close, HEADING_MAX);
+        return Some(below(bytes, heading_end, b'\t', &columns, heading.len(), emit));
     }
     if !word.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"values")) {
         return None;
@@ -254,9 +260,8 @@ fn tuples(bytes: &[u8], start: usize, at: usize, emit: &mut dyn FnMut(Decoded)) 
         let values = values(bytes, first);
         let Some(last) = values.last() else { break };
         end = last.end + 1;
-        if let Some(value) = values.get(column) {
-            tell(bytes, value.clone(), emit);
-        }
+        let told = columns.iter().filter_map(|column| values.get(*column));
+        told.for_each(|value| tell(bytes, value.clone(), emit));
     }
     Some(end)
 }
@@ -364,6 +369,9 @@ fn cells(bytes: &[u8], line: Range<usize>, separator: u8) -> impl Iterator<Item 
 /// What a cell holds, without its quotes; inside, they are doubled.
 fn plain(cell: &[u8]) -> Cow<'_, [u8]> {
     let value = trimmed(cell);
+    if let Some(bytes) = in_hex(value) {
+        return Cow::Owned(bytes);
+    }
     let quote = match cell.trim_ascii() {
         [quote @ (b'"' | b'\''), ..] if value.len() < cell.trim_ascii().len() => *quote,
         _ => return Cow::Borrowed(value),
@@ -378,6 +386,16 @@ fn plain(cell: &[u8]) -> Cow<'_, [u8]> {
         // The second of two is kept.
         Some(_) => Cow::Owned(value.iter().copied().filter(|byte| once(byte)).collect()),
     }
+}
+
+/// Text as `X'…'` of standard SQL or `0x…` of MySQL.
+fn in_hex(value: &[u8]) -> Option<Vec<u8>> {
+    let digits = match value {
+        [b'0', b'x' | b'X', digits @ ..] => digits,
+        [b'x' | b'X', b'\'', digits @ .., b'\''] => digits,
+        _ => return None,
+    };
+    decode::hex(digits).filter(|text| text.iter().all(|byte| (b' '..=b'~').contains(byte)))
 }
 
 fn trimmed(cell: &[u8]) -> &[u8] {
@@ -447,6 +465,14 @@ mod tests {
         let text = "Name,IP,Password\nGate,10.0.0.2,alpha1\n# old\nYard,10.0.0.4,gamma33\n";
         assert_eq!(told(text, "Password"), ["alpha1", "gamma33"]);
         assert!(told("the password, the user\nand more, of it\n", "password").is_empty());
+    }
+
+    #[test]
+    fn each_column_of_passwords_is_told() {
+        let text = "ip,web password,snmp pin,RTSP password\n10.0.0.2,alpha1,4711,beta22\n";
+        assert_eq!(told(text, "RTSP"), ["alpha1", "4711", "beta22"]);
+        let text = "INSERT INTO c (pw, id, token) VALUES ('alpha1', 2, X'62657461'), (0x6761, 3, 'x''y1z');";
+        assert_eq!(told(text, "pw"), ["alpha1", "beta", "x'y1z"]);
     }
 
     /// RFC 4180, 2.5 to 2.7.

@@ -20,7 +20,7 @@ pub(super) const BASE64: u8 = 1;
 pub(super) const ESCAPE: u8 = 2;
 pub(super) const QUOTED: u8 = 4;
 pub(super) const APART: u8 = 8;
-pub(super) const UTF16: u8 = 16;
+pub(super) const WIDE: u8 = 16;
 /// Eight characters of text side by side.
 const TEXT: u8 = 32;
 /// A line that begins with four digits of hex, or as a record of bytes does.
@@ -90,15 +90,16 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     padded
 }
 
-/// Whether there is text, or UTF-16.
+/// Whether there is text, UTF-16 or UTF-32.
 fn texts(block: &[u8; BLOCK]) -> u8 {
     let lanes = Lanes::new(block);
     let zero = lanes.are(0);
-    // Zeros at every second place, and at no other.
+    // Zeros at every second place, or at three of four, and at no other.
     let pairs = zero & zero >> 2 & !(zero >> 1);
-    let is_wide = pairs & pairs >> 4 != 0;
+    let fours = zero & zero >> 1 & zero >> 2 & !(zero >> 3);
+    let is_wide = pairs & pairs >> 4 != 0 || fours & fours >> 4 & fours >> 8 != 0;
     let text = if full_bytes(lanes.text()) == 0 { 0 } else { TEXT };
-    text | if is_wide { UTF16 } else { 0 }
+    text | if is_wide { WIDE } else { 0 }
 }
 
 /// The lowest bit of each byte that has all its bits.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::marks::{Marks, UTF16};
+use super::marks::{Marks, WIDE};
 use super::{Decoded, STEP, Step};
 
 /// What everything else stands between: ASCII and what Latin-1 adds.
@@ -16,7 +16,7 @@ pub(crate) fn utf16(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
     let letter = |byte: u8| script(u16::from(byte)) == Some(LATIN);
     let own = &marks.own;
     let mut at = own.start;
-    while let Some(next) = marks.next(UTF16, at) {
+    while let Some(next) = marks.next(WIDE, at) {
         at = own.start + (next - own.start).next_multiple_of(STEP);
         let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return };
         let word = u64::from_le_bytes(*eight);

@@ -1,17 +1,84 @@
-//! Small files that hold one value, of which their name says what it is: `master.key`,
-//! `.vault-token`, `/run/secrets/db_password`.
+//! Files whose names say what stands in them: small ones that hold one value (`master.key`,
+//! `.vault-token`, `/run/secrets/db_password`), and those of programs that keep nothing but
+//! secrets in them (`secrets.yaml` of Home Assistant and ESPHome, `psk.txt` of racoon).
 
 use crate::decode::Decoded;
 
-pub(super) const BYTES_MAX: u64 = 256;
+/// Of one that holds one value, and of others, in bytes.
+const VALUE_BYTES_MAX: u64 = 256;
+const BYTES_MAX: u64 = 64 << 10;
 const VALUE_MIN: usize = 6;
 /// What the name ends with, in lower case.
 const NAMES: &[&str] = &["password", "passwd", "pass", "pwd", "secret", "token", "key", "psk", "credential"];
 const EXTENSIONS: &[&str] = &[".txt", ".dat", ".conf", ".cfg"];
+/// What settings are about that stand beside secrets.
+const OTHERS: &[&str] = &[
+    "user",
+    "name",
+    "ssid",
+    "host",
+    "url",
+    "uri",
+    "mail",
+    "domain",
+    "port",
+    "zone",
+    "tude",
+    "elevation",
+    "path",
+    "address",
+    "broker",
+    "server",
+    "topic",
+    "_ip",
+    "_id",
+];
 
-/// `name=value`, for the rules to judge.
-pub(super) fn setting(name: &str, bytes: &[u8]) -> Option<Decoded> {
-    let file = name.rsplit('/').next()?;
+/// `name=value`, for the rules to judge, of each value that the name says is a secret.
+pub(super) fn settings(name: &str, bytes: &[u8]) -> Vec<Decoded> {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    match file {
+        _ if bytes.len() as u64 > BYTES_MAX => Vec::new(),
+        "secrets.yaml" | "secrets.yml" => lines(bytes, secret_of_yaml),
+        "psk.txt" => lines(bytes, key_of_peer),
+        _ if bytes.len() as u64 > VALUE_BYTES_MAX => Vec::new(),
+        _ => setting(file, bytes).into_iter().collect(),
+    }
+}
+
+/// What is told of each line: the name, and where its value stands in the line.
+fn lines(bytes: &[u8], of: fn(&str) -> Option<(String, &str)>) -> Vec<Decoded> {
+    let mut at = 0;
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| {
+        let start = at;
+        at += line.len();
+        let line = std::str::from_utf8(line).ok()?;
+        let (name, value) = of(line)?;
+        let start = start + value.as_ptr().addr() - line.as_ptr().addr();
+        let text = format!("{name}={value}\n").into_bytes();
+        Some(Decoded { encoding: "name", place: start..start + value.len(), bytes: text, steps: Vec::new() })
+    });
+    lines.collect()
+}
+
+/// `frigate_rtsp: "…"`
+fn secret_of_yaml(line: &str) -> Option<(String, &str)> {
+    let (name, value) = line.split_once(": ")?;
+    let value = value.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    let is_other = OTHERS.iter().any(|other| name.to_ascii_lowercase().contains(other));
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    (is_name && !is_other && value.len() >= VALUE_MIN && !value.contains("://"))
+        .then(|| (format!("{name}_password"), value))
+}
+
+/// Of racoon: the peer, blanks, the key.
+fn key_of_peer(line: &str) -> Option<(String, &str)> {
+    let (peer, key) = line.trim_end().split_once([' ', '\t'])?;
+    let key = key.trim_start();
+    (!peer.starts_with('#') && !key.is_empty()).then(|| ("psk".to_owned(), key))
+}
+
+fn setting(file: &str, bytes: &[u8]) -> Option<Decoded> {
     let stem = EXTENSIONS.iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
     let name: String = stem.trim_start_matches('.').chars().map(letter).collect();
@@ -35,7 +102,7 @@ mod tests {
     #[test]
     fn a_name_says_what_a_file_of_one_value_is() {
         let text = |name: &str, bytes: &[u8]| {
-            setting(name, bytes).map(|decoded| String::from_utf8_lossy(&decoded.bytes).into_owned())
+            settings(name, bytes).pop().map(|decoded| String::from_utf8_lossy(&decoded.bytes).into_owned())
         };
         let key = b"3ebf21f8e5d1ab86b27a720842c3bb57\n";
         assert_eq!(
@@ -57,5 +124,26 @@ mod tests {
         ] {
             assert_eq!(text(name, bytes), None, "{name}");
         }
+    }
+
+    #[test]
+    fn files_of_programs_that_hold_nothing_but_secrets_are_read_line_by_line() {
+        let told = |name: &str, text: &str| {
+            let all = settings(name, text.as_bytes()).into_iter();
+            let all = all.map(|decoded| {
+                assert!(decoded.bytes.ends_with(&[&text.as_bytes()[decoded.place], b"\n"].concat()));
+                String::from_utf8_lossy(&decoded.bytes).into_owned()
+            });
+            all.collect::<String>()
+        };
+        let yaml = "# all of it\nnvr_login: \"Eichel48Baum\"\nmqtt_user: Eichel48Baum\nlatitude: 52.3712\n\
+                    gate: Marder04Nest # since May\nhook: https://example.org/a\nlist:\n  - abcdefgh\n";
+        assert_eq!(
+            told("config/secrets.yaml", yaml),
+            "nvr_login_password=Eichel48Baum\ngate_password=Marder04Nest\n"
+        );
+        let keys = "# peers\n10.1.1.1\tKauz60Nacht!\nfoo@example.org  Uhu71Mond\n\nalone\n";
+        assert_eq!(told("racoon/psk.txt", keys), "psk=Kauz60Nacht!\npsk=Uhu71Mond\n");
+        assert_eq!(told("other.yaml", yaml), "");
     }
 }

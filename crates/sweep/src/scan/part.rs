@@ -13,6 +13,8 @@ use crate::read::ReadAt;
 use crate::unpack::{self, Account, File, Format, Part, Skip, Visit};
 use crate::volume::{Lock, Volume};
 
+/// Read at once of what is unpacked, in bytes: at first, and at most.
+const BLOCK_FIRST: usize = 4 << 10;
 const BLOCK: usize = 256 << 10;
 
 /// What a container gave.
@@ -174,7 +176,9 @@ impl Run<'_> {
                 return Ok(true);
             }
             let from = held.len();
-            held.resize(from + BLOCK.min((max - from as u64) as usize), 0);
+            // Most parts are small, and room costs something, too.
+            let room = from.clamp(BLOCK_FIRST, BLOCK);
+            held.resize(from + room.min((max - from as u64) as usize), 0);
             let read = data.read(&mut held[from..]);
             held.truncate(from + *read.as_ref().unwrap_or(&0));
             match read {

@@ -14,12 +14,14 @@ use crate::finding::{Digest32, Finding, Fingerprint, Location, Secret, Severity,
 use crate::rules::{Kind, Rule};
 use crate::table;
 use crate::unpack;
-use crate::validate::{Check, Found, Verdict, validate};
+use crate::validate::{Check, Found, Verdict, is_placeholder, validate};
 
 struct Candidate {
     rule: Arc<Rule>,
     matched: Match,
     verdict: Verdict,
+    /// What is told, if it is not what stands there.
+    told: Option<Vec<u8>>,
 }
 
 /// Where literals lead that are names.
@@ -79,11 +81,10 @@ impl Run<'_> {
         self.counted = outer;
     }
 
-    /// A small part from its start to its end, for what its name says of it.
+    /// A part from its start to its end, for what its name says of it.
     pub(super) fn named(&mut self, bytes: &[u8]) {
-        if let Some(decoded) = self.chain.last().and_then(|name| named::setting(name, bytes)) {
-            self.alone(bytes, decoded);
-        }
+        let settings = self.chain.last().map(|name| named::settings(name, bytes));
+        settings.into_iter().flatten().for_each(|decoded| self.alone(bytes, decoded));
     }
 
     /// What a part holds that was read as a whole.
@@ -135,6 +136,7 @@ impl Run<'_> {
             }
         }
         decode::utf16(window.bytes, &marks, |decoded| texts.push(decoded));
+        decode::utf32(window.bytes, &marks, |decoded| texts.push(decoded));
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
         decode::escapes(window.bytes, &marks, |decoded| texts.push(decoded));
         decode::apart(window.bytes, &marks, |decoded| texts.push(decoded));
@@ -219,7 +221,15 @@ impl Run<'_> {
         if rule.kind == Kind::Password && decode::is_quoted(bytes, &matched.secret) {
             return None;
         }
-        Some(Candidate { rule: rule.clone(), matched, verdict })
+        let told = match rule.kind {
+            _ if rule.pair => verdict.identity.clone(),
+            Kind::Password => decode::password(found.secret),
+            _ => None,
+        };
+        if told.as_deref().is_some_and(|told| !rule.pair && is_placeholder(told)) {
+            return None;
+        }
+        Some(Candidate { rule: rule.clone(), matched, verdict, told })
     }
 
     /// Tells of those that do not overlap; the rule that knows more comes first, then of
@@ -258,8 +268,8 @@ impl Run<'_> {
     }
 
     fn found(&mut self, window: &Window<'_>, candidate: Candidate, line: u64) {
-        let Candidate { rule, matched, verdict } = candidate;
-        let secret = &window.bytes[matched.secret.clone()];
+        let Candidate { rule, matched, verdict, told } = candidate;
+        let secret = told.as_deref().unwrap_or(&window.bytes[matched.secret.clone()]);
         // In addresses it stands with escapes, and is told of once.
         let plain = || (rule.kind == Kind::Password).then(|| decode::percent(secret)).flatten();
         let identity = verdict.identity.clone().or_else(plain).unwrap_or_else(|| secret.to_vec());
@@ -287,8 +297,7 @@ impl Run<'_> {
         let finding = Finding {
             severity: verdict.severity.unwrap_or(rule.severity),
             fingerprint: Fingerprint::new(rule.kind, rule.family(), &identity),
-            // Of a pair, the identity is its password.
-            secret: Secret::new(if rule.pair { &identity } else { secret }),
+            secret: Secret::new(secret),
             life: verdict.life,
             permits: verdict.permits,
             location: Location { chain: self.chain.clone(), offset, line, parameter },

@@ -1,5 +1,6 @@
 use fastrand::Rng;
-use sweep::{Finding, Rule, Rules, Severity};
+use sweep::rules::Kind;
+use sweep::{Finding, Fingerprint, Rule, Rules, Severity};
 
 use crate::made::{self, made};
 use crate::{ids, sweep};
@@ -236,6 +237,29 @@ fn names_in_other_alphabets_are_told_whole() {
         let told = found.first().and_then(|one| one.location.parameter.clone()).unwrap_or_default();
         assert_eq!(told, name, "{text}");
     }
+}
+
+/// FileZilla and Kubernetes write passwords in base64: what is told is the password.
+#[test]
+fn a_password_in_base64_is_told_as_it_is() {
+    let rules = Rules::built_in();
+    for text in [
+        "<Pass encoding=\"base64\">WmVicmE3N2Nyb3NzaW5n</Pass>",
+        "kind: Secret\ndata:\n  password: WmVicmE3N2Nyb3NzaW5n\n",
+        "password=Zebra77crossing\n",
+    ] {
+        let (found, _) = sweep(&rules, text.as_bytes());
+        let [one] = &found[..] else { panic!("{text}: {found:?}") };
+        assert_eq!(one.secret.reveal(), b"Zebra77crossing", "{text}");
+        assert_eq!(
+            one.fingerprint.as_str(),
+            Fingerprint::new(Kind::Password, "password-assignment", b"Zebra77crossing").as_str()
+        );
+    }
+    // `changeme`, and what is no text.
+    assert!(sweep(&rules, b"password: Y2hhbmdlbWU=\n").0.is_empty());
+    let (found, _) = sweep(&rules, b"password: Qm9vdExvYWRlcg8x\n");
+    assert_eq!(found[0].secret.reveal(), b"Qm9vdExvYWRlcg8x");
 }
 
 /// Lines of a file in UTF-16 are counted.

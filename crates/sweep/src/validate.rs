@@ -226,7 +226,9 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
                     && !near::is_other_word(found.before, found.from)
                     && !near::is_lookup(found.before, found.from, secret)
             }
-            Check::Token => words::is_token(secret) && !placeholder::is_expression(secret),
+            Check::Token => {
+                words::is_token(secret) && !placeholder::is_expression(secret) && !near::is_key_id(found.from)
+            }
             Check::UrlPassword => {
                 placeholder::is_url_password(secret) && !near::is_example(found.from, secret)
             }

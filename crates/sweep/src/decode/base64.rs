@@ -66,14 +66,25 @@ pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     (padding <= 2 && held < 6).then_some(out)
 }
 
-/// The password that stands in base64 where others stand plainly: in FileZilla's settings, in
-/// secrets of Kubernetes. Of those that are not, one in ten thousand is taken for one.
+/// The password that stands in base64 or hex where others stand plainly: in FileZilla's
+/// settings, in secrets of Kubernetes. Of those that are not, one in ten thousand is taken
+/// for one.
 pub(crate) fn password(text: &[u8]) -> Option<Vec<u8>> {
     const LEN_MIN: usize = 12;
-    if text.len() % 4 != 0 || text.len() < LEN_MIN && !text.ends_with(b"=") {
+    const DIGITS_MIN: usize = 16;
+    let printable = |plain: &Vec<u8>| plain.iter().all(|byte| (b' '..=b'~').contains(byte));
+    // A number is a number.
+    let is_number = text.iter().all(u8::is_ascii_digit);
+    if text.len() >= DIGITS_MIN
+        && !is_number
+        && let Some(plain) = hex(text).filter(printable)
+    {
+        return Some(plain);
+    }
+    if !text.len().is_multiple_of(4) || text.len() < LEN_MIN && !text.ends_with(b"=") {
         return None;
     }
-    base64(text).filter(|plain| plain.len() >= 4 && plain.iter().all(|byte| (b' '..=b'~').contains(byte)))
+    base64(text).filter(|plain| plain.len() >= 4 && printable(plain))
 }
 
 /// Runs of base64 from the start of what is marked on that begin before its end, with

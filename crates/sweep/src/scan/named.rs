@@ -11,6 +11,7 @@ const BYTES_MAX: u64 = 64 << 10;
 const VALUE_MIN: usize = 6;
 /// What the name ends with, in lower case.
 const NAMES: &[&str] = &["password", "passwd", "pass", "pwd", "secret", "token", "key", "psk", "credential"];
+const PACKED: &[&str] = &[".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma"];
 const EXTENSIONS: &[&str] = &[".txt", ".dat", ".conf", ".cfg"];
 /// What settings are about that stand beside secrets.
 const OTHERS: &[&str] = &[
@@ -39,6 +40,7 @@ const OTHERS: &[&str] = &[
 /// secret.
 pub(super) fn settings(name: &str, bytes: &[u8]) -> Vec<Decoded> {
     let file = name.rsplit('/').next().unwrap_or_default();
+    let file = PACKED.iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
     let has = |words: &[&str]| words.iter().any(|word| file.contains(word));
     let is_pair = || memchr::memchr_iter(b'\n', bytes.trim_ascii()).count() == 1;
     match file {

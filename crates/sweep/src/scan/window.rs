@@ -83,8 +83,10 @@ impl Run<'_> {
 
     /// A part from its start to its end, for what its name says of it.
     pub(super) fn named(&mut self, bytes: &[u8]) {
-        let settings = self.chain.last().map(|name| named::settings(name, bytes));
-        settings.into_iter().flatten().for_each(|decoded| self.alone(bytes, decoded));
+        // What was packed alone is called like its packet.
+        let name = self.chain.iter().rev().find(|name| !name.is_empty());
+        let settings = name.map(|name| named::settings(name, bytes)).unwrap_or_default();
+        settings.into_iter().for_each(|decoded| self.alone(bytes, decoded));
     }
 
     /// What a part holds that was read as a whole.

@@ -94,10 +94,10 @@ pub(super) fn pem(text: &[u8], verdict: &mut Verdict) -> bool {
     for line in unescaped(body).split(|byte| matches!(byte, b'\n' | b'\r')) {
         // A string of a program begins and ends in each line, and may be joined to the next.
         let line = line.trim_ascii();
-        let line = line.strip_prefix(b"\"").map_or(line, <[u8]>::trim_ascii);
+        let line = line.strip_prefix(b"\"").or(line.strip_prefix(b"'")).map_or(line, <[u8]>::trim_ascii);
         // An answer to a mail quotes each, a list of lines ends each.
         let line = line.strip_prefix(b">").map_or(line, <[u8]>::trim_ascii);
-        let line = line.strip_suffix(b"\",").unwrap_or(line);
+        let line = line.strip_suffix(b"\",").or(line.strip_suffix(b"',")).unwrap_or(line);
         if matches!(line, b"+" | b"." | b"," | b"") {
             continue;
         }

@@ -46,6 +46,11 @@ fn name(before: &[u8], from: &[u8]) -> Vec<u8> {
     name
 }
 
+/// What Google calls a key by, which opens nothing.
+pub(super) fn is_key_id(from: &[u8]) -> bool {
+    from.get(..14).is_some_and(|name| name.eq_ignore_ascii_case(b"private_key_id"))
+}
+
 /// `bypass=`, `setBypass=`, `first pass:`, `monkey=`.
 pub(super) fn is_other_word(before: &[u8], from: &[u8]) -> bool {
     let name = name(before, from);

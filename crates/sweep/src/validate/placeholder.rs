@@ -198,7 +198,12 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     if trimmed.len() <= 64 && WHOLE.iter().any(|word| word.as_bytes() == lower) {
         return true;
     }
-    if trimmed.len() <= 256 && PART.iter().any(|part| memmem::find(&lower, part.as_bytes()).is_some()) {
+    // Letters of both cases came together by chance.
+    let there = |part: &&str| match *part {
+        "xxxx" => [b"xxxx", b"XXXX"].into_iter().any(|part| memmem::find(trimmed, part).is_some()),
+        part => memmem::find(&lower, part.as_bytes()).is_some(),
+    };
+    if trimmed.len() <= 256 && PART.iter().any(there) {
         return true;
     }
     trimmed.ends_with(b"...") || is_masked(&lower) || is_variable(&lower)
@@ -384,7 +389,11 @@ fn is_code(secret: &[u8]) -> bool {
     // A number of two digits at most, and only in one of the words.
     let snake = secret.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let numbered = one_case && secret.iter().filter(|byte| byte.is_ascii_digit()).count() <= 2;
-    let several = || secret.contains(&b'_') && secret.split(|byte| *byte == b'_').all(words::is_word);
+    let several = || {
+        secret.contains(&b'_')
+            && secret.split(|byte| *byte == b'_').all(words::is_word)
+            && !words::are_two_and_a_number(secret)
+    };
     is_expression(secret)
         || is_constant(secret)
         || letters && secret.iter().any(joined) && (one_case || secret.contains(&b'.')) && words()

@@ -192,6 +192,19 @@ pub(super) fn is_names(secret: &[u8]) -> bool {
     })
 }
 
+/// `fromage_casa_82`: neither word is a term of programs.
+pub(super) fn are_two_and_a_number(secret: &[u8]) -> bool {
+    let mut parts = secret.split(|byte| *byte == b'_');
+    let (Some(first), Some(second), Some(number), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let is_word =
+        |word: &[u8]| word.len() >= 4 && word.iter().all(u8::is_ascii_lowercase) && !is_of_programs(word);
+    is_word(first) && is_word(second) && number.len() == 2 && number.iter().all(u8::is_ascii_digit)
+}
+
 /// A word of small letters that begins as names of types and fields do.
 pub(super) fn is_of_programs(word: &[u8]) -> bool {
     OF_PROGRAMS.iter().any(|term| word.starts_with(term.as_bytes()))

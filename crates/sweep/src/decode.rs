@@ -1,7 +1,7 @@
 //! Encodings in which a secret may stand, undone in memory: base64, hex, dumps of bytes,
 //! arrays of numbers, percent, UTF-16, UTF-32, Windows-1252, and the escapes of C, JSON, XML,
-//! quoted-printable and headers of mails; and the text of documents: HTML and what is like it,
-//! sheets, pages of PDF, RTF.
+//! quoted-printable and headers of mails; strings of MessagePack, CBOR and pickles; and the
+//! text of documents: HTML and what is like it, sheets, pages of PDF, RTF.
 //!
 //! Bytes in hex may be apart: `52:54`, `52 54`, `0x52, 0x54`.
 //!
@@ -16,6 +16,7 @@ mod lanes;
 mod latin;
 mod marks;
 mod markup;
+mod packed;
 mod page;
 mod rows;
 mod rtf;
@@ -34,6 +35,7 @@ pub(crate) use escapes::{escapes, headers, is_quoted, percent};
 pub(crate) use latin::latin;
 pub(crate) use marks::Marks;
 pub(crate) use markup::markup;
+pub(crate) use packed::packed;
 pub(crate) use page::{Codes, Font, page, reference, references, streams};
 pub(crate) use rows::Rows;
 pub(crate) use rtf::{MAGIC as RTF, rtf};

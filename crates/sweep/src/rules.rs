@@ -114,7 +114,7 @@ pub struct Rule {
     #[serde(skip)]
     compiled: OnceLock<Option<Expression>>,
     #[serde(skip)]
-    around: Around,
+    pub(crate) around: Around,
 }
 
 fn after_default() -> usize {
@@ -228,7 +228,7 @@ impl Rule {
     }
 
     /// All that can be wrong with it alone.
-    fn check_all(&self) -> Result<(), RulesError> {
+    pub(crate) fn check_all(&self) -> Result<(), RulesError> {
         self.check()?;
         self.spelled()?;
         match self.base64_run {

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regex_automata::nfa::thompson::{Compiler, Config, NFA, State, WhichCaptures};
 use regex_automata::util::look::Look;
@@ -25,8 +25,11 @@ const FAR: usize = 64;
 const WRITTEN: usize = 3;
 /// Classes of more bytes are wide. Separators such as `[=:,]` are not.
 const WIDE: u16 = 6;
-/// Of one side of one rule. Of what lies beyond them, nothing is said.
+/// Of one side of one rule; and how many states of the expression's automaton one of them may
+/// stand for, and all walks may look at. Of what lies beyond, nothing is said.
 const STATES_MAX: usize = 128;
+const SET_MAX: usize = 2048;
+const WORK_MAX: usize = 4 << 20;
 /// Of one automaton, in bytes.
 const SIZE_MAX: usize = 1 << 20;
 
@@ -83,8 +86,8 @@ struct Side {
 /// The states that are known, each of them a set of states of the expression's automaton.
 #[derive(Debug)]
 struct Known {
-    sets: Vec<Reached>,
-    numbers: HashMap<Reached, Step>,
+    sets: Vec<Arc<Reached>>,
+    numbers: HashMap<Arc<Reached>, Step>,
     seen: Seen,
 }
 
@@ -96,11 +99,12 @@ impl Known {
         if let Some(step) = self.numbers.get(&set) {
             return *step;
         }
-        if self.sets.len() == STATES_MAX {
+        if self.sets.len() == STATES_MAX || set.len() > SET_MAX {
             return OPEN;
         }
         let step = FIRST + self.sets.len() as Step;
-        self.sets.push(set.clone());
+        let set = Arc::new(set);
+        self.sets.push(Arc::clone(&set));
         self.numbers.insert(set, step);
         step
     }
@@ -263,7 +267,7 @@ impl Walk {
     }
 
     /// What is reached behind the literal, of which so many bytes side by side are `written`;
-    /// none if a match may end inside it.
+    /// none if a match may end inside it, or if it takes too much work to say.
     fn through(&self, literal: &[u8], written: usize, seen: &mut Seen) -> Option<Reached> {
         // By how many bytes that are written were read last, until they are enough.
         let mut reached = vec![Reached::new(); written + 1];
@@ -271,6 +275,9 @@ impl Walk {
         for (place, byte) in literal.iter().enumerate() {
             let other = if self.folded { swapped(*byte) } else { *byte };
             let mut targets = vec![Vec::new(); written + 1];
+            if !seen.spend(reached.iter().map(Vec::len).sum()) {
+                return None;
+            }
             for (count, states) in reached.iter().enumerate() {
                 for (number, _) in states {
                     let state = self.nfa.state(*number);
@@ -296,9 +303,13 @@ impl Walk {
         reached.pop()
     }
 
-    /// What is reached with one more byte; none if all is matched.
+    /// What is reached with one more byte; none if all is matched, or if it takes too much
+    /// work to say.
     fn next(&self, reached: &Reached, byte: u8, seen: &mut Seen) -> Option<Reached> {
         let mut targets = Vec::new();
+        if !seen.spend(reached.len()) {
+            return None;
+        }
         for (state, _) in reached.iter().filter(|(_, next)| next.may(byte)) {
             let state = self.nfa.state(*state);
             if matches!(state, State::Match { .. }) {
@@ -333,6 +344,7 @@ impl Walk {
                 reached.push((state, next));
             }
         }
+        seen.spend(seen.touched.len());
         seen.clear();
         reached.sort_unstable();
         reached
@@ -345,11 +357,19 @@ struct Seen {
     /// A bit for each kind of next byte.
     bits: Vec<u8>,
     touched: Vec<StateID>,
+    /// How many states were looked at, in all.
+    spent: usize,
 }
 
 impl Seen {
     fn new(states: usize) -> Seen {
-        Seen { bits: vec![0; states], touched: Vec::new() }
+        Seen { bits: vec![0; states], touched: Vec::new(), spent: 0 }
+    }
+
+    /// Whether so many states may still be looked at.
+    fn spend(&mut self, states: usize) -> bool {
+        self.spent += states;
+        self.spent <= WORK_MAX
     }
 
     fn insert(&mut self, state: StateID, next: Next) -> bool {
@@ -414,127 +434,11 @@ fn width(state: &State) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use fastrand::Rng;
-    use regex_syntax::hir::{Class, Hir, HirKind};
-
-    use super::*;
-    use crate::rules::Rules;
-    use crate::validate::Check;
-
-    /// Something that an expression matches, but for what it asserts.
-    fn write(hir: &Hir, random: &mut Rng, text: &mut Vec<u8>) {
-        match hir.kind() {
-            HirKind::Empty | HirKind::Look(_) => {}
-            HirKind::Literal(literal) => text.extend(&literal.0),
-            HirKind::Class(Class::Unicode(class)) => {
-                let range = &class.ranges()[random.usize(..class.ranges().len())];
-                text.extend(random.char(range.start()..=range.end()).to_string().bytes());
-            }
-            HirKind::Class(Class::Bytes(class)) => {
-                let range = &class.ranges()[random.usize(..class.ranges().len())];
-                text.push(random.u8(range.start()..=range.end()));
-            }
-            HirKind::Repetition(repetition) => {
-                let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min + 9);
-                (0..random.u32(repetition.min..=most)).for_each(|_| write(&repetition.sub, random, text));
-            }
-            HirKind::Capture(capture) => write(&capture.sub, random, text),
-            HirKind::Concat(all) => all.iter().for_each(|one| write(one, random, text)),
-            HirKind::Alternation(all) => write(&all[random.usize(..all.len())], random, text),
-        }
-    }
-
-    /// What a rule matches around each place where one of its literals stands, and how many
-    /// of those places may be left out.
-    fn matches(rule: &Rule, text: &[u8], is_short: bool) -> BTreeSet<(usize, usize)> {
-        let mut found = BTreeSet::new();
-        for (literal, spelled) in rule.spelled().expect("it was read").iter().enumerate() {
-            for at in 0..text.len() {
-                let there = text.get(at..at + spelled.len()).is_some_and(|there| match rule.ignore_case {
-                    true => there.eq_ignore_ascii_case(spelled),
-                    false => there == spelled,
-                });
-                if there && (!is_short || rule.may_match(text, literal, at)) {
-                    let matched = confirm::confirm(rule, text, at);
-                    found.extend(matched.map(|matched| (matched.secret.start, matched.secret.end)));
-                }
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn nothing_that_a_rule_matches_is_left_out() {
-        let mut random = Rng::with_seed(5);
-        let rules = Rules::built_in();
-        let mut all = 0;
-        let by_regex = |rule: &&std::sync::Arc<Rule>| {
-            !rule.regex.is_empty()
-                && ![Check::Table, Check::Markup].iter().any(|check| rule.checks.contains(check))
-        };
-        for rule in rules.iter().filter(by_regex) {
-            let expression = confirm::parse(&rule.regex).expect("it compiles");
-            for round in 0..60 {
-                let mut text = [" ", "\n", "x\r\n", "{\"a\": 1, ", ""][round % 5].as_bytes().to_vec();
-                write(&expression, &mut random, &mut text);
-                // Some matches end inside their literal.
-                let spelled = &rule.spelled().expect("it was read")[random.usize(..rule.literals.len())];
-                let begun = (WRITTEN..spelled.len()).rev().find(|count| text.ends_with(&spelled[..*count]));
-                text.extend(&spelled[begun.unwrap_or(spelled.len())..]);
-                text.extend([" ", "\n", "\", ", "; x", ""][round / 5 % 5].bytes());
-                let found = matches(rule, &text, true);
-                assert_eq!(
-                    found,
-                    matches(rule, &text, false),
-                    "{}: {:?}",
-                    rule.id,
-                    text.escape_ascii().to_string()
-                );
-                all += usize::from(!found.is_empty());
-            }
-        }
-        assert!(all > 40 * rules.iter().count(), "{all}");
-    }
-
-    #[test]
-    fn words_that_lead_nowhere_are_known_before_a_search() {
-        let mut rule: Rule = toml::from_str(
-            r#"
-            id = "a"
-            title = "a"
-            severity = "low"
-            opens = "a"
-            remedy = "a"
-            literals = ["token", "code"]
-            ignore_case = true
-            before = 16
-            regex = '''(?i)\b\w{0,8}(?:token|code)["']?\s{0,2}[:=]\s{0,2}(?P<secret>\w{4,8})(?:\W|$)'''
-            "#,
-        )
-        .expect("it is one");
-        rule.is_built_in = true;
-        let may = |text: &str| {
-            let at = text.to_ascii_lowercase().find("code").expect("it is there");
-            rule.may_match(text.as_bytes(), 1, at)
-        };
-        for there in
-            ["code=abcd", "my_CODE : 12345678", "'code':\nabcd", "code", "code=", "code=abc", "code=abcd "]
-        {
-            assert!(may(there), "{there}");
-        }
-        for not in [
-            "codes=abcd",
-            "code of",
-            "code_a",
-            "code  x",
-            "code=abc;",
-            "codeabcdefgh=1234",
-            "a_very_long_code=abcd",
-        ] {
-            assert!(!may(not), "{not}");
-        }
+impl Around {
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        [&self.behind, &self.before].into_iter().filter_map(|side| side.get()?.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests;

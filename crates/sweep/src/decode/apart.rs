@@ -41,11 +41,43 @@ pub(crate) fn apart(bytes: &[u8], marks: &Marks, mut decoded: impl FnMut(Decoded
             end += 2;
             end += gap(&bytes[end..], between);
         }
-        if out.len() >= APART_MIN && plausible(&out, crate::unpack::begins) {
+        if let Some(text) = named(bytes, start, &out) {
+            decoded(Decoded { encoding: "hex", place: start..end, bytes: text, steps: Vec::new() });
+        } else if out.len() >= APART_MIN && plausible(&out, crate::unpack::begins) {
             decoded(Decoded { encoding: "hex", place: start..end, bytes: out, steps: Vec::new() });
         }
         at = end.max(at);
     }
+}
+
+/// `"password"=hex(1):4a,00,61,00` of the registry of Windows, `wifi_pass[] = { 0x4a, 0x61 }` of
+/// a program: with the name that says what it is, for the rules to judge.
+fn named(bytes: &[u8], start: usize, value: &[u8]) -> Option<Vec<u8>> {
+    /// Of the name and what stands behind it, in bytes.
+    const BEFORE_MAX: usize = 64;
+    let before = &bytes[start.saturating_sub(BEFORE_MAX)..start];
+    let (name, behind) = before.split_at(memchr::memrchr(b'=', before)?);
+    let is_sign = |byte: &u8| byte.is_ascii_whitespace() || b"={(\"':)x0".contains(byte);
+    let behind = behind.iter().filter(|byte| !is_sign(byte));
+    // `hex(1):`
+    if !behind.copied().all(|byte| byte.is_ascii_hexdigit() || byte == b'h') {
+        return None;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let end = name.iter().rposition(is_part)? + 1;
+    // What stands in brackets is how long it is.
+    let end = match memchr::memrchr(b'[', name) {
+        Some(open) if name[open..].iter().all(|byte| is_part(byte) || b"[] \t".contains(byte)) => open,
+        _ => end,
+    };
+    let name = name[..end].trim_ascii_end();
+    let name = &name[name.iter().rposition(|byte| !is_part(byte)).map_or(0, |at| at + 1)..];
+    let is_wide = value.len().is_multiple_of(2) && value.chunks(2).all(|pair| pair[1] == 0);
+    let letters = if is_wide { value.chunks(2).map(|pair| pair[0]).collect() } else { value.to_vec() };
+    let text = letters.split(|byte| *byte == 0).next().unwrap_or_default();
+    let is_text =
+        text.len() >= 4 && text.iter().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(byte));
+    (is_text && crate::table::is_name(name)).then(|| [name, b"=\"", text, b"\"\n"].concat())
 }
 
 /// How long the gap between two bytes is: as all are, or with the end of a line in it.
@@ -79,4 +111,32 @@ fn repeats(sample: &[u8], between: &[u8]) -> bool {
                 .is_none_or(|two| two.iter().all(|byte| is(*byte, HEX)))
             && sample.get(at + step..at + step + 1).is_none_or(|next| next[0] == between[0])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_name_says_is_a_password_is_told_with_it() {
+        let told = |text: &str| {
+            let mut told = Vec::new();
+            apart(text.as_bytes(), &Marks::new(text.as_bytes(), 0..text.len()), |decoded| {
+                told.push(decoded.bytes)
+            });
+            told.into_iter().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect::<Vec<_>>()
+        };
+        let registry = "[Users]\n\"password\"=hex(1):4a,00,61,00,72,00,64,00,69,00,6e,00,33,00,36,00,00,00\n";
+        assert_eq!(told(registry), ["password=\"Jardin36\"\n"]);
+        let program =
+            "static const unsigned char wifi_pass[8] = { 0x53, 0x61, 0x72, 0x64, 0x65, 0x67, 0x31, 0x34 };\n";
+        assert_eq!(told(program), ["wifi_pass=\"Sardeg14\"\n"]);
+        for text in [
+            "static const unsigned char table[8] = { 0x53, 0x61, 0x72, 0x64, 0x65, 0x67, 0x31, 0x34 };\n",
+            "password = hash(12) 53 61 72 64 65 67 31 34\n",
+            "password 53:61:72:64:65:67:31:34\n",
+        ] {
+            assert_eq!(told(text), Vec::<String>::new(), "{text}");
+        }
+    }
 }

@@ -123,8 +123,8 @@ impl Run<'_> {
             }
         }
         texts.drain(..).for_each(|decoded| self.decoded(window, decoded));
-        // Without a letter beyond ASCII, no line is in Windows-1252.
-        let forms = [decode::markup, decode::latin];
+        // Without a byte beyond ASCII, no line is in Windows-1252, and nothing is packed.
+        let forms = [decode::markup, decode::latin, decode::packed];
         let count = if window.bytes.is_ascii() { 1 } else { forms.len() };
         for form in &forms[..count] {
             let mut end = 0;

@@ -195,6 +195,9 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     // The start says enough of a long one, such as a private key.
     let start = &trimmed[..trimmed.len().min(256)];
     let lower = start.to_ascii_lowercase();
+    if lower.starts_with(b"todo-") || lower.starts_with(b"todo_") {
+        return true;
+    }
     if trimmed.len() <= 64 && WHOLE.iter().any(|word| word.as_bytes() == lower) {
         return true;
     }

@@ -33,7 +33,11 @@ pub(crate) fn packed(bytes: &[u8], own: &Range<usize>, at: usize) -> Option<Deco
     });
     names.find_map(|(form, head, start)| {
         let name = string(bytes, head, form).filter(|name| name.start == start && name.contains(&at))?;
-        if !table::is_name(&bytes[name.clone()]) {
+        // The length of a short one is a letter, as in any word: what holds the name stands
+        // before it.
+        let is_short = matches!((form, bytes[head]), (Form::Cbor, ..=0x77));
+        let in_text = || head == 0 || matches!(bytes[head - 1], b'\t' | b'\n' | b'\r' | b' '..=b'~');
+        if !table::is_name(&bytes[name.clone()]) || is_short && in_text() {
             return None;
         }
         // A pickle remembers each string by a number.
@@ -98,6 +102,9 @@ mod tests {
             b"passw\xa9Zima*4914",
             b"\x80\x02X\xff\xff\xff\xffpassword",
             b"my cam_password Zima*4914",
+            // Words of a program, in which letters are right by chance.
+            b"\x80save_password_to_keyring_and_more",
+            b"\x80xlcam_passwordiZima*4914",
         ] {
             assert_eq!(told(none), None, "{}", none.escape_ascii());
         }

@@ -4,9 +4,10 @@
 //!
 //! From the literal outwards, to both sides, an automaton is walked that reads what may
 //! stand there in a match. It is made of the one of the expression while it is walked.
-//! Nothing is left out that matches, with one exception: in a rule of our own whose literal
-//! need not begin the match, some of the literal is taken to be written in the expression,
-//! and not to be what a wide class such as `\S` happens to read, if it can be read so.
+//! Nothing is left out that matches, with one exception: where the literal need not begin the
+//! match, some of it is taken to be written in the expression, and not to be what a wide class
+//! such as `\S` happens to read, if it can be read so. Tests know that of our own rules;
+//! others' of this kind are searched at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -111,8 +112,12 @@ impl Known {
 }
 
 impl Side {
-    /// None for an expression that takes too much room.
+    /// None if nothing is said of it.
     fn of(rule: &Rule, reverse: bool) -> Option<Side> {
+        let is_start = rule.before == 0;
+        if !is_start && !rule.is_built_in {
+            return None;
+        }
         let expression = confirm::parse(&rule.regex).ok()?;
         let config = Config::new()
             .utf8(false)
@@ -124,8 +129,7 @@ impl Side {
         if reverse {
             literals.iter_mut().for_each(|literal| literal.reverse());
         }
-        let is_start = rule.before == 0;
-        let written = if is_start || !rule.is_built_in { 0 } else { WRITTEN };
+        let written = if is_start { 0 } else { WRITTEN };
         Some(Side::new(Walk::new(nfa, is_start, rule.ignore_case), literals, written))
     }
 

@@ -106,6 +106,11 @@ pub(crate) fn hex(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| pair(*high, *low)).collect()
 }
 
+/// Characters of ASCII, spaces among them.
+pub(crate) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
 /// The byte that two digits of hex are.
 fn pair(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);

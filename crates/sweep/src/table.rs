@@ -395,7 +395,7 @@ fn in_hex(value: &[u8]) -> Option<Vec<u8>> {
         [b'x' | b'X', b'\'', digits @ .., b'\''] => digits,
         _ => return None,
     };
-    decode::hex(digits).filter(|text| text.iter().all(|byte| (b' '..=b'~').contains(byte)))
+    decode::hex(digits).filter(|text| decode::is_printable(text))
 }
 
 fn trimmed(cell: &[u8]) -> &[u8] {

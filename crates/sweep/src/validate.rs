@@ -11,6 +11,7 @@ mod words;
 use serde::Deserialize;
 
 pub(crate) use crate::decode::base64;
+use crate::decode::is_printable;
 use crate::finding::{Life, Severity};
 pub(crate) use der::len as der_len;
 pub(crate) use placeholder::is_placeholder;
@@ -240,7 +241,7 @@ pub(crate) fn validate(checks: &[Check], found: &Found<'_>) -> Option<Verdict> {
             Check::Crypt => token::is_crypt(secret),
             Check::NoDigest => !placeholder::says_digest(found.before),
             Check::Anything => true,
-            Check::Settled => placeholder::is_printable(secret),
+            Check::Settled => is_printable(secret),
             Check::Table | Check::Markup => false,
             Check::NoTest => {
                 !placeholder::is_test_record(found.before, found.from) && !near::is_count(found.from)

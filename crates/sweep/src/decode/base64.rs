@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::marks::{Marks, next_in_run};
-use super::{BASE64, Decoded, HEX, RUN_MIN, hex, is, plausible};
+use super::{BASE64, Decoded, HEX, RUN_MIN, hex, is, is_printable, plausible};
 
 /// A line of wrapped base64 has at least so many characters.
 pub(super) const LINE_MIN: usize = 40;
@@ -72,19 +72,18 @@ pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn password(text: &[u8]) -> Option<Vec<u8>> {
     const LEN_MIN: usize = 12;
     const DIGITS_MIN: usize = 16;
-    let printable = |plain: &Vec<u8>| plain.iter().all(|byte| (b' '..=b'~').contains(byte));
     // A number is a number.
     let is_number = text.iter().all(u8::is_ascii_digit);
     if text.len() >= DIGITS_MIN
         && !is_number
-        && let Some(plain) = hex(text).filter(printable)
+        && let Some(plain) = hex(text).filter(|plain| is_printable(plain))
     {
         return Some(plain);
     }
     if !text.len().is_multiple_of(4) || text.len() < LEN_MIN && !text.ends_with(b"=") {
         return None;
     }
-    base64(text).filter(|plain| plain.len() >= 4 && printable(plain))
+    base64(text).filter(|plain| plain.len() >= 4 && is_printable(plain))
 }
 
 /// Runs of base64 from the start of what is marked on that begin before its end, with

@@ -149,7 +149,6 @@ const PART: &[&str] = &[
     "dummy",
     "insert_",
     "****",
-    "xxxx",
     "....",
     "...",
     "____",
@@ -158,6 +157,9 @@ const PART: &[&str] = &[
     "0123456789abcdef",
     "abcdefghij",
 ];
+
+/// Signs that hide a part. Letters of both cases came together by chance.
+const MASKS: &[&[u8]] = &[b"xxxx", b"XXXX"];
 
 /// Keys that documents and emulators print for everybody.
 const KNOWN: &[&[u8]] = &[
@@ -201,12 +203,9 @@ pub(crate) fn is_placeholder(secret: &[u8]) -> bool {
     if trimmed.len() <= 64 && WHOLE.iter().any(|word| word.as_bytes() == lower) {
         return true;
     }
-    // Letters of both cases came together by chance.
-    let there = |part: &&str| match *part {
-        "xxxx" => [b"xxxx", b"XXXX"].into_iter().any(|part| memmem::find(trimmed, part).is_some()),
-        part => memmem::find(&lower, part.as_bytes()).is_some(),
-    };
-    if trimmed.len() <= 256 && PART.iter().any(there) {
+    let has_part = || PART.iter().any(|part| memmem::find(&lower, part.as_bytes()).is_some());
+    let has_mask = || MASKS.iter().any(|mask| memmem::find(trimmed, mask).is_some());
+    if trimmed.len() <= 256 && (has_part() || has_mask()) {
         return true;
     }
     trimmed.ends_with(b"...") || is_masked(&lower) || is_variable(&lower)
@@ -225,11 +224,6 @@ pub(super) fn is_unset(secret: &[u8]) -> bool {
         || MARKS.iter().any(marked)
         || is_masked(&lower)
         || is_variable(&lower)
-}
-
-/// Characters of ASCII, spaces among them.
-pub(super) fn is_printable(secret: &[u8]) -> bool {
-    secret.iter().all(|byte| (0x20..0x7f).contains(byte))
 }
 
 /// All the same character, or too few of them. `888888` is the default of many a vendor.

@@ -30,9 +30,9 @@ fn write(hir: &Hir, random: &mut Rng, text: &mut Vec<u8>) {
     }
 }
 
-/// What a rule matches around each place where one of its literals stands, and how many
-/// of those places may be left out.
-fn matches(rule: &Rule, text: &[u8], is_short: bool) -> BTreeSet<(usize, usize)> {
+/// What a rule matches around each place where one of its literals stands; `is_asked` leaves
+/// out those at which it may not match.
+fn matches(rule: &Rule, text: &[u8], is_asked: bool) -> BTreeSet<(usize, usize)> {
     let mut found = BTreeSet::new();
     for (literal, spelled) in rule.spelled().expect("it was read").iter().enumerate() {
         for at in 0..text.len() {
@@ -40,7 +40,7 @@ fn matches(rule: &Rule, text: &[u8], is_short: bool) -> BTreeSet<(usize, usize)>
                 true => there.eq_ignore_ascii_case(spelled),
                 false => there == spelled,
             });
-            if there && (!is_short || rule.may_match(text, literal, at)) {
+            if there && (!is_asked || rule.may_match(text, literal, at)) {
                 let matched = confirm::confirm(rule, text, at);
                 found.extend(matched.map(|matched| (matched.secret.start, matched.secret.end)));
             }
@@ -82,26 +82,24 @@ fn nothing_that_a_rule_matches_is_left_out() {
     assert!(all > 40 * rules.iter().count(), "{all}");
 }
 
+/// One of our own, whose literals may stand anywhere in the match.
+fn rule(literals: &[&str], regex: &str) -> Rule {
+    let literals = literals.iter().map(|literal| literal.to_string()).collect();
+    let mut rule = Rule::imported("a".to_owned(), "a".to_owned(), literals, regex.to_owned(), Vec::new());
+    rule.check_all().expect("it is not refused");
+    rule.is_built_in = true;
+    rule
+}
+
 /// The attack: an expression whose automaton is as large as it may be, in text that leads it
 /// to new states all the time.
 #[test]
 fn a_large_expression_costs_bounded_work() {
     let mut random = Rng::with_seed(9);
-    let mut rule: Rule = toml::from_str(
-        r#"
-        id = "a"
-        title = "a"
-        severity = "low"
-        opens = "a"
-        remedy = "a"
-        literals = ["token"]
-        before = 64
-        regex = '''(?:[ab]{0,40}[bc]{0,40}[cd]{0,40}){1,8}token(?:[ab]{0,60}[bc]{0,60}[ac]{0,60}){1,9}[xyz]'''
-        "#,
-    )
-    .expect("it is one");
-    rule.check_all().expect("it is not refused");
-    rule.is_built_in = true;
+    let rule = rule(
+        &["token"],
+        r"(?:[ab]{0,40}[bc]{0,40}[cd]{0,40}){1,8}token(?:[ab]{0,60}[bc]{0,60}[ac]{0,60}){1,9}[xyz]",
+    );
     for _ in 0..400 {
         let mut some = |count: usize| -> Vec<u8> {
             (0..count).map(|_| random.choice(*b"abc").unwrap_or_default()).collect()
@@ -120,21 +118,10 @@ fn a_large_expression_costs_bounded_work() {
 
 #[test]
 fn words_that_lead_nowhere_are_known_before_a_search() {
-    let mut rule: Rule = toml::from_str(
-        r#"
-        id = "a"
-        title = "a"
-        severity = "low"
-        opens = "a"
-        remedy = "a"
-        literals = ["token", "code"]
-        ignore_case = true
-        before = 16
-        regex = '''(?i)\b\w{0,8}(?:token|code)["']?\s{0,2}[:=]\s{0,2}(?P<secret>\w{4,8})(?:\W|$)'''
-        "#,
-    )
-    .expect("it is one");
-    rule.is_built_in = true;
+    let rule = rule(
+        &["token", "code"],
+        r#"(?i)\b\w{0,8}(?:token|code)["']?\s{0,2}[:=]\s{0,2}(?P<secret>\w{4,8})(?:\W|$)"#,
+    );
     let may = |text: &str| {
         let at = text.to_ascii_lowercase().find("code").expect("it is there");
         rule.may_match(text.as_bytes(), 1, at)
